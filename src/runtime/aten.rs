@@ -1,0 +1,15 @@
+//! `cxx` bridge to the few ATen calls that tch lacks.
+
+#[cxx::bridge(namespace = "tomocut")]
+mod ffi {
+    unsafe extern "C++" {
+        include!("tomocut/src/runtime/aten.h");
+
+        /// Index of this thread's current accelerator device, -1 where there is none.
+        fn accelerator_device() -> i32;
+        /// Makes `index` this thread's current accelerator device.
+        fn set_accelerator_device(index: i32);
+    }
+}
+
+pub(super) use ffi::{accelerator_device, set_accelerator_device};

@@ -1,0 +1,199 @@
+//! One long call of the host: cancel, progress, log and stage times travel together.
+use std::cell::{Cell, RefCell};
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use super::{CancelToken, Error, Logger, Result};
+
+/// Shortest time between two progress reports.
+const REPORT_EVERY: Duration = Duration::from_millis(50);
+
+/// What a long call is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Not begun.
+    Start = 0,
+    /// Reading the tomogram.
+    Read,
+    /// Loading a model.
+    Load,
+    /// Contrast enhancement of slices.
+    Enhance,
+    /// Encoding tiles into latents.
+    Encode,
+    /// The U-Net and its attention.
+    Attention,
+    /// Eigenvectors of the attention.
+    Eigenvectors,
+    /// Aggregation of eigenvectors to canvases.
+    Canvas,
+    /// Consistency across z.
+    ZCorrection,
+    /// Binarisation.
+    Binarise,
+    /// Membranes from molecules.
+    Split,
+    /// Molecule positions.
+    Points,
+    /// Writing files.
+    Write,
+    /// Simulating a tomogram.
+    Simulate,
+    /// Training a network.
+    Train,
+}
+
+impl Stage {
+    /// Lower-case name, as in JSON reports and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Read => "read",
+            Self::Load => "load",
+            Self::Enhance => "enhance",
+            Self::Encode => "encode",
+            Self::Attention => "attention",
+            Self::Eigenvectors => "eigenvectors",
+            Self::Canvas => "canvas",
+            Self::ZCorrection => "z-correction",
+            Self::Binarise => "binarise",
+            Self::Split => "split",
+            Self::Points => "points",
+            Self::Write => "write",
+            Self::Simulate => "simulate",
+            Self::Train => "train",
+        }
+    }
+}
+
+/// One progress report.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// What is being done.
+    pub stage: Stage,
+    /// Share of the whole call that is done, 0..=1.
+    pub fraction: f64,
+    /// Loss of the last training step, or NaN.
+    pub loss: f64,
+}
+
+type Sink<'a> = Box<dyn FnMut(&Progress) -> bool + 'a>;
+
+/// Cancel, progress, log and stage times of one call. Lives on the calling thread.
+pub struct Job<'a> {
+    cancel: CancelToken,
+    logger: Logger,
+    sink: RefCell<Option<Sink<'a>>>,
+    last_report: Cell<Option<Instant>>,
+    stage: Cell<(Stage, Instant)>,
+    span: Cell<(f64, f64)>,
+    times: RefCell<Vec<(Stage, Duration)>>,
+}
+
+impl<'a> Job<'a> {
+    /// A job without progress; `cancel` and `logger` may be defaults.
+    pub fn new(cancel: CancelToken, logger: Logger) -> Self {
+        Self {
+            cancel,
+            logger,
+            sink: RefCell::new(None),
+            last_report: Cell::new(None),
+            stage: Cell::new((Stage::Start, Instant::now())),
+            span: Cell::new((0.0, 1.0)),
+            times: RefCell::new(Vec::new()),
+        }
+    }
+
+    /// A job that nobody watches.
+    pub fn quiet() -> Self {
+        Self::new(CancelToken::default(), Logger::default())
+    }
+
+    /// Reports go to `sink`, at most every 50 ms; it returns false to cancel.
+    pub fn with_progress(self, sink: impl FnMut(&Progress) -> bool + 'a) -> Self {
+        *self.sink.borrow_mut() = Some(Box::new(sink));
+        self
+    }
+
+    /// The host's log.
+    pub fn logger(&self) -> &Logger {
+        &self.logger
+    }
+
+    /// The token that cancels this job.
+    pub fn cancel_token(&self) -> &CancelToken {
+        &self.cancel
+    }
+
+    /// Fails with [`Error::Cancelled`] once a stop has been asked for. Cheap: call it in every loop.
+    pub fn check(&self) -> Result<()> {
+        if self.cancel.is_requested() {
+            return Err(Error::Cancelled {
+                stage: self.stage.get().0.name(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Switches to `stage`; its times add up over the call.
+    pub fn enter(&self, stage: Stage) -> Result<()> {
+        let (old, since) = self.stage.replace((stage, Instant::now()));
+        let mut times = self.times.borrow_mut();
+        match times.iter_mut().find(|(s, _)| *s == old) {
+            Some((_, time)) => *time += since.elapsed(),
+            None => times.push((old, since.elapsed())),
+        }
+        drop(times);
+        self.check()
+    }
+
+    /// The share of the whole call, within 0..=1, that [`Job::advance`] runs through from now on.
+    pub fn set_span(&self, span: Range<f64>) {
+        self.span.set((span.start, span.end));
+    }
+
+    /// Checks for cancel and reports that `fraction` (0..=1) of the current span is done.
+    pub fn advance(&self, fraction: f64) -> Result<()> {
+        self.advance_with_loss(fraction, f64::NAN)
+    }
+
+    /// [`Job::advance`] with the loss of the last training step.
+    pub fn advance_with_loss(&self, fraction: f64, loss: f64) -> Result<()> {
+        self.check()?;
+        let due = self.last_report.get().is_none_or(|last| last.elapsed() >= REPORT_EVERY);
+        if !due {
+            return Ok(());
+        }
+        self.last_report.set(Some(Instant::now()));
+        let (start, end) = self.span.get();
+        let report = Progress {
+            stage: self.stage.get().0,
+            fraction: (start + (end - start) * fraction).clamp(0.0, 1.0),
+            loss,
+        };
+        // A sink that re-enters the job finds it borrowed and is simply not called again.
+        let go_on = match self.sink.try_borrow_mut() {
+            Ok(mut sink) => sink.as_mut().is_none_or(|sink| sink(&report)),
+            Err(_) => true,
+        };
+        if go_on {
+            Ok(())
+        } else {
+            Err(Error::Cancelled {
+                stage: report.stage.name(),
+            })
+        }
+    }
+
+    /// Time spent in each stage so far, in order of first entry.
+    pub fn stage_times(&self) -> Vec<(Stage, Duration)> {
+        let mut times = self.times.borrow().clone();
+        let (stage, since) = self.stage.get();
+        match times.iter_mut().find(|(s, _)| *s == stage) {
+            Some((_, time)) => *time += since.elapsed(),
+            None => times.push((stage, since.elapsed())),
+        }
+        times.retain(|(stage, _)| *stage != Stage::Start);
+        times
+    }
+}

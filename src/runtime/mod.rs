@@ -1,0 +1,21 @@
+//! Ground floor: errors, cancel, progress, log, devices, threads, random numbers and what is loaded in the process.
+
+pub mod cancel;
+pub mod device;
+pub mod error;
+pub mod generator;
+pub mod job;
+pub mod log;
+pub mod report;
+pub mod threads;
+
+mod aten;
+
+pub use cancel::CancelToken;
+pub use device::open_device;
+pub use error::{Error, Result};
+pub use generator::Generator;
+pub use job::{Job, Progress, Stage};
+pub use log::{Level, Logger};
+pub use report::runtime_report;
+pub use threads::HostState;
