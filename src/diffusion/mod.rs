@@ -1,1 +1,29 @@
-//! (being written)
+//! Stable Diffusion as a feature extractor: weight files, image to latent, U-Net with taps on its self-attention.
+//!
+//! A [`DiffusionModel`] turns an image into a latent ([`DiffusionModel::encode`]) and a latent into the queries and
+//! keys of its self-attention layers, the U-Net's output and a one-step denoised latent ([`DiffusionModel::extract`]).
+//! The same [`Unet`] trains: it is built from any source of tensors and autograd runs through it.
+//! Names of layers and tensors are those of the `diffusers` library; no code of it is used.
+
+pub mod attention;
+pub mod config;
+pub mod latent;
+pub mod model;
+mod resnet;
+pub mod schedule;
+pub mod single_file;
+mod store;
+pub mod unet;
+mod weights;
+
+#[cfg(test)]
+mod tests;
+
+pub use attention::{AttentionTap, Taps};
+pub use config::{PerLevel, UnetConfig};
+pub use latent::{depth_to_space, space_to_depth, EncoderConfig, LatentDraw, LatentMode};
+pub use model::{DiffusionModel, Extraction, LatentEncoder, LoadOptions, ModelConfig};
+pub use schedule::{NoiseSchedule, PredictionType, ScheduleConfig};
+pub use single_file::{model_to_bytes, write_model, ModelFileConfig};
+pub use unet::{unet_tensor_shapes, Unet};
+pub use weights::FetchTensor;

@@ -21,7 +21,9 @@ pub fn open_device(name: &str) -> Result<Device> {
     load_cuda()?;
     let count = tch::Cuda::device_count();
     if count <= 0 {
-        return Err(Error::Device("libtorch_cuda is loaded but sees no GPU (driver, CUDA_VISIBLE_DEVICES?)".into()));
+        return Err(Error::Device(
+            "libtorch_cuda is loaded but sees no GPU (driver, CUDA_VISIBLE_DEVICES?)".into(),
+        ));
     }
     if ordinal >= count as usize {
         return Err(Error::argument("device", name, &format!("must be below cuda:{count}")));

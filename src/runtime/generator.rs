@@ -48,7 +48,9 @@ impl Generator {
     /// A float32 tensor of uniform draws in `low..high`.
     pub fn uniform_tensor(&mut self, low: f32, high: f32, shape: &[i64], device: Device) -> Result<Tensor> {
         let count = shape.iter().product::<i64>().max(0) as usize;
-        let values: Vec<f32> = (0..count).map(|_| low + (high - low) * self.0.random::<f32>()).collect();
+        let values: Vec<f32> = (0..count)
+            .map(|_| low + (high - low) * self.0.random::<f32>())
+            .collect();
         Self::tensor(&values, shape, device)
     }
 

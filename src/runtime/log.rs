@@ -46,6 +46,10 @@ impl Logger {
 
 impl std::fmt::Debug for Logger {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0.is_some() { "Logger(host)" } else { "Logger(none)" })
+        f.write_str(if self.0.is_some() {
+            "Logger(host)"
+        } else {
+            "Logger(none)"
+        })
     }
 }

@@ -1,0 +1,238 @@
+//! A diffusion model as a feature extractor: image to latent, latent to self-attention.
+use std::path::Path;
+
+use tch::{Device, Kind, Tensor};
+
+use super::attention::{AttentionTap, Taps};
+use super::config::UnetConfig;
+use super::latent::{space_to_depth, LatentDraw, LatentMode};
+use super::schedule::{NoiseSchedule, ScheduleConfig};
+use super::single_file::ModelFileConfig;
+use super::store::TensorFile;
+use super::unet::Unet;
+use crate::runtime::{Error, Generator, Job, Result, Stage};
+
+/// Where the weights go.
+#[derive(Clone, Copy, Debug)]
+pub struct LoadOptions {
+    /// Device of the weights and of all work.
+    pub device: Device,
+    /// Type of the weights in memory: float32 (the fast one on a CPU), float16 or bfloat16. The file may have another.
+    pub kind: Kind,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self {
+            device: Device::Cpu,
+            kind: Kind::Float,
+        }
+    }
+}
+
+/// How an image becomes a latent.
+pub enum LatentEncoder {
+    /// `factor` x `factor` pixels to `factor^2` channels.
+    SpaceToDepth {
+        /// Pixels per latent pixel along each side.
+        factor: i64,
+    },
+}
+
+/// What a model is.
+#[derive(Clone, Debug)]
+pub struct ModelConfig {
+    /// "Stable Diffusion 1", "Stable Diffusion 2", or the built-in model's name.
+    pub name: String,
+    /// U-Net architecture.
+    pub unet: UnetConfig,
+    /// Noise schedule.
+    pub schedule: ScheduleConfig,
+    /// How a slice enters the U-Net unless the caller says otherwise.
+    pub latent_mode: LatentMode,
+    /// Voxel sizes in nm, smallest and largest, that the model was made for.
+    pub voxel_nm: Option<[f64; 2]>,
+    pixels_per_token: i64,
+}
+
+impl ModelConfig {
+    /// Pixels per latent pixel (a token of the finest attention) along each side: 8 in Stable Diffusion.
+    pub fn pixels_per_token(&self) -> i64 {
+        self.pixels_per_token
+    }
+
+    /// Side in pixels of a tile of 64 x 64 tokens: 512 in Stable Diffusion.
+    pub fn tile_pixels(&self) -> i64 {
+        64 * self.pixels_per_token
+    }
+
+    /// Image sides that are multiples of this many pixels halve evenly at every level of the U-Net. Others work too,
+    /// as long as they are multiples of [`ModelConfig::pixels_per_token`].
+    pub fn granularity(&self) -> i64 {
+        let halvings = self.unet.block_out_channels.len().saturating_sub(1).min(16) as u32;
+        self.pixels_per_token << halvings
+    }
+}
+
+/// What one U-Net pass gives.
+#[derive(Debug)]
+pub struct Extraction {
+    /// What the U-Net saw, [1, C, h, w].
+    pub input: Tensor,
+    /// Q and K of the layers that were asked for, in execution order.
+    pub taps: Vec<AttentionTap>,
+    /// The U-Net's output, [1, C, h, w].
+    pub output: Tensor,
+    /// One-step estimate of the clean latent, in the scale of the latent.
+    pub clean: Tensor,
+}
+
+/// Immutable weights on one device.
+pub struct DiffusionModel {
+    pub(super) config: ModelConfig,
+    pub(super) unet: Unet,
+    pub(super) encoder: LatentEncoder,
+    /// Text embedding of the empty prompt [1, 77, D], where the U-Net takes one.
+    pub(super) context: Option<Tensor>,
+    pub(super) schedule: NoiseSchedule,
+    pub(super) options: LoadOptions,
+}
+
+impl DiffusionModel {
+    /// Opens a model file. Nothing is downloaded; weights are mapped and copied one tensor at a time.
+    ///
+    /// Errors: the operating system's; [`Error::Format`] and [`Error::Unsupported`] name the file, tensor or setting.
+    pub fn open(path: &Path, options: &LoadOptions, job: &Job) -> Result<Self> {
+        job.enter(Stage::Load)?;
+        let file = TensorFile::map(path)?;
+        Self::from_own_file(&file, options, job)
+    }
+
+    /// A model in tomocut's own form (see [`super::write_model`]) from memory.
+    pub fn from_safetensors_bytes(bytes: &[u8], options: &LoadOptions) -> Result<Self> {
+        let file = TensorFile::from_bytes("model bytes", bytes)?;
+        Self::from_own_file(&file, options, &Job::quiet())
+    }
+
+    fn from_own_file(file: &TensorFile, options: &LoadOptions, job: &Job) -> Result<Self> {
+        let settings = ModelFileConfig::read(file)?
+            .ok_or_else(|| Error::format(file.what(), "has no \"tomocut\" settings in its metadata"))?;
+        let unet = Unet::from_tensors(&settings.unet, &mut |name, shape| {
+            job.check()?;
+            file.tensor(name, shape, options.kind, options.device)
+        })?;
+        let factor = settings.encoder.factor();
+        Self::assemble(
+            ModelConfig {
+                name: settings.name,
+                unet: settings.unet,
+                schedule: settings.schedule,
+                latent_mode: settings.latent_mode,
+                voxel_nm: settings.voxel_nm,
+                pixels_per_token: factor,
+            },
+            unet,
+            LatentEncoder::SpaceToDepth { factor },
+            None,
+            options,
+        )
+    }
+
+    pub(super) fn assemble(
+        config: ModelConfig,
+        unet: Unet,
+        encoder: LatentEncoder,
+        context: Option<Tensor>,
+        options: &LoadOptions,
+    ) -> Result<Self> {
+        Ok(Self {
+            schedule: NoiseSchedule::new(&config.schedule)?,
+            options: *options,
+            config,
+            unet,
+            encoder,
+            context,
+        })
+    }
+
+    /// What the model is.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// Its noise schedule.
+    pub fn schedule(&self) -> &NoiseSchedule {
+        &self.schedule
+    }
+
+    /// Its encoder.
+    pub fn encoder(&self) -> &LatentEncoder {
+        &self.encoder
+    }
+
+    /// Text embedding of the empty prompt, [1, 77, D], where the U-Net takes one.
+    pub fn text_embedding(&self) -> Option<&Tensor> {
+        self.context.as_ref()
+    }
+
+    /// Latent [B, C, h, w] of `image` [B, 1, H, W]: sides must be multiples of [`ModelConfig::pixels_per_token`].
+    ///
+    /// Space-to-depth: zero mean and unit variance in, nothing is scaled. The result is float32.
+    pub fn encode(&self, image: &Tensor, draw: LatentDraw, generator: &mut Generator, job: &Job) -> Result<Tensor> {
+        let _ = (draw, generator);
+        job.check()?;
+        let _guard = tch::no_grad_guard();
+        let image = image.f_to_device(self.options.device)?.f_to_kind(Kind::Float)?;
+        match &self.encoder {
+            LatentEncoder::SpaceToDepth { factor } => space_to_depth(&image, *factor),
+        }
+    }
+
+    /// One U-Net pass over `latent` [1, C, h, w] at `timestep`, keeping Q and K of `layers` (indices in execution order).
+    ///
+    /// With `noise` (the latent's shape) the input is sqrt(abar_t) latent + sqrt(1 - abar_t) noise, otherwise the latent
+    /// as it is. Gradients are off. Stops within one libtorch call of a cancel.
+    pub fn extract(
+        &self,
+        latent: &Tensor,
+        timestep: i64,
+        noise: Option<&Tensor>,
+        layers: &[usize],
+        job: &Job,
+    ) -> Result<Extraction> {
+        let _guard = tch::no_grad_guard();
+        let count = self.config.unet.attention_layers();
+        if let Some(layer) = layers.iter().find(|layer| **layer >= count) {
+            return Err(Error::argument("layer", layer, &format!("must be below {count}")));
+        }
+        let latent = latent.f_to_device(self.options.device)?.f_to_kind(Kind::Float)?;
+        let input = match noise {
+            Some(noise) => {
+                let noise = noise.f_to_device(self.options.device)?.f_to_kind(Kind::Float)?;
+                self.schedule.noised(&latent, &noise, timestep)?
+            }
+            None => {
+                self.schedule.alpha_cumprod(timestep)?;
+                latent
+            }
+        };
+        let mut taps = Taps::new(layers);
+        let output = self.predict(&input, timestep, Some(&mut taps), job)?;
+        let clean = self.schedule.clean(&input, &output, timestep)?;
+        Ok(Extraction {
+            input,
+            taps: taps.into_taken(),
+            output,
+            clean,
+        })
+    }
+
+    /// The U-Net's output at `timestep`, float32, for `input` [B, C, h, w] in float32.
+    pub(super) fn predict(&self, input: &Tensor, timestep: i64, taps: Option<&mut Taps>, job: &Job) -> Result<Tensor> {
+        let batch = input.size().first().copied().unwrap_or(0);
+        let t = Tensor::f_full([batch], timestep, (Kind::Int64, self.options.device))?;
+        let input = input.f_to_kind(self.options.kind)?;
+        let output = self.unet.forward(&input, &t, self.context.as_ref(), taps, job)?;
+        Ok(output.f_to_kind(Kind::Float)?)
+    }
+}

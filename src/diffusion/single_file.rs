@@ -1,0 +1,183 @@
+//! tomocut's own model file: one safetensors file, the U-Net's tensors under their diffusers names, and the settings as
+//! JSON under the header's `__metadata__` key `tomocut`.
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::Path;
+
+use safetensors::tensor::TensorView;
+use safetensors::Dtype;
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+
+use super::config::UnetConfig;
+use super::latent::{EncoderConfig, LatentMode};
+use super::schedule::ScheduleConfig;
+use super::store::TensorFile;
+use super::unet::unet_tensor_shapes;
+use super::weights::wrong_shape;
+use crate::runtime::{Error, Result};
+
+/// Key of the settings in `__metadata__`.
+const KEY: &str = "tomocut";
+
+/// Version of the settings that this engine writes and reads.
+const FORMAT: u32 = 1;
+
+/// Settings of a model in tomocut's own file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelFileConfig {
+    /// Version of this structure, 1.
+    pub format: u32,
+    /// What to call the model in reports.
+    pub name: String,
+    /// How an image becomes a latent.
+    pub encoder: EncoderConfig,
+    /// How a slice enters the U-Net unless the caller says otherwise.
+    pub latent_mode: LatentMode,
+    /// Architecture.
+    pub unet: UnetConfig,
+    /// Noise schedule.
+    #[serde(default)]
+    pub schedule: ScheduleConfig,
+    /// Voxel sizes in nm, smallest and largest, that the model was trained for.
+    #[serde(default)]
+    pub voxel_nm: Option<[f64; 2]>,
+}
+
+impl ModelFileConfig {
+    /// Settings of a matched-noise model on space-to-depth cells of 2 x 2 pixels, with Stable Diffusion's schedule.
+    pub fn matched(name: &str, unet: UnetConfig, voxel_nm: [f64; 2]) -> Self {
+        Self {
+            format: FORMAT,
+            name: name.to_owned(),
+            encoder: EncoderConfig::SpaceToDepth { factor: 2 },
+            latent_mode: LatentMode::Matched,
+            unet,
+            schedule: ScheduleConfig::default(),
+            voxel_nm: Some(voxel_nm),
+        }
+    }
+
+    /// The settings in `file`, or none where it is not a tomocut file.
+    pub(super) fn read(file: &TensorFile) -> Result<Option<Self>> {
+        let Some(text) = file.text(KEY) else { return Ok(None) };
+        let what = || format!("{}: metadata \"{KEY}\"", file.what());
+        let json: serde_json::Value = serde_json::from_str(text).map_err(|e| Error::format(what(), e))?;
+        match json.get("format").and_then(serde_json::Value::as_u64) {
+            Some(1) => {}
+            Some(other) => {
+                return Err(Error::Version(format!(
+                    "{} has format {other}, this engine reads {FORMAT}",
+                    what()
+                )));
+            }
+            None => return Err(Error::format(what(), "has no number under \"format\"")),
+        }
+        if let Some(unet) = json.get("unet") {
+            // For its clear answer to settings that are not supported.
+            UnetConfig::from_json(unet)?;
+        }
+        let config: Self = serde_json::from_value(json).map_err(|e| Error::format(what(), e))?;
+        config.validate()?;
+        Ok(Some(config))
+    }
+
+    /// Checks that the parts fit each other.
+    pub fn validate(&self) -> Result<()> {
+        self.unet.validate()?;
+        let EncoderConfig::SpaceToDepth { factor } = self.encoder;
+        if !(1..=16).contains(&factor) || factor * factor != self.unet.in_channels {
+            return Err(Error::format(
+                "model settings",
+                format_args!(
+                    "space_to_depth factor {factor} makes {} channels, the U-Net takes {}",
+                    factor.saturating_mul(factor),
+                    self.unet.in_channels
+                ),
+            ));
+        }
+        if self.unet.cross_attention_dim.is_some() {
+            return Err(Error::format(
+                "model settings",
+                "unet.cross_attention_dim must be null: the file holds no text embedding",
+            ));
+        }
+        if let Some([low, high]) = self.voxel_nm {
+            if !(low > 0.0 && low <= high && high.is_finite()) {
+                let detail = format!("voxel_nm is [{low}, {high}], must be 0 < smallest <= largest");
+                return Err(Error::format("model settings", detail));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The bytes of a model file. `tensors` are named as [`unet_tensor_shapes`] lists them; all must be there, none beside.
+/// `kind` is float32, float16 or bfloat16. The same input gives the same bytes.
+pub fn model_to_bytes(config: &ModelFileConfig, tensors: &[(String, Tensor)], kind: Kind) -> Result<Vec<u8>> {
+    config.validate()?;
+    let dtype = match kind {
+        Kind::Float => Dtype::F32,
+        Kind::Half => Dtype::F16,
+        Kind::BFloat16 => Dtype::BF16,
+        other => {
+            return Err(Error::argument(
+                "dtype",
+                format_args!("{other:?}"),
+                "must be Float, Half or BFloat16",
+            ))
+        }
+    };
+    let given: HashMap<&str, &Tensor> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    let wanted = unet_tensor_shapes(&config.unet)?;
+    if tensors.len() != wanted.len() {
+        let detail = format!("{} tensors were given, the network has {}", tensors.len(), wanted.len());
+        return Err(Error::format("model", detail));
+    }
+    let mut data = Vec::with_capacity(wanted.len());
+    for (name, shape) in &wanted {
+        let missing = || {
+            Error::format(
+                format_args!("tensor {name}"),
+                format_args!("is missing, expected shape {shape:?}"),
+            )
+        };
+        let tensor = given.get(name.as_str()).copied().ok_or_else(missing)?;
+        if tensor.size() != *shape {
+            return Err(wrong_shape(name, shape, &tensor.size()));
+        }
+        let tensor = tensor
+            .f_detach()?
+            .f_to_device(Device::Cpu)?
+            .f_to_kind(kind)?
+            .f_contiguous()?;
+        let count = tensor.numel();
+        let mut bytes = vec![0u8; count * kind.elt_size_in_bytes()];
+        tensor.f_copy_data_u8(&mut bytes, count)?;
+        data.push(bytes);
+    }
+    let defect = |e: safetensors::SafeTensorError| Error::Internal(format!("safetensors: {e}"));
+    let mut views = Vec::with_capacity(wanted.len());
+    for ((name, shape), bytes) in wanted.iter().zip(&data) {
+        let shape = shape.iter().map(|n| *n as usize).collect();
+        views.push((name.as_str(), TensorView::new(dtype, shape, bytes).map_err(defect)?));
+    }
+    let json = serde_json::to_string(config).map_err(|e| Error::Internal(format!("model settings: {e}")))?;
+    let metadata = HashMap::from([(KEY.to_owned(), json)]);
+    safetensors::serialize(views, Some(metadata)).map_err(defect)
+}
+
+/// Writes a model file: whole and renamed into place, or not at all. See [`model_to_bytes`].
+pub fn write_model(path: &Path, config: &ModelFileConfig, tensors: &[(String, Tensor)], kind: Kind) -> Result<()> {
+    let bytes = model_to_bytes(config, tensors, kind)?;
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let failed = |e: std::io::Error| Error::io("writing", path, e);
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    file.write_all(&bytes).map_err(failed)?;
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist(path).map_err(|e| failed(e.error))?;
+    Ok(())
+}

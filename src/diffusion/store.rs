@@ -1,0 +1,180 @@
+//! Reading weight files: safetensors, memory-mapped, one tensor copied at a time.
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use memmap2::Mmap;
+use safetensors::tensor::Metadata;
+use safetensors::{Dtype, SafeTensors};
+use tch::{Device, Kind, Tensor};
+
+use super::weights::wrong_shape;
+use crate::runtime::{Error, Result};
+
+/// What a pickle checkpoint is answered with; it runs code when it is opened, so this engine never opens one.
+const CONVERT: &str = "is a Python pickle checkpoint, which is not opened; convert it once with: \
+    python -c \"import sys, torch, safetensors.torch as s; d = torch.load(sys.argv[1], map_location='cpu', weights_only=True); \
+    d = d.get('state_dict', d); s.save_file({k: v.clone().contiguous() for k, v in d.items() if torch.is_tensor(v)}, sys.argv[2])\" \
+    IN.ckpt OUT.safetensors";
+
+enum Bytes<'a> {
+    Mapped(Mmap),
+    Borrowed(&'a [u8]),
+}
+
+/// One open safetensors file (or its bytes). The header is checked as a whole on opening: lengths, offsets, shapes.
+pub(super) struct TensorFile<'a> {
+    what: String,
+    bytes: Bytes<'a>,
+    start: usize,
+    metadata: Metadata,
+}
+
+impl TensorFile<'static> {
+    /// Maps the file at `path`; nothing but the header is read.
+    ///
+    /// Errors: the operating system's; [`Error::Format`] for a pickle (with how to convert it) and for a header that
+    /// is truncated, too long or does not fit the file.
+    pub fn map(path: &Path) -> Result<Self> {
+        let mut file = File::open(path).map_err(|e| Error::io("opening", path, e))?;
+        let mut magic = Vec::new();
+        file.by_ref()
+            .take(9)
+            .read_to_end(&mut magic)
+            .map_err(|e| Error::io("reading", path, e))?;
+        let what = path.display().to_string();
+        if is_pickle(&magic) {
+            return Err(Error::format(what, CONVERT));
+        }
+        if magic.len() < 9 {
+            return Err(Error::format(
+                what,
+                "is not a safetensors file: it is shorter than a header",
+            ));
+        }
+        // SAFETY: the map is read-only and private to this value. Undefined behaviour would need another process to
+        // change the file while it is being loaded, which weight files are not subject to; truncation then raises
+        // SIGBUS, as with every mapped file.
+        let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::io("mapping", path, e))?;
+        Self::parse(what, Bytes::Mapped(map))
+    }
+}
+
+impl<'a> TensorFile<'a> {
+    /// The same for a file that is in memory; `what` names it in errors.
+    pub fn from_bytes(what: &str, bytes: &'a [u8]) -> Result<Self> {
+        if is_pickle(bytes) {
+            return Err(Error::format(what, CONVERT));
+        }
+        Self::parse(what.to_owned(), Bytes::Borrowed(bytes))
+    }
+
+    fn parse(what: String, bytes: Bytes<'a>) -> Result<Self> {
+        let all = bytes.get();
+        let (header, metadata) = SafeTensors::read_metadata(all)
+            .map_err(|e| Error::format(&what, format_args!("is not a whole safetensors file: {e}")))?;
+        // The length of the header stands in the first eight bytes.
+        let start = header + 8;
+        Ok(Self {
+            what,
+            bytes,
+            start,
+            metadata,
+        })
+    }
+
+    /// How the file is called in errors.
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// Text under `key` in the header's `__metadata__`.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.metadata.metadata().as_ref()?.get(key).map(String::as_str)
+    }
+
+    /// Whether the file has a tensor `name`.
+    pub fn contains(&self, name: &str) -> bool {
+        self.metadata.info(name).is_some()
+    }
+
+    /// Names of all tensors, in the order of the file.
+    pub fn names(&self) -> Vec<String> {
+        self.metadata.offset_keys()
+    }
+
+    /// Shape of tensor `name`.
+    pub fn shape(&self, name: &str) -> Option<Vec<i64>> {
+        let info = self.metadata.info(name)?;
+        Some(
+            info.shape
+                .iter()
+                .map(|n| i64::try_from(*n).unwrap_or(i64::MAX))
+                .collect(),
+        )
+    }
+
+    /// Tensor `name` of shape `expected` on `device`, converted to `kind`.
+    ///
+    /// Errors: [`Error::Format`] that names the tensor, what was expected and what was found, where it is missing,
+    /// of another shape, or not float32, float16 or bfloat16.
+    pub fn tensor(&self, name: &str, expected: &[i64], kind: Kind, device: Device) -> Result<Tensor> {
+        let tensor = self.any_shape(name, kind, device, || format!("{expected:?}"))?;
+        if tensor.size() != expected {
+            return Err(wrong_shape(name, expected, &tensor.size()));
+        }
+        Ok(tensor)
+    }
+
+    /// Tensor `name` as it is in the file, whatever its shape; `expected` describes it should it be missing.
+    pub fn any_shape(&self, name: &str, kind: Kind, device: Device, expected: impl Fn() -> String) -> Result<Tensor> {
+        let what = || format!("{}: tensor {name}", self.what);
+        let info = self
+            .metadata
+            .info(name)
+            .ok_or_else(|| Error::format(what(), format_args!("is missing, expected shape {}", expected())))?;
+        let stored = match info.dtype {
+            Dtype::F32 => Kind::Float,
+            Dtype::F16 => Kind::Half,
+            Dtype::BF16 => Kind::BFloat16,
+            other => {
+                let detail = format!("has dtype {other:?}, expected F32, F16 or BF16");
+                return Err(Error::format(what(), detail));
+            }
+        };
+        let size: Vec<i64> = self.shape(name).unwrap_or_default();
+        let (from, to) = info.data_offsets;
+        let data = self.start.checked_add(from).zip(self.start.checked_add(to));
+        let data = data.and_then(|(from, to)| self.bytes.get().get(from..to));
+        let count = size.iter().try_fold(1i64, |product, n| product.checked_mul(*n));
+        let bytes = count.and_then(|n| n.checked_mul(stored.elt_size_in_bytes() as i64));
+        // libtorch copies as many bytes as the shape says, so the two must agree before the call.
+        let data = data
+            .filter(|data| i64::try_from(data.len()).ok() == bytes)
+            .ok_or_else(|| Error::format(what(), "lies outside the file"))?;
+        // to_device and to_kind return the tensor itself where there is nothing to change.
+        Ok(Tensor::f_from_data_size(data, &size, stored)?
+            .f_to_device(device)?
+            .f_to_kind(kind)?)
+    }
+}
+
+impl Bytes<'_> {
+    fn get(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::Borrowed(bytes) => bytes,
+        }
+    }
+}
+
+/// A zip archive (torch.save since 1.6) or a bare pickle. A safetensors file begins with a length instead; 0x80 as its
+/// lowest byte would be legal there, so the pickle's protocol number must follow.
+fn is_pickle(bytes: &[u8]) -> bool {
+    matches!(bytes, [b'P', b'K', ..] | [0x80, 2..=5, ..]) && !looks_like_safetensors(bytes)
+}
+
+/// Eight bytes of length, then `{`.
+fn looks_like_safetensors(bytes: &[u8]) -> bool {
+    bytes.get(8) == Some(&b'{')
+}

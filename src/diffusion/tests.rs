@@ -1,0 +1,211 @@
+//! Behaviour of small random networks: training, files, taps, cancel.
+use tch::{Device, Kind, Tensor};
+
+use super::*;
+use crate::runtime::{CancelToken, Error, Generator, Job, Logger, Result};
+
+fn tiny() -> UnetConfig {
+    UnetConfig {
+        block_out_channels: vec![8, 16, 16],
+        down_block_types: ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"]
+            .map(str::to_owned)
+            .to_vec(),
+        up_block_types: ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"]
+            .map(str::to_owned)
+            .to_vec(),
+        attention_head_dim: PerLevel::Same(2),
+        cross_attention_dim: None,
+        norm_num_groups: 4,
+        ..Default::default()
+    }
+}
+
+fn random_tensors(config: &UnetConfig, seed: u64) -> Vec<(String, Tensor)> {
+    let mut generator = Generator::new(seed, 0);
+    let shapes = unet_tensor_shapes(config).unwrap();
+    shapes
+        .into_iter()
+        .map(|(name, shape)| {
+            let tensor = generator.normal_tensor(&shape, Device::Cpu).unwrap() * 0.1;
+            (name, tensor)
+        })
+        .collect()
+}
+
+fn build(config: &UnetConfig, tensors: &[(String, Tensor)]) -> Result<Unet> {
+    Unet::from_tensors(config, &mut |name, _| {
+        let found = tensors.iter().find(|(n, _)| n == name);
+        Ok(found
+            .ok_or_else(|| Error::format(name, "is missing"))?
+            .1
+            .shallow_clone())
+    })
+}
+
+fn model(seed: u64) -> DiffusionModel {
+    let settings = ModelFileConfig::matched("tiny", tiny(), [0.5, 3.0]);
+    let bytes = model_to_bytes(&settings, &random_tensors(&tiny(), seed), Kind::Float).unwrap();
+    DiffusionModel::from_safetensors_bytes(&bytes, &LoadOptions::default()).unwrap()
+}
+
+#[test]
+fn gradients_reach_every_tensor() {
+    let config = tiny();
+    let tensors: Vec<_> = random_tensors(&config, 1)
+        .into_iter()
+        .map(|(name, tensor)| (name, tensor.set_requires_grad(true)))
+        .collect();
+    let unet = build(&config, &tensors).unwrap();
+    let mut generator = Generator::new(2, 0);
+    let x = generator.normal_tensor(&[2, 4, 8, 8], Device::Cpu).unwrap();
+    let t = Tensor::from_slice(&[10i64, 700]);
+    let job = Job::quiet();
+    let loss = |unet: &Unet| {
+        unet.forward(&x, &t, None, None, &job)
+            .unwrap()
+            .square()
+            .mean(Kind::Float)
+    };
+    loss(&unet).backward();
+    for (name, tensor) in &tensors {
+        let gradient = tensor.grad();
+        assert!(gradient.defined(), "{name} has no gradient");
+        // A key bias does not exist here, so nothing is exactly flat.
+        assert!(
+            f64::try_from(gradient.abs().sum(Kind::Float)).unwrap() > 0.0,
+            "{name} has a zero gradient"
+        );
+    }
+    // The gradient of one weight against a central difference.
+    let (name, tensor) = tensors
+        .iter()
+        .find(|(n, _)| n.ends_with("mid_block.attentions.0.proj_in.weight"))
+        .unwrap();
+    let step = 1e-2;
+    let shifted = |by: f64| {
+        let moved: Vec<_> = tensors
+            .iter()
+            .map(|(n, t)| {
+                (
+                    n.clone(),
+                    if n == name {
+                        t.detach() + Tensor::from_slice(&[by as f32])
+                    } else {
+                        t.detach()
+                    },
+                )
+            })
+            .collect();
+        f64::try_from(loss(&build(&config, &moved).unwrap())).unwrap()
+    };
+    let slope = (shifted(step) - shifted(-step)) / (2.0 * step);
+    let exact = f64::try_from(tensor.grad().sum(Kind::Float)).unwrap();
+    assert!(
+        (slope - exact).abs() <= 0.02 * exact.abs().max(1e-3),
+        "slope {slope}, gradient {exact}"
+    );
+}
+
+#[test]
+fn file_round_trip_and_taps() {
+    let model = model(3);
+    let config = model.config();
+    assert_eq!(
+        (config.pixels_per_token(), config.tile_pixels(), config.granularity()),
+        (2, 128, 8)
+    );
+    assert_eq!(config.unet.attention_layers(), 2 + 2 + 1 + 3 + 3);
+    let mut generator = Generator::new(4, 0);
+    let image = generator.normal_tensor(&[1, 1, 24, 32], Device::Cpu).unwrap();
+    let job = Job::quiet();
+    let latent = model.encode(&image, LatentDraw::Mean, &mut generator, &job).unwrap();
+    assert_eq!(latent.size(), [1, 4, 12, 16]);
+    let all: Vec<usize> = (0..11).collect();
+    let pass = model.extract(&latent, 500, None, &all, &job).unwrap();
+    let names: Vec<&str> = pass.taps.iter().map(|tap| tap.name.as_str()).collect();
+    assert_eq!(names[0], "down_blocks.0.attentions.0.transformer_blocks.0.attn1");
+    assert_eq!(names[4], "mid_block.attentions.0.transformer_blocks.0.attn1");
+    assert_eq!(names[10], "up_blocks.2.attentions.2.transformer_blocks.0.attn1");
+    let levels = config.unet.attention_levels();
+    for (tap, level) in pass.taps.iter().zip(levels) {
+        assert_eq!(tap.grid, (12 >> level, 16 >> level));
+        let channels = config.unet.block_out_channels[level];
+        let tokens = (tap.grid.0 * tap.grid.1) as i64;
+        assert_eq!(tap.query.size(), [2, tokens, channels / 2]);
+        assert_eq!(tap.key.size(), tap.query.size());
+    }
+    let rows = pass.taps[0].probabilities(5..9).unwrap();
+    assert_eq!(rows.size(), [2, 4, 192]);
+    assert!(rows.sum_dim_intlist(-1, false, Kind::Float).allclose(
+        &Tensor::ones([2, 4], (Kind::Float, Device::Cpu)),
+        1e-5,
+        1e-6,
+        false
+    ));
+    assert!(pass.taps[0].probabilities(5..193).is_err());
+    // The same bytes again, and only the layers asked for.
+    let again = model.extract(&latent, 500, None, &[4], &job).unwrap();
+    assert_eq!(again.taps.len(), 1);
+    assert!(again.taps[0].query.equal(&pass.taps[4].query));
+    assert!(again.output.equal(&pass.output));
+    assert!(model.extract(&latent, 500, None, &[11], &job).is_err());
+    assert!(model.extract(&latent, 1000, None, &[], &job).is_err());
+}
+
+#[test]
+fn odd_sides_keep_their_size() {
+    let model = model(5);
+    let latent = Generator::new(6, 0).normal_tensor(&[1, 4, 7, 13], Device::Cpu).unwrap();
+    let pass = model.extract(&latent, 3, None, &[0], &Job::quiet()).unwrap();
+    assert_eq!(pass.output.size(), [1, 4, 7, 13]);
+    assert_eq!(pass.taps[0].grid, (7, 13));
+}
+
+#[test]
+fn cancel_stops_a_pass() {
+    let model = model(7);
+    let token = CancelToken::default();
+    token.request();
+    let job = Job::new(token, Logger::default());
+    let latent = Tensor::zeros([1, 4, 8, 8], (Kind::Float, Device::Cpu));
+    let error = model.extract(&latent, 3, None, &[], &job).unwrap_err();
+    assert!(matches!(error, Error::Cancelled { .. }));
+}
+
+#[test]
+fn blocks_of_attention_are_the_whole() {
+    let mut generator = Generator::new(8, 0);
+    let mut draw = || generator.normal_tensor(&[1, 2, 4352, 8], Device::Cpu).unwrap();
+    let (q, k, v) = (draw(), draw(), draw());
+    let blocks = attention::attend(&q, &k, &v, &Job::quiet()).unwrap();
+    let whole = Tensor::scaled_dot_product_attention(&q, &k, &v, None::<&Tensor>, 0.0, false, None, false);
+    assert!(blocks.allclose(&whole, 1e-5, 1e-6, false));
+}
+
+#[test]
+fn settings_are_checked() {
+    let parse = |text: &str| UnetConfig::from_json(&serde_json::from_str(text).unwrap());
+    let stable_diffusion = parse(r#"{"cross_attention_dim": 768, "attention_head_dim": 8}"#).unwrap();
+    assert_eq!(stable_diffusion.attention_layers(), 16);
+    let second =
+        parse(r#"{"cross_attention_dim": 1024, "attention_head_dim": [5, 10, 20, 20], "use_linear_projection": true}"#);
+    assert_eq!(second.unwrap().heads(3), 20);
+    for (text, part) in [
+        (
+            r#"{"addition_embed_type": "text_time"}"#,
+            "addition_embed_type is \"text_time\"",
+        ),
+        (r#"{"in_channels": 9}"#, "inpainting"),
+        (
+            r#"{"down_block_types": ["A", "B", "C", "D"]}"#,
+            "down_block_types has A",
+        ),
+        (r#"{"class_embed_type": "timestep"}"#, "class_embed_type"),
+        (r#"{"attention_head_dim": 7}"#, "must divide"),
+        (r#"{"layers_per_block": [1]}"#, "layers_per_block"),
+        (r#"{"block_out_channels": "x"}"#, "U-Net config"),
+    ] {
+        let error = parse(text).unwrap_err().to_string();
+        assert!(error.contains(part), "{text}: {error}");
+    }
+}
