@@ -1,1 +1,69 @@
-fn main() {}
+//! The chores of tomocut, run as `cargo xtask COMMAND`: fetching libtorch, generating the C header, testing both
+//! sides of the C ABI, the demonstration. Nothing here links libtorch, so that it runs before libtorch is there.
+mod abi;
+mod ctest;
+mod demo;
+mod evaluate;
+mod failure;
+mod gpu_test;
+mod header;
+mod layout;
+mod library;
+mod libtorch;
+mod process;
+mod test;
+mod train_model;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use failure::{Failure, Result};
+use layout::Layout;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND [OPTIONS]
+
+  demo [--out DIR]            simulate a small tomogram with truth, segment a slab of it, score the answer
+  demo -- IN.mrc --z A:B ...  the same on your own file (the options of tomocut-slab; no scores)
+  test [-- FILTER]            set up and run every test: Rust, C, header, ABI, README
+  libtorch [--cuda]           fetch libtorch into .libtorch/, or check the one that LIBTORCH names
+  header [--check]            write include/tomocut.h from src/capi, or only say whether it is current
+  abi [--record]              compare exported symbols and struct layout with abi/, or record them
+  gpu-test [-- FILTER]        run the tests that need a GPU
+  train-model [-- ARGS]       train the built-in model (the options of tomocut-train-model)
+  evaluate                    score the data sets with truth and write docs/quality.md
+
+exit status: 0 done, 1 failed, 2 wrong arguments";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    let command = arguments.next().unwrap_or_default();
+    let rest: Vec<OsString> = arguments.collect();
+    match dispatch(&command.to_string_lossy(), rest) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::from(failure.status())
+        }
+    }
+}
+
+fn dispatch(command: &str, rest: Vec<OsString>) -> Result<()> {
+    let layout = Layout::find()?;
+    match command {
+        "libtorch" => libtorch::command(&layout, rest),
+        "header" => header::command(&layout, rest),
+        "abi" => abi::command(&layout, rest),
+        "test" => test::command(&layout, rest),
+        "demo" => demo::command(&layout, rest),
+        "gpu-test" => gpu_test::command(&layout, rest),
+        "train-model" => train_model::command(&layout, rest),
+        "evaluate" => evaluate::command(&layout, rest),
+        "help" | "--help" | "-h" => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        "" => Err(Failure::usage(format!("a command is missing\n{USAGE}"))),
+        other => Err(Failure::usage(format!("unknown command '{other}'\n{USAGE}"))),
+    }
+}
