@@ -1,0 +1,141 @@
+//! Connected components in 2D and 3D, and the count of outer contours.
+use ndarray::{Array, Array2, Array3, Dimension, Ix2, Ix3};
+
+/// Which neighbours belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connectivity {
+    /// Across faces only: 4 neighbours in 2D, 6 in 3D.
+    Face,
+    /// Across faces, edges and corners: 8 in 2D, 26 in 3D.
+    Full,
+}
+
+/// Labelled components.
+#[derive(Clone, Debug)]
+pub struct Components<D: Dimension> {
+    /// 0 for background; components count from 1 in scan order of their first pixel.
+    pub labels: Array<u32, D>,
+    /// Number of pixels of each component; `areas[i]` belongs to label `i + 1`.
+    pub areas: Vec<usize>,
+}
+
+/// Connected components of the true pixels (at most 2^32 - 2 of them).
+pub fn label_2d(mask: &Array2<bool>, connectivity: Connectivity) -> Components<Ix2> {
+    let (rows, cols) = mask.dim();
+    let flat: Vec<bool> = mask.iter().copied().collect();
+    let (labels, areas) = label([1, rows, cols], &flat, connectivity);
+    Components {
+        labels: Array2::from_shape_fn((rows, cols), |(r, c)| labels[r * cols + c]),
+        areas,
+    }
+}
+
+/// Connected components of the true voxels of a (z, y, x) volume.
+pub fn label_3d(mask: &Array3<bool>, connectivity: Connectivity) -> Components<Ix3> {
+    let (depth, rows, cols) = mask.dim();
+    let flat: Vec<bool> = mask.iter().copied().collect();
+    let (labels, areas) = label([depth, rows, cols], &flat, connectivity);
+    Components {
+        labels: Array3::from_shape_fn((depth, rows, cols), |(z, r, c)| labels[(z * rows + r) * cols + c]),
+        areas,
+    }
+}
+
+fn offsets(connectivity: Connectivity) -> Vec<[isize; 3]> {
+    let all = (0..27_isize).map(|i| [i / 9 - 1, i / 3 % 3 - 1, i % 3 - 1]);
+    let reach = |offset: &[isize; 3]| offset.iter().map(|d| d.abs()).sum::<isize>();
+    let most = match connectivity {
+        Connectivity::Face => 1,
+        Connectivity::Full => 3,
+    };
+    all.filter(|offset| (1..=most).contains(&reach(offset))).collect()
+}
+
+/// Flood fill with an explicit stack; a 2D image is a volume of one slice.
+fn label(shape: [usize; 3], mask: &[bool], connectivity: Connectivity) -> (Vec<u32>, Vec<usize>) {
+    let [depth, rows, cols] = shape;
+    let offsets = offsets(connectivity);
+    let mut labels = vec![0_u32; mask.len()];
+    let mut areas = Vec::new();
+    let mut stack = Vec::new();
+    for start in 0..mask.len() {
+        if !mask[start] || labels[start] != 0 {
+            continue;
+        }
+        let name = areas.len() as u32 + 1;
+        let mut area = 0;
+        labels[start] = name;
+        stack.push(start);
+        while let Some(index) = stack.pop() {
+            area += 1;
+            let (z, r, c) = (index / (rows * cols), index / cols % rows, index % cols);
+            for [dz, dr, dc] in &offsets {
+                let (z, r, c) = (
+                    z.wrapping_add_signed(*dz),
+                    r.wrapping_add_signed(*dr),
+                    c.wrapping_add_signed(*dc),
+                );
+                // A step below zero wraps to a huge index and fails these tests too.
+                if z >= depth || r >= rows || c >= cols {
+                    continue;
+                }
+                let neighbour = (z * rows + r) * cols + c;
+                if mask[neighbour] && labels[neighbour] == 0 {
+                    labels[neighbour] = name;
+                    stack.push(neighbour);
+                }
+            }
+        }
+        areas.push(area);
+    }
+    (labels, areas)
+}
+
+/// Number of outer contours (OpenCV `findContours`, `RETR_EXTERNAL`): 8-connected components that the surrounding
+/// background reaches. A component inside a hole of another does not count; one that touches the image border does.
+pub fn external_contours(mask: &Array2<bool>) -> usize {
+    // A frame of background around the image makes the surroundings one 4-connected region.
+    let (rows, cols) = (mask.nrows() + 2, mask.ncols() + 2);
+    let mut foreground = vec![false; rows * cols];
+    for ((r, c), &v) in mask.indexed_iter() {
+        foreground[(r + 1) * cols + c + 1] = v;
+    }
+    let mut seen = vec![false; rows * cols];
+    let (mut outside, mut inside) = (vec![0], Vec::new());
+    seen[0] = true;
+    let mut count = 0;
+    while let Some(index) = outside.pop() {
+        let (r, c) = (index / cols, index % cols);
+        let neighbours = [
+            (r > 0).then(|| index - cols),
+            (r + 1 < rows).then_some(index + cols),
+            (c > 0).then(|| index - 1),
+            (c + 1 < cols).then_some(index + 1),
+        ];
+        for next in neighbours.into_iter().flatten() {
+            if seen[next] {
+                continue;
+            }
+            seen[next] = true;
+            if !foreground[next] {
+                outside.push(next);
+                continue;
+            }
+            // First touch of a component from outside: count it and mark all of it.
+            count += 1;
+            inside.push(next);
+            while let Some(index) = inside.pop() {
+                // Foreground never lies in the frame, so all eight neighbours exist.
+                for start in [index - cols - 1, index - 1, index + cols - 1] {
+                    for next in start..start + 3 {
+                        if foreground[next] && !seen[next] {
+                            seen[next] = true;
+                            inside.push(next);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    count
+}

@@ -1,0 +1,76 @@
+//! Exact Euclidean distance transform: lower envelopes of parabolas, one axis after the other (Felzenszwalb and
+//! Huttenlocher 2012).
+use ndarray::{Array2, Array3};
+
+/// Distance in pixels from each pixel to the nearest true pixel (0 there); infinite where no pixel is true.
+pub fn distance_2d(target: &Array2<bool>) -> Array2<f64> {
+    let (rows, cols) = target.dim();
+    let squared = squared_distance([1, rows, cols], target.iter());
+    Array2::from_shape_fn((rows, cols), |(r, c)| squared[r * cols + c].sqrt())
+}
+
+/// Distance in voxels from each voxel of a (z, y, x) volume to the nearest true voxel; infinite where none is true.
+pub fn distance_3d(target: &Array3<bool>) -> Array3<f32> {
+    let (depth, rows, cols) = target.dim();
+    let squared = squared_distance([depth, rows, cols], target.iter());
+    Array3::from_shape_fn((depth, rows, cols), |(z, r, c)| {
+        squared[(z * rows + r) * cols + c].sqrt() as f32
+    })
+}
+
+fn squared_distance<'a>(shape: [usize; 3], target: impl Iterator<Item = &'a bool>) -> Vec<f64> {
+    let mut field: Vec<f64> = target.map(|&t| if t { 0.0 } else { f64::INFINITY }).collect();
+    let strides = [shape[1] * shape[2], shape[2], 1];
+    for axis in (0..3).rev().filter(|&axis| shape[axis] > 1) {
+        let (length, stride) = (shape[axis], strides[axis]);
+        let mut line = vec![0.0; length];
+        let mut envelope = Envelope::default();
+        for block in 0..field.len() / (length * stride) {
+            for offset in 0..stride {
+                let start = block * length * stride + offset;
+                for (i, value) in line.iter_mut().enumerate() {
+                    *value = field[start + i * stride];
+                }
+                envelope.transform(&mut line);
+                for (i, &value) in line.iter().enumerate() {
+                    field[start + i * stride] = value;
+                }
+            }
+        }
+    }
+    field
+}
+
+/// The parabolas of one line that are lowest somewhere: where each starts to be, its apex and its height.
+#[derive(Default)]
+struct Envelope(Vec<(f64, f64, f64)>);
+
+impl Envelope {
+    /// Replaces f by `min over q of f(q) + (p - q)^2`.
+    fn transform(&mut self, line: &mut [f64]) {
+        self.0.clear();
+        for (q, &height) in line.iter().enumerate().filter(|(_, height)| height.is_finite()) {
+            let q = q as f64;
+            let mut start = f64::NEG_INFINITY;
+            while let Some(&(from, apex, other)) = self.0.last() {
+                start = ((height + q * q) - (other + apex * apex)) / (2.0 * (q - apex));
+                if start > from {
+                    break;
+                }
+                self.0.pop();
+                start = f64::NEG_INFINITY;
+            }
+            self.0.push((start, q, height));
+        }
+        let mut current = 0;
+        for (p, value) in line.iter_mut().enumerate() {
+            let p = p as f64;
+            while self.0.get(current + 1).is_some_and(|next| next.0 < p) {
+                current += 1;
+            }
+            if let Some(&(_, apex, height)) = self.0.get(current) {
+                *value = height + (p - apex) * (p - apex);
+            }
+        }
+    }
+}
