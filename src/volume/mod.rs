@@ -1,1 +1,17 @@
-//! (being written)
+//! Tomograms: what a file says about its voxels, reading any range of slices, and atomic writing.
+//!
+//! Arrays are (z, y, x), x fastest, whatever the axis order of the file. Reading takes just the bytes of the
+//! slices asked for; writing goes to a temporary file that is renamed once it is whole.
+
+mod atomic;
+mod bytes;
+mod geometry;
+mod header;
+mod sections;
+mod tomogram;
+mod write;
+
+pub use atomic::write_atomically;
+pub use geometry::Geometry;
+pub use tomogram::{SliceSource, Tomogram};
+pub use write::{write_f32, write_i16, write_labels, write_scores};

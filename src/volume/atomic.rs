@@ -1,0 +1,34 @@
+//! Files that are whole or absent.
+use std::fs::{File, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::{Error, Result};
+
+/// Writes `path` through `write`, which gets an empty temporary file in the same folder. Once it is on the disk, the
+/// file is renamed to `path`, replacing what was there. On any error nothing is left behind and `path` is untouched.
+///
+/// # Errors
+/// What `write` returns, and [`Error::Io`] naming `path`.
+pub fn write_atomically(path: &Path, write: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let failed = |e: std::io::Error| Error::io("writing", path, e);
+    let mut temporary = tempfile::Builder::new()
+        .prefix(".tomocut-")
+        .suffix(".part")
+        // As any other new file: what the user's umask leaves, not the 0600 of temporary files.
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(folder)
+        .map_err(failed)?;
+    write(temporary.as_file_mut())?;
+    temporary.as_file().sync_all().map_err(failed)?;
+    temporary.persist(path).map_err(|e| failed(e.error))?;
+    // The rename itself is safe once the folder is on the disk; some file systems cannot do that, and need not.
+    if let Ok(folder) = File::open(folder) {
+        let _ = folder.sync_all();
+    }
+    Ok(())
+}

@@ -1,0 +1,178 @@
+//! A tomogram: its geometry and its slices, wherever they come from.
+use std::ops::Range;
+use std::path::Path;
+
+use ndarray::{s, Array3};
+
+use super::bytes::ByteSource;
+use super::sections::Sections;
+use super::Geometry;
+use crate::runtime::Job;
+use crate::{Error, Result};
+
+/// Where the voxels of a tomogram come from. Implemented for files and arrays here, for the host's memory in `capi`.
+pub trait SliceSource: Send + Sync {
+    /// The slices `z` as an array of shape (z.end - z.start, ny, nx). `z` is a non-empty range of the tomogram's slices.
+    fn read(&self, z: Range<usize>) -> Result<Array3<f32>>;
+}
+
+/// A volume whose slices can be read in any range. Cheap to open: voxels are read when asked for.
+pub struct Tomogram {
+    geometry: Geometry,
+    name: String,
+    source: Box<dyn SliceSource>,
+}
+
+impl Tomogram {
+    /// Opens an MRC file: modes 0, 1, 2, 6 and 12, both byte orders, any axis order, plain or packed by gzip or bzip2
+    /// (told by its first bytes, not by its name). Packed files are unpacked here, whole; `job` can cancel that.
+    ///
+    /// Doubtful header values (a NaN voxel size, a wrong machine stamp) are replaced and told to `job`'s log.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the file cannot be read, [`Error::Format`] where it is no MRC file, truncated or damaged,
+    /// [`Error::Unsupported`] for complex, RGB and 4-bit voxels and for stacks of volumes.
+    pub fn open(path: &Path, job: &Job) -> Result<Self> {
+        let (bytes, layout) = ByteSource::open(path, job)?;
+        for warning in &layout.warnings {
+            job.logger().warn("volume", &format!("{}: {warning}", path.display()));
+        }
+        Ok(Self {
+            geometry: layout.geometry.clone(),
+            name: stem(path),
+            source: Box::new(Sections {
+                bytes,
+                layout,
+                path: path.to_path_buf(),
+            }),
+        })
+    }
+
+    /// A tomogram in memory; `voxels` (z, y, x) must have the geometry's shape.
+    pub fn from_array(voxels: Array3<f32>, geometry: Geometry) -> Result<Self> {
+        let (nz, ny, nx) = voxels.dim();
+        if geometry.shape != [nz, ny, nx] {
+            let allowed = format!("must be the array's [{nz}, {ny}, {nx}]");
+            return Err(Error::argument(
+                "geometry.shape",
+                format!("{:?}", geometry.shape),
+                &allowed,
+            ));
+        }
+        Self::from_source(Box::new(InMemory(voxels)), geometry, "tomogram")
+    }
+
+    /// A tomogram whose slices `source` provides; `name` stands in coordinate files (rlnTomoName).
+    pub fn from_source(source: Box<dyn SliceSource>, geometry: Geometry, name: &str) -> Result<Self> {
+        if geometry.shape.contains(&0) {
+            return Err(Error::argument(
+                "geometry.shape",
+                format!("{:?}", geometry.shape),
+                "must have no zero extent",
+            ));
+        }
+        Ok(Self {
+            geometry,
+            name: name.to_owned(),
+            source,
+        })
+    }
+
+    /// Extent, voxel size, origin and labels.
+    pub fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    /// The file's name without folder and without `.mrc`, `.rec`, `.map`, `.ccp4`, `.st`, `.gz` and `.bz2`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Replaces the voxel size, in Angstrom along every axis, where the user knows better than the file.
+    pub fn set_voxel_angstrom(&mut self, edge: f64) -> Result<()> {
+        if !(edge.is_finite() && edge > 0.0) {
+            return Err(Error::argument("voxel_angstrom", edge, "must be a positive number"));
+        }
+        self.geometry.voxel_angstrom = [edge; 3];
+        Ok(())
+    }
+
+    /// The slices `z` as an array (z.end - z.start, ny, nx). Takes memory for these slices and a few MB more.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] where `z` is empty or out of range, [`Error::Format`] where a voxel is not finite
+    /// (with their number and the first one's place), and those of reading.
+    pub fn read_slices(&self, z: Range<usize>) -> Result<Array3<f32>> {
+        self.geometry.check_slices(&z)?;
+        let slices = self.source.read(z.clone())?;
+        let expected = [z.end - z.start, self.geometry.shape[1], self.geometry.shape[2]];
+        if slices.shape() != expected {
+            let detail = format!("slices have shape {:?}, expected {expected:?}", slices.shape());
+            return Err(Error::format(&self.name, detail));
+        }
+        check_finite(&slices, &z, &self.name)?;
+        Ok(slices)
+    }
+}
+
+impl std::fmt::Debug for Tomogram {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Tomogram({}, {:?})", self.name, self.geometry.shape)
+    }
+}
+
+struct InMemory(Array3<f32>);
+
+impl SliceSource for InMemory {
+    fn read(&self, z: Range<usize>) -> Result<Array3<f32>> {
+        Ok(self.0.slice(s![z, .., ..]).to_owned())
+    }
+}
+
+/// A zeroed buffer for `shape` voxels, or an error instead of an abort where there is no memory for it.
+pub(super) fn allocate_slices(shape: [usize; 3]) -> Result<Vec<f32>> {
+    let [nz, ny, nx] = shape;
+    let refused = || Error::OutOfMemory(format!("{nz} x {ny} x {nx} voxels of float32"));
+    let count = nz
+        .checked_mul(ny)
+        .and_then(|plane| plane.checked_mul(nx))
+        .ok_or_else(refused)?;
+    let mut slices = Vec::new();
+    slices.try_reserve_exact(count).map_err(|_| refused())?;
+    slices.resize(count, 0.0);
+    Ok(slices)
+}
+
+fn check_finite(slices: &Array3<f32>, z: &Range<usize>, name: &str) -> Result<()> {
+    // The sum of finite voxels can overflow to infinity, hence the exact test; it costs less than reading does.
+    let count = slices.iter().filter(|v| !v.is_finite()).count();
+    if count == 0 {
+        return Ok(());
+    }
+    let first = slices.indexed_iter().find(|(_, v)| !v.is_finite());
+    let place = first.map_or(String::new(), |((k, y, x), v)| {
+        format!(", the first is {v} at z {}, y {y}, x {x}", z.start + k)
+    });
+    let detail = format!("{count} voxels of slices {}:{} are not finite{place}", z.start, z.end);
+    Err(Error::format(name, detail))
+}
+
+fn stem(path: &Path) -> String {
+    let mut name = path
+        .file_name()
+        .map(|n| n.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    for endings in [&[".gz", ".bz2"][..], &[".mrc", ".rec", ".map", ".ccp4", ".st"][..]] {
+        let found = endings
+            .iter()
+            .find(|ending| name.to_ascii_lowercase().ends_with(*ending));
+        if let Some(ending) = found {
+            name.truncate(name.len() - ending.len());
+        }
+    }
+    if name.is_empty() {
+        "tomogram".to_owned()
+    } else {
+        name
+    }
+}
