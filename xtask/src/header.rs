@@ -67,20 +67,20 @@ fn generate(layout: &Layout) -> Result<String> {
     let mut text = Vec::new();
     bindings.write(&mut text);
     let text = String::from_utf8(text).map_err(|e| Failure::new(format!("cbindgen wrote no UTF-8: {e}")))?;
-    Ok(text
-        .lines()
-        .map(tidy)
-        .collect::<Vec<_>>()
-        .join("\n")
-        .trim_start()
-        .to_string()
-        + "\n")
+    let mut lines: Vec<String> = text.lines().map(tidy).collect();
+    lines.dedup_by(|a, b| a.is_empty() && b.is_empty());
+    Ok(lines.join("\n").trim().to_string() + "\n")
 }
 
-/// A line as it stands in the header: no trailing blanks, and a negative constant in parentheses, so that
-/// `x -TOMOCUT_E_IO` means what it says.
+/// A line as it stands in the header: no trailing blanks; one star in front of a line of documentation (cbindgen adds
+/// one to those of a block comment); a negative constant in parentheses, so that `x -TOMOCUT_E_IO` means what it says.
 fn tidy(line: &str) -> String {
-    let line = line.trim_end();
+    let mut line = line.trim_end().to_string();
+    if let Some((indent, rest)) = line.split_once("* *") {
+        if indent.trim().is_empty() && (rest.is_empty() || rest.starts_with(' ')) {
+            line = format!("{indent}*{rest}");
+        }
+    }
     if let Some((name, value)) = line.strip_prefix("#define ").and_then(|rest| rest.split_once(' ')) {
         if value
             .strip_prefix('-')
@@ -89,7 +89,7 @@ fn tidy(line: &str) -> String {
             return format!("#define {name} ({value})");
         }
     }
-    line.to_string()
+    line
 }
 
 /// A module file and the files of the modules it declares, in the order of the declarations: the order of the header.
@@ -202,6 +202,14 @@ mod tests {
         assert_eq!(tidy("#define TOMOCUT_E_IO -5"), "#define TOMOCUT_E_IO (-5)");
         assert_eq!(tidy("#define TOMOCUT_OK 0  "), "#define TOMOCUT_OK 0");
         assert_eq!(tidy(" * -5"), " * -5");
+    }
+
+    #[test]
+    fn a_line_of_documentation_has_one_star() {
+        assert_eq!(tidy("     * * text * * text"), "     * text * * text");
+        assert_eq!(tidy(" * *"), " *");
+        assert_eq!(tidy(" * **bold**"), " * **bold**");
+        assert_eq!(tidy("const char * *name"), "const char * *name");
     }
 
     #[test]

@@ -1,6 +1,67 @@
-use crate::failure::Result;
-use crate::layout::Layout;
+//! `cargo xtask test [-- FILTER]`: everything the tests need, then the tests of both languages.
 use std::ffi::OsString;
-pub fn command(_: &Layout, _: Vec<OsString>) -> Result<()> {
-    Ok(())
+
+use crate::ctest;
+use crate::failure::{Failure, Result};
+use crate::header;
+use crate::layout::Layout;
+use crate::library::{self, Library, Profile};
+use crate::libtorch;
+use crate::process;
+
+/// The command.
+pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
+    let filter = filter(arguments)?;
+    ctest::require_tools()?;
+    let torch = libtorch::ensure(layout, false)?;
+    let mut failures = Vec::new();
+    // Everything is tried, so that one run shows all that is wrong; only what cannot be built ends it early.
+    failures.extend(header::check(layout).err());
+    // The same packages for every cargo below: another selection could build torch-sys a second time.
+    let library = Library::build(layout, &torch, Profile::Dev, &["--workspace"])?;
+    failures.extend(ctest::run(layout, &library, filter.as_deref()).err());
+
+    let mut tests = process::command(layout, library::cargo());
+    tests.args(["test", "--workspace", "--no-fail-fast"]);
+    if let Some(filter) = &filter {
+        tests.args(["--", filter]);
+    }
+    tests.env("TOMOCUT_PROGRAMS", ctest::programs_folder(layout));
+    torch.apply(&mut tests);
+    failures.extend(process::run(&mut tests, "cargo test").err());
+
+    if failures.is_empty() {
+        println!("all tests passed");
+        return Ok(());
+    }
+    let said: Vec<String> = failures.iter().map(ToString::to_string).collect();
+    Err(Failure::new(said.join("\nxtask: ")))
+}
+
+/// The one word that names must contain, if any.
+fn filter(arguments: Vec<OsString>) -> Result<Option<String>> {
+    let mut filter = None;
+    let mut parser = lexopt::Parser::from_args(arguments);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            lexopt::Arg::Value(value) if filter.is_none() => filter = Some(value.to_string_lossy().into_owned()),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(filter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_filter_is_taken_with_or_without_dashes() {
+        let parse = |words: &[&str]| filter(words.iter().map(OsString::from).collect());
+        assert_eq!(parse(&[]).unwrap(), None);
+        assert_eq!(parse(&["abi"]).unwrap().as_deref(), Some("abi"));
+        assert_eq!(parse(&["--", "abi"]).unwrap().as_deref(), Some("abi"));
+        assert_eq!(parse(&["a", "b"]).unwrap_err().status(), 2);
+        assert_eq!(parse(&["--fast"]).unwrap_err().status(), 2);
+    }
 }

@@ -1,1 +1,138 @@
+//! The C side of `cargo xtask test`: header, recorded ABI, programs under sanitizers and valgrind, README snippets.
+mod headers;
+mod programs;
+mod readme;
 
+use std::path::PathBuf;
+use std::time::Instant;
+
+use crate::abi;
+use crate::failure::{Failure, Result};
+use crate::layout::{self, Layout};
+use crate::library::{self, Library};
+use crate::process;
+
+/// What has been tried and what failed.
+#[derive(Default)]
+pub struct Tally {
+    filter: Option<String>,
+    passed: usize,
+    filtered: usize,
+    failed: Vec<String>,
+}
+
+impl Tally {
+    /// Runs one test, unless the filter leaves it out, and prints its line.
+    fn test(&mut self, name: &str, body: impl FnOnce() -> Result<()>) {
+        if self
+            .filter
+            .as_ref()
+            .is_some_and(|filter| !name.contains(filter.as_str()))
+        {
+            self.filtered += 1;
+            return;
+        }
+        let start = Instant::now();
+        match body() {
+            Ok(()) => {
+                self.passed += 1;
+                println!("test {name} ... ok ({:.1} s)", start.elapsed().as_secs_f64());
+            }
+            Err(failure) => {
+                println!("test {name} ... FAILED ({:.1} s)", start.elapsed().as_secs_f64());
+                for line in failure.to_string().lines() {
+                    println!("    {line}");
+                }
+                self.failed.push(name.to_string());
+            }
+        }
+    }
+
+    /// The closing line, in cargo's words.
+    fn summary(&self) -> String {
+        format!(
+            "C side: {}. {} passed; {} failed; {} filtered out",
+            if self.failed.is_empty() { "ok" } else { "FAILED" },
+            self.passed,
+            self.failed.len(),
+            self.filtered
+        )
+    }
+}
+
+/// The folder of what the tests compile and write.
+pub fn folder(layout: &Layout) -> PathBuf {
+    layout.target.join("ctest")
+}
+
+/// The folder with the example programs, compiled, for tests that start them.
+pub fn programs_folder(layout: &Layout) -> PathBuf {
+    folder(layout).join("programs")
+}
+
+/// The tools that these tests need beside the compilers.
+pub fn require_tools() -> Result<()> {
+    process::require_compilers()?;
+    process::require("valgrind", "valgrind")
+}
+
+/// Runs all of it; only tests whose name contains `filter`, where one is given.
+pub fn run(layout: &Layout, library: &Library, filter: Option<&str>) -> Result<()> {
+    let start = Instant::now();
+    let mut tally = Tally {
+        filter: filter.map(str::to_string),
+        ..Tally::default()
+    };
+    println!("\nrunning the tests of the C side");
+    layout::fresh_folder(&folder(layout))?;
+    layout::fresh_folder(&programs_folder(layout))?;
+    headers::run(layout, library, &mut tally)?;
+    tally.test("c::abi::symbols", || abi::check_symbols(layout, library));
+    tally.test("c::abi::layout", || abi::check_layout(layout, library));
+    readme::run(layout, library, &mut tally)?;
+    programs::examples(layout, library, &mut tally)?;
+    programs::run(layout, library, &mut tally)?;
+
+    println!(
+        "\n{}; finished in {:.1} s",
+        tally.summary(),
+        start.elapsed().as_secs_f64()
+    );
+    if tally.failed.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::new(format!(
+            "failed on the C side: {}",
+            tally.failed.join(", ")
+        )))
+    }
+}
+
+/// Compiles and links one program against the library: `flags`, header, `sources`, library.
+fn build(library: &Library, compiler: &str, flags: &[&str], sources: &[PathBuf], out: &std::path::Path) -> Result<()> {
+    let mut arguments: Vec<String> = flags.iter().map(|flag| flag.to_string()).collect();
+    arguments.extend(library.include_flags());
+    arguments.extend(sources.iter().map(|path| path.display().to_string()));
+    arguments.extend(["-o".into(), out.display().to_string()]);
+    arguments.extend(library.link_flags());
+    arguments.push("-lm".into());
+    library::compile(compiler, &arguments, &out.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tally_counts_and_filters() {
+        let mut tally = Tally {
+            filter: Some("abi".into()),
+            ..Tally::default()
+        };
+        tally.test("c::abi::a", || Ok(()));
+        tally.test("c::abi::b", || Err(Failure::new("no")));
+        tally.test("c::header", || Err(Failure::new("never run")));
+        assert_eq!(tally.summary(), "C side: FAILED. 1 passed; 1 failed; 1 filtered out");
+        assert_eq!(tally.failed, ["c::abi::b"]);
+    }
+}

@@ -208,7 +208,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let wheel = folder.path().join("some_lib-1.2-py3-none-any.whl");
         fs::write(&wheel, "abc").unwrap();
-        assert_eq!(verify(folder.path(), &[&pin(Some(ABC))]).unwrap(), [wheel.clone()]);
+        assert_eq!(
+            verify(folder.path(), &[&pin(Some(ABC))]).unwrap(),
+            std::slice::from_ref(&wheel)
+        );
         fs::write(&wheel, "abd").unwrap();
         let failure = verify(folder.path(), &[&pin(Some(ABC))]).unwrap_err().to_string();
         assert!(failure.contains("SHA-256") && failure.contains(ABC), "{failure}");
