@@ -1,5 +1,5 @@
 //! Contrast-limited adaptive histogram equalisation, as OpenCV computes it for 8-bit images.
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView2};
 
 use super::border::reflect_101;
 use super::row_major;
@@ -12,10 +12,10 @@ const BINS: usize = 256;
 /// Sides that the grid does not divide are padded at the right and the bottom (reflect-101) by `grid - side % grid`; as
 /// in OpenCV a side that it does divide then gets a full `grid` too, unless both do. The clipped excess is spread over
 /// all bins, its remainder in even steps; look-up tables are joined bilinearly. `grid` 0 returns the image.
-pub fn clahe(image: &Array2<u8>, clip_limit: f64, grid: usize) -> Array2<u8> {
+pub fn clahe(image: ArrayView2<u8>, clip_limit: f64, grid: usize) -> Array2<u8> {
     let (rows, cols) = image.dim();
     if image.is_empty() || grid == 0 {
-        return image.clone();
+        return image.to_owned();
     }
     let (padded_rows, padded_cols) = if rows % grid == 0 && cols % grid == 0 {
         (rows, cols)
@@ -82,10 +82,8 @@ fn equalise(mut histogram: [usize; BINS], area: usize, clip_limit: f64) -> [u8; 
         for count in &mut histogram {
             *count += batch;
         }
-        if rest > 0 {
-            for bin in (0..BINS).step_by((BINS / rest).max(1)).take(rest) {
-                histogram[bin] += 1;
-            }
+        for bin in (0..BINS).step_by((BINS / rest.max(1)).max(1)).take(rest) {
+            histogram[bin] += 1;
         }
     }
     let scale = 255.0_f32 / area as f32;

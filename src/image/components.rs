@@ -1,5 +1,5 @@
 //! Connected components in 2D and 3D, and the count of outer contours.
-use ndarray::{Array, Array2, Array3, Dimension, Ix2, Ix3};
+use ndarray::{Array, Array2, Array3, ArrayView2, ArrayView3, Dimension, Ix2, Ix3};
 
 /// Which neighbours belong together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct Components<D: Dimension> {
 }
 
 /// Connected components of the true pixels (at most 2^32 - 2 of them).
-pub fn label_2d(mask: &Array2<bool>, connectivity: Connectivity) -> Components<Ix2> {
+pub fn label_2d(mask: ArrayView2<bool>, connectivity: Connectivity) -> Components<Ix2> {
     let (rows, cols) = mask.dim();
     let flat: Vec<bool> = mask.iter().copied().collect();
     let (labels, areas) = label([1, rows, cols], &flat, connectivity);
@@ -31,7 +31,7 @@ pub fn label_2d(mask: &Array2<bool>, connectivity: Connectivity) -> Components<I
 }
 
 /// Connected components of the true voxels of a (z, y, x) volume.
-pub fn label_3d(mask: &Array3<bool>, connectivity: Connectivity) -> Components<Ix3> {
+pub fn label_3d(mask: ArrayView3<bool>, connectivity: Connectivity) -> Components<Ix3> {
     let (depth, rows, cols) = mask.dim();
     let flat: Vec<bool> = mask.iter().copied().collect();
     let (labels, areas) = label([depth, rows, cols], &flat, connectivity);
@@ -93,7 +93,7 @@ fn label(shape: [usize; 3], mask: &[bool], connectivity: Connectivity) -> (Vec<u
 
 /// Number of outer contours (OpenCV `findContours`, `RETR_EXTERNAL`): 8-connected components that the surrounding
 /// background reaches. A component inside a hole of another does not count; one that touches the image border does.
-pub fn external_contours(mask: &Array2<bool>) -> usize {
+pub fn external_contours(mask: ArrayView2<bool>) -> usize {
     // A frame of background around the image makes the surroundings one 4-connected region.
     let (rows, cols) = (mask.nrows() + 2, mask.ncols() + 2);
     let mut foreground = vec![false; rows * cols];

@@ -1,16 +1,16 @@
 //! Exact Euclidean distance transform: lower envelopes of parabolas, one axis after the other (Felzenszwalb and
 //! Huttenlocher 2012).
-use ndarray::{Array2, Array3};
+use ndarray::{Array2, Array3, ArrayView2, ArrayView3};
 
 /// Distance in pixels from each pixel to the nearest true pixel (0 there); infinite where no pixel is true.
-pub fn distance_2d(target: &Array2<bool>) -> Array2<f64> {
+pub fn distance_2d(target: ArrayView2<bool>) -> Array2<f64> {
     let (rows, cols) = target.dim();
     let squared = squared_distance([1, rows, cols], target.iter());
     Array2::from_shape_fn((rows, cols), |(r, c)| squared[r * cols + c].sqrt())
 }
 
 /// Distance in voxels from each voxel of a (z, y, x) volume to the nearest true voxel; infinite where none is true.
-pub fn distance_3d(target: &Array3<bool>) -> Array3<f32> {
+pub fn distance_3d(target: ArrayView3<bool>) -> Array3<f32> {
     let (depth, rows, cols) = target.dim();
     let squared = squared_distance([depth, rows, cols], target.iter());
     Array3::from_shape_fn((depth, rows, cols), |(z, r, c)| {

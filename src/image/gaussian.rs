@@ -1,19 +1,19 @@
 //! Gaussian smoothing in the three dialects that matter: scipy on uint8 (truncating after every pass), plain float32,
 //! and OpenCV's 8-bit fixed-point blur.
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView2};
 
 use super::border::{reflect, reflect_101};
 use super::{from_row_major, row_major};
 
 /// scipy `gaussian_filter` on uint8: separable, rows' axis first, radius `int(4 sigma + 0.5)`, reflected border, double
 /// accumulation, and **each pass stored as uint8 by truncation**. `sigma` <= 0 returns the image.
-pub fn gaussian_truncated_u8(image: &Array2<u8>, sigma: f64) -> Array2<u8> {
+pub fn gaussian_truncated_u8(image: ArrayView2<u8>, sigma: f64) -> Array2<u8> {
     separable(image, sigma, f64::from, |v| v as u8)
 }
 
 /// scipy `gaussian_filter` on float32: radius `int(4 sigma + 0.5)`, reflected border, double accumulation. Any `sigma`;
 /// <= 0 returns the image.
-pub fn gaussian_f32(image: &Array2<f32>, sigma: f64) -> Array2<f32> {
+pub fn gaussian_f32(image: ArrayView2<f32>, sigma: f64) -> Array2<f32> {
     separable(image, sigma, f64::from, |v| v as f32)
 }
 
@@ -41,11 +41,11 @@ fn pairwise_sum(terms: &[f64]) -> f64 {
     terms[whole..].iter().fold(sum, |sum, term| sum + term)
 }
 
-fn separable<T: Copy>(image: &Array2<T>, sigma: f64, load: fn(T) -> f64, store: fn(f64) -> T) -> Array2<T> {
+fn separable<T: Copy>(image: ArrayView2<T>, sigma: f64, load: fn(T) -> f64, store: fn(f64) -> T) -> Array2<T> {
     let (rows, cols) = image.dim();
     // `is_normal` also turns away NaN and infinity, for which no kernel exists.
     if image.is_empty() || sigma <= 0.0 || !sigma.is_normal() {
-        return image.clone();
+        return image.to_owned();
     }
     let kernel = half_kernel(sigma);
     let radius = kernel.len() - 1;
@@ -99,11 +99,11 @@ fn separable<T: Copy>(image: &Array2<T>, sigma: f64, load: fn(T) -> f64, store: 
 
 /// OpenCV `GaussianBlur` on 8-bit images: `size` x `size` (odd, at most 31), `sigma` > 0, border reflect-101. The kernel
 /// is rounded to 1/256 with the rounding error carried inwards, products are exact, one rounding at the end.
-pub fn gaussian_blur_u8(image: &Array2<u8>, size: usize, sigma: f64) -> Array2<u8> {
+pub fn gaussian_blur_u8(image: ArrayView2<u8>, size: usize, sigma: f64) -> Array2<u8> {
     let (rows, cols) = image.dim();
     let size = size.min(31) | 1;
     if image.is_empty() || sigma <= 0.0 || !sigma.is_normal() {
-        return image.clone();
+        return image.to_owned();
     }
     let kernel = fixed_kernel(size, sigma);
     let radius = (size / 2) as isize;

@@ -1,11 +1,11 @@
 //! Box statistics and the guided filter (He, Sun, Tang 2010), in float32 with double sums. Windows are cut at the image
 //! border, as in the paper.
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView2};
 
 use super::{from_row_major, row_major};
 
 /// Mean over the (2 `radius` + 1)-square window around each pixel, cut at the border.
-pub fn box_mean(image: &Array2<f32>, radius: usize) -> Array2<f32> {
+pub fn box_mean(image: ArrayView2<f32>, radius: usize) -> Array2<f32> {
     let pixels: Vec<f64> = image.iter().map(|&v| f64::from(v)).collect();
     let means = mean_filter(&pixels, image.dim(), radius);
     from_row_major(image.dim(), &means).mapv(|v| v as f32)
@@ -53,7 +53,7 @@ fn mean_filter(pixels: &[f64], (rows, cols): (usize, usize), radius: usize) -> V
 }
 
 /// Mean and population standard deviation over the window of `radius` around each pixel, cut at the border.
-pub fn local_mean_std(image: &Array2<f32>, radius: usize) -> (Array2<f32>, Array2<f32>) {
+pub fn local_mean_std(image: ArrayView2<f32>, radius: usize) -> (Array2<f32>, Array2<f32>) {
     let dim = image.dim();
     // Centred first: the variance is a difference of squares, and tomograms may have a large offset.
     let centre = f64::from(image.mean().unwrap_or(0.0));
@@ -72,9 +72,9 @@ pub fn local_mean_std(image: &Array2<f32>, radius: usize) -> (Array2<f32>, Array
 
 /// `(v - local mean) / (local std + floor)`: evens out ice gradients and contrast. `floor` > 0 keeps flat parts flat; it is
 /// in the image's own units.
-pub fn local_normalise(image: &Array2<f32>, radius: usize, floor: f32) -> Array2<f32> {
+pub fn local_normalise(image: ArrayView2<f32>, radius: usize, floor: f32) -> Array2<f32> {
     let (mean, std) = local_mean_std(image, radius);
-    let mut result = image - &mean;
+    let mut result = &image - &mean;
     result.zip_mut_with(&std, |v, s| *v /= (s + floor).max(f32::MIN_POSITIVE));
     result
 }
@@ -82,10 +82,10 @@ pub fn local_normalise(image: &Array2<f32>, radius: usize, floor: f32) -> Array2
 /// Guided filter: `q = mean(a) I + mean(b)` with `a = cov(I, p) / (var(I) + epsilon)`, `b = mean(p) - a mean(I)` over the
 /// window of `radius`. Edges of `guide` are kept in `input`; `epsilon` is in squared units of the guide. Both images have
 /// one shape; otherwise the input is returned.
-pub fn guided_filter(guide: &Array2<f32>, input: &Array2<f32>, radius: usize, epsilon: f64) -> Array2<f32> {
+pub fn guided_filter(guide: ArrayView2<f32>, input: ArrayView2<f32>, radius: usize, epsilon: f64) -> Array2<f32> {
     let dim = input.dim();
     if guide.dim() != dim || input.is_empty() {
-        return input.clone();
+        return input.to_owned();
     }
     // The filter commutes with a shift of the guide; a centred guide keeps the variances accurate.
     let centre = f64::from(guide.mean().unwrap_or(0.0));

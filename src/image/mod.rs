@@ -32,10 +32,10 @@ pub use similarity::{psnr, ssim};
 pub use stretch::{finite_range, percentiles, stretch_f32, stretch_u8};
 pub use threshold::{adaptive_threshold, hysteresis, otsu_f32, otsu_u8};
 
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView2};
 
 /// The pixels in row-major order: what the inner loops run on, whatever the layout of the array.
-fn row_major<T: Copy>(image: &Array2<T>) -> Vec<T> {
+fn row_major<T: Copy>(image: ArrayView2<T>) -> Vec<T> {
     image.iter().copied().collect()
 }
 

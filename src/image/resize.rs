@@ -1,5 +1,5 @@
 //! Resizing with OpenCV's sampling (half-pixel centres, clamped border) and, for 8 bit, its rounding.
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView2};
 
 use super::border::replicate;
 use super::row_major;
@@ -20,7 +20,7 @@ fn positions(source: usize, target: usize) -> impl Iterator<Item = (isize, f32)>
 
 /// OpenCV `INTER_LINEAR` on 8-bit images to `rows` x `cols`: weights in 1/2048, the vertical pass in its shifted 16-bit
 /// form, bit for bit. No smoothing on reduction. An empty source or target gives zeros.
-pub fn resize_linear_u8(image: &Array2<u8>, (rows, cols): (usize, usize)) -> Array2<u8> {
+pub fn resize_linear_u8(image: ArrayView2<u8>, (rows, cols): (usize, usize)) -> Array2<u8> {
     let (source_rows, source_cols) = image.dim();
     if image.is_empty() || rows == 0 || cols == 0 {
         return Array2::zeros((rows, cols));
@@ -71,25 +71,24 @@ pub fn resize_linear_u8(image: &Array2<u8>, (rows, cols): (usize, usize)) -> Arr
 /// OpenCV `INTER_CUBIC` (A = -0.75) on 8-bit images to `rows` x `cols`, in double precision with one rounding (ties to
 /// even). This is what the x86 wheel of OpenCV gives (it runs Intel IPP there; at most a few pixels in 100,000 differ, by
 /// one level); its portable fixed-point code is off by one level at about 2 % of pixels.
-pub fn resize_cubic_u8(image: &Array2<u8>, shape: (usize, usize)) -> Array2<u8> {
-    let pixels = image.mapv(f64::from);
-    resample(&pixels, shape, cubic_taps, |v| {
+pub fn resize_cubic_u8(image: ArrayView2<u8>, shape: (usize, usize)) -> Array2<u8> {
+    resample(image.mapv(f64::from).view(), shape, cubic_taps, |v| {
         v.round_ties_even().clamp(0.0, 255.0) as u8
     })
 }
 
 /// OpenCV `INTER_CUBIC` (A = -0.75) on float32.
-pub fn resize_cubic_f32(image: &Array2<f32>, shape: (usize, usize)) -> Array2<f32> {
-    resample(&image.mapv(f64::from), shape, cubic_taps, |v| v as f32)
+pub fn resize_cubic_f32(image: ArrayView2<f32>, shape: (usize, usize)) -> Array2<f32> {
+    resample(image.mapv(f64::from).view(), shape, cubic_taps, |v| v as f32)
 }
 
 /// OpenCV `INTER_LINEAR` on float32. No smoothing on reduction.
-pub fn resize_linear_f32(image: &Array2<f32>, shape: (usize, usize)) -> Array2<f32> {
-    resample(&image.mapv(f64::from), shape, linear_taps, |v| v as f32)
+pub fn resize_linear_f32(image: ArrayView2<f32>, shape: (usize, usize)) -> Array2<f32> {
+    resample(image.mapv(f64::from).view(), shape, linear_taps, |v| v as f32)
 }
 
 /// OpenCV `INTER_NEAREST`: source index `floor(i * source / target)`.
-pub fn resize_nearest<T: Copy + Default>(image: &Array2<T>, (rows, cols): (usize, usize)) -> Array2<T> {
+pub fn resize_nearest<T: Copy + Default>(image: ArrayView2<T>, (rows, cols): (usize, usize)) -> Array2<T> {
     if image.is_empty() {
         return Array2::default((rows, cols));
     }
@@ -132,7 +131,7 @@ fn cubic_taps(source: usize, target: usize) -> Vec<Taps> {
 
 /// Separable resampling, across and then down.
 fn resample<T: Copy + Default>(
-    image: &Array2<f64>,
+    image: ArrayView2<f64>,
     (rows, cols): (usize, usize),
     taps: fn(usize, usize) -> Vec<Taps>,
     store: fn(f64) -> T,

@@ -1,14 +1,14 @@
 //! Shape of one object: scikit-image's perimeter estimator and the circularity that stands on it.
 use std::f64::consts::{PI, SQRT_2};
 
-use ndarray::Array2;
+use ndarray::ArrayView2;
 
 /// Perimeter of the true pixels, scikit-image's 4-neighbourhood estimator (Benkrid and Crookes).
 ///
 /// Border pixels are those with a 4-neighbour outside; each is weighted by how its neighbours on the border continue:
 /// 1 for straight, sqrt 2 for diagonal, (1 + sqrt 2)/2 for a turn, by the code `1 + 2 * edge neighbours + 10 * corner
 /// neighbours`. Outside the image is background.
-pub fn perimeter(mask: &Array2<bool>) -> f64 {
+pub fn perimeter(mask: ArrayView2<bool>) -> f64 {
     // A frame of background spares every border test.
     let (rows, cols) = (mask.nrows() + 2, mask.ncols() + 2);
     let mut inside = vec![false; rows * cols];

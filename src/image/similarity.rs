@@ -1,5 +1,5 @@
 //! How alike two images are: SSIM (scikit-image defaults) and PSNR.
-use ndarray::Array2;
+use ndarray::ArrayView2;
 
 /// Side of the SSIM window.
 const WINDOW: usize = 7;
@@ -9,7 +9,7 @@ const WINDOW: usize = 7;
 ///
 /// An image with a side below 7 gets the largest odd window that fits (scikit-image refuses it). Images of different
 /// shapes, or empty ones, give NaN; so does `range` 0 where both images are 0.
-pub fn ssim<T: Copy + Into<f64>>(a: &Array2<T>, b: &Array2<T>, range: f64) -> f64 {
+pub fn ssim<T: Copy + Into<f64>>(a: ArrayView2<T>, b: ArrayView2<T>, range: f64) -> f64 {
     let (rows, cols) = a.dim();
     if a.dim() != b.dim() || a.is_empty() {
         return f64::NAN;
@@ -58,7 +58,7 @@ pub fn ssim<T: Copy + Into<f64>>(a: &Array2<T>, b: &Array2<T>, range: f64) -> f6
 }
 
 /// Peak signal-to-noise ratio, `10 log10(range^2 / MSE)` in dB; infinite for equal images, NaN for different shapes.
-pub fn psnr<T: Copy + Into<f64>>(a: &Array2<T>, b: &Array2<T>, range: f64) -> f64 {
+pub fn psnr<T: Copy + Into<f64>>(a: ArrayView2<T>, b: ArrayView2<T>, range: f64) -> f64 {
     if a.dim() != b.dim() || a.is_empty() {
         return f64::NAN;
     }

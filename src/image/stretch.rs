@@ -1,5 +1,5 @@
 //! Grey levels: linear stretch, range and percentiles. Non-finite pixels never set a range.
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView2};
 
 /// Smallest and largest finite value; `None` when there is none.
 pub fn finite_range<'a>(values: impl IntoIterator<Item = &'a f32>) -> Option<(f32, f32)> {
@@ -15,7 +15,7 @@ pub fn finite_range<'a>(values: impl IntoIterator<Item = &'a f32>) -> Option<(f3
 
 /// Linear stretch to 0..=255, truncated: `trunc(255 (v - min) / (max - min))` (the slab paper's code, preprocessing).
 /// A constant image becomes 0, and so does NaN; infinities saturate.
-pub fn stretch_u8(image: &Array2<f32>) -> Array2<u8> {
+pub fn stretch_u8(image: ArrayView2<f32>) -> Array2<u8> {
     let Some((low, high)) = finite_range(image).filter(|(low, high)| high > low) else {
         return Array2::zeros(image.dim());
     };
@@ -25,7 +25,7 @@ pub fn stretch_u8(image: &Array2<f32>) -> Array2<u8> {
 }
 
 /// Linear stretch to 0..=255 without truncation; a constant image becomes 0.
-pub fn stretch_f32(image: &Array2<f32>) -> Array2<f32> {
+pub fn stretch_f32(image: ArrayView2<f32>) -> Array2<f32> {
     let Some((low, high)) = finite_range(image).filter(|(low, high)| high > low) else {
         return Array2::zeros(image.dim());
     };

@@ -1,5 +1,5 @@
 //! Thresholds: OpenCV's adaptive Gaussian threshold and Otsu, Otsu on a float map, hysteresis.
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView2};
 
 use super::border::replicate;
 use super::components::{label_2d, Connectivity};
@@ -9,7 +9,7 @@ use super::{from_row_major, row_major};
 /// OpenCV `adaptiveThreshold(GAUSSIAN_C, BINARY, block, offset)`: true where `pixel > mean - offset`, the mean being a
 /// float32 Gaussian of `block` x `block` (odd, >= 3; sigma = 0.3 ((block - 1)/2 - 1) + 0.8), border replicated, rounded to
 /// 8 bit with ties to even. The paper uses block 15, offset 3 and takes the **complement** as foreground.
-pub fn adaptive_threshold(image: &Array2<u8>, block: usize, offset: i32) -> Array2<bool> {
+pub fn adaptive_threshold(image: ArrayView2<u8>, block: usize, offset: i32) -> Array2<bool> {
     let (rows, cols) = image.dim();
     if image.is_empty() {
         return Array2::default((rows, cols));
@@ -80,7 +80,7 @@ fn float_kernel(size: usize) -> Vec<f32> {
 
 /// Otsu's threshold on the 256-bin histogram: the level that maximises the between-class variance (the first one on a
 /// tie). Foreground is `pixel > level`. A constant image gives 0.
-pub fn otsu_u8(image: &Array2<u8>) -> u8 {
+pub fn otsu_u8(image: ArrayView2<u8>) -> u8 {
     let mut histogram = [0_u64; 256];
     for &v in image {
         histogram[usize::from(v)] += 1;
@@ -90,7 +90,7 @@ pub fn otsu_u8(image: &Array2<u8>) -> u8 {
 
 /// Otsu's threshold of a float map on a histogram of 256 bins over its finite range: foreground is `value > threshold`.
 /// `None` for a constant map or one without finite values.
-pub fn otsu_f32(map: &Array2<f32>) -> Option<f32> {
+pub fn otsu_f32(map: ArrayView2<f32>) -> Option<f32> {
     let (low, high) = finite_range(map).filter(|(low, high)| high > low)?;
     let (low, width) = (f64::from(low), (f64::from(high) - f64::from(low)) / 256.0);
     let mut histogram = [0_u64; 256];
@@ -135,11 +135,11 @@ fn otsu_bin(histogram: &[u64; 256]) -> usize {
 }
 
 /// Hysteresis: the 8-connected parts of `map > low` that hold at least one pixel `> high`. NaN is background.
-pub fn hysteresis(map: &Array2<f32>, low: f32, high: f32) -> Array2<bool> {
+pub fn hysteresis(map: ArrayView2<f32>, low: f32, high: f32) -> Array2<bool> {
     let weak = map.mapv(|v| v > low);
-    let parts = label_2d(&weak, Connectivity::Full);
+    let parts = label_2d(weak.view(), Connectivity::Full);
     let mut strong = vec![false; parts.areas.len() + 1];
-    for (&label, &v) in parts.labels.iter().zip(map) {
+    for (&label, &v) in parts.labels.iter().zip(&map) {
         strong[label as usize] |= v > high && label > 0;
     }
     parts.labels.mapv(|label| strong[label as usize])
