@@ -19,7 +19,7 @@ const VALGRIND_STATUS: i32 = 9;
 /// A source with this in its first lines is run under valgrind too.
 const VALGRIND_MARK: &str = "/* valgrind */";
 
-const PLAIN: [&str; 7] = ["-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread"];
+const PLAIN: [&str; 7] = ["-std=gnu11", "-g", "-O0", "-Wall", "-Wextra", "-Werror", "-pthread"];
 const SANITIZERS: [&str; 3] = [
     "-fsanitize=address,undefined",
     "-fno-sanitize-recover=all",

@@ -145,12 +145,8 @@ fn fetch_into(home: &Path, partial: &Path, cuda: bool) -> Result<()> {
         home.display()
     );
     let folder = wheels::download(&pins, partial)?;
-    let unchecked = pins.iter().filter(|pin| pin.sha256.is_none()).count();
     println!("libtorch: checking SHA-256");
     let found = wheels::verify(&folder, &pins)?;
-    if unchecked > 0 {
-        println!("libtorch: {unchecked} wheels have no pinned hash here; pip checked them against the index's");
-    }
     let unpacked = partial.join("unpacked");
     for wheel in &found {
         println!(

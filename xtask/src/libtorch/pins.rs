@@ -3,17 +3,17 @@
 /// The version that torch-sys 0.24.0 is written for; also the text of `build-version`, which torch-sys reads.
 pub const BUILD_VERSION: &str = "2.11.0+cu130";
 
-/// One wheel: its requirement and, where it is known, its hash.
+/// One wheel: its requirement and its hash.
 pub struct Pin {
     /// The name on the package index.
     pub name: &'static str,
     /// The exact version.
     pub version: &'static str,
-    /// SHA-256 of the wheel in lower-case hexadecimal; None leaves the check to pip and the index's own hash.
-    pub sha256: Option<&'static str>,
+    /// SHA-256 of the wheel in lower-case hexadecimal.
+    pub sha256: &'static str,
 }
 
-const fn pin(name: &'static str, version: &'static str, sha256: Option<&'static str>) -> Pin {
+const fn pin(name: &'static str, version: &'static str, sha256: &'static str) -> Pin {
     Pin { name, version, sha256 }
 }
 
@@ -23,35 +23,87 @@ const BASE: [Pin; 3] = [
     pin(
         "torch",
         "2.11.0",
-        Some("7aa2f9bbc6d4595ba72138026b2074be1233186150e9292865e04b7a63b8c67a"),
+        "7aa2f9bbc6d4595ba72138026b2074be1233186150e9292865e04b7a63b8c67a",
     ),
     pin(
         "nvidia-cuda-runtime",
         "13.0.96",
-        Some("7f82250d7782aa23b6cfe765ecc7db554bd3c2870c43f3d1821f1d18aebf0548"),
+        "7f82250d7782aa23b6cfe765ecc7db554bd3c2870c43f3d1821f1d18aebf0548",
     ),
     pin(
         "nvidia-cuda-cupti",
         "13.0.85",
-        Some("4eb01c08e859bf924d222250d2e8f8b8ff6d3db4721288cf35d14252a4d933c8"),
+        "4eb01c08e859bf924d222250d2e8f8b8ff6d3db4721288cf35d14252a4d933c8",
     ),
 ];
 
 /// What `libtorch_cuda.so` needs beside them.
 const CUDA: [Pin; 13] = [
-    pin("nvidia-cublas", "13.1.0.3", None),
-    pin("nvidia-cudnn-cu13", "9.19.0.56", None),
-    pin("nvidia-cufft", "12.0.0.61", None),
-    pin("nvidia-cufile", "1.15.1.6", None),
-    pin("nvidia-curand", "10.4.0.35", None),
-    pin("nvidia-cusolver", "12.0.4.66", None),
-    pin("nvidia-cusparse", "12.6.3.3", None),
-    pin("nvidia-cusparselt-cu13", "0.8.0", None),
-    pin("nvidia-nccl-cu13", "2.28.9", None),
-    pin("nvidia-nvjitlink", "13.0.88", None),
-    pin("nvidia-nvshmem-cu13", "3.4.5", None),
-    pin("nvidia-cuda-nvrtc", "13.0.88", None),
-    pin("nvidia-nvtx", "13.0.85", None),
+    pin(
+        "nvidia-cublas",
+        "13.1.0.3",
+        "ee8722c1f0145ab246bccb9e452153b5e0515fd094c3678df50b2a0888b8b171",
+    ),
+    pin(
+        "nvidia-cudnn-cu13",
+        "9.19.0.56",
+        "d20e1734305e9d68889a96e3f35094d733ff1f83932ebe462753973e53a572bf",
+    ),
+    pin(
+        "nvidia-cufft",
+        "12.0.0.61",
+        "6c44f692dce8fd5ffd3e3df134b6cdb9c2f72d99cf40b62c32dde45eea9ddad3",
+    ),
+    pin(
+        "nvidia-cufile",
+        "1.15.1.6",
+        "08a3ecefae5a01c7f5117351c64f17c7c62efa5fffdbe24fc7d298da19cd0b44",
+    ),
+    pin(
+        "nvidia-curand",
+        "10.4.0.35",
+        "1aee33a5da6e1db083fe2b90082def8915f30f3248d5896bcec36a579d941bfc",
+    ),
+    pin(
+        "nvidia-cusolver",
+        "12.0.4.66",
+        "0a759da5dea5c0ea10fd307de75cdeb59e7ea4fcb8add0924859b944babf1112",
+    ),
+    pin(
+        "nvidia-cusparse",
+        "12.6.3.3",
+        "2b3c89c88d01ee0e477cb7f82ef60a11a4bcd57b6b87c33f789350b59759360b",
+    ),
+    pin(
+        "nvidia-cusparselt-cu13",
+        "0.8.0",
+        "25e30a8a7323935d4ad0340b95a0b69926eee755767e8e0b1cf8dd85b197d3fd",
+    ),
+    pin(
+        "nvidia-nccl-cu13",
+        "2.28.9",
+        "e4553a30f34195f3fa1da02a6da3d6337d28f2003943aa0a3d247bbc25fefc42",
+    ),
+    pin(
+        "nvidia-nvjitlink",
+        "13.0.88",
+        "13a74f429e23b921c1109976abefacc69835f2f433ebd323d3946e11d804e47b",
+    ),
+    pin(
+        "nvidia-nvshmem-cu13",
+        "3.4.5",
+        "290f0a2ee94c9f3687a02502f3b9299a9f9fe826e6d0287ee18482e78d495b80",
+    ),
+    pin(
+        "nvidia-cuda-nvrtc",
+        "13.0.88",
+        "ad9b6d2ead2435f11cbb6868809d2adeeee302e9bb94bcf0539c7a40d80e8575",
+    ),
+    pin(
+        "nvidia-nvtx",
+        "13.0.85",
+        "4936d1d6780fbe68db454f5e72a42ff64d1fd6397df9f363ae786930fd5c1cd4",
+    ),
 ];
 
 /// The wheels of the CPU set or of the CUDA set.
@@ -63,7 +115,7 @@ pub fn wanted(cuda: bool) -> Vec<&'static Pin> {
 pub fn marker(cuda: bool) -> String {
     let mut text = format!("{}\n", if cuda { "cuda" } else { "cpu" });
     for pin in wanted(cuda) {
-        text += &format!("{}=={} {}\n", pin.name, pin.version, pin.sha256.unwrap_or("-"));
+        text += &format!("{}=={} {}\n", pin.name, pin.version, pin.sha256);
     }
     text
 }
@@ -159,9 +211,7 @@ mod tests {
     #[test]
     fn hashes_are_hashes_and_the_two_markers_differ() {
         for pin in wanted(true) {
-            assert!(pin
-                .sha256
-                .is_none_or(|h| h.len() == 64 && h.bytes().all(|b| b.is_ascii_hexdigit())));
+            assert!(pin.sha256.len() == 64 && pin.sha256.bytes().all(|b| b.is_ascii_hexdigit()));
         }
         assert_ne!(marker(false), marker(true));
     }

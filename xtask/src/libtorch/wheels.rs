@@ -1,4 +1,6 @@
 //! Getting the wheels: `pip download`, hashes, unpacking.
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -77,7 +79,7 @@ pub fn download(pins: &[&Pin], partial: &Path) -> Result<PathBuf> {
         }
         if !terminal && said.elapsed() >= REPORT_EVERY {
             said = Instant::now();
-            println!("libtorch: {} MB so far", folder_bytes(partial) / 1_000_000);
+            println!("libtorch: {} MB so far", wheel_bytes(partial) / 1_000_000);
         }
         std::thread::sleep(Duration::from_millis(100));
     };
@@ -105,17 +107,25 @@ fn last_lines(log: &str, count: usize) -> String {
         .collect()
 }
 
-/// Bytes of all files below a folder; what vanishes meanwhile counts nothing.
-fn folder_bytes(folder: &Path) -> u64 {
-    let Ok(entries) = fs::read_dir(folder) else { return 0 };
-    entries
-        .flatten()
-        .map(|entry| match entry.metadata() {
-            Ok(m) if m.is_dir() => folder_bytes(&entry.path()),
-            Ok(m) => m.len(),
-            Err(_) => 0,
-        })
-        .sum()
+/// Adds up the wheels below a folder; a wheel that pip is copying to its place counts once.
+fn wheel_bytes(folder: &Path) -> u64 {
+    let mut sizes = BTreeMap::new();
+    collect_wheels(folder, &mut sizes);
+    sizes.values().sum()
+}
+
+/// The largest file of each name below a folder; what vanishes meanwhile counts nothing.
+fn collect_wheels(folder: &Path, sizes: &mut BTreeMap<OsString, u64>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        match entry.metadata() {
+            Ok(m) if m.is_dir() => collect_wheels(&entry.path(), sizes),
+            Ok(m) => {
+                let size = sizes.entry(entry.file_name()).or_default();
+                *size = m.len().max(*size);
+            }
+            Err(_) => {}
+        }
+    }
 }
 
 /// Checks that `folder` holds exactly the wheels of `pins`, with their hashes, and returns them in the pins' order.
@@ -126,13 +136,12 @@ pub fn verify(folder: &Path, pins: &[&Pin]) -> Result<Vec<PathBuf>> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let pin = pins::of_wheel(&name, pins)
             .ok_or_else(|| Failure::new(format!("pip brought {name}, which is not asked for")))?;
-        if let Some(expected) = pin.sha256 {
-            let actual = sha256(&path)?;
-            if actual != expected {
-                return Err(Failure::new(format!(
-                    "{name} has SHA-256 {actual}, expected {expected}: not the pinned file, nothing was unpacked"
-                )));
-            }
+        let actual = sha256(&path)?;
+        if actual != pin.sha256 {
+            return Err(Failure::new(format!(
+                "{name} has SHA-256 {actual}, expected {}: not the pinned file, nothing was unpacked",
+                pin.sha256
+            )));
         }
         if let Some(slot) = pins
             .iter()
@@ -195,11 +204,11 @@ mod tests {
 
     const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
-    fn pin(sha256: Option<&'static str>) -> Pin {
+    fn pin() -> Pin {
         Pin {
             name: "some-lib",
             version: "1.2",
-            sha256,
+            sha256: ABC,
         }
     }
 
@@ -208,25 +217,21 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let wheel = folder.path().join("some_lib-1.2-py3-none-any.whl");
         fs::write(&wheel, "abc").unwrap();
-        assert_eq!(
-            verify(folder.path(), &[&pin(Some(ABC))]).unwrap(),
-            std::slice::from_ref(&wheel)
-        );
+        assert_eq!(verify(folder.path(), &[&pin()]).unwrap(), std::slice::from_ref(&wheel));
         fs::write(&wheel, "abd").unwrap();
-        let failure = verify(folder.path(), &[&pin(Some(ABC))]).unwrap_err().to_string();
+        let failure = verify(folder.path(), &[&pin()]).unwrap_err().to_string();
         assert!(failure.contains("SHA-256") && failure.contains(ABC), "{failure}");
-        assert!(verify(folder.path(), &[&pin(None)]).is_ok());
     }
 
     #[test]
     fn missing_and_foreign_wheels_are_refused() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(verify(folder.path(), &[&pin(None)])
+        assert!(verify(folder.path(), &[&pin()])
             .unwrap_err()
             .to_string()
             .contains("no wheel of some-lib==1.2"));
         fs::write(folder.path().join("other-1.0-py3-none-any.whl"), "abc").unwrap();
-        assert!(verify(folder.path(), &[&pin(None)])
+        assert!(verify(folder.path(), &[&pin()])
             .unwrap_err()
             .to_string()
             .contains("not asked for"));
@@ -264,6 +269,17 @@ mod tests {
         assert!(arguments.contains("--python-version 3.11 --implementation cp --abi cp311 --abi none"));
         assert!(arguments.contains("--platform manylinux_2_28_x86_64"));
         assert!(arguments.ends_with("--dest /w torch==2.11.0 nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85"));
+    }
+
+    #[test]
+    fn a_wheel_in_two_places_counts_once() {
+        let folder = tempfile::tempdir().unwrap();
+        for (path, bytes) in [("wheels/a.whl", 10), ("pip/x/a.whl", 7), ("pip/b.whl", 5)] {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, vec![0; bytes]).unwrap();
+        }
+        assert_eq!(wheel_bytes(folder.path()), 15);
     }
 
     #[test]
