@@ -4,8 +4,9 @@ use tch::{Kind, Tensor};
 use super::weights::{Conv2d, GroupNorm, LayerNorm, Linear, Scope};
 use crate::runtime::{Error, Job, Result};
 
-/// Logits of one uninterrupted attention call at inference: one head of 64x64 tokens, about 20 ms on two CPU cores.
-const LOGIT_LIMIT: i64 = 1 << 24;
+/// Floating-point operations of one uninterrupted attention call at inference, counting a logit's exponential as 40:
+/// one head of 64x64 tokens, about 30 ms on two CPU cores.
+const ATTENTION_FLOP_LIMIT: i64 = 4_000_000_000;
 
 /// Queries and keys of one self-attention layer, from one U-Net pass of one image.
 ///
@@ -183,13 +184,14 @@ pub(super) fn attend(query: &Tensor, key: &Tensor, value: &Tensor, job: &Job) ->
             false,
         )?)
     };
-    let (batch, heads, rows, _) = query.size4()?;
-    let keys = key.size4()?.2;
-    if query.requires_grad() || batch * heads * rows * keys <= LOGIT_LIMIT {
+    let (batch, heads, rows, d) = query.size4()?;
+    // Two products over the head's width, and the softmax, for one row of one head of every image.
+    let row_cost = batch * key.size4()?.2 * (4 * d + 40);
+    if query.requires_grad() || heads * rows * row_cost <= ATTENTION_FLOP_LIMIT {
         return fused(query, key, value);
     }
-    let heads_at_once = (LOGIT_LIMIT / (batch * rows * keys)).clamp(1, heads);
-    let rows_at_once = (LOGIT_LIMIT / (batch * heads_at_once * keys)).clamp(1, rows);
+    let heads_at_once = (ATTENTION_FLOP_LIMIT / (rows * row_cost)).clamp(1, heads);
+    let rows_at_once = (ATTENTION_FLOP_LIMIT / (heads_at_once * row_cost)).clamp(1, rows);
     let mut by_head = Vec::new();
     for head in (0..heads).step_by(heads_at_once as usize) {
         let take = |x: &Tensor| x.f_narrow(1, head, heads_at_once.min(heads - head));

@@ -6,14 +6,19 @@
 //! Names of layers and tensors are those of the `diffusers` library; no code of it is used.
 
 pub mod attention;
+mod compvis;
 pub mod config;
+mod inversion;
 pub mod latent;
+mod loading;
 pub mod model;
 mod resnet;
 pub mod schedule;
 pub mod single_file;
 mod store;
+pub mod text;
 pub mod unet;
+pub mod vae;
 mod weights;
 
 #[cfg(test)]
@@ -25,5 +30,7 @@ pub use latent::{depth_to_space, space_to_depth, EncoderConfig, LatentDraw, Late
 pub use model::{DiffusionModel, Extraction, LatentEncoder, LoadOptions, ModelConfig};
 pub use schedule::{NoiseSchedule, PredictionType, ScheduleConfig};
 pub use single_file::{model_to_bytes, write_model, ModelFileConfig};
+pub use text::TextConfig;
 pub use unet::{unet_tensor_shapes, Unet};
+pub use vae::{VaeConfig, VaeEncoder};
 pub use weights::FetchTensor;

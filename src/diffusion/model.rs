@@ -6,10 +6,12 @@ use tch::{Device, Kind, Tensor};
 use super::attention::{AttentionTap, Taps};
 use super::config::UnetConfig;
 use super::latent::{space_to_depth, LatentDraw, LatentMode};
+use super::loading::{open_folder, open_single_file};
 use super::schedule::{NoiseSchedule, ScheduleConfig};
 use super::single_file::ModelFileConfig;
 use super::store::TensorFile;
 use super::unet::Unet;
+use super::vae::VaeEncoder;
 use crate::runtime::{Error, Generator, Job, Result, Stage};
 
 /// Where the weights go.
@@ -37,6 +39,8 @@ pub enum LatentEncoder {
         /// Pixels per latent pixel along each side.
         factor: i64,
     },
+    /// Stable Diffusion's autoencoder.
+    Vae(Box<VaeEncoder>),
 }
 
 /// What a model is.
@@ -52,7 +56,7 @@ pub struct ModelConfig {
     pub latent_mode: LatentMode,
     /// Voxel sizes in nm, smallest and largest, that the model was made for.
     pub voxel_nm: Option<[f64; 2]>,
-    pixels_per_token: i64,
+    pub(super) pixels_per_token: i64,
 }
 
 impl ModelConfig {
@@ -99,13 +103,26 @@ pub struct DiffusionModel {
 }
 
 impl DiffusionModel {
-    /// Opens a model file. Nothing is downloaded; weights are mapped and copied one tensor at a time.
+    /// Opens Stable Diffusion 1.x or 2.x from a diffusers folder or an original single safetensors file, or a model in
+    /// tomocut's own file. Nothing is downloaded; weights are mapped and copied one tensor at a time.
     ///
-    /// Errors: the operating system's; [`Error::Format`] and [`Error::Unsupported`] name the file, tensor or setting.
+    /// The architecture of an original file is read off its tensor shapes, on the assumptions that hold for the published
+    /// ones: 32 norm groups; 8 heads (SD 1) or heads of width 64 (SD 2). Where they do not hold, `STEM.json` beside
+    /// `STEM.safetensors` overrides them: `{"unet": {..}, "vae": {..}, "text_encoder": {..}, "scheduler": {..}}`, each
+    /// with keys of diffusers' config of that component.
+    ///
+    /// Errors: the operating system's; [`Error::Format`] and [`Error::Unsupported`] name the file, tensor or setting. A
+    /// pickle checkpoint is never opened: the error says how to convert it.
     pub fn open(path: &Path, options: &LoadOptions, job: &Job) -> Result<Self> {
         job.enter(Stage::Load)?;
+        if path.is_dir() {
+            return open_folder(path, options, job);
+        }
         let file = TensorFile::map(path)?;
-        Self::from_own_file(&file, options, job)
+        if file.text(super::single_file::KEY).is_some() {
+            return Self::from_own_file(&file, options, job);
+        }
+        open_single_file(path, file, options, job)
     }
 
     /// A model in tomocut's own form (see [`super::write_model`]) from memory.
@@ -177,14 +194,15 @@ impl DiffusionModel {
 
     /// Latent [B, C, h, w] of `image` [B, 1, H, W]: sides must be multiples of [`ModelConfig::pixels_per_token`].
     ///
-    /// Space-to-depth: zero mean and unit variance in, nothing is scaled. The result is float32.
+    /// Space-to-depth: zero mean and unit variance in, nothing is scaled. Autoencoder: [B, 1 or 3, H, W] in 0..=1; the
+    /// latent comes scaled by the model's factor; `generator` serves [`LatentDraw::Sample`] only. The result is float32.
     pub fn encode(&self, image: &Tensor, draw: LatentDraw, generator: &mut Generator, job: &Job) -> Result<Tensor> {
-        let _ = (draw, generator);
         job.check()?;
         let _guard = tch::no_grad_guard();
         let image = image.f_to_device(self.options.device)?.f_to_kind(Kind::Float)?;
         match &self.encoder {
             LatentEncoder::SpaceToDepth { factor } => space_to_depth(&image, *factor),
+            LatentEncoder::Vae(vae) => vae.encode(&image, draw, generator, job),
         }
     }
 

@@ -60,7 +60,8 @@ impl NoiseSchedule {
             )));
         }
         let (first, last, count) = (config.beta_start, config.beta_end, config.num_train_timesteps);
-        if !(first > 0.0 && first <= last && last < 1.0) || !(2..=100_000).contains(&count) {
+        let rising = first > 0.0 && first <= last && last < 1.0;
+        if !rising || !(2..=100_000).contains(&count) {
             return Err(Error::format(
                 "noise schedule",
                 format_args!("betas {first}..{last} over {count} steps; must be 0 < start <= end < 1 over 2..=100000"),

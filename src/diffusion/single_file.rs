@@ -18,7 +18,7 @@ use super::weights::wrong_shape;
 use crate::runtime::{Error, Result};
 
 /// Key of the settings in `__metadata__`.
-const KEY: &str = "tomocut";
+pub(super) const KEY: &str = "tomocut";
 
 /// Version of the settings that this engine writes and reads.
 const FORMAT: u32 = 1;
@@ -144,7 +144,7 @@ pub fn model_to_bytes(config: &ModelFileConfig, tensors: &[(String, Tensor)], ki
         };
         let tensor = given.get(name.as_str()).copied().ok_or_else(missing)?;
         if tensor.size() != *shape {
-            return Err(wrong_shape(name, shape, &tensor.size()));
+            return Err(wrong_shape(&format!("tensor {name}"), shape, &tensor.size()));
         }
         let tensor = tensor
             .f_detach()?

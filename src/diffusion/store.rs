@@ -98,9 +98,9 @@ impl<'a> TensorFile<'a> {
         self.metadata.info(name).is_some()
     }
 
-    /// Names of all tensors, in the order of the file.
-    pub fn names(&self) -> Vec<String> {
-        self.metadata.offset_keys()
+    /// Names of all tensors, in no order.
+    pub fn names(&self) -> impl Iterator<Item = String> + use<'_, 'a> {
+        self.metadata.tensors().into_keys()
     }
 
     /// Shape of tensor `name`.
@@ -121,7 +121,11 @@ impl<'a> TensorFile<'a> {
     pub fn tensor(&self, name: &str, expected: &[i64], kind: Kind, device: Device) -> Result<Tensor> {
         let tensor = self.any_shape(name, kind, device, || format!("{expected:?}"))?;
         if tensor.size() != expected {
-            return Err(wrong_shape(name, expected, &tensor.size()));
+            return Err(wrong_shape(
+                &format!("{}: tensor {name}", self.what),
+                expected,
+                &tensor.size(),
+            ));
         }
         Ok(tensor)
     }
@@ -156,6 +160,69 @@ impl<'a> TensorFile<'a> {
         Ok(Tensor::f_from_data_size(data, &size, stored)?
             .f_to_device(device)?
             .f_to_kind(kind)?)
+    }
+}
+
+/// The files that hold one component: one, or the shards of a large one.
+pub(super) struct WeightFiles<'a> {
+    what: String,
+    files: Vec<TensorFile<'a>>,
+}
+
+impl<'a> WeightFiles<'a> {
+    /// `what` names the whole in errors.
+    pub fn new(what: &str, files: Vec<TensorFile<'a>>) -> Self {
+        Self {
+            what: what.to_owned(),
+            files,
+        }
+    }
+
+    /// How the whole is called in errors.
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// Whether there is a tensor `name`.
+    pub fn contains(&self, name: &str) -> bool {
+        self.files.iter().any(|file| file.contains(name))
+    }
+
+    /// Whether any tensor's name begins with `prefix`.
+    pub fn contains_prefix(&self, prefix: &str) -> bool {
+        self.files
+            .iter()
+            .any(|file| file.names().any(|name| name.starts_with(prefix)))
+    }
+
+    /// Shape of tensor `name`.
+    pub fn shape(&self, name: &str) -> Option<Vec<i64>> {
+        self.files.iter().find_map(|file| file.shape(name))
+    }
+
+    /// The tensor under the first of `names` that exists; see [`TensorFile::tensor`]. A 1x1 convolution [a, b, 1, 1]
+    /// serves where a matrix [a, b] is expected: the autoencoder's attention is stored either way.
+    pub fn tensor(&self, names: &[String], expected: &[i64], kind: Kind, device: Device) -> Result<Tensor> {
+        let found = names.iter().find_map(|name| {
+            self.files
+                .iter()
+                .find(|file| file.contains(name))
+                .map(|file| (name, file))
+        });
+        let Some((name, file)) = found else {
+            let name = names.first().map_or("", String::as_str);
+            return Err(Error::format(
+                format_args!("{}: tensor {name}", self.what),
+                format_args!("is missing, expected shape {expected:?}"),
+            ));
+        };
+        let tensor = file.any_shape(name, kind, device, || format!("{expected:?}"))?;
+        let size = tensor.size();
+        match (expected, &size[..]) {
+            (_, found) if found == expected => Ok(tensor),
+            ([a, b], [c, d, 1, 1]) if (a, b) == (c, d) => Ok(tensor.f_reshape(expected)?),
+            _ => Err(wrong_shape(&format!("{}: tensor {name}", self.what), expected, &size)),
+        }
     }
 }
 

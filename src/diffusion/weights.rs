@@ -58,18 +58,15 @@ impl<'s, 'f> Scope<'s, 'f> {
         let name = self.name(child);
         let tensor = (self.fetch)(&name, shape)?;
         if self.verify && tensor.size() != shape {
-            return Err(wrong_shape(&name, shape, &tensor.size()));
+            return Err(wrong_shape(&format!("tensor {name}"), shape, &tensor.size()));
         }
         Ok(tensor)
     }
 }
 
-/// The error for tensor `name` of shape `found` where `expected` is needed.
-pub(super) fn wrong_shape(name: &str, expected: &[i64], found: &[i64]) -> Error {
-    Error::format(
-        format_args!("tensor {name}"),
-        format_args!("has shape {found:?}, expected {expected:?}"),
-    )
+/// The error for `what` ("tensor NAME") of shape `found` where `expected` is needed.
+pub(super) fn wrong_shape(what: &str, expected: &[i64], found: &[i64]) -> Error {
+    Error::format(what, format_args!("has shape {found:?}, expected {expected:?}"))
 }
 
 /// y = x W^T + b on the last axis.
@@ -84,11 +81,6 @@ impl Linear {
             weight: scope.tensor("weight", &[to, from])?,
             bias: if bias { Some(scope.tensor("bias", &[to])?) } else { None },
         })
-    }
-
-    /// From tensors at hand: `weight` [out, in], `bias` [out].
-    pub fn from_parts(weight: Tensor, bias: Option<Tensor>) -> Self {
-        Self { weight, bias }
     }
 
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {

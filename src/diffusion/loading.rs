@@ -1,0 +1,333 @@
+//! Opening Stable Diffusion from a diffusers folder or from an original single file.
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+use tch::{Kind, Tensor};
+
+use super::compvis;
+use super::config::UnetConfig;
+use super::latent::LatentMode;
+use super::model::{DiffusionModel, LatentEncoder, LoadOptions, ModelConfig};
+use super::schedule::ScheduleConfig;
+use super::store::{TensorFile, WeightFiles};
+use super::text::{embed_empty_prompt, Activation, Padding, TextConfig};
+use super::unet::Unet;
+use super::vae::{VaeConfig, VaeEncoder};
+use super::weights::FetchTensor;
+use crate::runtime::{Error, Job, Result};
+
+/// Settings of all parts, before any weight is read.
+struct Parts {
+    unet: UnetConfig,
+    vae: VaeConfig,
+    text: TextConfig,
+    padding: Padding,
+    schedule: ScheduleConfig,
+}
+
+/// Opens a diffusers folder: `unet`, `vae` and `text_encoder`, each with `config.json` and safetensors weights (plain,
+/// `.fp16.`, or shards with an index). `scheduler/scheduler_config.json` and `tokenizer/special_tokens_map.json` are
+/// read where present. `vae` and `text_encoder` always run in float32; they run once per image and once per model.
+pub(super) fn open_folder(path: &Path, options: &LoadOptions, job: &Job) -> Result<DiffusionModel> {
+    let component = |name: &str| -> Result<(Value, WeightFiles<'static>)> {
+        let folder = path.join(name);
+        if !folder.is_dir() {
+            let detail = format!("has no folder {name}; a diffusers model has unet, vae and text_encoder");
+            return Err(Error::format(path.display(), detail));
+        }
+        let stem = if name == "text_encoder" {
+            "model"
+        } else {
+            "diffusion_pytorch_model"
+        };
+        Ok((read_json(&folder.join("config.json"))?, component_files(&folder, stem)?))
+    };
+    let (unet_json, unet_files) = component("unet")?;
+    let (vae_json, vae_files) = component("vae")?;
+    let (text_json, text_files) = component("text_encoder")?;
+    let text = TextConfig::from_json(&text_json)?;
+    let schedule = match path.join("scheduler/scheduler_config.json") {
+        file if file.is_file() => schedule_from_json(&read_json(&file)?)?,
+        _ => ScheduleConfig::default(),
+    };
+    let parts = Parts {
+        unet: UnetConfig::from_json(&unet_json)?,
+        vae: VaeConfig::from_json(&vae_json)?,
+        padding: folder_padding(path, &text)?,
+        text,
+        schedule,
+    };
+    let device = options.device;
+    let unet_fetch = &mut |name: &str, shape: &[i64]| {
+        job.check()?;
+        unet_files.tensor(&[name.to_owned()], shape, options.kind, device)
+    };
+    let vae_fetch = &mut |name: &str, shape: &[i64]| {
+        job.check()?;
+        vae_files.tensor(&vae_names(name), shape, Kind::Float, device)
+    };
+    let text_fetch = &mut |name: &str, shape: &[i64]| {
+        job.check()?;
+        text_files.tensor(
+            &[format!("text_model.{name}"), name.to_owned()],
+            shape,
+            Kind::Float,
+            device,
+        )
+    };
+    assemble(parts, unet_fetch, vae_fetch, text_fetch, options, job)
+}
+
+/// Opens an original single-file checkpoint; see [`super::DiffusionModel::open`] for the overrides in `STEM.json`.
+pub(super) fn open_single_file(
+    path: &Path,
+    file: TensorFile<'static>,
+    options: &LoadOptions,
+    job: &Job,
+) -> Result<DiffusionModel> {
+    let what = path.display().to_string();
+    let files = WeightFiles::new(&what, vec![file]);
+    if files.contains_prefix("conditioner.embedders.") {
+        return Err(Error::Unsupported(format!(
+            "{what} is Stable Diffusion XL; versions 1 and 2 are supported"
+        )));
+    }
+    for (prefix, part) in [
+        (compvis::UNET, "U-Net"),
+        (compvis::VAE, "autoencoder"),
+        ("cond_stage_model.", "text encoder"),
+    ] {
+        if !files.contains_prefix(prefix) {
+            let detail = if files.contains("conv_in.weight") {
+                "is one component of a diffusers model; give the folder that holds unet, vae and text_encoder"
+                    .to_owned()
+            } else {
+                format!("has no {part}: no tensor begins with {prefix}")
+            };
+            return Err(Error::format(&what, detail));
+        }
+    }
+    let shapes = compvis::architecture(&files)?;
+    let overrides = match path.with_extension("json") {
+        file if file.is_file() => read_json(&file)?,
+        _ => Value::Null,
+    };
+    let merged = |table: Map<String, Value>, key: &str| -> Result<Value> {
+        let mut table = table;
+        if let Some(Value::Object(extra)) = overrides.get(key) {
+            table.extend(extra.clone());
+        }
+        // Null stands for what the shapes cannot tell.
+        if let Some((unknown, _)) = table.iter().find(|(_, value)| value.is_null()) {
+            let detail = format!(
+                "{unknown} of the {key} cannot be read off the tensor shapes (widths are no multiples of 64); give it as \
+                 {{\"{key}\": {{\"{unknown}\": ..}}}} in a JSON file of the same stem"
+            );
+            return Err(Error::format(&what, detail));
+        }
+        Ok(Value::Object(table))
+    };
+    let advice = |error: Error| match error {
+        Error::Format { what, detail } => Error::Format {
+            what,
+            detail: format!("{detail} (read off the tensor shapes; a JSON file of the same stem can override it)"),
+        },
+        other => other,
+    };
+    let schedule = schedule_from_json(&merged(Map::new(), "scheduler")?)?;
+    if shapes.second && overrides.pointer("/scheduler/prediction_type").is_none() {
+        let text = format!(
+            "{what}: Stable Diffusion 2 files do not say whether they predict noise or velocity; noise is assumed. \
+             The denoised image of a 768-pixel model needs {{\"scheduler\": {{\"prediction_type\": \"v_prediction\"}}}} \
+             in a JSON file of the same stem"
+        );
+        job.logger().warn("diffusion", &text);
+    }
+    let parts = Parts {
+        unet: UnetConfig::from_json(&merged(shapes.unet, "unet")?).map_err(advice)?,
+        vae: VaeConfig::from_json(&merged(shapes.vae, "vae")?).map_err(advice)?,
+        text: TextConfig::from_json(&merged(shapes.text, "text_encoder")?).map_err(advice)?,
+        padding: if shapes.second {
+            Padding::Zero
+        } else {
+            Padding::EndToken
+        },
+        schedule,
+    };
+    let device = options.device;
+    let layers = parts.unet.layers(0);
+    let up = parts.unet.clone();
+    let up_attention = |block: i64| up.up_has_attention(block.max(0) as usize);
+    let named =
+        |prefix: &str, theirs: Option<String>, name: &str| [format!("{prefix}{}", theirs.as_deref().unwrap_or(name))];
+    let unet_fetch = &mut |name: &str, shape: &[i64]| {
+        job.check()?;
+        let theirs = compvis::unet_name(name, layers, &up_attention);
+        files.tensor(&named(compvis::UNET, theirs, name), shape, options.kind, device)
+    };
+    let vae_fetch = &mut |name: &str, shape: &[i64]| {
+        job.check()?;
+        files.tensor(
+            &named(compvis::VAE, compvis::vae_name(name), name),
+            shape,
+            Kind::Float,
+            device,
+        )
+    };
+    let clip = compvis::clip_prefix(&files);
+    let text_fetch = &mut |name: &str, shape: &[i64]| {
+        job.check()?;
+        if shapes.second {
+            compvis::openclip_tensor(&files, name, shape, Kind::Float, device)
+        } else {
+            files.tensor(&[format!("{clip}{name}")], shape, Kind::Float, device)
+        }
+    };
+    assemble(parts, unet_fetch, vae_fetch, text_fetch, options, job)
+}
+
+/// The text encoder comes first and is dropped before the larger parts are read.
+fn assemble(
+    parts: Parts,
+    unet: &mut FetchTensor,
+    vae: &mut FetchTensor,
+    text: &mut FetchTensor,
+    options: &LoadOptions,
+    job: &Job,
+) -> Result<DiffusionModel> {
+    let _guard = tch::no_grad_guard();
+    if parts.unet.cross_attention_dim != Some(parts.text.hidden_size) {
+        return Err(Error::format(
+            "model",
+            format_args!(
+                "the U-Net takes text embeddings of width {:?}, the text encoder makes {}",
+                parts.unet.cross_attention_dim, parts.text.hidden_size
+            ),
+        ));
+    }
+    if parts.vae.latent_channels != parts.unet.in_channels {
+        return Err(Error::format(
+            "model",
+            format_args!(
+                "the autoencoder makes {} channels, the U-Net takes {}",
+                parts.vae.latent_channels, parts.unet.in_channels
+            ),
+        ));
+    }
+    let context: Tensor = embed_empty_prompt(&parts.text, parts.padding, options.device, text, job)?;
+    let encoder = VaeEncoder::from_tensors(&parts.vae, vae)?;
+    let unet = Unet::from_tensors(&parts.unet, unet)?;
+    let version = if parts.unet.use_linear_projection { 2 } else { 1 };
+    let config = ModelConfig {
+        name: format!("Stable Diffusion {version}"),
+        unet: parts.unet,
+        schedule: parts.schedule,
+        latent_mode: LatentMode::Noised,
+        voxel_nm: None,
+        pixels_per_token: parts.vae.factor(),
+    };
+    let context = context.f_to_kind(options.kind)?;
+    DiffusionModel::assemble(
+        config,
+        unet,
+        LatentEncoder::Vae(Box::new(encoder)),
+        Some(context),
+        options,
+    )
+}
+
+/// Present and early diffusers names of an autoencoder tensor: the attention's were renamed.
+fn vae_names(name: &str) -> Vec<String> {
+    let mut names = vec![name.to_owned()];
+    if let Some(rest) = name.strip_prefix("encoder.mid_block.attentions.0.") {
+        let old = |old: &str, leaf: &str| format!("encoder.mid_block.attentions.0.{old}.{leaf}");
+        match rest.rsplit_once('.') {
+            Some(("to_q", leaf)) => names.push(old("query", leaf)),
+            Some(("to_k", leaf)) => names.push(old("key", leaf)),
+            Some(("to_v", leaf)) => names.push(old("value", leaf)),
+            Some(("to_out.0", leaf)) => names.push(old("proj_attn", leaf)),
+            _ => {}
+        }
+    }
+    names
+}
+
+/// Weights of one component: `STEM.safetensors`, else `STEM.fp16.safetensors`, else the shards of
+/// `STEM.safetensors.index.json`.
+fn component_files(folder: &Path, stem: &str) -> Result<WeightFiles<'static>> {
+    let what = folder.display().to_string();
+    for name in [format!("{stem}.safetensors"), format!("{stem}.fp16.safetensors")] {
+        let file = folder.join(name);
+        if file.is_file() {
+            return Ok(WeightFiles::new(&what, vec![TensorFile::map(&file)?]));
+        }
+    }
+    let index = folder.join(format!("{stem}.safetensors.index.json"));
+    if index.is_file() {
+        let json = read_json(&index)?;
+        let table = json.get("weight_map").and_then(Value::as_object);
+        let table = table.ok_or_else(|| Error::format(index.display(), "has no table weight_map"))?;
+        let mut shards: Vec<&str> = table.values().filter_map(Value::as_str).collect();
+        shards.sort_unstable();
+        shards.dedup();
+        let files = shards.iter().map(|shard| TensorFile::map(&folder.join(shard)));
+        return Ok(WeightFiles::new(&what, files.collect::<Result<_>>()?));
+    }
+    for pickle in ["diffusion_pytorch_model.bin", "pytorch_model.bin"] {
+        let file = folder.join(pickle);
+        if file.is_file() {
+            // Fails with the advice on how to convert it.
+            TensorFile::map(&file)?;
+        }
+    }
+    Err(Error::format(
+        what,
+        format_args!("has no {stem}.safetensors, {stem}.fp16.safetensors or index of shards"),
+    ))
+}
+
+/// What fills a prompt up: the tokenizer's own word for it, else what goes with the activation (OpenCLIP pads with 0).
+fn folder_padding(path: &Path, text: &TextConfig) -> Result<Padding> {
+    let file = path.join("tokenizer/special_tokens_map.json");
+    if file.is_file() {
+        let json = read_json(&file)?;
+        let token = json
+            .get("pad_token")
+            .and_then(|t| t.as_str().or_else(|| t.get("content")?.as_str()));
+        match token {
+            Some("!") => return Ok(Padding::Zero),
+            Some("<|endoftext|>") => return Ok(Padding::EndToken),
+            _ => {}
+        }
+    }
+    Ok(match text.hidden_act {
+        Activation::Gelu => Padding::Zero,
+        Activation::QuickGelu => Padding::EndToken,
+    })
+}
+
+fn schedule_from_json(json: &Value) -> Result<ScheduleConfig> {
+    if let Some(other) = json
+        .get("prediction_type")
+        .filter(|t| *t != "epsilon" && *t != "v_prediction")
+    {
+        return Err(Error::Unsupported(format!(
+            "scheduler setting prediction_type is {other}; only \"epsilon\" or \"v_prediction\" is supported"
+        )));
+    }
+    serde_json::from_value(json.clone()).map_err(|e| Error::format("scheduler config", e))
+}
+
+/// Largest settings file that is read; real ones have a few kilobytes, an index of shards a few hundred.
+const JSON_LIMIT: u64 = 16 << 20;
+
+fn read_json(path: &Path) -> Result<Value> {
+    let file = File::open(path).map_err(|e| Error::io("opening", path, e))?;
+    let mut text = String::new();
+    file.take(JSON_LIMIT)
+        .read_to_string(&mut text)
+        .map_err(|e| Error::io("reading", path, e))?;
+    serde_json::from_str(&text).map_err(|e| Error::format(path.display(), format_args!("is not valid JSON: {e}")))
+}

@@ -1,0 +1,256 @@
+//! Encoder of Stable Diffusion's variational autoencoder (Rombach et al. 2022): image to latent.
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tch::Tensor;
+
+use super::attention::attend;
+use super::config::refuse_other_values;
+use super::latent::LatentDraw;
+use super::resnet::ResnetBlock;
+use super::weights::{Conv2d, FetchTensor, GroupNorm, Linear, Scope};
+use crate::runtime::{Error, Generator, Job, Result};
+
+/// Every norm of the autoencoder has this epsilon.
+const EPS: f64 = 1e-6;
+
+/// Architecture of an `AutoencoderKL`, in the words of diffusers' `vae/config.json`; absent keys have its defaults.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct VaeConfig {
+    /// Channels of the image.
+    pub in_channels: i64,
+    /// Channels of the latent.
+    pub latent_channels: i64,
+    /// Width of each level, finest first.
+    pub block_out_channels: Vec<i64>,
+    /// Residual blocks per level.
+    pub layers_per_block: i64,
+    /// Groups of every group norm.
+    pub norm_num_groups: i64,
+    /// The U-Net sees the latent times this.
+    pub scaling_factor: f64,
+}
+
+impl Default for VaeConfig {
+    fn default() -> Self {
+        Self {
+            in_channels: 3,
+            latent_channels: 4,
+            block_out_channels: vec![64],
+            layers_per_block: 1,
+            norm_num_groups: 32,
+            scaling_factor: 0.18215,
+        }
+    }
+}
+
+/// Settings that exist here in one form only.
+const FIXED: &[(&str, &[&str])] = &[
+    ("_class_name", &["\"AutoencoderKL\""]),
+    ("act_fn", &["\"silu\"", "\"swish\""]),
+    ("in_channels", &["3"]),
+    ("latents_mean", &["null"]),
+    ("latents_std", &["null"]),
+    ("mid_block_add_attention", &["true"]),
+    ("shift_factor", &["null"]),
+    ("use_quant_conv", &["true"]),
+];
+
+impl VaeConfig {
+    /// Reads diffusers' `config.json`; see [`super::UnetConfig::from_json`].
+    pub fn from_json(json: &Value) -> Result<Self> {
+        let table = json
+            .as_object()
+            .ok_or_else(|| Error::format("autoencoder config", "is not a JSON object"))?;
+        refuse_other_values("autoencoder", table, FIXED)?;
+        if let Some(Value::Array(types)) = table.get("down_block_types") {
+            if let Some(other) = types.iter().find(|t| t.as_str() != Some("DownEncoderBlock2D")) {
+                return Err(Error::Unsupported(format!(
+                    "autoencoder down_block_types has {other}; only \"DownEncoderBlock2D\" is supported"
+                )));
+            }
+        }
+        let config: Self = serde_json::from_value(json.clone()).map_err(|e| Error::format("autoencoder config", e))?;
+        let widths = &config.block_out_channels;
+        if widths.is_empty() || widths.len() > 16 || widths.iter().any(|c| !(1..=1 << 16).contains(c)) {
+            let detail = format!("block_out_channels is {widths:?}, must be 1..=16 widths of 1..=65536");
+            return Err(Error::format("autoencoder config", detail));
+        }
+        for (name, value) in [
+            ("layers_per_block", config.layers_per_block),
+            ("latent_channels", config.latent_channels),
+        ] {
+            if !(1..=4096).contains(&value) {
+                return Err(Error::format(
+                    "autoencoder config",
+                    format_args!("{name} is {value}, must be 1..=4096"),
+                ));
+            }
+        }
+        if !(config.scaling_factor.is_finite() && config.scaling_factor > 0.0) {
+            let detail = format!("scaling_factor is {}, must be positive", config.scaling_factor);
+            return Err(Error::format("autoencoder config", detail));
+        }
+        Ok(config)
+    }
+
+    /// Pixels per latent pixel along each side: 8 in Stable Diffusion.
+    pub fn factor(&self) -> i64 {
+        1 << self.block_out_channels.len().saturating_sub(1)
+    }
+}
+
+/// Residual blocks of one resolution.
+struct Level {
+    resnets: Vec<ResnetBlock>,
+    downsample: Option<Conv2d>,
+}
+
+/// Single-head attention over all pixels of the coarsest level.
+struct PixelAttention {
+    group_norm: GroupNorm,
+    to_q: Linear,
+    to_k: Linear,
+    to_v: Linear,
+    to_out: Linear,
+}
+
+impl PixelAttention {
+    fn new(mut scope: Scope, channels: i64, groups: i64) -> Result<Self> {
+        let mut linear = |name: &str| Linear::new(scope.enter(name), channels, channels, true);
+        Ok(Self {
+            to_q: linear("to_q")?,
+            to_k: linear("to_k")?,
+            to_v: linear("to_v")?,
+            to_out: linear("to_out.0")?,
+            group_norm: GroupNorm::new(scope.enter("group_norm"), channels, groups, EPS)?,
+        })
+    }
+
+    fn forward(&self, x: &Tensor, job: &Job) -> Result<Tensor> {
+        let (batch, channels, rows, columns) = x.size4()?;
+        let tokens = self.group_norm.forward(x)?;
+        let tokens = tokens.f_reshape([batch, channels, rows * columns])?.f_transpose(1, 2)?;
+        let head = |linear: &Linear| -> Result<Tensor> { Ok(linear.forward(&tokens)?.f_unsqueeze(1)?) };
+        let mixed = attend(&head(&self.to_q)?, &head(&self.to_k)?, &head(&self.to_v)?, job)?;
+        let out = self.to_out.forward(&mixed.f_squeeze_dim(1)?)?;
+        Ok(out
+            .f_transpose(1, 2)?
+            .f_reshape([batch, channels, rows, columns])?
+            .f_add(x)?)
+    }
+}
+
+/// The encoder's weights.
+pub struct VaeEncoder {
+    config: VaeConfig,
+    conv_in: Conv2d,
+    levels: Vec<Level>,
+    mid: (ResnetBlock, PixelAttention, ResnetBlock),
+    conv_norm_out: GroupNorm,
+    conv_out: Conv2d,
+    quant_conv: Conv2d,
+}
+
+impl VaeEncoder {
+    /// An encoder whose tensors are what `fetch(name, shape)` returns, by their present diffusers names
+    /// (`encoder.mid_block.attentions.0.to_q.weight` [C, C]).
+    pub fn from_tensors(config: &VaeConfig, fetch: &mut FetchTensor) -> Result<Self> {
+        let mut root = Scope::root(fetch);
+        let groups = config.norm_num_groups;
+        let resnet = |scope: Scope, from, to| ResnetBlock::new(scope, from, to, None, groups, EPS);
+        let quant_conv = {
+            let channels = 2 * config.latent_channels;
+            Conv2d::new(root.enter("quant_conv"), channels, channels, 1, 1, 0)?
+        };
+        let mut scope = root.enter("encoder");
+        let first = config.block_out_channels.first().copied().unwrap_or(0);
+        let conv_in = Conv2d::new(scope.enter("conv_in"), config.in_channels, first, 3, 1, 1)?;
+        let mut levels = Vec::new();
+        let mut from = first;
+        for (index, &width) in config.block_out_channels.iter().enumerate() {
+            let mut block = scope.enter(format_args!("down_blocks.{index}"));
+            let mut resnets = Vec::new();
+            for i in 0..config.layers_per_block {
+                resnets.push(resnet(block.enter(format_args!("resnets.{i}")), from, width)?);
+                from = width;
+            }
+            let downsample = if index + 1 < config.block_out_channels.len() {
+                Some(Conv2d::new(block.enter("downsamplers.0.conv"), width, width, 3, 2, 0)?)
+            } else {
+                None
+            };
+            levels.push(Level { resnets, downsample });
+        }
+        let mid = (
+            resnet(scope.enter("mid_block.resnets.0"), from, from)?,
+            PixelAttention::new(scope.enter("mid_block.attentions.0"), from, groups)?,
+            resnet(scope.enter("mid_block.resnets.1"), from, from)?,
+        );
+        Ok(Self {
+            conv_norm_out: GroupNorm::new(scope.enter("conv_norm_out"), from, groups, EPS)?,
+            conv_out: Conv2d::new(scope.enter("conv_out"), from, 2 * config.latent_channels, 3, 1, 1)?,
+            config: config.clone(),
+            conv_in,
+            levels,
+            mid,
+            quant_conv,
+        })
+    }
+
+    /// The configuration it was built from.
+    pub fn config(&self) -> &VaeConfig {
+        &self.config
+    }
+
+    /// Scaled latent [B, C, H/8, W/8] of `image` [B, 1 or 3, H, W] in 0..=1, which enters the network as 2 x - 1; one
+    /// channel is repeated. The sample is mean + exp(log variance / 2) * normal, the log variance clamped to -30..=20.
+    pub fn encode(&self, image: &Tensor, draw: LatentDraw, generator: &mut Generator, job: &Job) -> Result<Tensor> {
+        let size = image.size();
+        let factor = self.config.factor();
+        let batch = match size[..] {
+            [batch, 1 | 3, rows, columns]
+                if batch > 0 && rows > 0 && columns > 0 && rows % factor == 0 && columns % factor == 0 =>
+            {
+                batch
+            }
+            _ => {
+                let allowed = format!("must be [B, 1 or 3, H, W] with H and W multiples of {factor}");
+                return Err(Error::argument("image", format_args!("{size:?}"), &allowed));
+            }
+        };
+        let image = image.f_expand([batch, 3, -1, -1], false)?;
+        let moments = self.moments(&image.f_mul_scalar(2.0)?.f_sub_scalar(1.0)?, job)?;
+        let channels = self.config.latent_channels;
+        let mean = moments.f_narrow(1, 0, channels)?;
+        let latent = match draw {
+            LatentDraw::Mean => mean,
+            LatentDraw::Sample => {
+                let deviation = moments.f_narrow(1, channels, channels)?.f_clamp(-30.0, 20.0)?;
+                let deviation = deviation.f_mul_scalar(0.5)?.f_exp()?;
+                let normal = generator.normal_tensor(&mean.size(), mean.device())?;
+                mean.f_add(&deviation.f_mul(&normal)?)?
+            }
+        };
+        Ok(latent.f_mul_scalar(self.config.scaling_factor)?)
+    }
+
+    /// Mean and log variance of the posterior, [B, 2 C, h, w], of `x` in -1..=1.
+    fn moments(&self, x: &Tensor, job: &Job) -> Result<Tensor> {
+        let mut h = self.conv_in.forward(x, job)?;
+        for level in &self.levels {
+            for resnet in &level.resnets {
+                h = resnet.forward(&h, None, job)?;
+            }
+            if let Some(downsample) = &level.downsample {
+                // One row and one column of zeros at the end only, unlike the U-Net's.
+                h = downsample.forward(&h.f_constant_pad_nd([0, 1, 0, 1])?, job)?;
+            }
+        }
+        h = self.mid.0.forward(&h, None, job)?;
+        h = self.mid.1.forward(&h, job)?;
+        h = self.mid.2.forward(&h, None, job)?;
+        h = self.conv_out.forward(&self.conv_norm_out.forward(&h)?.f_silu()?, job)?;
+        self.quant_conv.forward(&h, job)
+    }
+}
