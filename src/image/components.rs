@@ -22,23 +22,27 @@ pub struct Components<D: Dimension> {
 /// Connected components of the true pixels (at most 2^32 - 2 of them).
 pub fn label_2d(mask: ArrayView2<bool>, connectivity: Connectivity) -> Components<Ix2> {
     let (rows, cols) = mask.dim();
-    let flat: Vec<bool> = mask.iter().copied().collect();
-    let (labels, areas) = label([1, rows, cols], &flat, connectivity);
-    Components {
-        labels: Array2::from_shape_fn((rows, cols), |(r, c)| labels[r * cols + c]),
-        areas,
-    }
+    let mut labels = Array2::zeros((rows, cols));
+    let areas = label(
+        [1, rows, cols],
+        mask.iter().copied(),
+        connectivity,
+        labels.as_slice_mut(),
+    );
+    Components { labels, areas }
 }
 
 /// Connected components of the true voxels of a (z, y, x) volume.
 pub fn label_3d(mask: ArrayView3<bool>, connectivity: Connectivity) -> Components<Ix3> {
     let (depth, rows, cols) = mask.dim();
-    let flat: Vec<bool> = mask.iter().copied().collect();
-    let (labels, areas) = label([depth, rows, cols], &flat, connectivity);
-    Components {
-        labels: Array3::from_shape_fn((depth, rows, cols), |(z, r, c)| labels[(z * rows + r) * cols + c]),
-        areas,
-    }
+    let mut labels = Array3::zeros((depth, rows, cols));
+    let areas = label(
+        [depth, rows, cols],
+        mask.iter().copied(),
+        connectivity,
+        labels.as_slice_mut(),
+    );
+    Components { labels, areas }
 }
 
 fn offsets(connectivity: Connectivity) -> Vec<[isize; 3]> {
@@ -51,15 +55,27 @@ fn offsets(connectivity: Connectivity) -> Vec<[isize; 3]> {
     all.filter(|offset| (1..=most).contains(&reach(offset))).collect()
 }
 
-/// Flood fill with an explicit stack; a 2D image is a volume of one slice.
-fn label(shape: [usize; 3], mask: &[bool], connectivity: Connectivity) -> (Vec<u32>, Vec<usize>) {
+/// Not yet named, and to be. Names count from 1, so the largest number is free.
+const WAITING: u32 = u32::MAX;
+
+/// Flood fill with an explicit stack into `labels` (all 0 at first); a 2D image is a volume of one slice.
+fn label(
+    shape: [usize; 3],
+    mask: impl Iterator<Item = bool>,
+    connectivity: Connectivity,
+    labels: Option<&mut [u32]>,
+) -> Vec<usize> {
     let [depth, rows, cols] = shape;
     let offsets = offsets(connectivity);
-    let mut labels = vec![0_u32; mask.len()];
+    // A new array is always contiguous.
+    let labels = labels.unwrap_or_default();
+    for (label, foreground) in labels.iter_mut().zip(mask) {
+        *label = if foreground { WAITING } else { 0 };
+    }
     let mut areas = Vec::new();
     let mut stack = Vec::new();
-    for start in 0..mask.len() {
-        if !mask[start] || labels[start] != 0 {
+    for start in 0..labels.len() {
+        if labels[start] != WAITING {
             continue;
         }
         let name = areas.len() as u32 + 1;
@@ -80,7 +96,7 @@ fn label(shape: [usize; 3], mask: &[bool], connectivity: Connectivity) -> (Vec<u
                     continue;
                 }
                 let neighbour = (z * rows + r) * cols + c;
-                if mask[neighbour] && labels[neighbour] == 0 {
+                if labels[neighbour] == WAITING {
                     labels[neighbour] = name;
                     stack.push(neighbour);
                 }
@@ -88,7 +104,7 @@ fn label(shape: [usize; 3], mask: &[bool], connectivity: Connectivity) -> (Vec<u
         }
         areas.push(area);
     }
-    (labels, areas)
+    areas
 }
 
 /// Number of outer contours (OpenCV `findContours`, `RETR_EXTERNAL`): 8-connected components that the surrounding

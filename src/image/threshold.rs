@@ -1,8 +1,8 @@
 //! Thresholds: OpenCV's adaptive Gaussian threshold and Otsu, Otsu on a float map, hysteresis.
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array, Array2, Array3, ArrayView, ArrayView2, ArrayView3, Dimension};
 
 use super::border::replicate;
-use super::components::{label_2d, Connectivity};
+use super::components::{label_2d, label_3d, Components, Connectivity};
 use super::stretch::finite_range;
 use super::{from_row_major, row_major};
 
@@ -90,8 +90,8 @@ pub fn otsu_u8(image: ArrayView2<u8>) -> u8 {
 
 /// Otsu's threshold of a float map on a histogram of 256 bins over its finite range: foreground is `value > threshold`.
 /// `None` for a constant map or one without finite values.
-pub fn otsu_f32(map: ArrayView2<f32>) -> Option<f32> {
-    let (low, high) = finite_range(map).filter(|(low, high)| high > low)?;
+pub fn otsu_f32<D: Dimension>(map: ArrayView<f32, D>) -> Option<f32> {
+    let (low, high) = finite_range(&map).filter(|(low, high)| high > low)?;
     let (low, width) = (f64::from(low), (f64::from(high) - f64::from(low)) / 256.0);
     let mut histogram = [0_u64; 256];
     for v in map.iter().filter(|v| v.is_finite()) {
@@ -137,7 +137,16 @@ fn otsu_bin(histogram: &[u64; 256]) -> usize {
 /// Hysteresis: the 8-connected parts of `map > low` that hold at least one pixel `> high`. NaN is background.
 pub fn hysteresis(map: ArrayView2<f32>, low: f32, high: f32) -> Array2<bool> {
     let weak = map.mapv(|v| v > low);
-    let parts = label_2d(weak.view(), Connectivity::Full);
+    keep_strong(label_2d(weak.view(), Connectivity::Full), map, high)
+}
+
+/// Hysteresis in 3D: the 26-connected parts of `map > low` that hold at least one voxel `> high`.
+pub fn hysteresis_3d(map: ArrayView3<f32>, low: f32, high: f32) -> Array3<bool> {
+    let weak = map.mapv(|v| v > low);
+    keep_strong(label_3d(weak.view(), Connectivity::Full), map, high)
+}
+
+fn keep_strong<D: Dimension>(parts: Components<D>, map: ArrayView<f32, D>, high: f32) -> Array<bool, D> {
     let mut strong = vec![false; parts.areas.len() + 1];
     for (&label, &v) in parts.labels.iter().zip(&map) {
         strong[label as usize] |= v > high && label > 0;

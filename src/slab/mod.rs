@@ -1,1 +1,7 @@
 //! (being written)
+pub mod aggregate;
+pub mod binarise;
+pub mod enhance;
+mod seams;
+pub mod tiles;
+pub mod zcorrect;
