@@ -1,0 +1,145 @@
+//! Progress and cancel of one long call.
+use std::ffi::{c_char, c_void, CStr};
+
+use super::cancel::{token_or_none, tomocut_cancel};
+use crate::runtime::{HostState, Job, Logger, Progress, Stage};
+use crate::Result;
+
+/// What a long call is doing: one of the TOMOCUT_STAGE_* numbers. Later versions may add stages.
+pub type tomocut_stage = i32;
+
+/// Not begun.
+pub const TOMOCUT_STAGE_START: tomocut_stage = 0;
+/// Reading the tomogram.
+pub const TOMOCUT_STAGE_READ: tomocut_stage = 1;
+/// Loading a model.
+pub const TOMOCUT_STAGE_LOAD: tomocut_stage = 2;
+/// Contrast enhancement of slices.
+pub const TOMOCUT_STAGE_ENHANCE: tomocut_stage = 3;
+/// Encoding tiles into latents.
+pub const TOMOCUT_STAGE_ENCODE: tomocut_stage = 4;
+/// The U-Net and its attention.
+pub const TOMOCUT_STAGE_ATTENTION: tomocut_stage = 5;
+/// Eigenvectors of the attention.
+pub const TOMOCUT_STAGE_EIGENVECTORS: tomocut_stage = 6;
+/// Eigenvectors to one canvas per slice.
+pub const TOMOCUT_STAGE_CANVAS: tomocut_stage = 7;
+/// Consistency across z.
+pub const TOMOCUT_STAGE_Z_CORRECTION: tomocut_stage = 8;
+/// Canvases to foreground.
+pub const TOMOCUT_STAGE_BINARISE: tomocut_stage = 9;
+/// Foreground to membranes and molecules.
+pub const TOMOCUT_STAGE_SPLIT: tomocut_stage = 10;
+/// Molecule positions.
+pub const TOMOCUT_STAGE_POINTS: tomocut_stage = 11;
+/// Writing files.
+pub const TOMOCUT_STAGE_WRITE: tomocut_stage = 12;
+/// Simulating a tomogram.
+pub const TOMOCUT_STAGE_SIMULATE: tomocut_stage = 13;
+/// Training a network.
+pub const TOMOCUT_STAGE_TRAIN: tomocut_stage = 14;
+
+/// One progress report.
+#[repr(C)]
+pub struct tomocut_progress {
+    /// Bytes of this struct in the library's version; fields beyond it do not exist.
+    pub struct_size: usize,
+    /// What is being done, TOMOCUT_STAGE_*.
+    pub stage: tomocut_stage,
+    /// Zero.
+    pub reserved: u32,
+    /// Name of the stage, such as "eigenvectors": static.
+    pub stage_name: *const c_char,
+    /// Share of the whole call that is done, 0 to 1; never falls within one call.
+    pub fraction: f64,
+    /// Loss of the last training step, or NaN.
+    pub loss: f64,
+}
+
+/// The host's progress callback, called on the thread of the call it reports on, at most every 50 ms.
+///
+/// It must not throw a C++ exception, longjmp (mexErrMsgIdAndTxt does), or pass the engine of the running call to
+/// another function. It may call tomocut_cancel_request.
+///
+/// @param progress  The report; valid during the callback.
+/// @param user_data What the options gave.
+/// @return 0 to go on, anything else to cancel: the call answers TOMOCUT_E_CANCELLED.
+pub type tomocut_progress_fn =
+    Option<unsafe extern "C" fn(progress: *const tomocut_progress, user_data: *mut c_void) -> i32>;
+
+/// The job of one call: the host's token, callback and log.
+///
+/// # Safety
+/// `cancel` is NULL or a live token; `progress` keeps to its C documentation.
+pub(super) unsafe fn job(
+    logger: &Logger,
+    cancel: *const tomocut_cancel,
+    progress: tomocut_progress_fn,
+    user_data: *mut c_void,
+) -> Result<Job<'static>> {
+    // SAFETY: passed on.
+    let job = Job::new(unsafe { token_or_none(cancel) }?, logger.clone());
+    let Some(callback) = progress else {
+        return Ok(job);
+    };
+    let mut furthest = 0.0_f64;
+    Ok(job.with_progress(move |report: &Progress| {
+        furthest = furthest.max(report.fraction);
+        let report = tomocut_progress {
+            struct_size: size_of::<tomocut_progress>(),
+            stage: report.stage as i32,
+            reserved: 0,
+            stage_name: name_of(report.stage).as_ptr(),
+            fraction: furthest,
+            loss: report.loss,
+        };
+        // SAFETY: the host vouches for its callback; the report outlives it.
+        unsafe { callback(&report, user_data) == 0 }
+    }))
+}
+
+/// Runs work of libtorch: the host's thread count, device and gradient mode are as before when it ends.
+pub(super) fn compute<T>(n_threads: usize, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let _host = HostState::enter(n_threads);
+    let _no_grad = tch::no_grad_guard();
+    work()
+}
+
+/// [`Stage::name`] for C.
+pub(super) fn name_of(stage: Stage) -> &'static CStr {
+    match stage {
+        Stage::Start => c"start",
+        Stage::Read => c"read",
+        Stage::Load => c"load",
+        Stage::Enhance => c"enhance",
+        Stage::Encode => c"encode",
+        Stage::Attention => c"attention",
+        Stage::Eigenvectors => c"eigenvectors",
+        Stage::Canvas => c"canvas",
+        Stage::ZCorrection => c"z-correction",
+        Stage::Binarise => c"binarise",
+        Stage::Split => c"split",
+        Stage::Points => c"points",
+        Stage::Write => c"write",
+        Stage::Simulate => c"simulate",
+        Stage::Train => c"train",
+    }
+}
+
+// The header's numbers are those of the engine.
+const _: () = assert!(
+    Stage::Read as i32 == TOMOCUT_STAGE_READ
+        && Stage::Load as i32 == TOMOCUT_STAGE_LOAD
+        && Stage::Enhance as i32 == TOMOCUT_STAGE_ENHANCE
+        && Stage::Encode as i32 == TOMOCUT_STAGE_ENCODE
+        && Stage::Attention as i32 == TOMOCUT_STAGE_ATTENTION
+        && Stage::Eigenvectors as i32 == TOMOCUT_STAGE_EIGENVECTORS
+        && Stage::Canvas as i32 == TOMOCUT_STAGE_CANVAS
+        && Stage::ZCorrection as i32 == TOMOCUT_STAGE_Z_CORRECTION
+        && Stage::Binarise as i32 == TOMOCUT_STAGE_BINARISE
+        && Stage::Split as i32 == TOMOCUT_STAGE_SPLIT
+        && Stage::Points as i32 == TOMOCUT_STAGE_POINTS
+        && Stage::Write as i32 == TOMOCUT_STAGE_WRITE
+        && Stage::Simulate as i32 == TOMOCUT_STAGE_SIMULATE
+        && Stage::Train as i32 == TOMOCUT_STAGE_TRAIN
+);
