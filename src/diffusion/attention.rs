@@ -5,8 +5,8 @@ use super::weights::{Conv2d, GroupNorm, LayerNorm, Linear, Scope};
 use crate::runtime::{Error, Job, Result};
 
 /// Floating-point operations of one uninterrupted attention call at inference, counting a logit's exponential as 40:
-/// one head of 64x64 tokens, about 30 ms on two CPU cores.
-const ATTENTION_FLOP_LIMIT: i64 = 4_000_000_000;
+/// one head of width 8 to 20 at 64x64 tokens, about 20 ms on two CPU cores.
+const ATTENTION_FLOP_LIMIT: i64 = 2_000_000_000;
 
 /// Queries and keys of one self-attention layer, from one U-Net pass of one image.
 ///

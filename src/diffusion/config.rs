@@ -22,10 +22,11 @@ impl PerLevel {
         }
     }
 
-    fn check(&self, name: &str, levels: usize) -> Result<()> {
+    /// `most` bounds what a file can make this engine build.
+    fn check(&self, name: &str, levels: usize, most: i64) -> Result<()> {
         let fits = match self {
-            Self::Same(n) => *n > 0,
-            Self::Each(list) => list.len() == levels && list.iter().all(|n| *n > 0),
+            Self::Same(n) => (1..=most).contains(n),
+            Self::Each(list) => list.len() == levels && list.iter().all(|n| (1..=most).contains(n)),
         };
         if fits {
             return Ok(());
@@ -33,7 +34,7 @@ impl PerLevel {
         Err(invalid(
             name,
             format_args!("{self:?}"),
-            &format!("must be positive, one number or {levels}"),
+            &format!("must be 1..={most}, one number or {levels}"),
         ))
     }
 }
@@ -153,11 +154,11 @@ impl UnetConfig {
     /// Checks that the settings fit each other and this implementation.
     pub fn validate(&self) -> Result<()> {
         let levels = self.block_out_channels.len();
-        if levels == 0 || self.block_out_channels.iter().any(|c| !(1..=1 << 16).contains(c)) {
+        if !(1..=16).contains(&levels) || self.block_out_channels.iter().any(|c| !(1..=1 << 16).contains(c)) {
             return Err(invalid(
                 "block_out_channels",
                 format_args!("{:?}", self.block_out_channels),
-                "must be widths of 1..=65536, one per level",
+                "must be 1..=16 widths of 1..=65536",
             ));
         }
         for (name, types, with, without) in [
@@ -187,10 +188,10 @@ impl UnetConfig {
                 )));
             }
         }
-        self.layers_per_block.check("layers_per_block", levels)?;
+        self.layers_per_block.check("layers_per_block", levels, 32)?;
         self.transformer_layers_per_block
-            .check("transformer_layers_per_block", levels)?;
-        self.head_counts().check("attention_head_dim", levels)?;
+            .check("transformer_layers_per_block", levels, 32)?;
+        self.head_counts().check("attention_head_dim", levels, 1 << 16)?;
         for level in 0..levels {
             let (channels, heads) = (self.block_out_channels[level], self.heads(level));
             if channels % heads != 0 {

@@ -2,6 +2,7 @@
 //! JSON under the header's `__metadata__` key `tomocut`.
 use std::collections::HashMap;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use safetensors::tensor::TensorView;
@@ -175,7 +176,12 @@ pub fn write_model(path: &Path, config: &ModelFileConfig, tensors: &[(String, Te
         _ => Path::new("."),
     };
     let failed = |e: std::io::Error| Error::io("writing", path, e);
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    // As readable as the user's umask makes any new file; the default of a temporary file is its owner only.
+    let mode = std::fs::Permissions::from_mode(0o666);
+    let mut file = tempfile::Builder::new()
+        .permissions(mode)
+        .tempfile_in(folder)
+        .map_err(failed)?;
     file.write_all(&bytes).map_err(failed)?;
     file.as_file().sync_all().map_err(failed)?;
     file.persist(path).map_err(|e| failed(e.error))?;

@@ -209,3 +209,129 @@ fn settings_are_checked() {
         assert!(error.contains(part), "{text}: {error}");
     }
 }
+
+#[test]
+fn own_files_are_written_whole_and_checked() {
+    let settings = ModelFileConfig::matched("tiny", tiny(), [0.5, 3.0]);
+    let tensors = random_tensors(&tiny(), 9);
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("model.safetensors");
+    write_model(&file, &settings, &tensors, Kind::Half).unwrap();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    let bytes = std::fs::read(&file).unwrap();
+    assert_eq!(bytes, model_to_bytes(&settings, &tensors, Kind::Half).unwrap());
+    let model = DiffusionModel::open(&file, &LoadOptions::default(), &Job::quiet()).unwrap();
+    assert_eq!(
+        (model.config().latent_mode, model.config().voxel_nm),
+        (LatentMode::Matched, Some([0.5, 3.0]))
+    );
+    assert_eq!(model.config().name, "tiny");
+
+    // Nothing is written where a tensor is wrong, or the folder does not exist.
+    let other = folder.path().join("other.safetensors");
+    let mut wrong: Vec<_> = tensors.iter().map(|(n, t)| (n.clone(), t.shallow_clone())).collect();
+    wrong[3].1 = Tensor::zeros([5], (Kind::Float, Device::Cpu));
+    let error = write_model(&other, &settings, &wrong, Kind::Half)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains(&wrong[3].0) && error.contains("[5]"), "{error}");
+    drop(wrong.remove(3));
+    assert!(write_model(&other, &settings, &wrong, Kind::Half).is_err());
+    assert!(write_model(
+        &folder.path().join("no/model.safetensors"),
+        &settings,
+        &tensors,
+        Kind::Half
+    )
+    .is_err());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+
+    let refused = |change: &dyn Fn(&mut ModelFileConfig), part: &str| {
+        let mut changed = settings.clone();
+        change(&mut changed);
+        // The same header with other settings.
+        let old = serde_json::to_string(&serde_json::to_string(&settings).unwrap()).unwrap();
+        let new = serde_json::to_string(&serde_json::to_string(&changed).unwrap()).unwrap();
+        let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        let header = std::str::from_utf8(&bytes[8..8 + length]).unwrap().trim_end();
+        let mut header = header.replace(&old, &new);
+        header.push_str(&" ".repeat((8 - header.len() % 8) % 8));
+        let changed = [
+            &(header.len() as u64).to_le_bytes(),
+            header.as_bytes(),
+            &bytes[8 + length..],
+        ]
+        .concat();
+        let error = DiffusionModel::from_safetensors_bytes(&changed, &LoadOptions::default())
+            .err()
+            .unwrap();
+        assert!(error.to_string().contains(part), "{error}");
+        error
+    };
+    assert!(matches!(refused(&|s| s.format = 2, "format 2"), Error::Version(_)));
+    refused(
+        &|s| s.encoder = EncoderConfig::SpaceToDepth { factor: 3 },
+        "makes 9 channels",
+    );
+    refused(&|s| s.unet.norm_num_groups = 5, "norm_num_groups = 5");
+    refused(&|s| s.unet.block_out_channels[0] = 16, "conv_in.weight");
+    refused(&|s| s.unet.layers_per_block = PerLevel::Same(1 << 40), "must be 1..=32");
+    refused(&|s| s.unet.cross_attention_dim = Some(8), "cross_attention_dim");
+    refused(&|s| s.schedule.beta_schedule = "linear".into(), "beta_schedule");
+    refused(&|s| s.voxel_nm = Some([2.0, 1.0]), "voxel_nm");
+    let cut = DiffusionModel::from_safetensors_bytes(&bytes[..bytes.len() - 1], &LoadOptions::default());
+    assert!(matches!(cut, Err(Error::Format { .. })));
+}
+
+#[test]
+fn latent_cells_and_back() {
+    let image = Tensor::arange(16, (Kind::Float, Device::Cpu)).reshape([1, 1, 4, 4]);
+    let latent = space_to_depth(&image, 2).unwrap();
+    // The second cell of the first row: pixels (0,2), (0,3), (1,2), (1,3).
+    let cell: Vec<f32> = latent.select(3, 1).select(2, 0).reshape([4]).try_into().unwrap();
+    assert_eq!(cell, [2.0, 3.0, 6.0, 7.0]);
+    assert!(depth_to_space(&latent, 2).unwrap().equal(&image));
+    assert!(space_to_depth(&image, 3).is_err());
+    assert!(depth_to_space(&latent, 3).is_err());
+}
+
+#[test]
+fn inversion_without_steps_is_the_latent() {
+    let model = model(10);
+    let latent = Generator::new(11, 0).normal_tensor(&[1, 4, 4, 4], Device::Cpu).unwrap();
+    let job = Job::quiet();
+    assert!(model.invert(&latent, 0, 1, &job).unwrap().equal(&latent));
+    assert!(model.invert(&latent, 5, 6, &job).is_err());
+    assert!(model.invert(&latent, 5, 0, &job).is_err());
+    assert_eq!(model.invert(&latent, 5, 5, &job).unwrap().size(), latent.size());
+}
+
+/// Published tensor lists, where a checkout has them beside it.
+#[test]
+fn tensor_lists_of_the_published_networks() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/spec/manifests");
+    let first = UnetConfig {
+        cross_attention_dim: Some(768),
+        ..Default::default()
+    };
+    let second = UnetConfig {
+        cross_attention_dim: Some(1024),
+        use_linear_projection: true,
+        ..Default::default()
+    };
+    for (name, config) in [("sd1_unet_diffusers.tsv", first), ("sd2_unet_diffusers.tsv", second)] {
+        let Ok(text) = std::fs::read_to_string(folder.join(name)) else {
+            eprintln!("skipped: no {name}");
+            return;
+        };
+        let mut expected: Vec<(String, Vec<i64>)> = text
+            .lines()
+            .map(|line| line.split_once('\t').unwrap())
+            .map(|(name, shape)| (name.to_owned(), serde_json::from_str(shape).unwrap()))
+            .collect();
+        let mut found = unet_tensor_shapes(&config).unwrap();
+        expected.sort();
+        found.sort();
+        assert_eq!(found, expected);
+    }
+}

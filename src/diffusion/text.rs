@@ -67,16 +67,16 @@ impl TextConfig {
     pub fn from_json(json: &Value) -> Result<Self> {
         let config: Self = serde_json::from_value(json.clone()).map_err(|e| Error::format("text encoder config", e))?;
         let limits = [
-            ("vocab_size", config.vocab_size, 3),
-            ("hidden_size", config.hidden_size, 1),
-            ("intermediate_size", config.intermediate_size, 1),
-            ("num_hidden_layers", config.num_hidden_layers, 1),
-            ("num_attention_heads", config.num_attention_heads, 1),
-            ("max_position_embeddings", config.max_position_embeddings, 3),
+            ("vocab_size", config.vocab_size, 3..=1 << 20),
+            ("hidden_size", config.hidden_size, 1..=1 << 16),
+            ("intermediate_size", config.intermediate_size, 1..=1 << 18),
+            ("num_hidden_layers", config.num_hidden_layers, 1..=256),
+            ("num_attention_heads", config.num_attention_heads, 1..=1 << 16),
+            ("max_position_embeddings", config.max_position_embeddings, 3..=1 << 14),
         ];
-        for (name, value, least) in limits {
-            if !(least..=1 << 20).contains(&value) {
-                let detail = format!("{name} is {value}, must be {least}..=1048576");
+        for (name, value, allowed) in limits {
+            if !allowed.contains(&value) {
+                let detail = format!("{name} is {value}, must be {allowed:?}");
                 return Err(Error::format("text encoder config", detail));
             }
         }

@@ -80,10 +80,10 @@ impl VaeConfig {
             ("layers_per_block", config.layers_per_block),
             ("latent_channels", config.latent_channels),
         ] {
-            if !(1..=4096).contains(&value) {
+            if !(1..=64).contains(&value) {
                 return Err(Error::format(
                     "autoencoder config",
-                    format_args!("{name} is {value}, must be 1..=4096"),
+                    format_args!("{name} is {value}, must be 1..=64"),
                 ));
             }
         }

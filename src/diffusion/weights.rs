@@ -88,8 +88,8 @@ impl Linear {
     }
 }
 
-/// Floating-point operations of one uninterrupted convolution at inference: about 50 ms on two CPU cores.
-const CONV_FLOP_LIMIT: f64 = 8e9;
+/// Floating-point operations of one uninterrupted convolution at inference: about 30 ms on two CPU cores.
+const CONV_FLOP_LIMIT: f64 = 4e9;
 
 /// Square two-dimensional convolution with bias.
 pub(super) struct Conv2d {
