@@ -1,0 +1,122 @@
+//! One door to the coordinate files.
+use std::io::Write;
+use std::path::Path;
+
+use super::{coords, csv, dynamo, imod, star, Pick, PickSet};
+use crate::volume::{write_atomically, Geometry};
+use crate::{Error, Result};
+
+/// A kind of coordinate file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PickFormat {
+    /// Comma-separated values with a header line.
+    Csv,
+    /// RELION 5 particles.
+    Star,
+    /// Dynamo table.
+    Dynamo,
+    /// IMOD binary model.
+    Imod,
+    /// DeepETPicker coordinates.
+    Coords,
+}
+
+impl PickFormat {
+    /// Every format.
+    pub const ALL: [Self; 5] = [Self::Csv, Self::Star, Self::Dynamo, Self::Imod, Self::Coords];
+
+    /// The file name's ending, without the dot.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Star => "star",
+            Self::Dynamo => "tbl",
+            Self::Imod => "mod",
+            Self::Coords => "coords",
+        }
+    }
+
+    /// The format that the ending of `path` names.
+    pub fn of(path: &Path) -> Result<Self> {
+        let ending = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
+        let found = Self::ALL
+            .into_iter()
+            .find(|format| ending.as_deref() == Some(format.extension()));
+        found.ok_or_else(|| Error::argument("path", path.display(), "must end in .csv, .star, .tbl, .mod or .coords"))
+    }
+}
+
+impl PickSet {
+    /// Writes the set, whole or not at all.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] where a pick is not finite, [`Error::Io`] where the file cannot be written.
+    pub fn write(&self, path: &Path, format: PickFormat) -> Result<()> {
+        if let Some(n) = self
+            .picks
+            .iter()
+            .position(|p| p.position.iter().any(|v| !v.is_finite()))
+        {
+            return Err(Error::argument(
+                "picks",
+                format!("{:?}", self.picks[n].position),
+                "must be finite",
+            ));
+        }
+        let bytes = match format {
+            PickFormat::Csv => csv::encode(self).into_bytes(),
+            PickFormat::Star => star::encode(self).into_bytes(),
+            PickFormat::Dynamo => dynamo::encode(self).into_bytes(),
+            PickFormat::Imod => imod::encode(self),
+            PickFormat::Coords => coords::encode(self).into_bytes(),
+        };
+        write_atomically(path, |file| {
+            file.write_all(&bytes).map_err(|e| Error::io("writing", path, e))
+        })
+    }
+
+    /// Reads the picks of the tomogram `name` with this `geometry` from a file of `format`. What a format does not hold
+    /// (a diameter, a score) is 0.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the file cannot be read, [`Error::Format`] where it is not what its name says, naming the line.
+    pub fn read(path: &Path, format: PickFormat, geometry: &Geometry, name: &str) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(|e| Error::io("reading", path, e))?;
+        let what = path.display().to_string();
+        let picks = match format {
+            PickFormat::Imod => imod::decode(&bytes, geometry, &what)?,
+            _ => {
+                let text = std::str::from_utf8(&bytes).map_err(|_| Error::format(&what, "not a text file"))?;
+                match format {
+                    PickFormat::Csv => csv::decode(text, &what)?,
+                    PickFormat::Star => star::decode(text, geometry, name, &what)?,
+                    PickFormat::Dynamo => dynamo::decode(text, &what)?,
+                    _ => coords::decode(text, &what)?,
+                }
+            }
+        };
+        Ok(Self::new(picks, geometry, name))
+    }
+}
+
+/// A pick at (x, y, z) without a diameter, or an error that names the line.
+pub(super) fn pick_at(xyz: [f64; 3], score: f64, line: usize, what: &str) -> Result<Pick> {
+    let [x, y, z] = xyz;
+    if xyz.iter().any(|v| !v.is_finite()) {
+        return Err(Error::format(
+            what,
+            format!("line {line}: position ({x}, {y}, {z}) is not finite"),
+        ));
+    }
+    Ok(Pick {
+        position: [z, y, x],
+        diameter_nm: 0.0,
+        score,
+    })
+}
+
+/// The number in `field`, or an error that names the line.
+pub(super) fn number(field: &str, line: usize, what: &str) -> Result<f64> {
+    let refused = || Error::format(what, format!("line {line}: {field:?} is not a number"));
+    field.trim().parse().map_err(|_| refused())
+}
