@@ -30,6 +30,7 @@ pub use latent::{depth_to_space, space_to_depth, EncoderConfig, LatentDraw, Late
 pub use model::{DiffusionModel, Extraction, LatentEncoder, LoadOptions, ModelConfig};
 pub use schedule::{NoiseSchedule, PredictionType, ScheduleConfig};
 pub use single_file::{model_to_bytes, write_model, ModelFileConfig};
+pub use store::read_tensor;
 pub use text::TextConfig;
 pub use unet::{unet_tensor_shapes, Unet};
 pub use vae::{VaeConfig, VaeEncoder};

@@ -1,7 +1,33 @@
-//! (being written)
+//! A slab of a tomogram to membrane mask, molecule points and a score: the slab paper end to end.
+//!
+//! Stages, one file each, in the order a slice passes them: `context` (what the slab shares), `enhance`, `tiles`, `features`
+//! (attention of a tile), `slice` (eigenvectors and maps of a slice's tiles), `aggregate` and `canvas` (one map), `zcorrect`,
+//! `binarise`, `split`, `points`; `pipeline` runs them, `outputs`, `overlay` and `dump` write what they found.
+
 pub mod aggregate;
 pub mod binarise;
+pub mod canvas;
+pub mod context;
+mod decide;
+mod dump;
 pub mod enhance;
+mod features;
+mod options;
+mod pipeline;
 mod seams;
+mod slice;
+mod snr;
 pub mod tiles;
 pub mod zcorrect;
+
+pub use dump::dump_slice;
+pub use features::Timesteps;
+pub use options::{CanvasRule, NoiseSource, Preset, SlabOptions, SolverKind, SplitRule, Tiling, TimestepRule};
+pub use pipeline::{segment, SlabReport, SlabSegmentation};
+
+/// Label of background voxels.
+pub const BACKGROUND: i8 = 0;
+/// Label of membrane voxels.
+pub const MEMBRANE: i8 = 1;
+/// Label of molecule voxels.
+pub const MOLECULE: i8 = 2;
