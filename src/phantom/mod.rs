@@ -11,6 +11,7 @@ mod molecule;
 mod optics;
 mod options;
 mod specimen;
+mod write;
 
 
 pub use imaging::{project, reconstruct, TiltSeries};
