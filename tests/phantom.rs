@@ -46,7 +46,11 @@ fn the_tomogram_is_signal_plus_noise_at_the_ratio_asked_for() {
     for snr in [0.05, 0.3, 2.0] {
         let phantom = make(&PhantomOptions { snr, ..small() });
         let ((_, signal), (mean, noise)) = (moments(&phantom.signal), moments(&phantom.noise));
-        assert!((signal / noise / snr - 1.0).abs() < 1e-3, "SNR {} instead of {snr}", signal / noise);
+        assert!(
+            (signal / noise / snr - 1.0).abs() < 1e-3,
+            "SNR {} instead of {snr}",
+            signal / noise
+        );
         assert!((signal - 1.0).abs() < 1e-4 && mean.abs() < 1e-3);
         let sum = &phantom.signal + &phantom.noise;
         assert!(sum.iter().zip(&phantom.tomogram).all(|(a, b)| (a - b).abs() < 1e-5));
@@ -59,7 +63,10 @@ fn labels_match_the_objects() {
     let labels = &phantom.labels;
     let inside = |p: [f64; 3]| {
         let index = p.map(|v| v.round() as usize);
-        p.iter().zip(labels.shape()).all(|(v, n)| v.round() >= 0.0 && v.round() < *n as f64).then_some(index)
+        p.iter()
+            .zip(labels.shape())
+            .all(|(v, n)| v.round() >= 0.0 && v.round() < *n as f64)
+            .then_some(index)
     };
     let mut seen = 0;
     for instance in phantom.instances.iter().filter(|i| i.kind == InstanceKind::Globular) {
@@ -81,18 +88,34 @@ fn labels_match_the_objects() {
 
 #[test]
 fn labelled_voxels_are_dense_and_dark_in_the_tomogram() {
-    let options = PhantomOptions { gold_beads: 0, gradient: 0.0, ..small() };
+    let options = PhantomOptions {
+        gold_beads: 0,
+        gradient: 0.0,
+        ..small()
+    };
     let specimen = Specimen::draw(&options, &mut Generator::new(options.seed, 0), &Job::quiet()).unwrap();
     let phantom = make(&options);
     let mean = |of: &Array3<f32>, labelled: bool| {
-        let picked: Vec<f32> = of.iter().zip(&phantom.labels).filter(|(_, l)| (**l > 0) == labelled).map(|(v, _)| *v).collect();
+        let picked: Vec<f32> = of
+            .iter()
+            .zip(&phantom.labels)
+            .filter(|(_, l)| (**l > 0) == labelled)
+            .map(|(v, _)| *v)
+            .collect();
         picked.iter().sum::<f32>() / picked.len() as f32
     };
     assert_eq!(specimen.labels, phantom.labels);
     assert!(mean(&specimen.density, true) > 0.4 && mean(&specimen.density, false) < 0.1);
     assert!(mean(&phantom.signal, true) < -0.5 && mean(&phantom.signal, false) > 0.0);
-    let bright = make(&PhantomOptions { protein_dark: false, ..options });
-    assert!(bright.signal.iter().zip(&phantom.signal).all(|(a, b)| (a + b).abs() < 1e-4));
+    let bright = make(&PhantomOptions {
+        protein_dark: false,
+        ..options
+    });
+    assert!(bright
+        .signal
+        .iter()
+        .zip(&phantom.signal)
+        .all(|(a, b)| (a + b).abs() < 1e-4));
 }
 
 /// Share of the power of planes y = const in the wedge that no projection covers, measured with a window against leakage.
@@ -131,7 +154,11 @@ fn power_in_wedge(volume: &Array3<f32>, half_opening: f64) -> f64 {
 
 #[test]
 fn the_missing_wedge_is_empty() {
-    let options = PhantomOptions { shape: [64, 64, 96], ice_fraction: 1.0, ..small() };
+    let options = PhantomOptions {
+        shape: [64, 64, 96],
+        ice_fraction: 1.0,
+        ..small()
+    };
     let specimen = Specimen::draw(&options, &mut Generator::new(options.seed, 0), &Job::quiet()).unwrap();
     let phantom = make(&options);
     let (density, signal, noise) = (
@@ -140,19 +167,29 @@ fn the_missing_wedge_is_empty() {
         power_in_wedge(&phantom.noise, 24.0),
     );
     assert!(density > 0.1, "the specimen itself has power there: {density}");
-    assert!(signal < 0.02 && noise < 0.02, "wedge has {signal} of the signal and {noise} of the noise");
+    assert!(
+        signal < 0.02 && noise < 0.02,
+        "wedge has {signal} of the signal and {noise} of the noise"
+    );
 }
 
 #[test]
 fn files_read_back_with_the_voxel_size() {
     let folder = tempfile::tempdir().unwrap();
-    let phantom = make(&PhantomOptions { shape: [16, 32, 40], filaments: 0, ..small() });
+    let phantom = make(&PhantomOptions {
+        shape: [16, 32, 40],
+        filaments: 0,
+        ..small()
+    });
     let written = phantom.write(folder.path(), "ph").unwrap();
     assert_eq!(written.len(), 6);
     let tomogram = tomocut::volume::Tomogram::open(&written[0], &Job::quiet()).unwrap();
     assert_eq!(tomogram.geometry().shape, [16, 32, 40]);
     assert!((tomogram.geometry().voxel_angstrom[0] - 16.0).abs() < 1e-4);
-    assert_eq!(tomogram.read_slices(3..5).unwrap(), phantom.tomogram.slice(s![3..5, .., ..]));
+    assert_eq!(
+        tomogram.read_slices(3..5).unwrap(),
+        phantom.tomogram.slice(s![3..5, .., ..])
+    );
     let rows = std::fs::read_to_string(&written[4]).unwrap().lines().count();
     assert_eq!(rows, phantom.instances.len() + 1);
     let settings: PhantomOptions = serde_json::from_str(&std::fs::read_to_string(&written[5]).unwrap()).unwrap();
@@ -166,9 +203,21 @@ fn random_options_are_always_valid_and_bad_ones_are_named() {
         PhantomOptions::random(&mut gen).validate().unwrap();
     }
     let refused = |options: PhantomOptions| simulate(&options, &Job::quiet()).unwrap_err().to_string();
-    assert!(refused(PhantomOptions { snr: f64::NAN, ..small() }).starts_with("snr is NaN"));
-    assert!(refused(PhantomOptions { shape: [4, 64, 64], ..small() }).starts_with("shape.z is 4"));
-    assert!(refused(PhantomOptions { tilt_max: -70.0, ..small() }).starts_with("tilt_max is -70"));
+    assert!(refused(PhantomOptions {
+        snr: f64::NAN,
+        ..small()
+    })
+    .starts_with("snr is NaN"));
+    assert!(refused(PhantomOptions {
+        shape: [4, 64, 64],
+        ..small()
+    })
+    .starts_with("shape.z is 4"));
+    assert!(refused(PhantomOptions {
+        tilt_max: -70.0,
+        ..small()
+    })
+    .starts_with("tilt_max is -70"));
 }
 
 #[test]

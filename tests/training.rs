@@ -10,16 +10,19 @@ fn tiny() -> DenoiserOptions {
     DenoiserOptions {
         unet: small_unet([8, 8, 16, 16]),
         seed: 4,
-        steps: 60,
-        batch: 4,
-        crop: 32,
-        large_crop: 48,
+        steps: 36,
+        batch: 3,
+        crop: 24,
+        large_crop: 40,
         large_share: 0.3,
         volumes: 2,
-        volume_shape: [16, 48, 48],
-        refresh: 20,
+        volume_shape: [12, 40, 40],
+        refresh: 2,
         warm_up: 5,
-        adamw: AdamWOptions { rate: 3e-3, ..AdamWOptions::default() },
+        adamw: AdamWOptions {
+            rate: 3e-3,
+            ..AdamWOptions::default()
+        },
         ema_decay: 0.9,
         ..DenoiserOptions::default()
     }
@@ -27,7 +30,9 @@ fn tiny() -> DenoiserOptions {
 
 fn files_in(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).unwrap();
-    let mut names: Vec<String> = entries.map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<String> = entries
+        .map(|e| e.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
     names.sort();
     names
 }
@@ -43,30 +48,35 @@ fn checkpoint_bytes(trainer: &DenoiserTrainer, folder: &Path) -> Vec<u8> {
 fn the_loss_falls() {
     let job = Job::quiet();
     let mut trainer = DenoiserTrainer::new(&tiny(), Device::Cpu, &job).unwrap();
-    let before = trainer.held_out(1, 6, &[500], &job).unwrap()[0].noise_error;
+    let before = trainer.held_out(1, 4, &[500], &job).unwrap()[0].noise_error;
     let mut losses = Vec::new();
-    trainer.train(60, &job, &mut |_, loss| { losses.push(loss); true }).unwrap();
-    assert_eq!(losses.len(), 60);
-    let after = trainer.held_out(1, 6, &[500], &job).unwrap()[0].noise_error;
+    trainer
+        .train(36, &job, &mut |_, loss| {
+            losses.push(loss);
+            true
+        })
+        .unwrap();
+    assert_eq!(losses.len(), 36);
+    let after = trainer.held_out(1, 4, &[500], &job).unwrap()[0].noise_error;
     assert!(after < 0.75 * before, "held-out loss {before} -> {after}");
     let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
-    assert!(mean(&losses[50..]) < 0.8 * mean(&losses[..5]));
+    assert!(mean(&losses[30..]) < 0.8 * mean(&losses[..5]));
 }
 
 #[test]
 fn a_resumed_run_gives_the_same_bytes() {
     let (job, folder) = (Job::quiet(), tempfile::tempdir().unwrap());
     let mut straight = DenoiserTrainer::new(&tiny(), Device::Cpu, &job).unwrap();
-    straight.train(45, &job, &mut |_, _| true).unwrap();
+    straight.train(8, &job, &mut |_, _| true).unwrap();
 
     let mut first = DenoiserTrainer::new(&tiny(), Device::Cpu, &job).unwrap();
-    first.train(25, &job, &mut |_, _| true).unwrap();
+    first.train(3, &job, &mut |_, _| true).unwrap();
     let path = folder.path().join("run.checkpoint");
     first.save(&path).unwrap();
     drop(first);
     let mut second = DenoiserTrainer::resume(&path, Device::Cpu, &job).unwrap();
-    assert_eq!(second.step(), 25);
-    second.train(45, &job, &mut |_, _| true).unwrap();
+    assert_eq!(second.step(), 3);
+    second.train(8, &job, &mut |_, _| true).unwrap();
     assert_eq!(second.history(), straight.history());
     assert!(checkpoint_bytes(&second, folder.path()) == checkpoint_bytes(&straight, folder.path()));
 }
@@ -83,9 +93,9 @@ fn a_cancel_is_heard_and_leaves_no_half_file() {
         raise.request();
         true
     });
-    let error = trainer.train(60, &job, &mut |_, _| true).unwrap_err();
+    let error = trainer.train(36, &job, &mut |_, _| true).unwrap_err();
     assert!(matches!(error, Error::Cancelled { stage: "train" }), "{error}");
-    assert!(trainer.step() < 60);
+    assert!(trainer.step() < 36);
     assert_eq!(files_in(folder.path()), ["run.checkpoint"]);
     // A folder that is not there: an error, and nothing written beside it.
     assert!(trainer.save(&folder.path().join("absent/run.checkpoint")).is_err());
@@ -108,10 +118,17 @@ fn what_is_not_a_checkpoint_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("junk");
     std::fs::write(&path, b"not a checkpoint").unwrap();
-    let error = DenoiserTrainer::resume(&path, Device::Cpu, &Job::quiet()).err().unwrap();
+    let error = DenoiserTrainer::resume(&path, Device::Cpu, &Job::quiet())
+        .err()
+        .unwrap();
     assert!(matches!(error, Error::Format { .. }), "{error}");
     let model = folder.path().join("model.safetensors");
-    DenoiserTrainer::new(&tiny(), Device::Cpu, &Job::quiet()).unwrap().export(&model, "tiny").unwrap();
-    let error = DenoiserTrainer::resume(&model, Device::Cpu, &Job::quiet()).err().unwrap();
+    DenoiserTrainer::new(&tiny(), Device::Cpu, &Job::quiet())
+        .unwrap()
+        .export(&model, "tiny")
+        .unwrap();
+    let error = DenoiserTrainer::resume(&model, Device::Cpu, &Job::quiet())
+        .err()
+        .unwrap();
     assert!(error.to_string().contains("is not a checkpoint"), "{error}");
 }

@@ -13,7 +13,8 @@ use tomocut::runtime::{open_device, Job};
 use tomocut::train::{small_unet, DenoiserOptions, DenoiserTrainer};
 use tomocut::Result;
 
-const USAGE: &str = "usage: tomocut-train-model --out FILE [--seed S] [--steps N] [--minutes M] [--volumes K] [--batch B]
+const USAGE: &str =
+    "usage: tomocut-train-model --out FILE [--seed S] [--steps N] [--minutes M] [--volumes K] [--batch B]
        [--width A,B,C,D] [--checkpoint FILE] [--device cpu|cuda:N] [--name TEXT] [--random]";
 
 struct Arguments {
@@ -58,12 +59,22 @@ fn arguments() -> std::result::Result<Arguments, lexopt::Error> {
     let out = out.ok_or("--out FILE is missing")?;
     options.steps = steps.unwrap_or(options.steps);
     let checkpoint = checkpoint.unwrap_or_else(|| out.with_extension("checkpoint"));
-    Ok(Arguments { out, checkpoint, minutes, device, name, random, steps, options })
+    Ok(Arguments {
+        out,
+        checkpoint,
+        minutes,
+        device,
+        name,
+        random,
+        steps,
+        options,
+    })
 }
 
 fn widths(text: &str) -> std::result::Result<[i64; 4], lexopt::Error> {
     let list: Vec<i64> = text.split(',').filter_map(|part| part.trim().parse().ok()).collect();
-    list.try_into().map_err(|_| "--width takes four numbers, as in 32,64,96,96".into())
+    list.try_into()
+        .map_err(|_| "--width takes four numbers, as in 32,64,96,96".into())
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
@@ -71,7 +82,11 @@ fn run(arguments: &Arguments) -> Result<()> {
     let device = open_device(&arguments.device)?;
     let start = Instant::now();
     if arguments.random {
-        let options = DenoiserOptions { volumes: 1, volume_shape: [16, 128, 128], ..arguments.options.clone() };
+        let options = DenoiserOptions {
+            volumes: 1,
+            volume_shape: [16, 128, 128],
+            ..arguments.options.clone()
+        };
         return DenoiserTrainer::new(&options, device, &job)?.export(&arguments.out, &arguments.name);
     }
     let mut trainer = if arguments.checkpoint.exists() {
@@ -84,7 +99,12 @@ fn run(arguments: &Arguments) -> Result<()> {
         DenoiserTrainer::new(&arguments.options, device, &job)?
     };
     let steps = trainer.options().steps;
-    println!("{} weights, step {} of {steps}; phantoms after {:.0} s", trainer.averaged().count(), trainer.step(), start.elapsed().as_secs_f64());
+    println!(
+        "{} weights, step {} of {steps}; phantoms after {:.0} s",
+        trainer.averaged().count(),
+        trainer.step(),
+        start.elapsed().as_secs_f64()
+    );
     let budget = Duration::from_secs_f64((arguments.minutes * 60.0).clamp(0.0, 1e9));
     let (mut saved, first) = (Instant::now(), Instant::now());
     let begun = trainer.step();
@@ -92,11 +112,18 @@ fn run(arguments: &Arguments) -> Result<()> {
         let until = trainer.step() + 25 - trainer.step() % 25;
         trainer.train(until, &job, &mut |_, _| true)?;
         let pace = first.elapsed().as_secs_f64() / (trainer.step() - begun).max(1) as f64;
-        let loss = trainer.history().last().map_or(f64::NAN, |record| record.loss);
-        println!("step {:5}  loss {loss:.4}  {pace:.2} s per step  {:.1} min", trainer.step(), start.elapsed().as_secs_f64() / 60.0);
+        let loss = trainer.history().last().map_or(f32::NAN, |record| record.loss);
+        println!(
+            "step {:5}  loss {loss:.4}  {pace:.2} s per step  {:.1} min",
+            trainer.step(),
+            start.elapsed().as_secs_f64() / 60.0
+        );
         if trainer.step() % 200 == 0 {
             for loss in trainer.held_out(3, 24, &[250, 388, 550, 710, 800], &job)? {
-                println!("  held out, t {}: noise {:.4}, clean {:.4}", loss.timestep, loss.noise_error, loss.clean_error);
+                println!(
+                    "  held out, t {}: noise {:.4}, clean {:.4}",
+                    loss.timestep, loss.noise_error, loss.clean_error
+                );
             }
         }
         if saved.elapsed() > Duration::from_secs(240) {
@@ -107,7 +134,11 @@ fn run(arguments: &Arguments) -> Result<()> {
     }
     trainer.save(&arguments.checkpoint)?;
     trainer.export(&arguments.out, &arguments.name)?;
-    println!("{} written after {:.1} min", arguments.out.display(), start.elapsed().as_secs_f64() / 60.0);
+    println!(
+        "{} written after {:.1} min",
+        arguments.out.display(),
+        start.elapsed().as_secs_f64() / 60.0
+    );
     Ok(())
 }
 

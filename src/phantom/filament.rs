@@ -25,17 +25,28 @@ pub(super) fn place(canvas: &mut Canvas, count: usize, gen: &mut Generator, job:
         let microtubule = gen.chance(tubes);
         for _ in 0..TRIES {
             job.check()?;
-            let (rise, width) = if microtubule { (MICROTUBULE.0, 25.0) } else { (ACTIN.0, 7.0) };
+            let (rise, width) = if microtubule {
+                (MICROTUBULE.0, 25.0)
+            } else {
+                (ACTIN.0, 7.0)
+            };
             let path = path(canvas, rise, width, gen);
             if (path.len() as f64) * rise < SHORTEST {
                 continue;
             }
-            let blobs: Vec<Blob> =
-                path.iter().enumerate().flat_map(|(i, frame)| if microtubule { tube(i, frame) } else { actin(i, frame) }).collect();
+            let blobs: Vec<Blob> = path
+                .iter()
+                .enumerate()
+                .flat_map(|(i, frame)| if microtubule { tube(i, frame) } else { actin(i, frame) })
+                .collect();
             canvas.draw(&blobs, if microtubule { 1.0 } else { 0.9 }, FILAMENT);
             let middle = &path[path.len() / 2];
             canvas.instances.push(Instance {
-                kind: if microtubule { InstanceKind::Microtubule } else { InstanceKind::Actin },
+                kind: if microtubule {
+                    InstanceKind::Microtubule
+                } else {
+                    InstanceKind::Actin
+                },
                 species: 0,
                 position: middle.point.map(|p| p / canvas.voxel),
                 orientation: from_z_to(middle.tangent),
@@ -63,17 +74,31 @@ fn path(canvas: &Canvas, rise: f64, width: f64, gen: &mut Generator) -> Vec<Fram
     let mut tangent = unit([0.25 * gen.normal(), heading.sin(), heading.cos()]);
     // Radians per nm: microtubules are stiffer.
     let stiffness = if width > 10.0 { 4e-4 } else { 2.5e-3 };
-    let bend = [gen.normal() * stiffness * 0.2, gen.normal() * stiffness, gen.normal() * stiffness];
+    let bend = [
+        gen.normal() * stiffness * 0.2,
+        gen.normal() * stiffness,
+        gen.normal() * stiffness,
+    ];
     let mut frames = Vec::new();
     let longest = (2.0 * (extent[1] + extent[2]) / rise) as usize;
     let margin = width;
     for _ in 0..longest {
         let inside = (1..3).all(|a| point[a] > -margin && point[a] < extent[a] + margin);
-        let (low, high) = (canvas.ice.start as f64 * canvas.voxel, canvas.ice.end as f64 * canvas.voxel);
+        let (low, high) = (
+            canvas.ice.start as f64 * canvas.voxel,
+            canvas.ice.end as f64 * canvas.voxel,
+        );
         if !inside || point[0] < low - margin || point[0] > high + margin {
             break;
         }
-        let normal = unit(cross(tangent, if tangent[0].abs() < 0.9 { [1.0, 0.0, 0.0] } else { [0.0, 1.0, 0.0] }));
+        let normal = unit(cross(
+            tangent,
+            if tangent[0].abs() < 0.9 {
+                [1.0, 0.0, 0.0]
+            } else {
+                [0.0, 1.0, 0.0]
+            },
+        ));
         let binormal = cross(tangent, normal);
         let clear = (0..8).all(|i| {
             let (s, c) = (TAU * i as f64 / 8.0).sin_cos();
@@ -83,7 +108,12 @@ fn path(canvas: &Canvas, rise: f64, width: f64, gen: &mut Generator) -> Vec<Fram
         if !clear || !canvas.is_free(point) {
             break;
         }
-        frames.push(Frame { point, tangent, normal, binormal });
+        frames.push(Frame {
+            point,
+            tangent,
+            normal,
+            binormal,
+        });
         point = [0, 1, 2].map(|a| point[a] + rise * tangent[a]);
         tangent = unit([0, 1, 2].map(|a| tangent[a] + rise * (bend[a] + 0.3 * stiffness * gen.normal())));
     }
@@ -100,7 +130,9 @@ fn actin(index: usize, frame: &Frame) -> Vec<Blob> {
 fn tube(index: usize, frame: &Frame) -> Vec<Blob> {
     let (_, radius, sigma) = MICROTUBULE;
     let alternate = if index % 2 == 0 { 1.15 } else { 0.95 };
-    (0..13).map(|i| around(frame, radius, TAU * i as f64 / 13.0, sigma, alternate)).collect()
+    (0..13)
+        .map(|i| around(frame, radius, TAU * i as f64 / 13.0, sigma, alternate))
+        .collect()
 }
 
 fn around(frame: &Frame, radius: f64, angle: f64, sigma: f64, weight: f64) -> Blob {
@@ -125,7 +157,11 @@ fn unit(v: [f64; 3]) -> [f64; 3] {
 }
 
 fn cross(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
-    [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+    [
+        a[1] * b[2] - a[2] * b[1],
+        a[2] * b[0] - a[0] * b[2],
+        a[0] * b[1] - a[1] * b[0],
+    ]
 }
 
 #[cfg(test)]
@@ -138,7 +174,10 @@ mod tests {
         for tangent in [[0.6, 0.0, 0.8], [0.0, 1.0, 0.0], [-0.48, 0.6, 0.64]] {
             let turned = rotated(from_z_to(tangent), [1.0, 0.0, 0.0]);
             for axis in 0..3 {
-                assert!((turned[axis] - tangent[axis]).abs() < 1e-12, "{turned:?} is not {tangent:?}");
+                assert!(
+                    (turned[axis] - tangent[axis]).abs() < 1e-12,
+                    "{turned:?} is not {tangent:?}"
+                );
             }
         }
     }

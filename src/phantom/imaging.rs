@@ -171,7 +171,12 @@ fn mirrored(x: f64, last: f64) -> f64 {
 }
 
 /// Contrast transfer, exposure damping exp(-N / (2 Ne)) (Grant and Grigorieff 2015, eq. 5) and alignment error of every projection.
-pub(super) fn image_projections(clean: &Tensor, options: &PhantomOptions, series: &TiltSeries, job: &Job) -> Result<Tensor> {
+pub(super) fn image_projections(
+    clean: &Tensor,
+    options: &PhantomOptions,
+    series: &TiltSeries,
+    job: &Job,
+) -> Result<Tensor> {
     let (rows, columns) = (series.padded_rows, series.columns);
     let pixel = options.voxel_nm * 10.0;
     let mut imaged = Vec::with_capacity(series.angles.len());
@@ -230,7 +235,9 @@ pub(super) fn noise_projections(
                 (growth * power.max(0.0).sqrt()) as f32
             })
             .collect();
-        let gain = Tensor::f_from_slice(&gain)?.f_view(series.spectrum())?.f_to_device(device)?;
+        let gain = Tensor::f_from_slice(&gain)?
+            .f_view(series.spectrum())?
+            .f_to_device(device)?;
         let white = gen.normal_tensor(&[series.rows as i64, columns as i64], device)?;
         noise.push(series.filtered(&white, &gain)?);
     }
@@ -250,7 +257,11 @@ pub fn reconstruct(projections: &Tensor, series: &TiltSeries, shape: [usize; 3],
         let weighted = series.filtered(&projections.f_get(index as i64)?, &filter)?;
         rows_of_tilt.push(weighted.f_reshape([1, rows, 1, series.columns as i64])?);
         let grid = column_grid(angle.to_radians(), shape, series.columns);
-        grids.push(Tensor::f_from_slice(&grid)?.f_view([1, depth, width, 2])?.f_to_device(device)?);
+        grids.push(
+            Tensor::f_from_slice(&grid)?
+                .f_view([1, depth, width, 2])?
+                .f_to_device(device)?,
+        );
     }
     let mut parts = Vec::new();
     for first in (0..rows).step_by(PLANES as usize) {
@@ -258,7 +269,9 @@ pub fn reconstruct(projections: &Tensor, series: &TiltSeries, shape: [usize; 3],
         let mut sum = Tensor::f_zeros([1, planes, depth, width], (Kind::Float, device))?;
         for (weighted, grid) in rows_of_tilt.iter().zip(&grids) {
             job.check()?;
-            let smear = weighted.f_narrow(1, first, planes)?.f_grid_sampler(grid, BILINEAR, ZEROS, true)?;
+            let smear = weighted
+                .f_narrow(1, first, planes)?
+                .f_grid_sampler(grid, BILINEAR, ZEROS, true)?;
             let _ = sum.f_add_(&smear)?;
         }
         parts.push(sum.f_squeeze_dim(0)?);
@@ -268,7 +281,11 @@ pub fn reconstruct(projections: &Tensor, series: &TiltSeries, shape: [usize; 3],
 
 /// Normalised (column, 0) of every (z, x).
 fn column_grid(tilt: f64, [depth, _, width]: [usize; 3], columns: usize) -> Vec<f32> {
-    let (cz, cx, cu) = ((depth - 1) as f64 / 2.0, (width - 1) as f64 / 2.0, (columns - 1) as f64 / 2.0);
+    let (cz, cx, cu) = (
+        (depth - 1) as f64 / 2.0,
+        (width - 1) as f64 / 2.0,
+        (columns - 1) as f64 / 2.0,
+    );
     let mut grid = Vec::with_capacity(depth * width * 2);
     for z in 0..depth {
         for x in 0..width {
@@ -282,7 +299,11 @@ fn column_grid(tilt: f64, [depth, _, width]: [usize; 3], columns: usize) -> Vec<
 
 /// Ramp with a raised-cosine fall from 80 % to 120 % of the cut-off, (row, column) frequencies of the real FFT.
 fn reconstruction_filter(series: &TiltSeries) -> Result<Tensor> {
-    let Filter { exponent, cutoff, radial } = series.filter;
+    let Filter {
+        exponent,
+        cutoff,
+        radial,
+    } = series.filter;
     let mut gain = Vec::new();
     for_frequencies(series.padded_rows, series.columns, |ky, ku| {
         let q = if radial { ky.hypot(ku) } else { ku.abs() };
@@ -296,7 +317,11 @@ fn reconstruction_filter(series: &TiltSeries) -> Result<Tensor> {
 /// Calls `visit(ky, ku)` in cycles per pixel for every entry of a real FFT, rows first.
 fn for_frequencies(rows: usize, columns: usize, mut visit: impl FnMut(f64, f64)) {
     for row in 0..rows {
-        let signed = if row <= rows / 2 { row as f64 } else { row as f64 - rows as f64 };
+        let signed = if row <= rows / 2 {
+            row as f64
+        } else {
+            row as f64 - rows as f64
+        };
         for column in 0..=columns / 2 {
             visit(signed / rows as f64, column as f64 / columns as f64);
         }
@@ -308,7 +333,11 @@ mod tests {
     use super::*;
 
     fn exact(shape: [usize; 3]) -> PhantomOptions {
-        PhantomOptions { shape, shift_error: 0.0, ..PhantomOptions::default() }
+        PhantomOptions {
+            shape,
+            shift_error: 0.0,
+            ..PhantomOptions::default()
+        }
     }
 
     #[test]
@@ -325,10 +354,15 @@ mod tests {
             let row = image.sum_dim_intlist(1, false, Kind::Float);
             assert_eq!(row.argmax(None, false).int64_value(&[]), y);
             let line = image.get(y);
-            let centre = (&line * &columns).sum(Kind::Float).double_value(&[]) / line.sum(Kind::Float).double_value(&[]);
+            let centre =
+                (&line * &columns).sum(Kind::Float).double_value(&[]) / line.sum(Kind::Float).double_value(&[]);
             let t = angle.to_radians();
-            let expected = (x as f64 - 23.5) * t.cos() + (z as f64 - 15.5) * t.sin() + (series.columns as f64 - 1.0) / 2.0;
-            assert!((centre - expected).abs() < 0.35, "tilt {angle}: column {centre}, expected {expected}");
+            let expected =
+                (x as f64 - 23.5) * t.cos() + (z as f64 - 15.5) * t.sin() + (series.columns as f64 - 1.0) / 2.0;
+            assert!(
+                (centre - expected).abs() < 0.35,
+                "tilt {angle}: column {centre}, expected {expected}"
+            );
         }
     }
 

@@ -96,9 +96,14 @@ impl Membrane {
             0..=2 => Shape::Sphere { radius: radius(gen) },
             3..=5 => {
                 let r = radius(gen);
-                Shape::Ellipsoid { axes: [0, 1, 2].map(|_| r * gen.uniform(0.55, 1.6)) }
+                Shape::Ellipsoid {
+                    axes: [0, 1, 2].map(|_| r * gen.uniform(0.55, 1.6)),
+                }
             }
-            6..=7 => Shape::Tube { radius: gen.uniform(12.0, 50.0), half_length: gen.uniform(10.0, field) },
+            6..=7 => Shape::Tube {
+                radius: gen.uniform(12.0, 50.0),
+                half_length: gen.uniform(10.0, field),
+            },
             _ => Shape::Sheet,
         };
         let centre = canvas.point(gen);
@@ -121,7 +126,11 @@ impl Membrane {
                 let k = std::f64::consts::TAU / wavelength;
                 // A slope below 0.25 keeps the signed distance a distance.
                 let amplitude = (roughness * size * gen.uniform(0.2, 0.6)).min(0.25 / k);
-                Wave { vector: direction.map(|d| d * k), phase: gen.uniform(0.0, std::f64::consts::TAU), amplitude }
+                Wave {
+                    vector: direction.map(|d| d * k),
+                    phase: gen.uniform(0.0, std::f64::consts::TAU),
+                    amplitude,
+                }
             })
             .collect();
         let mut middles = vec![0.0];
@@ -143,7 +152,11 @@ impl Membrane {
     /// where even they cannot bring the point within `reach` of a bilayer.
     fn depth(&self, point: [f64; 3], reach: f64) -> f64 {
         let [w, a, b, c] = self.orientation;
-        let offset = [point[0] - self.centre[0], point[1] - self.centre[1], point[2] - self.centre[2]];
+        let offset = [
+            point[0] - self.centre[0],
+            point[1] - self.centre[1],
+            point[2] - self.centre[2],
+        ];
         let local = rotated([w, -a, -b, -c], offset);
         let base = self.shape.distance(local);
         let slack: f64 = self.waves.iter().map(|wave| wave.amplitude).sum::<f64>() + reach;
@@ -166,7 +179,10 @@ impl Membrane {
 
 /// A rotation about z by any angle, after a tilt about x by `tilt` give or take 0.35 rad.
 fn upright(gen: &mut Generator, tilt: f64) -> [f64; 4] {
-    let (half_tilt, half_turn) = ((tilt + 0.35 * gen.normal()) / 2.0, gen.uniform(0.0, std::f64::consts::PI));
+    let (half_tilt, half_turn) = (
+        (tilt + 0.35 * gen.normal()) / 2.0,
+        gen.uniform(0.0, std::f64::consts::PI),
+    );
     let ((st, ct), (sz, cz)) = (half_tilt.sin_cos(), half_turn.sin_cos());
     // Quaternion product (turn about z) * (tilt about x).
     [cz * ct, cz * st, sz * st, sz * ct]
@@ -253,10 +269,15 @@ mod tests {
 
     #[test]
     fn distances_vanish_on_the_surfaces_and_count_outwards() {
-        let ellipsoid = Shape::Ellipsoid { axes: [10.0, 20.0, 30.0] };
+        let ellipsoid = Shape::Ellipsoid {
+            axes: [10.0, 20.0, 30.0],
+        };
         assert!(ellipsoid.distance([0.0, 20.0, 0.0]).abs() < 1e-9);
         assert!((ellipsoid.distance([0.0, 0.0, 31.0]) - 1.0).abs() < 0.1);
-        let tube = Shape::Tube { radius: 5.0, half_length: 10.0 };
+        let tube = Shape::Tube {
+            radius: 5.0,
+            half_length: 10.0,
+        };
         assert!(tube.distance([5.0, 0.0, 3.0]).abs() < 1e-9);
         assert!((tube.distance([0.0, 0.0, 17.0]) - 2.0).abs() < 1e-9);
         assert_eq!(Shape::Sphere { radius: 4.0 }.distance([0.0; 3]), -4.0);

@@ -13,7 +13,6 @@ mod options;
 mod specimen;
 mod write;
 
-
 pub use imaging::{project, reconstruct, TiltSeries};
 pub use optics::{critical_exposure, phase_flipped_ctf, wavelength_angstrom};
 pub use options::PhantomOptions;

@@ -22,13 +22,21 @@ impl Species {
             7..=8 => (InstanceKind::Ring, rings(diameter, 1 + gen.integer(0, 1) as usize, gen)),
             _ => (InstanceKind::Barrel, rings(diameter, 4, gen)),
         };
-        Self { kind, blobs, diameter, amplitude: gen.uniform(0.8, 1.2) }
+        Self {
+            kind,
+            blobs,
+            diameter,
+            amplitude: gen.uniform(0.8, 1.2),
+        }
     }
 
     fn placed(&self, centre: [f64; 3], orientation: [f64; 4]) -> Vec<Blob> {
         let place = |blob: &Blob| {
             let turned = rotated(orientation, blob.centre);
-            Blob { centre: [centre[0] + turned[0], centre[1] + turned[1], centre[2] + turned[2]], ..*blob }
+            Blob {
+                centre: [centre[0] + turned[0], centre[1] + turned[1], centre[2] + turned[2]],
+                ..*blob
+            }
         };
         self.blobs.iter().map(place).collect()
     }
@@ -40,12 +48,20 @@ fn globular(diameter: f64, gen: &mut Generator) -> Vec<Blob> {
     let sigma = 0.34 * diameter / (count as f64).cbrt();
     let reach = diameter / 2.0 - 1.3 * sigma;
     let axes = [reach * gen.uniform(0.6, 1.0), reach * gen.uniform(0.7, 1.0), reach];
-    let mut blobs = vec![Blob { centre: [0.0; 3], sigma, weight: 1.6 }];
+    let mut blobs = vec![Blob {
+        centre: [0.0; 3],
+        sigma,
+        weight: 1.6,
+    }];
     while blobs.len() < count as usize {
         let p = [gen.uniform(-1.0, 1.0), gen.uniform(-1.0, 1.0), gen.uniform(-1.0, 1.0)];
         if p.iter().map(|v| v * v).sum::<f64>() <= 1.0 {
             let centre = [p[0] * axes[0], p[1] * axes[1], p[2] * axes[2]];
-            blobs.push(Blob { centre, sigma: sigma * gen.uniform(0.75, 1.25), weight: gen.uniform(0.6, 1.6) });
+            blobs.push(Blob {
+                centre,
+                sigma: sigma * gen.uniform(0.75, 1.25),
+                weight: gen.uniform(0.6, 1.6),
+            });
         }
     }
     blobs
@@ -57,14 +73,22 @@ fn rings(diameter: f64, layers: usize, gen: &mut Generator) -> Vec<Blob> {
     let width = if layers > 2 { 0.75 * diameter } else { diameter };
     let sigma = 0.11 * width;
     let radius = width / 2.0 - 1.6 * sigma;
-    let spacing = if layers > 2 { (diameter - 3.0 * sigma) / layers as f64 } else { 2.1 * sigma };
+    let spacing = if layers > 2 {
+        (diameter - 3.0 * sigma) / layers as f64
+    } else {
+        2.1 * sigma
+    };
     let twist = gen.uniform(0.0, 0.6);
     let mut blobs = Vec::new();
     for layer in 0..layers {
         let z = (layer as f64 - (layers as f64 - 1.0) / 2.0) * spacing;
         for subunit in 0..fold {
             let angle = std::f64::consts::TAU * subunit as f64 / fold as f64 + twist * layer as f64;
-            let at = |r: f64, dz: f64, weight: f64| Blob { centre: [z + dz, r * angle.sin(), r * angle.cos()], sigma, weight };
+            let at = |r: f64, dz: f64, weight: f64| Blob {
+                centre: [z + dz, r * angle.sin(), r * angle.cos()],
+                sigma,
+                weight,
+            };
             blobs.push(at(radius, 0.0, 1.3));
             blobs.push(at(0.75 * radius, 0.5 * sigma, 0.6));
         }

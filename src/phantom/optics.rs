@@ -17,7 +17,8 @@ pub fn wavelength_angstrom(voltage: f64) -> f64 {
 pub fn phase_flipped_ctf(frequency: f64, defocus_angstrom: f64, amplitude_contrast: f64) -> f64 {
     let lambda = wavelength_angstrom(VOLTAGE);
     let q2 = frequency * frequency;
-    let chi = std::f64::consts::PI * lambda * q2 * (defocus_angstrom - 0.5 * SPHERICAL_ABERRATION * lambda * lambda * q2);
+    let chi =
+        std::f64::consts::PI * lambda * q2 * (defocus_angstrom - 0.5 * SPHERICAL_ABERRATION * lambda * lambda * q2);
     let phase = (1.0 - amplitude_contrast * amplitude_contrast).max(0.0).sqrt();
     (phase * chi.sin() + amplitude_contrast * chi.cos()).abs()
 }

@@ -118,10 +118,22 @@ impl PhantomOptions {
             dose_per_tilt: gen.uniform(1.0, 4.0),
             shift_error: gen.uniform(0.0, 0.9),
             membranes: gen.integer(1, (4.0 + 5.0 * voxel_nm) as i64) as usize,
-            crowding: if gen.chance(0.1) { 0.0 } else { log_uniform(gen, 0.01, 0.25) },
+            crowding: if gen.chance(0.1) {
+                0.0
+            } else {
+                log_uniform(gen, 0.01, 0.25)
+            },
             species: gen.integer(2, 8) as usize,
-            filaments: if gen.chance(0.4) { gen.integer(1, (2.0 + 3.0 * voxel_nm) as i64) as usize } else { 0 },
-            gold_beads: if gen.chance(0.15) { gen.integer(1, 4) as usize } else { 0 },
+            filaments: if gen.chance(0.4) {
+                gen.integer(1, (2.0 + 3.0 * voxel_nm) as i64) as usize
+            } else {
+                0
+            },
+            gold_beads: if gen.chance(0.15) {
+                gen.integer(1, 4) as usize
+            } else {
+                0
+            },
             ice_fraction: gen.uniform(0.6, 1.0),
             gradient: gen.uniform(0.0, 0.3),
             noise_colour: if gen.chance(0.3) { 0.0 } else { gen.uniform(0.0, 0.8) },
@@ -137,7 +149,10 @@ impl PhantomOptions {
 
     /// The tilt angles in degrees, lowest first.
     pub fn tilt_angles(&self) -> Vec<f64> {
-        let count = ((self.tilt_max - self.tilt_min) / self.tilt_step + 1e-6).floor().max(0.0) as usize + 1;
+        let count = ((self.tilt_max - self.tilt_min) / self.tilt_step + 1e-6)
+            .floor()
+            .max(0.0) as usize
+            + 1;
         (0..count).map(|i| self.tilt_min + i as f64 * self.tilt_step).collect()
     }
 

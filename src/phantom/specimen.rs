@@ -107,7 +107,9 @@ impl Specimen {
         filament::place(&mut canvas, options.filaments, gen, job)?;
         molecule::place(&mut canvas, options.species, options.crowding, gen, job)?;
         gradient(&mut canvas, options.gradient, gen);
-        canvas.labels.mapv_inplace(|label| if label == GOLD { BACKGROUND } else { label });
+        canvas
+            .labels
+            .mapv_inplace(|label| if label == GOLD { BACKGROUND } else { label });
         Ok(Self {
             density: canvas.density,
             labels: canvas.labels,
@@ -174,14 +176,18 @@ impl Canvas {
     pub fn voxel_of(&self, point: [f64; 3]) -> Option<[usize; 3]> {
         let (depth, height, width) = self.density.dim();
         let index = point.map(|p| (p / self.voxel).round());
-        let inside = index.iter().zip([depth, height, width]).all(|(i, n)| *i >= 0.0 && *i < n as f64);
+        let inside = index
+            .iter()
+            .zip([depth, height, width])
+            .all(|(i, n)| *i >= 0.0 && *i < n as f64);
         let index = index.map(|i| i.max(0.0) as usize);
         (inside && self.ice.contains(&index[0])).then_some(index)
     }
 
     /// Whether the point is outside the volume or on an unlabelled voxel.
     pub fn is_free(&self, point: [f64; 3]) -> bool {
-        self.voxel_of(point).is_none_or(|index| self.labels[index] == BACKGROUND)
+        self.voxel_of(point)
+            .is_none_or(|index| self.labels[index] == BACKGROUND)
     }
 
     /// Draws blobs as one body: the sum s saturates as 1 - exp(-s), is scaled by `amplitude` and added; unlabelled voxels above
@@ -199,7 +205,11 @@ impl Canvas {
                     let to = ((blob.centre[axis] + reach) / self.voxel).floor().min(end as f64 - 1.0);
                     (from, if to < 0.0 { 0 } else { to as usize + 1 })
                 };
-                [span(0, self.ice.start, self.ice.end), span(1, 0, height), span(2, 0, width)]
+                [
+                    span(0, self.ice.start, self.ice.end),
+                    span(1, 0, height),
+                    span(2, 0, width),
+                ]
             })
             .collect();
         for span in spans.iter().filter(|s| s.iter().all(|(a, b)| a < b)) {
@@ -276,7 +286,11 @@ fn gold(canvas: &mut Canvas, count: usize, gen: &mut Generator) {
         let centre = canvas.point(gen);
         let diameter = if gen.chance(0.5) { 5.0 } else { 10.0 };
         // A Gaussian of a solid ball's variance: radius^2 / 5 per axis.
-        let blob = Blob { centre, sigma: diameter / 2.0 / 5f64.sqrt(), weight: 3.0 };
+        let blob = Blob {
+            centre,
+            sigma: diameter / 2.0 / 5f64.sqrt(),
+            weight: 3.0,
+        };
         canvas.draw(&[blob], GOLD_DENSITY, GOLD);
         let position = centre.map(|p| p / canvas.voxel);
         canvas.instances.push(Instance {
@@ -292,7 +306,10 @@ fn gold(canvas: &mut Canvas, count: usize, gen: &mut Generator) {
 /// A slow change of the ice: a tilted plane and one wave across the field.
 fn gradient(canvas: &mut Canvas, strength: f64, gen: &mut Generator) {
     let slope = [gen.uniform(-1.0, 1.0), gen.uniform(-1.0, 1.0)];
-    let (phase, turn) = (gen.uniform(0.0, std::f64::consts::TAU), gen.uniform(0.0, std::f64::consts::TAU));
+    let (phase, turn) = (
+        gen.uniform(0.0, std::f64::consts::TAU),
+        gen.uniform(0.0, std::f64::consts::TAU),
+    );
     let (_, height, width) = canvas.density.dim();
     let ice = canvas.ice.clone();
     let plane = ndarray::Array2::from_shape_fn((height, width), |(y, x)| {

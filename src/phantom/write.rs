@@ -14,7 +14,11 @@ impl Phantom {
         let geometry = Geometry::new(self.parameters.shape, 10.0 * self.parameters.voxel_nm);
         let place = |suffix: &str| folder.join(format!("{stem}{suffix}"));
         let mut written = Vec::new();
-        for (suffix, volume) in [(".mrc", &self.tomogram), ("_signal.mrc", &self.signal), ("_noise.mrc", &self.noise)] {
+        for (suffix, volume) in [
+            (".mrc", &self.tomogram),
+            ("_signal.mrc", &self.signal),
+            ("_noise.mrc", &self.noise),
+        ] {
             let path = place(suffix);
             write_f32(&path, volume, &geometry)?;
             written.push(path);
@@ -22,10 +26,14 @@ impl Phantom {
         let path = place("_labels.mrc");
         write_labels(&path, &self.labels.mapv(|label| label as i8), &geometry)?;
         written.push(path);
-        let json = serde_json::to_string_pretty(&self.parameters).map_err(|e| Error::Internal(format!("phantom settings: {e}")))?;
+        let json = serde_json::to_string_pretty(&self.parameters)
+            .map_err(|e| Error::Internal(format!("phantom settings: {e}")))?;
         for (suffix, text) in [("_instances.csv", self.instances_csv()), ("_parameters.json", json)] {
             let path = place(suffix);
-            write_atomically(&path, |file| file.write_all(text.as_bytes()).map_err(|e| Error::io("writing", &path, e)))?;
+            write_atomically(&path, |file| {
+                file.write_all(text.as_bytes())
+                    .map_err(|e| Error::io("writing", &path, e))
+            })?;
             written.push(path);
         }
         Ok(written)

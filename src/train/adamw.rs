@@ -64,7 +64,8 @@ pub struct AdamW {
 impl AdamW {
     /// Zero moments for `parameters`.
     pub fn new(options: AdamWOptions, parameters: &[Tensor]) -> Result<Self> {
-        let zeros = || -> Result<Vec<Tensor>> { parameters.iter().map(|p| Ok(p.f_detach()?.f_zeros_like()?)).collect() };
+        let zeros =
+            || -> Result<Vec<Tensor>> { parameters.iter().map(|p| Ok(p.f_detach()?.f_zeros_like()?)).collect() };
         Ok(Self {
             options,
             first: zeros()?,
@@ -96,7 +97,10 @@ impl AdamW {
             let gradient = gradient.f_mul_scalar(scale)?;
             let _ = first.f_lerp_(&gradient, 1.0 - o.beta1)?;
             let _ = second.f_lerp_(&gradient.f_square()?, 1.0 - o.beta2)?;
-            let root = second.f_sqrt()?.f_mul_scalar(correction2.sqrt().recip())?.f_add_scalar(o.epsilon)?;
+            let root = second
+                .f_sqrt()?
+                .f_mul_scalar(correction2.sqrt().recip())?
+                .f_add_scalar(o.epsilon)?;
             let update = first.f_div(&root)?.f_mul_scalar(rate / correction1)?;
             let _ = parameter.f_mul_scalar_(1.0 - rate * o.weight_decay)?;
             let _ = parameter.f_sub_(&update)?;
@@ -111,18 +115,27 @@ mod tests {
 
     #[test]
     fn two_steps_match_the_formula_by_hand() {
-        let options = AdamWOptions { rate: 0.1, weight_decay: 0.5, ..AdamWOptions::default() };
+        let options = AdamWOptions {
+            rate: 0.1,
+            weight_decay: 0.5,
+            ..AdamWOptions::default()
+        };
         let mut parameters = vec![Tensor::from_slice(&[2.0f32])];
         let mut adam = AdamW::new(options, &parameters).unwrap();
         let (mut p, mut m, mut v) = (2.0f64, 0.0f64, 0.0f64);
         for (n, g) in [(1, 0.3f64), (2, -0.1)] {
-            adam.step(&mut parameters, &[Tensor::from_slice(&[g as f32])], 1.0, 10.0).unwrap();
+            adam.step(&mut parameters, &[Tensor::from_slice(&[g as f32])], 1.0, 10.0)
+                .unwrap();
             m = 0.9 * m + 0.1 * g;
             v = 0.999 * v + 0.001 * g * g;
             let (mh, vh) = (m / (1.0 - 0.9f64.powi(n)), v / (1.0 - 0.999f64.powi(n)));
             p = p * (1.0 - 0.1 * 0.5) - 0.1 * mh / (vh.sqrt() + 1e-8);
         }
-        assert!((parameters[0].double_value(&[0]) - p).abs() < 1e-5, "{} is not {p}", parameters[0].double_value(&[0]));
+        assert!(
+            (parameters[0].double_value(&[0]) - p).abs() < 1e-5,
+            "{} is not {p}",
+            parameters[0].double_value(&[0])
+        );
     }
 
     #[test]

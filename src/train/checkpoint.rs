@@ -24,6 +24,9 @@ pub(super) struct State {
     /// Seed, stream and position of the generator of batches; the position as text, because JSON has no 128-bit numbers.
     pub generator: ([u8; 32], u64, String),
     pub history: Vec<LossRecord>,
+    /// Losses since the last record; f32, which JSON carries exactly.
+    #[serde(default)]
+    pub recent: Vec<f32>,
 }
 
 impl State {
@@ -42,7 +45,11 @@ pub(super) struct Tensors {
 }
 
 /// Groups of tensors in the file.
-fn groups<'t>(weights: &'t Parameters, average: &'t Parameters, optimiser: &'t AdamW) -> [(&'static str, &'t [Tensor]); 4] {
+fn groups<'t>(
+    weights: &'t Parameters,
+    average: &'t Parameters,
+    optimiser: &'t AdamW,
+) -> [(&'static str, &'t [Tensor]); 4] {
     [
         ("weights", &weights.tensors),
         ("average", &average.tensors),
@@ -52,11 +59,21 @@ fn groups<'t>(weights: &'t Parameters, average: &'t Parameters, optimiser: &'t A
 }
 
 /// Writes a checkpoint to `path`: a temporary file beside it, synced, then renamed.
-pub(super) fn save(path: &Path, state: &State, weights: &Parameters, average: &Parameters, optimiser: &AdamW) -> Result<()> {
+pub(super) fn save(
+    path: &Path,
+    state: &State,
+    weights: &Parameters,
+    average: &Parameters,
+    optimiser: &AdamW,
+) -> Result<()> {
     let mut data = Vec::new();
     for (group, tensors) in groups(weights, average, optimiser) {
         for (name, tensor) in weights.names.iter().zip(tensors) {
-            let tensor = tensor.f_detach()?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
+            let tensor = tensor
+                .f_detach()?
+                .f_to_device(Device::Cpu)?
+                .f_to_kind(Kind::Float)?
+                .f_contiguous()?;
             let count = tensor.numel();
             let mut bytes = vec![0u8; 4 * count];
             tensor.f_copy_data_u8(&mut bytes, count)?;
@@ -67,11 +84,16 @@ pub(super) fn save(path: &Path, state: &State, weights: &Parameters, average: &P
     let defect = |e: safetensors::SafeTensorError| Error::Internal(format!("safetensors: {e}"));
     let mut views = Vec::with_capacity(data.len());
     for (name, shape, bytes) in &data {
-        views.push((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(defect)?));
+        views.push((
+            name.as_str(),
+            TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(defect)?,
+        ));
     }
     let json = serde_json::to_string(state).map_err(|e| Error::Internal(format!("checkpoint state: {e}")))?;
     let bytes = safetensors::serialize(views, Some(HashMap::from([(KEY.to_owned(), json)]))).map_err(defect)?;
-    write_atomically(path, |file| file.write_all(&bytes).map_err(|e| Error::io("writing", path, e)))
+    write_atomically(path, |file| {
+        file.write_all(&bytes).map_err(|e| Error::io("writing", path, e))
+    })
 }
 
 /// Reads a checkpoint. Errors: the operating system's; [`Error::Format`] that names what is missing or misshapen.
@@ -89,7 +111,9 @@ pub(super) fn load(path: &Path, device: Device) -> Result<(State, Tensors)> {
         let mut tensors = Vec::with_capacity(shapes.len());
         for (name, shape) in &shapes {
             let full = format!("{group}.{name}");
-            let view = file.tensor(&full).map_err(|e| Error::format(format!("{what}: {full}"), e))?;
+            let view = file
+                .tensor(&full)
+                .map_err(|e| Error::format(format!("{what}: {full}"), e))?;
             let found: Vec<i64> = view.shape().iter().map(|n| *n as i64).collect();
             if found != *shape || view.dtype() != Dtype::F32 {
                 let detail = format!("is {:?} {found:?}, expected F32 {shape:?}", view.dtype());
@@ -100,11 +124,24 @@ pub(super) fn load(path: &Path, device: Device) -> Result<(State, Tensors)> {
         Ok(tensors)
     };
     let names: Vec<String> = shapes.iter().map(|(name, _)| name.clone()).collect();
-    let weights = Parameters { names: names.clone(), tensors: group("weights")? };
-    let average = Parameters { names, tensors: group("average")? };
+    let weights = Parameters {
+        names: names.clone(),
+        tensors: group("weights")?,
+    };
+    let average = Parameters {
+        names,
+        tensors: group("average")?,
+    };
     let mut optimiser = AdamW::new(state.options.adamw, &weights.tensors)?;
     optimiser.first = group("first")?;
     optimiser.second = group("second")?;
     optimiser.taken = state.optimiser_steps;
-    Ok((state, Tensors { weights, average, optimiser }))
+    Ok((
+        state,
+        Tensors {
+            weights,
+            average,
+            optimiser,
+        },
+    ))
 }

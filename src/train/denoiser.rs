@@ -26,7 +26,7 @@ pub struct LossRecord {
     /// Steps done.
     pub step: u64,
     /// Mean of the last [`RECORD_EVERY`] losses.
-    pub loss: f64,
+    pub loss: f32,
 }
 
 /// Loss of the averaged weights on phantoms that are never trained on.
@@ -54,7 +54,7 @@ pub struct DenoiserTrainer {
     step: u64,
     history: Vec<LossRecord>,
     /// Losses since the last record.
-    recent: Vec<f64>,
+    recent: Vec<f32>,
     device: Device,
 }
 
@@ -71,8 +71,18 @@ impl DenoiserTrainer {
             optimiser_steps: 0,
             generator: generator_state(&Generator::new(options.seed, BATCHES)),
             history: Vec::new(),
+            recent: Vec::new(),
         };
-        Self::assemble(state, Tensors { weights, average, optimiser }, device, job)
+        Self::assemble(
+            state,
+            Tensors {
+                weights,
+                average,
+                optimiser,
+            },
+            device,
+            job,
+        )
     }
 
     /// Goes on from a checkpoint, with the same numbers as a run that never stopped (on the CPU, at the same thread count).
@@ -82,7 +92,11 @@ impl DenoiserTrainer {
     }
 
     fn assemble(state: State, tensors: Tensors, device: Device, job: &Job) -> Result<Self> {
-        let Tensors { mut weights, average, optimiser } = tensors;
+        let Tensors {
+            mut weights,
+            average,
+            optimiser,
+        } = tensors;
         weights.require_gradients()?;
         let pool = PhantomPool::new(&state.options, state.step, device, job)?;
         Ok(Self {
@@ -97,14 +111,17 @@ impl DenoiserTrainer {
             average,
             optimiser,
             pool,
-            recent: Vec::new(),
+            recent: state.recent,
             device,
         })
     }
 
     /// Changes the length of the schedule; steps already done stay done. For runs whose pace was misjudged.
     pub fn reschedule(&mut self, steps: u64) -> Result<()> {
-        let options = DenoiserOptions { steps, ..self.options.clone() };
+        let options = DenoiserOptions {
+            steps,
+            ..self.options.clone()
+        };
         options.validate()?;
         self.options = options;
         Ok(())
@@ -155,7 +172,10 @@ impl DenoiserTrainer {
         let large = late && self.gen.chance(options.large_share);
         let (side, count) = if large {
             let ratio = (options.crop as f64 / options.large_crop as f64).powi(2);
-            (options.large_crop, ((options.batch as f64 * ratio).round() as usize).max(1))
+            (
+                options.large_crop,
+                ((options.batch as f64 * ratio).round() as usize).max(1),
+            )
         } else {
             (options.crop, options.batch)
         };
@@ -180,7 +200,8 @@ impl DenoiserTrainer {
 
         let _guard = tch::no_grad_guard();
         let rate = options.rate(self.step);
-        self.optimiser.step(&mut self.weights.tensors, &gradients, rate, options.clip)?;
+        self.optimiser
+            .step(&mut self.weights.tensors, &gradients, rate, options.clip)?;
         let n = self.step as f64;
         let decay = options.ema_decay.min((1.0 + n) / (10.0 + n));
         for (average, weight) in self.average.tensors.iter_mut().zip(&self.weights.tensors) {
@@ -188,10 +209,13 @@ impl DenoiserTrainer {
         }
         self.step += 1;
         let loss = f64::try_from(loss)?;
-        self.recent.push(loss);
+        self.recent.push(loss as f32);
         if self.step % RECORD_EVERY == 0 {
-            let mean = self.recent.iter().sum::<f64>() / self.recent.len() as f64;
-            self.history.push(LossRecord { step: self.step, loss: mean });
+            let mean = self.recent.iter().sum::<f32>() / self.recent.len() as f32;
+            self.history.push(LossRecord {
+                step: self.step,
+                loss: mean,
+            });
             self.recent.clear();
         }
         Ok(loss)
@@ -206,9 +230,14 @@ impl DenoiserTrainer {
             noise.push((1.0 - alpha).sqrt() as f32);
         }
         let column = |values: &[f32]| -> Result<Tensor> {
-            Ok(Tensor::f_from_slice(values)?.f_view([-1, 1, 1, 1])?.f_to_device(self.device)?)
+            Ok(Tensor::f_from_slice(values)?
+                .f_view([-1, 1, 1, 1])?
+                .f_to_device(self.device)?)
         };
-        Ok(batch.clean.f_mul(&column(&signal)?)?.f_add(&batch.noise.f_mul(&column(&noise)?)?)?)
+        Ok(batch
+            .clean
+            .f_mul(&column(&signal)?)?
+            .f_add(&batch.noise.f_mul(&column(&noise)?)?)?)
     }
 
     /// Loss of the averaged weights at `timesteps` on the same `crops` of `volumes` held-out phantoms every time.
@@ -237,7 +266,7 @@ impl DenoiserTrainer {
         Ok(losses)
     }
 
-    /// Writes a checkpoint, whole or not at all. Losses since the last record are not kept; save on a multiple of 25 steps to keep all.
+    /// Writes a checkpoint, whole or not at all.
     pub fn save(&self, path: &Path) -> Result<()> {
         let state = State {
             options: self.options.clone(),
@@ -245,6 +274,7 @@ impl DenoiserTrainer {
             optimiser_steps: self.optimiser.taken,
             generator: generator_state(&self.gen),
             history: self.history.clone(),
+            recent: self.recent.clone(),
         };
         checkpoint::save(path, &state, &self.weights, &self.average, &self.optimiser)
     }

@@ -88,10 +88,18 @@ impl DenoiserOptions {
         self.unet.validate()?;
         if self.unet.in_channels != 4 || self.unet.out_channels != 4 {
             let found = format!("{} to {}", self.unet.in_channels, self.unet.out_channels);
-            return Err(Error::argument("U-Net channels", found, "must be 4 to 4: cells of 2 x 2 voxels"));
+            return Err(Error::argument(
+                "U-Net channels",
+                found,
+                "must be 4 to 4: cells of 2 x 2 voxels",
+            ));
         }
         if self.unet.cross_attention_dim.is_some() {
-            return Err(Error::argument("cross_attention_dim", "set", "must be null: there is no text"));
+            return Err(Error::argument(
+                "cross_attention_dim",
+                "set",
+                "must be null: there is no text",
+            ));
         }
         let [depth, height, width] = self.volume_shape;
         let side = height.min(width).min(512) as f64;
@@ -104,7 +112,12 @@ impl DenoiserOptions {
             ("volumes", self.volumes as f64, 1.0, 256.0),
             ("volume_shape.z", depth as f64, 8.0, 1024.0),
             ("timesteps[0]", self.timesteps[0] as f64, 0.0, 999.0),
-            ("timesteps[1]", self.timesteps[1] as f64, self.timesteps[0] as f64, 999.0),
+            (
+                "timesteps[1]",
+                self.timesteps[1] as f64,
+                self.timesteps[0] as f64,
+                999.0,
+            ),
             ("any_timestep", self.any_timestep, 0.0, 1.0),
             ("cool_down", self.cool_down, 0.0, 1.0),
             ("clip", self.clip, 1e-6, 1e6),
@@ -145,7 +158,12 @@ mod tests {
 
     #[test]
     fn the_rate_warms_up_and_cools_down() {
-        let options = DenoiserOptions { steps: 1000, warm_up: 10, cool_down: 0.2, ..DenoiserOptions::default() };
+        let options = DenoiserOptions {
+            steps: 1000,
+            warm_up: 10,
+            cool_down: 0.2,
+            ..DenoiserOptions::default()
+        };
         assert!((options.rate(0) - 0.1).abs() < 1e-12);
         assert_eq!(options.rate(500), 1.0);
         assert!((options.rate(900) - 0.51).abs() < 1e-9);
@@ -154,7 +172,10 @@ mod tests {
 
     #[test]
     fn odd_crops_and_text_are_refused() {
-        let odd = DenoiserOptions { crop: 63, ..DenoiserOptions::default() };
+        let odd = DenoiserOptions {
+            crop: 63,
+            ..DenoiserOptions::default()
+        };
         assert!(odd.validate().unwrap_err().to_string().contains("crop is 63"));
         let mut text = DenoiserOptions::default();
         text.unet.cross_attention_dim = Some(768);

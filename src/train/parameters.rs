@@ -24,7 +24,11 @@ impl Parameters {
             let is_weight = name.ends_with("weight");
             if is_weight {
                 let fan_in: i64 = shape.iter().skip(1).product();
-                bound = if shape.len() == 1 { 0.0 } else { (fan_in.max(1) as f64).sqrt().recip() };
+                bound = if shape.len() == 1 {
+                    0.0
+                } else {
+                    (fan_in.max(1) as f64).sqrt().recip()
+                };
             }
             let kind = (Kind::Float, device);
             tensors.push(match (bound > 0.0, is_weight) {
@@ -59,7 +63,10 @@ impl Parameters {
         let by_name: HashMap<&str, &Tensor> = self.names.iter().map(String::as_str).zip(&self.tensors).collect();
         Unet::from_tensors(config, &mut |name, shape| {
             by_name.get(name).map(|tensor| tensor.shallow_clone()).ok_or_else(|| {
-                Error::format(format!("tensor {name}"), format!("is missing, expected shape {shape:?}"))
+                Error::format(
+                    format!("tensor {name}"),
+                    format!("is missing, expected shape {shape:?}"),
+                )
             })
         })
     }
@@ -71,7 +78,11 @@ impl Parameters {
 
     /// Name and tensor of each, as the file writer takes them.
     pub fn named(&self) -> Vec<(String, Tensor)> {
-        self.names.iter().cloned().zip(self.tensors.iter().map(Tensor::shallow_clone)).collect()
+        self.names
+            .iter()
+            .cloned()
+            .zip(self.tensors.iter().map(Tensor::shallow_clone))
+            .collect()
     }
 }
 
@@ -82,8 +93,13 @@ mod tests {
 
     #[test]
     fn the_default_network_has_the_expected_size_and_bounds() {
-        let parameters = Parameters::random(&small_unet([32, 64, 96, 96]), &mut Generator::new(1, 0), Device::Cpu).unwrap();
-        assert!((4_500_000..5_500_000).contains(&parameters.count()), "{} weights", parameters.count());
+        let parameters =
+            Parameters::random(&small_unet([32, 64, 96, 96]), &mut Generator::new(1, 0), Device::Cpu).unwrap();
+        assert!(
+            (4_500_000..5_500_000).contains(&parameters.count()),
+            "{} weights",
+            parameters.count()
+        );
         let find = |name: &str| &parameters.tensors[parameters.names.iter().position(|n| n == name).unwrap()];
         let largest = find("conv_in.weight").abs().max().double_value(&[]);
         assert!(largest <= 1.0 / 6.0 && largest > 0.15, "{largest}");

@@ -25,13 +25,25 @@ impl MatchedVolume {
     /// Simulates the phantom number `index` of `seed`.
     pub fn simulate(seed: u64, index: u64, shape: [usize; 3], device: Device, job: &Job) -> Result<Self> {
         let mut gen = Generator::new(seed, PHANTOMS.wrapping_add(index));
-        let options = PhantomOptions { shape, snr: 1.0, protein_dark: true, ..PhantomOptions::random(&mut gen) };
+        let options = PhantomOptions {
+            shape,
+            snr: 1.0,
+            protein_dark: true,
+            ..PhantomOptions::random(&mut gen)
+        };
         let phantom = simulate_on(&options, device, job)?;
         let tensor = |volume: &ndarray::Array3<f32>| -> Result<Tensor> {
-            let values = volume.as_slice().ok_or_else(|| Error::Internal("phantom is not contiguous".into()))?;
-            Ok(Tensor::f_from_slice(values)?.f_view(shape.map(|n| n as i64))?.f_to_device(device)?)
+            let values = volume
+                .as_slice()
+                .ok_or_else(|| Error::Internal("phantom is not contiguous".into()))?;
+            Ok(Tensor::f_from_slice(values)?
+                .f_view(shape.map(|n| n as i64))?
+                .f_to_device(device)?)
         };
-        Ok(Self { signal: tensor(&phantom.signal)?, noise: tensor(&phantom.noise)? })
+        Ok(Self {
+            signal: tensor(&phantom.signal)?,
+            noise: tensor(&phantom.noise)?,
+        })
     }
 }
 
@@ -54,7 +66,12 @@ pub struct PhantomPool {
 impl PhantomPool {
     /// The pool of `options` as it stands at `step`.
     pub fn new(options: &DenoiserOptions, step: u64, device: Device, job: &Job) -> Result<Self> {
-        let mut pool = Self { seed: options.seed, shape: options.volume_shape, device, slots: Vec::new() };
+        let mut pool = Self {
+            seed: options.seed,
+            shape: options.volume_shape,
+            device,
+            slots: Vec::new(),
+        };
         for slot in 0..options.volumes {
             let index = Self::index_at(options, slot as u64, step);
             pool.slots.push((index, pool.simulate(index, job)?));
@@ -65,7 +82,12 @@ impl PhantomPool {
     /// A pool of given volumes, for tests and for data from elsewhere.
     pub fn from_volumes(volumes: Vec<MatchedVolume>, device: Device) -> Self {
         let slots = (0..).zip(volumes).collect();
-        Self { seed: 0, shape: [0; 3], device, slots }
+        Self {
+            seed: 0,
+            shape: [0; 3],
+            device,
+            slots,
+        }
     }
 
     /// Number of the phantom that slot `slot` holds at `step`: every `refresh` steps the next slot moves on.
@@ -73,7 +95,11 @@ impl PhantomPool {
         let volumes = options.volumes as u64;
         let renewals = step.checked_div(options.refresh).unwrap_or(0);
         // Slot s has been renewed once for every renewal number s, s + volumes, ... below `renewals`.
-        let times = if renewals > slot { (renewals - slot - 1) / volumes + 1 } else { 0 };
+        let times = if renewals > slot {
+            (renewals - slot - 1) / volumes + 1
+        } else {
+            0
+        };
         slot + times * volumes
     }
 
@@ -107,7 +133,10 @@ impl PhantomPool {
             noise.push(eps);
         }
         let cells = |crops: &[Tensor]| space_to_depth(&Tensor::f_stack(crops, 0)?.f_unsqueeze(1)?, 2);
-        Ok(Batch { clean: cells(&clean)?, noise: cells(&noise)? })
+        Ok(Batch {
+            clean: cells(&clean)?,
+            noise: cells(&noise)?,
+        })
     }
 
     fn pair(&self, side: i64, gen: &mut Generator) -> Result<(Tensor, Tensor)> {
@@ -125,16 +154,26 @@ impl PhantomPool {
             volume = gen.integer(0, last) as usize;
             signal = crop(&self.slots[volume].1.signal, side, slices, zoom, gen)?;
         }
-        let source = if gen.chance(0.5) { gen.integer(0, last) as usize } else { volume };
+        let source = if gen.chance(0.5) {
+            gen.integer(0, last) as usize
+        } else {
+            volume
+        };
         let noise = crop(&self.slots[source].1.noise, side, slices, zoom, gen)?;
-        let mut noise = if slices > 1 || zoom != 1.0 { unit(&noise)? } else { noise };
+        let mut noise = if slices > 1 || zoom != 1.0 {
+            unit(&noise)?
+        } else {
+            noise
+        };
         if gen.chance(0.5) {
             noise = noise.f_neg()?;
         }
         if gen.chance(0.3) {
             let share = gen.uniform(0.0, 1.0);
             let white = gen.normal_tensor(&[side, side], self.device)?;
-            noise = noise.f_mul_scalar((1.0 - share).sqrt())?.f_add(&white.f_mul_scalar(share.sqrt())?)?;
+            noise = noise
+                .f_mul_scalar((1.0 - share).sqrt())?
+                .f_add(&white.f_mul_scalar(share.sqrt())?)?;
         }
         Ok((signal, noise))
     }
@@ -147,7 +186,10 @@ fn crop(volume: &Tensor, side: i64, slices: i64, zoom: f64, gen: &mut Generator)
     let slices = slices.min(depth);
     let z = gen.integer(0, depth - slices);
     let (y, x) = (gen.integer(0, height - source), gen.integer(0, width - source));
-    let part = volume.f_narrow(0, z, slices)?.f_narrow(1, y, source)?.f_narrow(2, x, source)?;
+    let part = volume
+        .f_narrow(0, z, slices)?
+        .f_narrow(1, y, source)?
+        .f_narrow(2, x, source)?;
     let mut part = part.f_mean_dim([0i64].as_slice(), false, Kind::Float)?;
     if source != side {
         part = part
@@ -178,7 +220,11 @@ mod tests {
 
     #[test]
     fn slots_are_renewed_in_turn() {
-        let options = DenoiserOptions { volumes: 3, refresh: 10, ..DenoiserOptions::default() };
+        let options = DenoiserOptions {
+            volumes: 3,
+            refresh: 10,
+            ..DenoiserOptions::default()
+        };
         let at = |step| [0, 1, 2].map(|slot| PhantomPool::index_at(&options, slot, step));
         assert_eq!(at(9), [0, 1, 2]);
         assert_eq!(at(10), [3, 1, 2]);
