@@ -49,7 +49,9 @@ pub fn denoised_score(
         projection.scaled_add(weight, map);
     }
     let projected = image::resize_cubic_f32(projection.view(), score.dim());
-    score.zip_mut_with(&projected, |s, p| *s = (1.0 - EIGENVECTOR_WEIGHT) * *s + EIGENVECTOR_WEIGHT * p);
+    score.zip_mut_with(&projected, |s, p| {
+        *s = (1.0 - EIGENVECTOR_WEIGHT) * *s + EIGENVECTOR_WEIGHT * p
+    });
     Ok(score)
 }
 

@@ -46,7 +46,10 @@ pub fn dump_slice(
         };
         let tile = run.run_tile(index, job)?;
         let mut keep = |name: &str, tensor: &Tensor| -> Result<()> {
-            let tensor = tensor.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
+            let tensor = tensor
+                .f_to_device(Device::Cpu)?
+                .f_to_kind(Kind::Float)?
+                .f_contiguous()?;
             tensors.push((format!("{prefix}{name}"), tensor));
             Ok(())
         };
@@ -102,7 +105,10 @@ fn write_tensors(path: &Path, tensors: &[(String, Tensor)], metadata: HashMap<St
     let mut views = Vec::with_capacity(tensors.len());
     for ((name, tensor), bytes) in tensors.iter().zip(&data) {
         let shape = tensor.size().iter().map(|n| *n as usize).collect();
-        views.push((name.as_str(), TensorView::new(Dtype::F32, shape, bytes).map_err(defect)?));
+        views.push((
+            name.as_str(),
+            TensorView::new(Dtype::F32, shape, bytes).map_err(defect)?,
+        ));
     }
     let bytes = safetensors::serialize(views, Some(metadata)).map_err(defect)?;
     write_atomically(path, |file| {

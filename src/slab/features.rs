@@ -140,7 +140,9 @@ impl<'a> TileAttention<'a> {
         };
         let inverted;
         let latent = if self.mode == LatentMode::Inverted {
-            inverted = self.model.invert(&self.latent, timestep, INVERSION_STEPS.min(timestep.max(1)), job)?;
+            inverted = self
+                .model
+                .invert(&self.latent, timestep, INVERSION_STEPS.min(timestep.max(1)), job)?;
             &inverted
         } else {
             &self.latent
@@ -213,7 +215,11 @@ fn read_noise(path: &std::path::Path, latent: &Tensor) -> Result<Tensor> {
     if noise.size() != latent.size() {
         return Err(Error::format(
             path.display(),
-            format!("tensor noise has shape {:?}, expected {:?}", noise.size(), latent.size()),
+            format!(
+                "tensor noise has shape {:?}, expected {:?}",
+                noise.size(),
+                latent.size()
+            ),
         ));
     }
     Ok(noise.f_to_device(latent.device())?.f_to_kind(latent.kind())?)

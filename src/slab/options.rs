@@ -242,7 +242,11 @@ impl SlabOptions {
         in_range("n_eigenvectors", self.n_eigenvectors as f64, 2.0, 64.0)?;
         in_range("tile_cells", self.tile_cells as f64, 16.0, 256.0)?;
         if self.tile_cells % 8 != 0 {
-            return Err(Error::argument("tile_cells", self.tile_cells, "must be a multiple of 8"));
+            return Err(Error::argument(
+                "tile_cells",
+                self.tile_cells,
+                "must be a multiple of 8",
+            ));
         }
         in_range("adam_iterations", self.adam_iterations as f64, 1.0, 100_000.0)?;
         in_range("score_smoothing_nm", self.score_smoothing_nm, 0.0, 100.0)?;

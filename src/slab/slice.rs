@@ -105,14 +105,7 @@ impl<'a> SliceRun<'a> {
         let options = context.options;
         let tile = self.plan.crop(self.slice.view(), index)?;
         let stream = (self.z as u64) << 16 | index as u64;
-        let mut attention = TileAttention::new(
-            context.model,
-            options,
-            tile.view(),
-            context.timesteps,
-            stream,
-            job,
-        )?;
+        let mut attention = TileAttention::new(context.model, options, tile.view(), context.timesteps, stream, job)?;
         let grid = attention.grid()?;
         let solver: Box<dyn EigenSolver> = match options.solver {
             SolverKind::Adam => Box::new(Adam {
@@ -140,10 +133,7 @@ impl<'a> SliceRun<'a> {
             CanvasRule::Greedy(rule) => match aggregate(&maps, rule)? {
                 Some(canvas) => (TileMap::Canvas(canvas), false),
                 // All bright: nothing is darker than its surroundings.
-                None => (
-                    TileMap::Canvas(Array2::from_elem((grid.0 * 8, grid.1 * 8), 255)),
-                    true,
-                ),
+                None => (TileMap::Canvas(Array2::from_elem((grid.0 * 8, grid.1 * 8), 255)), true),
             },
             CanvasRule::Denoised => {
                 let denoised = denoised_tile(context.model, &extraction)?;
