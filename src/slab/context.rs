@@ -26,6 +26,8 @@ pub struct SlabContext<'a> {
     pub snr: f64,
     /// Timesteps of the passes.
     pub timesteps: Timesteps,
+    /// Rows and columns of a slice.
+    pub slice_shape: (usize, usize),
     mean: f32,
     deviation: f32,
 }
@@ -52,6 +54,7 @@ impl<'a> SlabContext<'a> {
             voxel_nm,
             snr,
             timesteps: resolve_timesteps(model, options, voxel_nm, snr),
+            slice_shape: (geometry.shape[1], geometry.shape[2]),
             mean,
             deviation,
         })

@@ -118,8 +118,8 @@ pub fn segment(
         canvases.push(run.join(tiles)?);
     }
     job.set_span(SLICES_SHARE..1.0);
-    let decision = decide(&context, canvases, &slices, job)?;
     drop(slices);
+    let decision = decide(&context, canvases, job)?;
 
     let voxels = decision.labels.len() as f64;
     let share = |label: i8| decision.labels.iter().filter(|l| **l == label).count() as f64 / voxels;
