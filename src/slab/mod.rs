@@ -13,21 +13,20 @@ mod dump;
 pub mod enhance;
 mod features;
 mod options;
+mod outputs;
+pub mod overlay;
 mod pipeline;
+pub mod points;
 mod seams;
 mod slice;
 mod snr;
+pub mod split;
 pub mod tiles;
 pub mod zcorrect;
 
 pub use dump::dump_slice;
 pub use features::Timesteps;
 pub use options::{CanvasRule, NoiseSource, Preset, SlabOptions, SolverKind, SplitRule, Tiling, TimestepRule};
+pub use outputs::{write_outputs, OutputFiles};
 pub use pipeline::{segment, SlabReport, SlabSegmentation};
-
-/// Label of background voxels.
-pub const BACKGROUND: i8 = 0;
-/// Label of membrane voxels.
-pub const MEMBRANE: i8 = 1;
-/// Label of molecule voxels.
-pub const MOLECULE: i8 = 2;
+pub use split::{MEMBRANE, MOLECULE};
