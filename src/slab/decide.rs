@@ -49,7 +49,10 @@ pub(super) fn decide(context: &SlabContext, canvases: Vec<SliceCanvas>, job: &Jo
         }
     }
     let mut decision = if scores.is_empty() {
-        let side = stacks.first().and_then(|stack| stack.first()).map_or((0, 0), |c| c.dim());
+        let side = stacks
+            .first()
+            .and_then(|stack| stack.first())
+            .map_or((0, 0), |c| c.dim());
         let plan = match stacks.len() {
             4 => TilePlan::quadrants(context.slice_shape, side.0)?,
             _ => TilePlan::whole(context.slice_shape, 1)?,
@@ -161,12 +164,7 @@ fn from_scores(context: &SlabContext, scores: Vec<Array2<f32>>, job: &Job) -> Re
     })
 }
 
-fn split_3d(
-    context: &SlabContext,
-    foreground: ArrayView3<bool>,
-    score: ArrayView3<f32>,
-    job: &Job,
-) -> Result<Split> {
+fn split_3d(context: &SlabContext, foreground: ArrayView3<bool>, score: ArrayView3<f32>, job: &Job) -> Result<Split> {
     let rule = Shape3d {
         molecule_nm: context.options.molecule_nm,
         ..Shape3d::default()
@@ -237,7 +235,9 @@ fn smooth(volume: Array3<f32>, sigma: f64, job: &Job) -> Result<Array3<f32>> {
 /// Centre and right half of a normalised Gaussian, cut at four sigma as scipy does.
 fn half_kernel(sigma: f64) -> Vec<f32> {
     let radius = (4.0 * sigma + 0.5) as usize;
-    let weights: Vec<f64> = (0..=radius).map(|i| (-0.5 * (i as f64 / sigma).powi(2)).exp()).collect();
+    let weights: Vec<f64> = (0..=radius)
+        .map(|i| (-0.5 * (i as f64 / sigma).powi(2)).exp())
+        .collect();
     let total = 2.0 * weights.iter().sum::<f64>() - 1.0;
     weights.iter().map(|w| (w / total) as f32).collect()
 }

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{Axis, Ix2};
 
-use crate::picks::{self, PickSet};
+use crate::picks::{PickFormat, PickSet};
 use crate::runtime::{Error, Job, Result, Stage};
 use crate::volume::{self, Tomogram};
 
@@ -35,7 +35,11 @@ pub fn write_outputs(
     job: &Job,
 ) -> Result<OutputFiles> {
     if stem.is_empty() || stem.contains('/') {
-        return Err(Error::argument("stem", format!("\"{stem}\""), "must be a file name without folders"));
+        return Err(Error::argument(
+            "stem",
+            format!("\"{stem}\""),
+            "must be a file name without folders",
+        ));
     }
     job.enter(Stage::Write)?;
     std::fs::create_dir_all(folder).map_err(|error| Error::io("creating", folder, error))?;
@@ -53,13 +57,9 @@ pub fn write_outputs(
     job.check()?;
     volume::write_scores(&files.score, &slab.score, &slab.geometry, half_scores)?;
     job.check()?;
-    let set = PickSet {
-        picks: slab.points.clone(),
-        geometry: tomogram.geometry().clone(),
-        tomogram_name: stem.to_owned(),
-    };
+    let set = PickSet::new(slab.points.clone(), tomogram.geometry(), stem);
     for path in &files.points {
-        picks::write(path, &set)?;
+        set.write(path, PickFormat::of(path)?)?;
         job.check()?;
     }
     let middle = slab.z.start + (slab.z.end - slab.z.start) / 2;
@@ -69,6 +69,13 @@ pub fn write_outputs(
         .into_dimensionality::<Ix2>()
         .map_err(|error| Error::Internal(format!("slice of the overlay: {error}")))?;
     let labels = slab.labels.index_axis(Axis(0), middle - slab.z.start);
-    write_overlay(&files.overlay, slice, labels, &slab.points, middle, slab.report.voxel_nm)?;
+    write_overlay(
+        &files.overlay,
+        slice,
+        labels,
+        &slab.points,
+        middle,
+        slab.report.voxel_nm,
+    )?;
     Ok(files)
 }

@@ -69,11 +69,6 @@ impl<'a> SliceRun<'a> {
         self.plan.len()
     }
 
-    /// The plan the slice was cut by.
-    pub fn plan(&self) -> &TilePlan {
-        &self.plan
-    }
-
     /// The tiles' maps, in order, as one map of the slice. Quadrants of the paper stay apart until they are masks;
     /// overlapping canvases are brought to one tone first, scores share the model's scale already.
     pub fn join(&self, maps: Vec<TileMap>) -> Result<SliceCanvas> {
