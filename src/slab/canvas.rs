@@ -24,20 +24,14 @@ pub enum SliceCanvas {
     Score(Array2<f32>),
 }
 
-/// Weight of the eigenvectors' map against the denoised image, both in units of their standard deviation.
-const EIGENVECTOR_WEIGHT: f32 = 0.5;
-
-/// The default canvas: the one-step denoised tile (structures dark, so negated) sharpened by what the leading eigenvectors see of it.
+/// The default canvas: the one-step denoised tile (structures dark, so negated), mixed with `weight` (0..=1) of what the
+/// leading eigenvectors see of it.
 ///
-/// `maps` are eigenvectors at attention cells; `tile` the model's input, used in place of `denoised` by models without one.
-/// The eigenvectors' part is the orthogonal projection of the image's cell means on their span: the attention's own segmentation
-/// of the image, free of the sign and order that single eigenvectors leave open.
-pub fn denoised_score(
-    denoised: Option<Array2<f32>>,
-    maps: &[Array2<f32>],
-    tile: ndarray::ArrayView2<f32>,
-) -> Result<Array2<f32>> {
-    let mut score = denoised.unwrap_or_else(|| tile.to_owned());
+/// `maps` are orthonormal eigenvectors at attention cells. Their part is the orthogonal projection of the image's cell
+/// means on their span: the attention's own segmentation of the image, free of the sign and order that single
+/// eigenvectors leave open.
+pub fn denoised_score(denoised: Array2<f32>, maps: &[Array2<f32>], weight: f32) -> Result<Array2<f32>> {
+    let mut score = denoised;
     score.mapv_inplace(|v| -v);
     let Some(first) = maps.first() else {
         return Ok(score);
@@ -45,13 +39,11 @@ pub fn denoised_score(
     let cells = cell_means(&score, first.dim())?;
     let mut projection = Array2::<f32>::zeros(first.dim());
     for map in maps {
-        let weight = map.iter().zip(&cells).map(|(a, b)| a * b).sum::<f32>();
-        projection.scaled_add(weight, map);
+        let coefficient = map.iter().zip(&cells).map(|(a, b)| a * b).sum::<f32>();
+        projection.scaled_add(coefficient, map);
     }
     let projected = image::resize_cubic_f32(projection.view(), score.dim());
-    score.zip_mut_with(&projected, |s, p| {
-        *s = (1.0 - EIGENVECTOR_WEIGHT) * *s + EIGENVECTOR_WEIGHT * p
-    });
+    score.zip_mut_with(&projected, |s, p| *s = (1.0 - weight) * *s + weight * p);
     Ok(score)
 }
 
@@ -72,4 +64,26 @@ fn cell_means(image: &Array2<f32>, (rows, cols): (usize, usize)) -> Result<Array
         ]);
         cell.sum() / area
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_projection_keeps_what_the_eigenvectors_span_and_drops_the_rest() {
+        // One eigenvector, constant over four cells: the projection of any image is its mean.
+        let image = Array2::from_shape_fn((4, 4), |(row, col)| (row * 4 + col) as f32);
+        let constant = Array2::from_elem((2, 2), 0.5);
+        let score = denoised_score(image.clone(), &[constant], 1.0).unwrap();
+        assert!(score.iter().all(|v| (v + 7.5).abs() < 1e-5), "{score:?}");
+        let plain = denoised_score(image.clone(), &[], 0.0).unwrap();
+        assert_eq!(plain, image.mapv(|v| -v));
+    }
+
+    #[test]
+    fn a_grid_that_does_not_divide_the_tile_is_an_error() {
+        let map = Array2::from_elem((3, 2), 0.4);
+        assert!(denoised_score(Array2::zeros((4, 4)), &[map], 0.5).is_err());
+    }
 }

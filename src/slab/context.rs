@@ -5,9 +5,10 @@ use crate::diffusion::{DiffusionModel, LatentEncoder, LatentMode};
 use crate::runtime::{Error, Job, Result};
 use crate::volume::Geometry;
 
+use super::aggregate::AggregateOptions;
 use super::enhance::enhance;
 use super::features::{latent_mode, resolve_timesteps, Timesteps, FALLBACK_VOXEL_NM};
-use super::options::SlabOptions;
+use super::options::{CanvasRule, SlabOptions};
 use super::snr::estimate_snr;
 
 /// Voxels further than this from the mean, in standard deviations, are clipped for matched models: gold beads and ice
@@ -26,6 +27,10 @@ pub struct SlabContext<'a> {
     pub snr: f64,
     /// Timesteps of the passes.
     pub timesteps: Timesteps,
+    /// How slices enter the U-Net.
+    pub mode: LatentMode,
+    /// Canvas rule, after models without a denoised image have fallen back to the paper's.
+    pub canvas: CanvasRule,
     /// Rows and columns of a slice.
     pub slice_shape: (usize, usize),
     mean: f32,
@@ -54,6 +59,11 @@ impl<'a> SlabContext<'a> {
             voxel_nm,
             snr,
             timesteps: resolve_timesteps(model, options, voxel_nm, snr),
+            mode: latent_mode(model, options),
+            canvas: match (&options.canvas, model.encoder()) {
+                (CanvasRule::Denoised(_), LatentEncoder::Vae(_)) => CanvasRule::Greedy(AggregateOptions::default()),
+                (rule, _) => rule.clone(),
+            },
             slice_shape: (geometry.shape[1], geometry.shape[2]),
             mean,
             deviation,

@@ -17,6 +17,9 @@ use super::zcorrect::z_correct;
 /// Percentiles of the raw score volume that become 0 and 1.
 const SCORE_RANGE: [f64; 2] = [1.0, 99.9];
 
+/// Least standard deviation of the smoothing, in voxels: what the model leaves of the noise is a voxel wide.
+const LEAST_SMOOTHING: f64 = 0.75;
+
 /// Labels, score and points of a slab.
 pub(super) struct Decision {
     pub labels: Array3<i8>,
@@ -130,7 +133,11 @@ fn from_canvases(context: &SlabContext, mut panels: Panels, job: &Job) -> Result
 fn from_scores(context: &SlabContext, scores: Vec<Array2<f32>>, job: &Job) -> Result<Decision> {
     let options = context.options;
     job.enter(Stage::ZCorrection)?;
-    let mut score = smooth(volume(&scores)?, options.score_smoothing_nm / context.voxel_nm, job)?;
+    let sigma = match options.score_smoothing_nm {
+        0.0 => 0.0,
+        nm => (nm / context.voxel_nm).max(LEAST_SMOOTHING),
+    };
+    let mut score = smooth(volume(&scores)?, sigma, job)?;
     drop(scores);
     normalise(&mut score);
     job.enter(Stage::Binarise)?;

@@ -44,7 +44,7 @@ pub fn dump_slice(
         } else {
             String::new()
         };
-        let tile = run.run_tile(index, job)?;
+        let tile = run.run_tile(index, true, job)?;
         let mut keep = |name: &str, tensor: &Tensor| -> Result<()> {
             let tensor = tensor
                 .f_to_device(Device::Cpu)?
@@ -63,9 +63,11 @@ pub fn dump_slice(
         }
         keep("unet_output", &tile.extraction.output)?;
         keep("clean", &tile.extraction.clean)?;
-        keep("eigenvectors", &tile.eigenvectors.vectors)?;
-        let values: Vec<f32> = tile.eigenvectors.values.iter().map(|value| *value as f32).collect();
-        keep("eigenvalues", &Tensor::f_from_slice(&values)?)?;
+        if let Some(found) = &tile.eigenvectors {
+            keep("eigenvectors", &found.vectors)?;
+            let values: Vec<f32> = found.values.iter().map(|value| *value as f32).collect();
+            keep("eigenvalues", &Tensor::f_from_slice(&values)?)?;
+        }
         let canvas = match tile.map {
             TileMap::Canvas(canvas) => canvas.mapv(f32::from),
             TileMap::Score(score) => score,

@@ -6,6 +6,7 @@ use crate::diffusion::{depth_to_space, AttentionTap, DiffusionModel, Extraction,
 use crate::runtime::{Error, Generator, Job, Result, Stage};
 use crate::spectral::{AttentionLayer, AttentionSet, AttentionStream};
 
+use super::context::SlabContext;
 use super::options::{NoiseSource, SlabOptions, TimestepRule};
 
 /// Timesteps of the draws of a matched model lie this far apart (matched-noise recipe: t-60, t, t+60).
@@ -60,11 +61,8 @@ pub fn tile_tensor(tile: ArrayView2<f32>, device: Device) -> Result<Tensor> {
 
 /// Draws attention sets of one tile: noise, timestep, U-Net, taps.
 pub struct TileAttention<'a> {
-    model: &'a DiffusionModel,
-    options: &'a SlabOptions,
+    context: &'a SlabContext<'a>,
     latent: Tensor,
-    timesteps: Timesteps,
-    mode: LatentMode,
     generator: Generator,
     noise_file: Option<Tensor>,
     layers: Vec<usize>,
@@ -74,15 +72,16 @@ pub struct TileAttention<'a> {
 
 impl<'a> TileAttention<'a> {
     /// Encodes `tile` and prepares the draws; `stream` numbers the tile, so that tiles have their own random numbers.
+    /// Queries and keys are kept where `tapped`.
     pub fn new(
-        model: &'a DiffusionModel,
-        options: &'a SlabOptions,
+        context: &'a SlabContext<'a>,
         tile: ArrayView2<f32>,
-        timesteps: Timesteps,
         stream: u64,
+        tapped: bool,
         job: &Job,
     ) -> Result<Self> {
         job.enter(Stage::Encode)?;
+        let (model, options) = (context.model, context.options);
         let mut generator = Generator::new(options.seed, stream);
         let image = tile_tensor(tile, model.device())?;
         let latent = model.encode(&image, options.latent_draw, &mut generator, job)?;
@@ -90,17 +89,14 @@ impl<'a> TileAttention<'a> {
             NoiseSource::File(path) => Some(read_noise(path, &latent)?),
             _ => None,
         };
-        let layers = if options.layers.is_empty() {
-            (0..model.config().unet.attention_layers()).collect()
-        } else {
-            options.layers.clone()
+        let layers = match (tapped, options.layers.is_empty()) {
+            (false, _) => Vec::new(),
+            (true, true) => (0..model.config().unet.attention_layers()).collect(),
+            (true, false) => options.layers.clone(),
         };
         Ok(Self {
-            model,
-            options,
+            context,
             latent,
-            timesteps,
-            mode: latent_mode(model, options),
             generator,
             noise_file,
             layers,
@@ -129,17 +125,17 @@ impl<'a> TileAttention<'a> {
     pub fn pass(&mut self, job: &Job) -> Result<&(i64, Extraction)> {
         job.enter(Stage::Attention)?;
         let timestep = self.next_timestep();
-        let noise = match (&self.options.noise, self.mode) {
+        let noise = match (&self.context.options.noise, self.context.mode) {
             (_, LatentMode::Clean | LatentMode::Matched | LatentMode::Inverted) | (NoiseSource::None, _) => None,
             (NoiseSource::File(_), _) => self.noise_file.as_ref().map(Tensor::shallow_clone),
             (NoiseSource::Seeded, _) => Some(
                 self.generator
-                    .normal_tensor(&self.latent.size(), self.model.device())?
+                    .normal_tensor(&self.latent.size(), self.context.model.device())?
                     .f_to_kind(self.latent.kind())?,
             ),
         };
         let inverted;
-        let latent = if self.mode == LatentMode::Inverted {
+        let latent = if self.context.mode == LatentMode::Inverted {
             inverted = self
                 .model
                 .invert(&self.latent, timestep, INVERSION_STEPS.min(timestep.max(1)), job)?;
@@ -148,6 +144,8 @@ impl<'a> TileAttention<'a> {
             &self.latent
         };
         let extraction = self
+            .context
+            .context
             .model
             .extract(latent, timestep, noise.as_ref(), &self.layers, job)?;
         self.drawn += 1;
@@ -155,11 +153,11 @@ impl<'a> TileAttention<'a> {
     }
 
     fn next_timestep(&mut self) -> i64 {
-        match self.timesteps {
+        match self.context.timesteps {
             Timesteps::UniformUpTo(most) => self.generator.integer(0, most),
             Timesteps::Around(t) => {
                 // 0, -60, +60, -120, ... around t.
-                let step = (self.drawn % self.options.noise_draws.max(1)).div_ceil(2) as i64;
+                let step = (self.drawn % self.context.options.noise_draws.max(1)).div_ceil(2) as i64;
                 let side = if self.drawn % 2 == 1 { -1 } else { 1 };
                 (t + side * step * MATCHED_SPREAD).clamp(0, 999)
             }
@@ -187,14 +185,16 @@ fn attention_layer(tap: &AttentionTap) -> Result<AttentionLayer> {
     })
 }
 
-/// The one-step denoised tile at the tile's own sampling, where the model has no autoencoder between.
-pub fn denoised_tile(model: &DiffusionModel, extraction: &Extraction) -> Result<Option<Array2<f32>>> {
+/// The one-step denoised tile at the tile's own sampling. Errors: a model with an autoencoder in between.
+pub fn denoised_tile(model: &DiffusionModel, extraction: &Extraction) -> Result<Array2<f32>> {
     let LatentEncoder::SpaceToDepth { factor } = model.encoder() else {
-        return Ok(None);
+        return Err(Error::Unsupported(
+            "the denoised latent of an autoencoder is no image".into(),
+        ));
     };
     let image = depth_to_space(&extraction.clean, *factor)?;
     let (_, _, rows, cols) = image.size4()?;
-    tensor_to_image(&image.f_reshape([rows, cols])?).map(Some)
+    tensor_to_image(&image.f_reshape([rows, cols])?)
 }
 
 /// A [rows, cols] tensor as an array.

@@ -102,8 +102,10 @@ pub enum NoiseSource {
 pub enum CanvasRule {
     /// The paper's diversity-driven greedy merge (spec of section 5), at 64x64 cells and upsampled.
     Greedy(AggregateOptions),
-    /// The model's one-step denoised image, sharpened by the eigenvectors; see [`super::canvas`].
-    Denoised,
+    /// The model's one-step denoised image, mixed with what the eigenvectors see of it (this weight, 0..=1; at 0 no
+    /// eigenvectors are computed); see [`super::canvas::denoised_score`]. Models with an autoencoder, whose denoised
+    /// latent is no image, take [`CanvasRule::Greedy`] instead.
+    Denoised(f32),
 }
 
 /// How foreground is split into membranes and molecules.
@@ -158,7 +160,8 @@ pub struct SlabOptions {
     pub canvas: CanvasRule,
     /// The paper's z-consistency step.
     pub z_correction: bool,
-    /// Standard deviation, in nm, of the Gaussian over the score volume before thresholding; 0: none.
+    /// Standard deviation, in nm, of the 3D Gaussian over the score volume before thresholding (at least 0.75 voxel);
+    /// 0: none.
     pub score_smoothing_nm: f64,
     /// Canvas to foreground.
     pub binarisation: Binarisation,
@@ -214,7 +217,9 @@ impl SlabOptions {
                 solver: SolverKind::Krylov,
                 latent_draw: LatentDraw::Mean,
                 tiling: Tiling::Overlapping(0.25),
-                canvas: CanvasRule::Denoised,
+                canvas: CanvasRule::Denoised(0.0),
+                score_smoothing_nm: 2.0,
+                binarisation: Binarisation::Otsu,
                 z_correction: false,
                 split: SplitRule::Shape3d,
                 link_z: true,
@@ -250,6 +255,9 @@ impl SlabOptions {
         }
         in_range("adam_iterations", self.adam_iterations as f64, 1.0, 100_000.0)?;
         in_range("score_smoothing_nm", self.score_smoothing_nm, 0.0, 100.0)?;
+        if let CanvasRule::Denoised(weight) = self.canvas {
+            in_range("eigenvector weight", f64::from(weight), 0.0, 1.0)?;
+        }
         in_range("molecule_nm minimum", self.molecule_nm.0, 0.1, 1000.0)?;
         in_range("molecule_nm maximum", self.molecule_nm.1, self.molecule_nm.0, 1000.0)?;
         if let TimestepRule::Fixed(t) | TimestepRule::UniformUpTo(t) = self.timestep {

@@ -109,8 +109,10 @@ pub fn segment(
             let step = share / run.tiles() as f64;
             let start = index as f64 * share + tile as f64 * step;
             job.set_span(start..start + step);
-            let done = run.run_tile(tile, job)?;
-            report.worst_residual = report.worst_residual.max(done.eigenvectors.residual);
+            let done = run.run_tile(tile, false, job)?;
+            if let Some(found) = &done.eigenvectors {
+                report.worst_residual = report.worst_residual.max(found.residual);
+            }
             report.empty_tiles += usize::from(done.is_empty);
             tiles.push(done.map);
             job.advance(1.0)?;

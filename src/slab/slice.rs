@@ -36,8 +36,8 @@ pub struct TileRun {
     pub timestep: i64,
     /// Last pass.
     pub extraction: Extraction,
-    /// Eigenvectors of the attention of all passes.
-    pub eigenvectors: Eigenvectors,
+    /// Eigenvectors of the attention of all passes, where the canvas needs them or the caller asked for them.
+    pub eigenvectors: Option<Eigenvectors>,
     /// No eigenvector passed the paper's contour test: the map is empty.
     pub is_empty: bool,
     /// The tile's share of the canvas.
@@ -94,45 +94,44 @@ impl<'a> SliceRun<'a> {
         Ok(SliceCanvas::Whole(whole.mapv(|v| v.round().clamp(0.0, 255.0) as u8)))
     }
 
-    /// Runs tile `index` through encoder, U-Net and solver.
-    pub fn run_tile(&self, index: usize, job: &Job) -> Result<TileRun> {
+    /// Runs tile `index` through encoder, U-Net and, where the canvas needs them or `intermediates` are wanted, the
+    /// eigenvector solver.
+    pub fn run_tile(&self, index: usize, intermediates: bool, job: &Job) -> Result<TileRun> {
         let context = self.context;
-        let options = context.options;
         let tile = self.plan.crop(self.slice.view(), index)?;
-        let stream = (self.z as u64) << 16 | index as u64;
-        let mut attention = TileAttention::new(context.model, options, tile.view(), context.timesteps, stream, job)?;
+        let stream = ((self.z as u64) << 16) | index as u64;
+        let spectral = !matches!(context.canvas, CanvasRule::Denoised(0.0));
+        let mut attention = TileAttention::new(context, tile.view(), stream, spectral || intermediates, job)?;
         let grid = attention.grid()?;
-        let solver: Box<dyn EigenSolver> = match options.solver {
-            SolverKind::Adam => Box::new(Adam {
-                n_vectors: options.n_eigenvectors,
-                iterations: options.adam_iterations,
-                seed: options.seed ^ stream,
-                ..Adam::default()
-            }),
-            SolverKind::Krylov => Box::new(Krylov {
-                n_vectors: options.n_eigenvectors,
-                draws: options.noise_draws,
-                ..Krylov::default()
-            }),
+        let eigenvectors = if spectral || intermediates {
+            Some(self.solver(stream).solve(&mut attention, grid, job)?)
+        } else {
+            attention.pass(job)?;
+            None
         };
-        let eigenvectors = solver.solve(&mut attention, grid, job)?;
         job.enter(Stage::Canvas)?;
         let latent = attention.latent().shallow_clone();
         let (timestep, extraction) = attention
             .into_last()
             .ok_or_else(|| Error::Internal("the solver drew no attention".into()))?;
-        let maps = (0..eigenvectors.vectors.size()[0])
-            .map(|c| tensor_to_image(&eigenvectors.vectors.f_get(c)?))
-            .collect::<Result<Vec<_>>>()?;
-        let (map, is_empty) = match &options.canvas {
+        let maps = match (&eigenvectors, spectral) {
+            (Some(found), true) => (0..found.vectors.size().first().copied().unwrap_or(0))
+                .map(|c| tensor_to_image(&found.vectors.f_get(c)?))
+                .collect::<Result<Vec<_>>>()?,
+            _ => Vec::new(),
+        };
+        let (map, is_empty) = match &context.canvas {
             CanvasRule::Greedy(rule) => match aggregate(&maps, rule)? {
                 Some(canvas) => (TileMap::Canvas(canvas), false),
                 // All bright: nothing is darker than its surroundings.
-                None => (TileMap::Canvas(Array2::from_elem((grid.0 * 8, grid.1 * 8), 255)), true),
+                None => {
+                    let side = (grid.0 * rule.upscale, grid.1 * rule.upscale);
+                    (TileMap::Canvas(Array2::from_elem(side, 255)), true)
+                }
             },
-            CanvasRule::Denoised => {
+            CanvasRule::Denoised(weight) => {
                 let denoised = denoised_tile(context.model, &extraction)?;
-                (TileMap::Score(denoised_score(denoised, &maps, tile.view())?), false)
+                (TileMap::Score(denoised_score(denoised, &maps, *weight)?), false)
             }
         };
         Ok(TileRun {
@@ -144,5 +143,22 @@ impl<'a> SliceRun<'a> {
             is_empty,
             map,
         })
+    }
+
+    fn solver(&self, stream: u64) -> Box<dyn EigenSolver> {
+        let options = self.context.options;
+        match options.solver {
+            SolverKind::Adam => Box::new(Adam {
+                n_vectors: options.n_eigenvectors,
+                iterations: options.adam_iterations,
+                seed: options.seed ^ stream,
+                ..Adam::default()
+            }),
+            SolverKind::Krylov => Box::new(Krylov {
+                n_vectors: options.n_eigenvectors,
+                draws: options.noise_draws,
+                ..Krylov::default()
+            }),
+        }
     }
 }
