@@ -137,6 +137,7 @@ impl<'a> TileAttention<'a> {
         let inverted;
         let latent = if self.context.mode == LatentMode::Inverted {
             inverted = self
+                .context
                 .model
                 .invert(&self.latent, timestep, INVERSION_STEPS.min(timestep.max(1)), job)?;
             &inverted
@@ -144,7 +145,6 @@ impl<'a> TileAttention<'a> {
             &self.latent
         };
         let extraction = self
-            .context
             .context
             .model
             .extract(latent, timestep, noise.as_ref(), &self.layers, job)?;
