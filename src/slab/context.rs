@@ -8,8 +8,9 @@ use crate::volume::Geometry;
 use super::aggregate::AggregateOptions;
 use super::enhance::enhance;
 use super::features::{latent_mode, resolve_timesteps, Timesteps, FALLBACK_VOXEL_NM};
-use super::options::{CanvasRule, SlabOptions};
+use super::options::{CanvasRule, SlabOptions, TimestepRule};
 use super::snr::estimate_snr;
+use super::tiles::TilePlan;
 
 /// Voxels further than this from the mean, in standard deviations, are clipped for matched models: gold beads and ice
 /// would otherwise set the scale of everything else.
@@ -48,18 +49,15 @@ impl<'a> SlabContext<'a> {
     ) -> Result<Self> {
         let voxel_nm = resolve_voxel(model, geometry, options, job);
         let (mean, deviation) = grey_scale(slices)?;
-        let snr = match (options.snr, latent_mode(model, options)) {
-            (Some(snr), _) => snr,
-            (None, LatentMode::Matched) => estimate_snr(slices),
-            (None, _) => f64::NAN,
-        };
-        Ok(Self {
+        let mode = latent_mode(model, options);
+        let mut context = Self {
             model,
             options,
             voxel_nm,
-            snr,
-            timesteps: resolve_timesteps(model, options, voxel_nm, snr),
-            mode: latent_mode(model, options),
+            snr: options.snr.unwrap_or(f64::NAN),
+            // Final once the signal-to-noise ratio is known.
+            timesteps: Timesteps::Around(0),
+            mode,
             canvas: match (&options.canvas, model.encoder()) {
                 (CanvasRule::Denoised(_), LatentEncoder::Vae(_)) => CanvasRule::Greedy(AggregateOptions::default()),
                 (rule, _) => rule.clone(),
@@ -67,7 +65,16 @@ impl<'a> SlabContext<'a> {
             slice_shape: (geometry.shape[1], geometry.shape[2]),
             mean,
             deviation,
-        })
+        };
+        if mode == LatentMode::Matched && options.snr.is_none() && options.timestep == TimestepRule::Auto {
+            let middle = context.prepare_slice(slice_of(slices, slices.len_of(Axis(0)) / 2));
+            let side = options.tile_cells * model.config().pixels_per_token() as usize;
+            let plan = TilePlan::overlapping(middle.dim(), side, 0.0)?;
+            let tile = plan.crop(middle.view(), plan.len() / 2)?;
+            context.snr = estimate_snr(model, tile.view(), job)?;
+        }
+        context.timesteps = resolve_timesteps(model, options, voxel_nm, context.snr);
+        Ok(context)
     }
 
     /// A slice in the grey scale that the model's encoder wants: enhanced 0..=1 for an autoencoder, zero mean and unit

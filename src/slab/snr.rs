@@ -1,37 +1,49 @@
-//! Signal-to-noise ratio of a tomogram from its own slices.
-use ndarray::Array3;
+//! Signal-to-noise ratio of a tomogram, as the matched model itself sees it.
+use ndarray::ArrayView2;
+use tch::Kind;
 
-/// Bounds of the estimate: what matched models are trained on.
-const SNR_RANGE: (f64, f64) = (0.03, 2.0);
+use crate::diffusion::{DiffusionModel, LatentDraw};
+use crate::runtime::{Generator, Job, Result, Stage};
 
-/// Signal variance over noise variance per voxel, estimated from a slab (z, y, x), clamped to 0.03..=2.
+use super::features::tile_tensor;
+
+/// Timesteps searched: outside, a matched model has seen next to nothing (SNR 9 and 0.006).
+const SEARCH: (i64, i64) = (100, 930);
+
+/// The search ends when the bracket is this narrow; neighbouring timesteps look alike (matched-noise recipe).
+const BRACKET: i64 = 16;
+
+/// Signal variance over noise variance per voxel of a prepared `tile` (zero mean, unit variance over the slab).
 ///
-/// Uses the structure function along y, the tilt axis of a single-axis series, where reconstruction noise is white: the
-/// half mean squared difference of neighbours at distance one is the noise variance plus what the signal changes over one voxel, which the
-/// differences at distances two and three extrapolate away (signal differences grow with the square of a small distance).
-pub fn estimate_snr(slices: &Array3<f32>) -> f64 {
-    let (_, rows, _) = slices.dim();
-    let (low, high) = SNR_RANGE;
-    if rows < 8 {
-        return (low * high).sqrt();
-    }
-    let total = {
-        let mean = slices.iter().map(|v| f64::from(*v)).sum::<f64>() / slices.len() as f64;
-        slices.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / slices.len() as f64
-    };
-    let structure = |distance: usize| {
-        let (mut sum, mut count) = (0.0, 0usize);
-        for slice in slices.outer_iter() {
-            for y in 0..rows - distance {
-                for (a, b) in slice.row(y).iter().zip(slice.row(y + distance)) {
-                    sum += f64::from(a - b).powi(2);
-                }
-                count += slice.ncols();
-            }
+/// A matched model takes the tile as x_t = sqrt(abar) x0 + sqrt(1 - abar) eps. At the right timestep its noise estimate is
+/// the conditional mean of eps, for which E[x_t eps_hat] = E[x_t eps] = sqrt(1 - abar_t). At a timestep that claims too little noise
+/// the estimate must explain too much (the ratio exceeds 1), at one that claims too much it falls short: the timestep where
+/// the ratio crosses 1 is found by bisection, about six passes of the U-Net, and SNR = abar / (1 - abar).
+pub fn estimate_snr(model: &DiffusionModel, tile: ArrayView2<f32>, job: &Job) -> Result<f64> {
+    job.enter(Stage::Attention)?;
+    let image = tile_tensor(tile, model.device())?;
+    // Space-to-depth draws nothing; the generator only fills the signature.
+    let latent = model.encode(&image, LatentDraw::Mean, &mut Generator::new(0, 0), job)?;
+    let schedule = model.schedule();
+    let power = mean(&latent.f_square()?)?;
+    let (mut low, mut high) = SEARCH;
+    while high - low > BRACKET {
+        let middle = (low + high) / 2;
+        let pass = model.extract(&latent, middle, None, &[], job)?;
+        let noise = schedule.noise_of(&pass.input, &pass.output, middle)?;
+        let noise_share = (1.0 - schedule.alpha_cumprod(middle)?).sqrt();
+        // A tile of other variance than the slab's mean is judged at its own scale.
+        let ratio = mean(&latent.f_mul(&noise)?)? / (noise_share * power.max(1e-6).sqrt());
+        if ratio > 1.0 {
+            low = middle;
+        } else {
+            high = middle;
         }
-        0.5 * sum / count.max(1) as f64
-    };
-    // gamma(d) = noise + c d^2 for small d: from d = 1 and 2, noise = (4 gamma(1) - gamma(2)) / 3.
-    let noise = ((4.0 * structure(1) - structure(2)) / 3.0).max(1e-12);
-    ((total - noise) / noise).clamp(low, high)
+    }
+    let abar = schedule.alpha_cumprod((low + high) / 2)?;
+    Ok(abar / (1.0 - abar))
+}
+
+fn mean(tensor: &tch::Tensor) -> Result<f64> {
+    Ok(tensor.f_mean(Kind::Double)?.f_double_value(&[])?)
 }
