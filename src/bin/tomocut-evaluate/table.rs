@@ -26,11 +26,10 @@ pub fn render(report: &Report) -> String {
             Some(voxels.foreground_slice_dice),
             None,
         );
-        line(
-            &mut text,
-            "foreground share",
-            Some(voxels.predicted_fraction),
-            Some(voxels.true_fraction),
+        let (predicted, real) = (100.0 * voxels.predicted_fraction, 100.0 * voxels.true_fraction);
+        let _ = writeln!(
+            text,
+            "foreground is {predicted:.1} % of the voxels, {real:.1} % in truth"
         );
     }
     if let Some(points) = &report.points {
