@@ -1,8 +1,10 @@
-//! Solvers on attention of Stable Diffusion's size, in one run on one synthetic set: `cargo bench --bench eigenvectors`.
+//! Solvers on attention of Stable Diffusion's size, in one run on one synthetic set: `cargo bench --bench
+//! eigenvectors`.
 //!
-//! First the whole-run comparison: `krylov` (accumulation included), grouped `adam` and the plain 2001-iteration loop, with
-//! ratios and the process's peak memory after `krylov`; the loops are extrapolated, as printed. The U-Net is left out: every draw is
-//! the same set. Then criterion on 32x32 tokens.
+//! First the whole-run comparison: `krylov` (accumulation included), grouped `adam` and the plain 2001-iteration loop,
+//! with ratios and the process's peak memory after `krylov`; the loops are extrapolated, as printed
+//! (`TOMOCUT_BENCH_KRYLOV_ONLY` leaves them out). The U-Net is left out: every draw is the same set. Then criterion on
+//! 32x32 tokens.
 use std::time::{Duration, Instant};
 
 use criterion::Criterion;
@@ -50,7 +52,9 @@ fn main() {
     criterion.final_summary();
 }
 
-/// Attention with structure: soft regions on a spiral, seen by every head through its own random projection, with noise.
+/// Attention with structure: soft regions on a spiral before a faint background, as unit vectors that every head sees
+/// through its own random projection, with noise. Unit vectors keep the walks nearly symmetric, so that eigenvalues
+/// stay near 1 and below.
 fn structured_layer(side: usize, width: i64, generator: &mut Generator) -> Result<AttentionLayer> {
     let tokens = (side * side) as i64;
     let mut features = Vec::new();
@@ -63,11 +67,15 @@ fn structured_layer(side: usize, width: i64, generator: &mut Generator) -> Resul
                 let (cy, cx) = (0.5 + radius * angle.sin(), 0.5 + radius * angle.cos());
                 features.push((-((v - cy).powi(2) + (u - cx).powi(2)) * 90.0).exp());
             }
+            features.push(0.1);
         }
     }
-    let features = Tensor::f_from_slice(&features)?.f_reshape([1, tokens, REGIONS])?;
-    let projection = generator.normal_tensor(&[HEADS, REGIONS, width], Device::Cpu)?;
-    let signal = features.f_matmul(&projection)?.f_mul_scalar(2.8)?;
+    let features = Tensor::f_from_slice(&features)?.f_reshape([1, tokens, REGIONS + 1])?;
+    let features = features.f_div(&features.f_norm_scalaropt_dim(2, [-1_i64], true)?)?;
+    let projection = generator.normal_tensor(&[HEADS, REGIONS + 1, width], Device::Cpu)?;
+    // Logits of about 8 between tokens of one region, whatever the width.
+    let gain = (8.0 / (width as f64).sqrt()).sqrt();
+    let signal = features.f_matmul(&projection)?.f_mul_scalar(gain)?;
     let mut noisy = || -> Result<Tensor> {
         let noise = generator.normal_tensor(&[HEADS, tokens, width], Device::Cpu)?;
         Ok(signal.f_add(&noise.f_mul_scalar(0.3)?)?)
@@ -100,10 +108,60 @@ impl AttentionStream for Counted {
     }
 }
 
-fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(f64, T)> {
-    let start = Instant::now();
+/// Wall-clock seconds and seconds of processor time, over all threads.
+#[derive(Clone, Copy)]
+struct Cost {
+    wall: f64,
+    cpu: f64,
+}
+
+impl Cost {
+    fn times(self, factor: f64) -> Self {
+        Self {
+            wall: self.wall * factor,
+            cpu: self.cpu * factor,
+        }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            wall: self.wall + other.wall,
+            cpu: self.cpu + other.cpu,
+        }
+    }
+
+    /// How many times `other` costs of this: by the clock, and in processor time, which a busy machine distorts less.
+    fn ratio(self, other: Self) -> String {
+        format!(
+            "{:.0}x by the clock, {:.0}x in processor time",
+            other.wall / self.wall,
+            other.cpu / self.cpu
+        )
+    }
+}
+
+impl std::fmt::Display for Cost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:8.2} s ({:.2} s of processor time)", self.wall, self.cpu)
+    }
+}
+
+fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(Cost, T)> {
+    let (start, cpu) = (Instant::now(), processor_seconds());
     let result = work()?;
-    Ok((start.elapsed().as_secs_f64(), result))
+    let cost = Cost {
+        wall: start.elapsed().as_secs_f64(),
+        cpu: processor_seconds() - cpu,
+    };
+    Ok((cost, result))
+}
+
+/// User and system time of this process so far (Linux: in ticks of 10 ms), or NaN where the system does not tell.
+fn processor_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok()).unwrap_or(f64::NAN);
+    (ticks(11) + ticks(12)) / 100.0
 }
 
 /// `VmHWM` of this process in MiB, or 0 where the system does not tell.
@@ -130,10 +188,11 @@ fn whole_run() -> Result<()> {
         load()
     );
 
-    let (krylov_s, found) = timed(|| Krylov::default().solve(&mut stream(), grid, &job))?;
+    let (krylov, found) = timed(|| Krylov::default().solve(&mut stream(), grid, &job))?;
     let peak = peak_mib();
-    let (sum_s, _) = timed(|| Affinity::new(grid, AffinityOptions::default()).add(&set, &job))?;
-    println!("krylov                    {krylov_s:8.2} s  of which about {sum_s:.2} s accumulation");
+    let (sum, _) = timed(|| Affinity::new(grid, AffinityOptions::default()).add(&set, &job))?;
+    println!("krylov           {krylov}");
+    println!("  accumulation   {sum}");
     println!(
         "  residual {:.1e}, trace {:.6}, peak of the process {peak:.0} MiB",
         found.residual, found.trace
@@ -145,45 +204,46 @@ fn whole_run() -> Result<()> {
     }
 
     let mut draws = stream();
-    let grouped = Adam {
+    let adam = Adam {
         iterations: 100,
         ..Adam::default()
     };
-    let (seconds, _) = timed(|| grouped.solve(&mut draws, grid, &job))?;
-    let grouped_s = seconds * ITERATIONS / 101.0;
-    let fresh = draws.1;
-    println!("adam, grouped             {grouped_s:8.1} s  extrapolated from {seconds:.1} s for 101 iterations, {fresh} sets drawn");
+    let (cost, _) = timed(|| adam.solve(&mut draws, grid, &job))?;
+    let grouped = cost.times(ITERATIONS / 101.0);
+    println!(
+        "adam, grouped    {grouped}, extrapolated from 101 iterations, 5 steps, {} sets: {cost}",
+        draws.1
+    );
 
     let mut draws = stream();
-    let plain = Adam {
+    let adam = Adam {
         iterations: 20,
         grouped: false,
         ..Adam::default()
     };
-    let (seconds, _) = timed(|| plain.solve(&mut draws, grid, &job))?;
-    let plain_s = seconds * ITERATIONS / 21.0;
-    let fresh = draws.1;
-    println!("adam, plain loop          {plain_s:8.1} s  extrapolated from {seconds:.1} s for 21 iterations, {fresh} sets drawn");
-
-    let kept_s = kept_probabilities(&set, &job)?;
-    println!("adam, plain loop, P kept  {kept_s:8.1} s  lower bound, extrapolated; holds 1.5 GiB of P");
+    let (cost, _) = timed(|| adam.solve(&mut draws, grid, &job))?;
+    let plain = cost.times(ITERATIONS / 21.0);
     println!(
-        "krylov is {:.0} times as fast as grouped adam, {:.0} times as fast as the plain loop, {:.0} times with P kept",
-        grouped_s / krylov_s,
-        plain_s / krylov_s,
-        kept_s / krylov_s
+        "adam, plain loop {plain}, extrapolated from 21 iterations, 1 step, {} sets: {cost}",
+        draws.1
     );
+
+    let kept = kept_probabilities(&set, &job)?;
+    println!("the same, P kept {kept}, lower bound, extrapolated; holds 1.5 GiB of P");
+    println!("krylov against grouped adam: {}", krylov.ratio(grouped));
+    println!("krylov against the plain loop: {}", krylov.ratio(plain));
+    println!("krylov against the plain loop with P kept: {}", krylov.ratio(kept));
     println!("load at the end {}", load());
     Ok(())
 }
 
-/// A lower bound of the plain loop where the buffer holds probabilities, as the published code does: 201 evaluations of fresh
-/// sets, and for the other 1800 only P z and P^T z of the three buffered 64x64-token layers.
-fn kept_probabilities(set: &AttentionSet, job: &Job) -> Result<f64> {
+/// A lower bound of the plain loop where the buffer holds probabilities, as the published code does: 201 evaluations of
+/// fresh sets, and for the other 1800 only P z and P^T z of the three buffered 64x64-token layers.
+fn kept_probabilities(set: &AttentionSet, job: &Job) -> Result<Cost> {
     let x = Generator::new(1, 0)
         .normal_tensor(&[12, 64, 64], Device::Cpu)?
         .f_softmax(0, None)?;
-    let (fresh_s, _) = timed(|| ncut_loss(set, &x, job))?;
+    let (fresh, _) = timed(|| ncut_loss(set, &x, job))?;
     let z = x.f_reshape([12, 4096])?.f_transpose(0, 1)?.f_contiguous()?;
     let mut walks = Vec::new();
     for layer in set.layers.iter().skip(13) {
@@ -194,7 +254,7 @@ fn kept_probabilities(set: &AttentionSet, job: &Job) -> Result<f64> {
         walks.push(logits.f_softmax(-1, None)?);
     }
     let rounds = 3;
-    let (seconds, _) = timed(|| {
+    let (kept, _) = timed(|| {
         for _ in 0..rounds {
             for walk in &walks {
                 let _ = walk.f_reshape([-1, 4096])?.f_mm(&z)?;
@@ -207,7 +267,7 @@ fn kept_probabilities(set: &AttentionSet, job: &Job) -> Result<f64> {
         }
         Ok(())
     })?;
-    Ok(201.0 * fresh_s + 1800.0 * seconds / rounds as f64)
+    Ok(fresh.times(201.0).plus(kept.times(1800.0 / rounds as f64)))
 }
 
 fn small_pieces(criterion: &mut Criterion) -> Result<()> {
