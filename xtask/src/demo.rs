@@ -141,7 +141,7 @@ fn simulated(layout: &Layout, programs: &Programs, out: &Path) -> Result<()> {
     println!("demo: the answer beside the truth, and beside what a blur with a threshold reaches");
     let mut evaluate = programs.evaluate(layout);
     evaluate.arg("--tomogram").arg(truth.join("phantom.mrc"));
-    evaluate.arg("--truth").arg(truth.join("phantom_labels.mrc"));
+    evaluate.arg("--truth-labels").arg(truth.join("phantom_labels.mrc"));
     evaluate.arg("--truth-points").arg(truth.join("phantom_points.csv"));
     evaluate.arg("--labels").arg(out.join("phantom_labels.mrc"));
     evaluate.arg("--score").arg(out.join("phantom_score.mrc"));

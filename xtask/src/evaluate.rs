@@ -14,68 +14,88 @@ use crate::process;
 struct DataSet {
     /// Its name in the table.
     name: &'static str,
+    /// Its folder.
+    folder: &'static str,
     /// The tomogram's file.
     tomogram: &'static str,
-    /// Labels of every voxel and the table that says what they are; None where only positions are known.
-    labels: Option<[&'static str; 2]>,
-    /// True positions of molecules.
+    /// The file of true positions.
     points: &'static str,
-    /// The slab: the middle 20 slices (every one of these tomograms has 128).
-    slab: &'static str,
+    /// Labels of the positions that count, where the folder has `labels.mrc.gz` and `labels.csv`: its particles, not the
+    /// proteins in its membranes. None where only positions are known.
+    particles: Option<&'static str>,
+    /// Diameter of a typical molecule, and how far a hit may be off, in nm.
+    diameter_nm: &'static str,
+    match_nm: &'static str,
 }
 
-const fn simulated(name: &'static str, tomogram: &'static str, truth: [&'static str; 3]) -> DataSet {
-    let [labels, table, points] = truth;
+/// The middle 20 slices: every one of these tomograms has 128.
+const SLAB: &str = "54:74";
+
+const fn simulated(
+    name: &'static str,
+    folder: &'static str,
+    tomogram: &'static str,
+    particles: &'static str,
+) -> DataSet {
     DataSet {
         name,
+        folder,
         tomogram,
-        labels: Some([labels, table]),
-        points,
-        slab: "54:74",
+        points: "particles.csv",
+        particles: Some(particles),
+        // From 12 nm (a small enzyme) to 27 nm (a ribosome).
+        diameter_nm: "20",
+        match_nm: "10",
     }
 }
 
-const PN_DEV1: [&str; 3] = [
-    "sim_pn_dev1/labels.mrc.gz",
-    "sim_pn_dev1/labels.csv",
-    "sim_pn_dev1/particles.csv",
-];
-const PN_DEV2: [&str; 3] = [
-    "sim_pn_dev2/labels.mrc.gz",
-    "sim_pn_dev2/labels.csv",
-    "sim_pn_dev2/particles.csv",
-];
-const SEMI_TE1: [&str; 3] = [
-    "sim_semi_TE1/labels.mrc.gz",
-    "sim_semi_TE1/labels.csv",
-    "sim_semi_TE1/particles.csv",
-];
-
 const DATA_SETS: [DataSet; 5] = [
-    simulated("sim_pn_dev1, easy (SNR 0.8)", "sim_pn_dev1/tomo_easy.mrc.gz", PN_DEV1),
-    simulated("sim_pn_dev1, hard (SNR 0.1)", "sim_pn_dev1/tomo_hard.mrc.gz", PN_DEV1),
-    simulated("sim_pn_dev2, hard (SNR 0.1)", "sim_pn_dev2/tomo_hard.mrc.gz", PN_DEV2),
-    simulated(
-        "sim_semi_TE1, hard (SNR 0.1)",
-        "sim_semi_TE1/tomo_hard.mrc.gz",
-        SEMI_TE1,
-    ),
+    simulated("sim_pn_dev1, SNR 0.8", "sim_pn_dev1", "tomo_easy.mrc.gz", "3,4,5,6,7,8"),
+    simulated("sim_pn_dev1, SNR 0.1", "sim_pn_dev1", "tomo_hard.mrc.gz", "3,4,5,6,7,8"),
+    simulated("sim_pn_dev2, SNR 0.1", "sim_pn_dev2", "tomo_hard.mrc.gz", "3,4,5,6,7,8"),
+    // Its ribosomes; most of the other particles are of 5 nm, four voxels.
     DataSet {
-        name: "EMPIAR-11658 tomogram 9 (real)",
-        tomogram: "real_empiar11658_tomo9/tomo9.mrc.gz",
-        labels: None,
-        points: "real_empiar11658_tomo9/ribosomes_80S.csv",
-        slab: "54:74",
+        diameter_nm: "27",
+        match_nm: "12.5",
+        ..simulated(
+            "sim_semi_TE1 (ribosomes), SNR 0.1",
+            "sim_semi_TE1",
+            "tomo_hard.mrc.gz",
+            "4",
+        )
+    },
+    DataSet {
+        name: "EMPIAR-11658 tomogram 9, real",
+        folder: "real_empiar11658_tomo9",
+        tomogram: "tomo9.mrc.gz",
+        points: "ribosomes_80S.csv",
+        particles: None,
+        // Ribosomes; four voxels.
+        diameter_nm: "27",
+        match_nm: "12.5",
     },
 ];
 
 /// Columns of the table: heading, the value's path in the report of `tomocut-evaluate`, the trivial floor's.
-const COLUMNS: [(&str, &str, &str); 5] = [
-    ("foreground Dice", "/foreground/dice", "/foreground/floor"),
-    ("membrane Dice", "/membrane/dice", "/membrane/floor"),
-    ("AUC of the score", "/auc/value", "/auc/floor"),
-    ("molecule F1", "/molecules/f1", "/molecules/floor_f1"),
-    ("molecule recall", "/molecules/recall", "/molecules/floor_recall"),
+const COLUMNS: [(&str, &str, &str); 6] = [
+    (
+        "foreground Dice",
+        "/voxels/foreground_dice/value",
+        "/voxels/foreground_dice/floor",
+    ),
+    (
+        "membrane Dice",
+        "/voxels/membrane_dice/value",
+        "/voxels/membrane_dice/floor",
+    ),
+    ("AUC of the score", "/voxels/score_auc/value", "/voxels/score_auc/floor"),
+    ("molecule F1", "/points/prediction/f1", "/points/floor/f1"),
+    ("molecule recall", "/points/prediction/recall", "/points/floor/recall"),
+    (
+        "recall with as many picks as truths",
+        "/points/prediction_at_truths/recall",
+        "/points/floor_at_truths/recall",
+    ),
 ];
 
 /// The command: no arguments.
@@ -84,7 +104,7 @@ pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
         return Err(argument.unexpected().into());
     }
     let data = std::env::var_os("TOMOCUT_DATA").map_or_else(|| layout.root.join("../shared/data"), PathBuf::from);
-    if !data.join(DATA_SETS[0].tomogram).exists() {
+    if !data.join(DATA_SETS[0].folder).exists() {
         return Err(Failure::new(format!(
             "no development data in {}: name their folder in TOMOCUT_DATA",
             data.display()
@@ -96,7 +116,7 @@ pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
     let mut rows = Vec::new();
     for set in &DATA_SETS {
         println!("evaluate: {}", set.name);
-        rows.push((set.name, set.slab, measure(layout, &programs, &data, set)?));
+        rows.push((set.name, measure(layout, &programs, &data, set)?));
     }
     let path = layout.root.join("docs/quality.md");
     let page = page(&rows);
@@ -107,15 +127,17 @@ pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
 
 /// Segments one slab and scores it.
 fn measure(layout: &Layout, programs: &Programs, data: &Path, set: &DataSet) -> Result<Value> {
+    let folder = data.join(set.folder);
+    let tomogram = folder.join(set.tomogram);
     let out = layout
         .target
         .join("evaluate")
-        .join(set.tomogram.replace(['/', '.'], "_"));
+        .join(set.folder)
+        .join(set.tomogram.replace('.', "_"));
     layout::fresh_folder(&out)?;
-    let tomogram = data.join(set.tomogram);
     let mut slab = programs.slab(layout);
     slab.arg(&tomogram)
-        .args(["--z", set.slab, "--quiet", "--json", "--out"])
+        .args(["--z", SLAB, "--quiet", "--json", "--out"])
         .arg(&out);
     let made = json(&process::capture(&mut slab, "tomocut-slab")?, "tomocut-slab")?;
     let file = |name: &str| {
@@ -133,14 +155,13 @@ fn measure(layout: &Layout, programs: &Programs, data: &Path, set: &DataSet) -> 
         "--points",
         file("points_csv")?,
     ]);
-    if let Some([labels, table]) = set.labels {
-        evaluate
-            .arg("--truth")
-            .arg(data.join(labels))
-            .arg("--truth-table")
-            .arg(data.join(table));
+    if let Some(particles) = set.particles {
+        evaluate.arg("--truth-labels").arg(folder.join("labels.mrc.gz"));
+        evaluate.arg("--label-table").arg(folder.join("labels.csv"));
+        evaluate.args(["--truth-point-label", particles]);
     }
-    evaluate.arg("--truth-points").arg(data.join(set.points));
+    evaluate.arg("--truth-points").arg(folder.join(set.points));
+    evaluate.args(["--diameter-nm", set.diameter_nm, "--match-nm", set.match_nm]);
     json(
         &process::capture(&mut evaluate, "tomocut-evaluate")?,
         "tomocut-evaluate",
@@ -152,20 +173,20 @@ fn json(text: &str, program: &str) -> Result<Value> {
 }
 
 /// The whole page. No dates, times or paths: the same results give the same bytes.
-fn page(rows: &[(&str, &str, Value)]) -> String {
+fn page(rows: &[(&str, Value)]) -> String {
     let mut text = String::from(
         "# Quality\n\nMade by `cargo xtask evaluate`: the built-in model and the default preset on the middle 20 slices \
          of each data set,\nwith no setting changed between them. Beside each value, in parentheses, stands the trivial \
          floor: the best of three\nGaussian blurs thresholded at the true foreground fraction, or as many \
          Laplacian-of-Gaussian peaks as there are picks.\n\n",
     );
-    text += "| data | slices |";
+    text += "| data |";
     for (heading, _, _) in COLUMNS {
         text += &format!(" {heading} |");
     }
-    text += &format!("\n| --- | --- |{}\n", " --- |".repeat(COLUMNS.len()));
-    for (name, slab, report) in rows {
-        text += &format!("| {name} | {slab} |");
+    text += &format!("\n| --- |{}\n", " --- |".repeat(COLUMNS.len()));
+    for (name, report) in rows {
+        text += &format!("| {name} |");
         for (_, value, floor) in COLUMNS {
             text += &format!(" {} |", cell(report, value, floor));
         }
@@ -198,11 +219,11 @@ mod tests {
 
     #[test]
     fn every_row_has_every_column() {
-        let page = page(&[("x", "1:2", serde_json::json!({}))]);
+        let page = page(&[("x", serde_json::json!({}))]);
         let table: Vec<&str> = page.lines().filter(|line| line.starts_with('|')).collect();
         assert_eq!(table.len(), 3);
         assert!(
-            table.iter().all(|line| line.matches('|').count() == COLUMNS.len() + 3),
+            table.iter().all(|line| line.matches('|').count() == COLUMNS.len() + 2),
             "{table:?}"
         );
     }
