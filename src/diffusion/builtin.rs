@@ -26,6 +26,9 @@ mod tests {
         let config = model.config();
         assert_eq!(config.unet.attention_layers(), 16);
         assert_eq!(config.unet.block_out_channels.len(), 4);
-        assert_eq!((config.pixels_per_token(), config.latent_mode), (2, LatentMode::Matched));
+        assert_eq!(
+            (config.pixels_per_token(), config.latent_mode),
+            (2, LatentMode::Matched)
+        );
     }
 }
