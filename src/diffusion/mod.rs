@@ -6,6 +6,7 @@
 //! Names of layers and tensors are those of the `diffusers` library; no code of it is used.
 
 pub mod attention;
+mod builtin;
 mod compvis;
 pub mod config;
 mod inversion;
@@ -25,6 +26,7 @@ mod weights;
 mod tests;
 
 pub use attention::{AttentionTap, Taps};
+pub use builtin::builtin_model_bytes;
 pub use config::{PerLevel, UnetConfig};
 pub use latent::{depth_to_space, space_to_depth, EncoderConfig, LatentDraw, LatentMode};
 pub use model::{DiffusionModel, Extraction, LatentEncoder, LoadOptions, ModelConfig};
