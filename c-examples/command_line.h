@@ -1,4 +1,4 @@
-/* What the two programs share: arguments, exit codes, progress, Ctrl-C, JSON text. C99 and POSIX. */
+/* What the two programs share: arguments, exit codes, progress, Ctrl-C. C99 and POSIX. */
 #ifndef TOMOCUT_COMMAND_LINE_H
 #define TOMOCUT_COMMAND_LINE_H
 
@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tomocut.h"
@@ -264,51 +263,6 @@ static void print_version(void) {
     uint32_t version = tomocut_version();
     printf("%s %u.%u.%u\n", program_name, (unsigned)(version / 1000000), (unsigned)(version / 1000 % 1000),
            (unsigned)(version % 1000));
-}
-
-/* ---- paths and JSON ---- */
-
-/* Name of a tomogram without folder and without .mrc, .rec, .map, .st, .gz, .bz2. The caller frees it. */
-static char *stem_of(const char *path) {
-    static const char *const endings[] = {".gz", ".bz2", ".mrc", ".rec", ".map", ".st"};
-    const char *slash = strrchr(path, '/');
-    const char *name = slash == NULL ? path : slash + 1;
-    char *stem = malloc(strlen(name) + 1);
-    if (stem == NULL) {
-        return NULL;
-    }
-    strcpy(stem, name);
-    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
-        size_t length = strlen(stem), tail = strlen(endings[i]);
-        if (length > tail && strcmp(stem + length - tail, endings[i]) == 0) {
-            stem[length - tail] = '\0';
-        }
-    }
-    return stem;
-}
-
-/* Makes the output folder where it is missing; its parent must exist. */
-static int make_folder(const char *folder) {
-    struct stat status;
-    if (mkdir(folder, 0777) == 0 || (errno == EEXIST && stat(folder, &status) == 0 && S_ISDIR(status.st_mode))) {
-        return 1;
-    }
-    complain("making the folder %s: %s", folder, strerror(errno == EEXIST ? ENOTDIR : errno));
-    return 0;
-}
-
-static void print_json_text(FILE *file, const char *text) {
-    fputc('"', file);
-    for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++) {
-        if (*c == '"' || *c == '\\') {
-            fprintf(file, "\\%c", *c);
-        } else if (*c < 0x20) {
-            fprintf(file, "\\u%04x", *c);
-        } else {
-            fputc(*c, file);
-        }
-    }
-    fputc('"', file);
 }
 
 #endif

@@ -3,6 +3,8 @@
  *     cc -std=c99 -I include c-examples/slab.c -o tomocut-slab -L target/release -ltomocut -lm
  */
 #define _POSIX_C_SOURCE 200809L
+#include <sys/stat.h>
+
 #include "command_line.h"
 
 static const char help[] =
@@ -179,6 +181,49 @@ static enum exit_code open_inputs(const struct request *request, struct session 
                  ? tomocut_model_builtin(session->engine, &model_options, &session->model)
                  : tomocut_model_open(session->engine, request->model, &model_options, &session->model);
     return exit_code_after(status, EXIT_BAD_INPUT);
+}
+
+/* Name of a tomogram without folder and without .mrc, .rec, .map, .st, .gz, .bz2. The caller frees it. */
+static char *stem_of(const char *path) {
+    static const char *const endings[] = {".gz", ".bz2", ".mrc", ".rec", ".map", ".st"};
+    const char *slash = strrchr(path, '/');
+    const char *name = slash == NULL ? path : slash + 1;
+    char *stem = malloc(strlen(name) + 1);
+    if (stem == NULL) {
+        return NULL;
+    }
+    strcpy(stem, name);
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+        size_t length = strlen(stem), tail = strlen(endings[i]);
+        if (length > tail && strcmp(stem + length - tail, endings[i]) == 0) {
+            stem[length - tail] = '\0';
+        }
+    }
+    return stem;
+}
+
+/* Makes the output folder where it is missing; its parent must exist. */
+static int make_folder(const char *folder) {
+    struct stat status;
+    if (mkdir(folder, 0777) == 0 || (errno == EEXIST && stat(folder, &status) == 0 && S_ISDIR(status.st_mode))) {
+        return 1;
+    }
+    complain("making the folder %s: %s", folder, strerror(errno == EEXIST ? ENOTDIR : errno));
+    return 0;
+}
+
+static void print_json_text(FILE *file, const char *text) {
+    fputc('"', file);
+    for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++) {
+        if (*c == '"' || *c == '\\') {
+            fprintf(file, "\\%c", *c);
+        } else if (*c < 0x20) {
+            fprintf(file, "\\u%04x", *c);
+        } else {
+            fputc(*c, file);
+        }
+    }
+    fputc('"', file);
 }
 
 /* The files that tomocut_slab_write makes. */

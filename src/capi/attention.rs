@@ -150,7 +150,10 @@ pub unsafe extern "C" fn tomocut_slab_attention_extract(
 ///
 /// Threads: any, one call at a time.
 #[no_mangle]
-pub unsafe extern "C" fn tomocut_attention_count(attention: *mut tomocut_attention, count: *mut usize) -> tomocut_status {
+pub unsafe extern "C" fn tomocut_attention_count(
+    attention: *mut tomocut_attention,
+    count: *mut usize,
+) -> tomocut_status {
     guard(|| {
         // SAFETY: as documented for C.
         let attention = unsafe { self::attention(attention) }?;
@@ -268,13 +271,22 @@ pub unsafe extern "C" fn tomocut_attention_probabilities(
         // SAFETY: as documented for C.
         let n_rows = unsafe { Strided::input(probabilities, "probabilities") }?.shape[1];
         let first = to_usize("first_row", first_row)?;
-        let end = first.checked_add(n_rows).filter(|end| *end <= tokens as usize).ok_or_else(|| {
-            Error::argument("first_row", first, &format!("must leave the {n_rows} rows asked for within 0:{tokens}"))
-        })?;
+        let end = first
+            .checked_add(n_rows)
+            .filter(|end| *end <= tokens as usize)
+            .ok_or_else(|| {
+                Error::argument(
+                    "first_row",
+                    first,
+                    &format!("must leave the {n_rows} rows asked for within 0:{tokens}"),
+                )
+            })?;
         let shape = [heads as usize, n_rows, tokens as usize];
         // SAFETY: as documented for C. Checked before anything of this size is computed.
         unsafe { Strided::output(probabilities, "probabilities", &[Dtype::F32], shape) }?;
-        let rows = compute(attention.engine.n_threads, || tap.probabilities(first as i64..end as i64))?;
+        let rows = compute(attention.engine.n_threads, || {
+            tap.probabilities(first as i64..end as i64)
+        })?;
         // SAFETY: as documented for C.
         unsafe { put_tensor(&rows, probabilities, "probabilities") }
     })
@@ -300,7 +312,10 @@ unsafe fn put_tensor(tensor: &Tensor, target: *mut tomocut_volume, name: &str) -
     let shape = [a as usize, b as usize, c as usize];
     // SAFETY: passed on.
     let target = unsafe { Strided::output(target, name, &[Dtype::F32], shape) }?;
-    let flat = tensor.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
+    let flat = tensor
+        .f_to_device(Device::Cpu)?
+        .f_to_kind(Kind::Float)?
+        .f_contiguous()?;
     let mut values = vec![0_f32; flat.numel()];
     let count = values.len();
     flat.f_copy_data(&mut values, count)?;

@@ -22,6 +22,7 @@ mod volume;
 mod model;
 
 mod slab;
+mod slab_files;
 mod slab_options;
 
 mod attention;
@@ -43,6 +44,7 @@ pub use model::*;
 pub use phantom::*;
 pub use progress::*;
 pub use slab::*;
+pub use slab_files::*;
 pub use slab_options::*;
 pub use status::*;
 pub use tomogram::*;

@@ -75,7 +75,10 @@ pub(super) unsafe fn model(handle: *const tomocut_model) -> Result<InUse<tomocut
 ///
 /// Threads: any.
 #[no_mangle]
-pub unsafe extern "C" fn tomocut_model_options_init(options: *mut tomocut_model_options, size: usize) -> tomocut_status {
+pub unsafe extern "C" fn tomocut_model_options_init(
+    options: *mut tomocut_model_options,
+    size: usize,
+) -> tomocut_status {
     // SAFETY: as documented for C.
     guard_anywhere(|| unsafe { sized::init(options, size) })
 }
@@ -107,7 +110,9 @@ pub unsafe extern "C" fn tomocut_model_open(
         let file = unsafe { self::path(path, "path") }?;
         // SAFETY: as documented for C.
         unsafe {
-            load(out, &engine, options, |load_options, job| DiffusionModel::open(&file, load_options, job))
+            load(out, &engine, options, |load_options, job| {
+                DiffusionModel::open(&file, load_options, job)
+            })
         }
     })
 }
@@ -154,13 +159,24 @@ unsafe fn load(
         (options, optional_text(options.dtype, "dtype")?)
     };
     // SAFETY: passed on.
-    let job = unsafe { job(&engine.logger, options.cancel, options.progress, options.progress_user_data) }?;
+    let job = unsafe {
+        job(
+            &engine.logger,
+            options.cancel,
+            options.progress,
+            options.progress_user_data,
+        )
+    }?;
     let kind = match dtype.unwrap_or("float32") {
         "float32" => Kind::Float,
         "float16" => Kind::Half,
         "bfloat16" => Kind::BFloat16,
         other => {
-            return Err(Error::argument("dtype", format!("\"{other}\""), "must be float32, float16 or bfloat16"));
+            return Err(Error::argument(
+                "dtype",
+                format!("\"{other}\""),
+                "must be float32, float16 or bfloat16",
+            ));
         }
     };
     let load_options = LoadOptions {

@@ -74,7 +74,10 @@ unsafe fn translate(options: &tomocut_phantom_options) -> Result<PhantomOptions>
             *target = to_usize(&format!("shape[{axis}]"), extent)?;
         }
     }
-    for (target, value) in [(&mut settings.voxel_nm, options.voxel_nm), (&mut settings.snr, options.snr)] {
+    for (target, value) in [
+        (&mut settings.voxel_nm, options.voxel_nm),
+        (&mut settings.snr, options.snr),
+    ] {
         if value != 0.0 {
             *target = value;
         }
@@ -108,10 +111,13 @@ pub unsafe extern "C" fn tomocut_phantom_simulate(
         // SAFETY: as documented for C.
         let (engine, options) = unsafe { (engine_to_compute(engine)?, sized::read_or_default(options)?) };
         // SAFETY: as documented for C.
-        let (settings, folder, stem) =
-            unsafe { (translate(&options)?, path(folder, "folder")?, text(stem, "stem")?) };
+        let (settings, folder, stem) = unsafe { (translate(&options)?, path(folder, "folder")?, text(stem, "stem")?) };
         if stem.is_empty() || stem.contains('/') {
-            return Err(Error::argument("stem", format!("\"{stem}\""), "must be a file name without folders"));
+            return Err(Error::argument(
+                "stem",
+                format!("\"{stem}\""),
+                "must be a file name without folders",
+            ));
         }
         let logger = &engine.logger;
         // SAFETY: as documented for C.

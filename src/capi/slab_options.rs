@@ -148,7 +148,13 @@ pub(super) unsafe fn translate(options: &tomocut_slab_options) -> Result<SlabOpt
         TOMOCUT_TIMESTEP_AUTO => TimestepRule::Auto,
         TOMOCUT_TIMESTEP_FIXED => TimestepRule::Fixed(options.timestep),
         TOMOCUT_TIMESTEP_UP_TO => TimestepRule::UniformUpTo(options.timestep),
-        other => return Err(Error::argument("timestep_rule", other, "must be TOMOCUT_TIMESTEP_*, 0..=2")),
+        other => {
+            return Err(Error::argument(
+                "timestep_rule",
+                other,
+                "must be TOMOCUT_TIMESTEP_*, 0..=2",
+            ))
+        }
     };
     if let Some(mode) = name(options.latent_mode, "latent_mode")? {
         let modes = [
@@ -173,7 +179,11 @@ pub(super) unsafe fn translate(options: &tomocut_slab_options) -> Result<SlabOpt
     // SAFETY: as above.
     settings.layers = unsafe { layers(options) }?;
     if let Some(tiling) = name(options.tiling, "tiling")? {
-        let overlap = if options.tile_overlap == 0.0 { 0.25 } else { options.tile_overlap.max(0.0) };
+        let overlap = if options.tile_overlap == 0.0 {
+            0.25
+        } else {
+            options.tile_overlap.max(0.0)
+        };
         let tilings = [
             ("quadrants", Tiling::Quadrants),
             ("whole", Tiling::Whole),
@@ -186,11 +196,17 @@ pub(super) unsafe fn translate(options: &tomocut_slab_options) -> Result<SlabOpt
         settings.solver = one_of("solver", solver, &solvers)?;
     }
     if let Some(canvas) = name(options.canvas, "canvas")? {
-        let rules = [("greedy", CanvasRule::Greedy(Default::default())), ("denoised", CanvasRule::Denoised)];
+        let rules = [
+            ("greedy", CanvasRule::Greedy(Default::default())),
+            ("denoised", CanvasRule::Denoised),
+        ];
         settings.canvas = one_of("canvas", canvas, &rules)?;
     }
     if let Some(split) = name(options.split, "split")? {
-        let rules = [("circularity", SplitRule::CircularityPerSlice), ("shape3d", SplitRule::Shape3d)];
+        let rules = [
+            ("circularity", SplitRule::CircularityPerSlice),
+            ("shape3d", SplitRule::Shape3d),
+        ];
         settings.split = one_of("split", split, &rules)?;
     }
     for (target, value) in [
@@ -219,13 +235,21 @@ pub(super) unsafe fn translate(options: &tomocut_slab_options) -> Result<SlabOpt
 unsafe fn layers(options: &tomocut_slab_options) -> Result<Vec<usize>> {
     match (options.layers.is_null(), options.n_layers) {
         (true, 0) => Ok(Vec::new()),
-        (true, n) => Err(Error::argument("layers", "NULL", &format!("must be given where n_layers is {n}"))),
+        (true, n) => Err(Error::argument(
+            "layers",
+            "NULL",
+            &format!("must be given where n_layers is {n}"),
+        )),
         (false, n @ 1..=16) if options.layers.is_aligned() => {
             // SAFETY: not NULL, aligned, and as long as the caller says.
             let layers = unsafe { std::slice::from_raw_parts(options.layers, n) };
             Ok(layers.iter().map(|&layer| layer as usize).collect())
         }
-        (false, n @ 1..=16) => Err(Error::argument("layers", format!("{n} misaligned entries"), "must be aligned")),
+        (false, n @ 1..=16) => Err(Error::argument(
+            "layers",
+            format!("{n} misaligned entries"),
+            "must be aligned",
+        )),
         (false, n) => Err(Error::argument("n_layers", n, "must be 1..=16 where layers is given")),
     }
 }
@@ -257,8 +281,12 @@ fn switch(name: &str, value: tomocut_switch, preset: bool) -> Result<bool> {
 }
 
 fn one_of<T: Clone>(name: &str, value: &str, known: &[(&str, T)]) -> Result<T> {
-    known.iter().find(|(word, _)| *word == value).map(|(_, meaning)| meaning.clone()).ok_or_else(|| {
-        let words: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
-        Error::argument(name, format!("\"{value}\""), &format!("must be {}", words.join(", ")))
-    })
+    known
+        .iter()
+        .find(|(word, _)| *word == value)
+        .map(|(_, meaning)| meaning.clone())
+        .ok_or_else(|| {
+            let words: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
+            Error::argument(name, format!("\"{value}\""), &format!("must be {}", words.join(", ")))
+        })
 }
