@@ -7,6 +7,7 @@ use super::sized::{self, SizedStruct};
 use super::status::tomocut_status;
 use super::strings::{optional_text, path};
 use crate::diffusion::{LatentDraw, LatentMode};
+use crate::slab::binarise::Binarisation;
 use crate::slab::{CanvasRule, NoiseSource, Preset, SlabOptions, SolverKind, SplitRule, Tiling, TimestepRule};
 use crate::{Error, Result};
 
@@ -78,6 +79,10 @@ pub struct tomocut_slab_options {
     pub tiling: *const c_char,
     /// Share of a tile that overlaps its neighbour, up to 0.75; 0: 0.25; negative: none. For "overlapping" only.
     pub tile_overlap: f64,
+    /// Edge of a tile in attention tokens, a multiple of 8, 16 to 256; 0: 64, the paper's.
+    pub tile_cells: u32,
+    /// Zero.
+    pub reserved: u32,
     /// "krylov" (the shared cut as an eigenproblem) or "adam" (the published recipe); NULL: the preset's.
     pub solver: *const c_char,
     /// Eigenvectors of each tile, 2 to 64; 0: the preset's.
@@ -97,6 +102,13 @@ pub struct tomocut_slab_options {
     /// Standard deviation, in nm, of the Gaussian over the scores before the threshold, up to 100; 0: the preset's;
     /// negative: none.
     pub score_smoothing_nm: f64,
+    /// How foreground is told from background: "adaptive" (the papers' local threshold), "otsu" or "hysteresis" (parts
+    /// above threshold_low that somewhere exceed threshold_high); NULL: the preset's.
+    pub binarisation: *const c_char,
+    /// Score, 0 to 1; for "hysteresis" only.
+    pub threshold_low: f64,
+    /// Score, threshold_low to 1; for "hysteresis" only.
+    pub threshold_high: f64,
     /// Smallest diameter of a molecule in nm, 0.1 to 1000; 0: the preset's.
     pub molecule_min_nm: f64,
     /// Largest diameter of a molecule in nm, up to 1000; 0: the preset's.
@@ -209,7 +221,27 @@ pub(super) unsafe fn translate(options: &tomocut_slab_options) -> Result<SlabOpt
         ];
         settings.split = one_of("split", split, &rules)?;
     }
+    if let Some(rule) = name(options.binarisation, "binarisation")? {
+        let (low, high) = (options.threshold_low as f32, options.threshold_high as f32);
+        let rules = [
+            ("adaptive", Binarisation::Adaptive),
+            ("otsu", Binarisation::Otsu),
+            ("hysteresis", Binarisation::Hysteresis { low, high }),
+        ];
+        settings.binarisation = one_of("binarisation", rule, &rules)?;
+        if rule == "hysteresis" && !(0.0 <= low && low <= high && high <= 1.0) {
+            return Err(Error::argument(
+                "threshold_low and threshold_high",
+                format!("{low}, {high}"),
+                "must be 0 <= low <= high <= 1",
+            ));
+        }
+    }
+    if options.reserved != 0 {
+        return Err(Error::argument("reserved", options.reserved, "must be 0"));
+    }
     for (target, value) in [
+        (&mut settings.tile_cells, options.tile_cells),
         (&mut settings.noise_draws, options.noise_draws),
         (&mut settings.n_eigenvectors, options.n_eigenvectors),
         (&mut settings.adam_iterations, options.adam_iterations),

@@ -94,13 +94,33 @@ impl<'a> SliceRun<'a> {
         Ok(SliceCanvas::Whole(whole.mapv(|v| v.round().clamp(0.0, 255.0) as u8)))
     }
 
+    /// Number of tile `index` among all tiles of the tomogram: each has its own random numbers.
+    fn stream(&self, index: usize) -> u64 {
+        (self.z as u64) << 16 | index as u64
+    }
+
+    /// The pixels of tile `index`, and its attention, ready to be drawn.
+    pub fn tile_attention(&self, index: usize, job: &Job) -> Result<(Array2<f32>, TileAttention<'a>)> {
+        let context = self.context;
+        let tile = self.plan.crop(self.slice.view(), index)?;
+        let stream = self.stream(index);
+        let attention = TileAttention::new(
+            context.model,
+            context.options,
+            tile.view(),
+            context.timesteps,
+            stream,
+            job,
+        )?;
+        Ok((tile, attention))
+    }
+
     /// Runs tile `index` through encoder, U-Net and solver.
     pub fn run_tile(&self, index: usize, job: &Job) -> Result<TileRun> {
         let context = self.context;
         let options = context.options;
-        let tile = self.plan.crop(self.slice.view(), index)?;
-        let stream = (self.z as u64) << 16 | index as u64;
-        let mut attention = TileAttention::new(context.model, options, tile.view(), context.timesteps, stream, job)?;
+        let stream = self.stream(index);
+        let (tile, mut attention) = self.tile_attention(index, job)?;
         let grid = attention.grid()?;
         let solver: Box<dyn EigenSolver> = match options.solver {
             SolverKind::Adam => Box::new(Adam {
