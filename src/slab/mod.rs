@@ -5,6 +5,7 @@
 //! `binarise`, `split`, `points`; `pipeline` runs them, `outputs`, `overlay` and `dump` write what they found.
 
 pub mod aggregate;
+mod attention;
 pub mod binarise;
 pub mod canvas;
 pub mod context;
@@ -24,6 +25,7 @@ pub mod split;
 pub mod tiles;
 pub mod zcorrect;
 
+pub use attention::{slice_features, TileFeatures};
 pub use dump::dump_slice;
 pub use features::Timesteps;
 pub use options::{CanvasRule, NoiseSource, Preset, SlabOptions, SolverKind, SplitRule, Tiling, TimestepRule};

@@ -94,17 +94,27 @@ impl<'a> SliceRun<'a> {
         Ok(SliceCanvas::Whole(whole.mapv(|v| v.round().clamp(0.0, 255.0) as u8)))
     }
 
+    /// The pixels of tile `index`, and its attention, ready to be drawn (`tapped`) or just passed through.
+    pub fn tile_attention(&self, index: usize, tapped: bool, job: &Job) -> Result<(Array2<f32>, TileAttention<'a>)> {
+        let tile = self.plan.crop(self.slice.view(), index)?;
+        let attention = TileAttention::new(self.context, tile.view(), self.stream(index), tapped, job)?;
+        Ok((tile, attention))
+    }
+
+    /// Number of tile `index` among all tiles of the tomogram: each has its own random numbers.
+    fn stream(&self, index: usize) -> u64 {
+        ((self.z as u64) << 16) | index as u64
+    }
+
     /// Runs tile `index` through encoder, U-Net and, where the canvas needs them or `intermediates` are wanted, the
     /// eigenvector solver.
     pub fn run_tile(&self, index: usize, intermediates: bool, job: &Job) -> Result<TileRun> {
         let context = self.context;
-        let tile = self.plan.crop(self.slice.view(), index)?;
-        let stream = ((self.z as u64) << 16) | index as u64;
         let spectral = !matches!(context.canvas, CanvasRule::Denoised(0.0));
-        let mut attention = TileAttention::new(context, tile.view(), stream, spectral || intermediates, job)?;
+        let (tile, mut attention) = self.tile_attention(index, spectral || intermediates, job)?;
         let grid = attention.grid()?;
         let eigenvectors = if spectral || intermediates {
-            Some(self.solver(stream).solve(&mut attention, grid, job)?)
+            Some(self.solver(self.stream(index)).solve(&mut attention, grid, job)?)
         } else {
             attention.pass(job)?;
             None
