@@ -89,8 +89,8 @@ pub struct tomocut_slab_options {
     pub n_eigenvectors: u32,
     /// Iterations of the adam solver, 1 to 100000; 0: the preset's.
     pub adam_iterations: u32,
-    /// "greedy" (the paper's merge of eigenvectors) or "denoised" (the model's denoised image, sharpened by the
-    /// eigenvectors); NULL: the preset's.
+    /// "greedy" (the paper's merge of eigenvectors), "denoised" (the model's one-step denoised image; no eigenvectors
+    /// are computed) or "mixed" (half that image, half its projection on the eigenvectors); NULL: the preset's.
     pub canvas: *const c_char,
     /// "circularity" (slice by slice, the released code's test) or "shape3d" (size in nm and shape of 3D components);
     /// NULL: the preset's.
@@ -210,7 +210,8 @@ pub(super) unsafe fn translate(options: &tomocut_slab_options) -> Result<SlabOpt
     if let Some(canvas) = name(options.canvas, "canvas")? {
         let rules = [
             ("greedy", CanvasRule::Greedy(Default::default())),
-            ("denoised", CanvasRule::Denoised),
+            ("denoised", CanvasRule::Denoised(0.0)),
+            ("mixed", CanvasRule::Denoised(0.5)),
         ];
         settings.canvas = one_of("canvas", canvas, &rules)?;
     }
