@@ -3,7 +3,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use memmap2::Mmap;
+use memmap2::{Mmap, UncheckedAdvice};
 use safetensors::tensor::Metadata;
 use safetensors::{Dtype, SafeTensors};
 use tch::{Device, Kind, Tensor};
@@ -163,10 +163,10 @@ impl<'a> TensorFile<'a> {
         let data = data
             .filter(|data| i64::try_from(data.len()).ok() == bytes)
             .ok_or_else(|| Error::format(what(), "lies outside the file"))?;
+        let copy = Tensor::f_from_data_size(data, &size, stored)?;
+        self.bytes.release(self.start + from, to - from);
         // to_device and to_kind return the tensor itself where there is nothing to change.
-        Ok(Tensor::f_from_data_size(data, &size, stored)?
-            .f_to_device(device)?
-            .f_to_kind(kind)?)
+        Ok(copy.f_to_device(device)?.f_to_kind(kind)?)
     }
 }
 
@@ -234,6 +234,18 @@ impl<'a> WeightFiles<'a> {
 }
 
 impl Bytes<'_> {
+    /// Gives the pages of a range that has been copied back to the system, so that loading never holds the file and the
+    /// weights in memory at once.
+    fn release(&self, offset: usize, length: usize) {
+        if let Self::Mapped(map) = self {
+            // SAFETY: the map is shared, read-only and backed by a file: a page that is dropped here reads the same
+            // bytes again from the file when it is next touched.
+            let released = unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, offset, length) };
+            // A refusal costs memory, nothing else.
+            drop(released);
+        }
+    }
+
     fn get(&self) -> &[u8] {
         match self {
             Self::Mapped(map) => map,
