@@ -375,6 +375,14 @@ typedef struct tomocut_slab_options {
      */
     double tile_overlap;
     /**
+     * Edge of a tile in attention tokens, a multiple of 8, 16 to 256; 0: 64, the paper's.
+     */
+    uint32_t tile_cells;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
      * "krylov" (the shared cut as an eigenproblem) or "adam" (the published recipe); NULL: the preset's.
      */
     const char *solver;
@@ -387,8 +395,8 @@ typedef struct tomocut_slab_options {
      */
     uint32_t adam_iterations;
     /**
-     * "greedy" (the paper's merge of eigenvectors) or "denoised" (the model's denoised image, sharpened by the
-     * eigenvectors); NULL: the preset's.
+     * "greedy" (the paper's merge of eigenvectors), "denoised" (the model's one-step denoised image; no eigenvectors
+     * are computed) or "mixed" (half that image, half its projection on the eigenvectors); NULL: the preset's.
      */
     const char *canvas;
     /**
@@ -409,6 +417,19 @@ typedef struct tomocut_slab_options {
      * negative: none.
      */
     double score_smoothing_nm;
+    /**
+     * How foreground is told from background: "adaptive" (the papers' local threshold), "otsu" or "hysteresis" (parts
+     * above threshold_low that somewhere exceed threshold_high); NULL: the preset's.
+     */
+    const char *binarisation;
+    /**
+     * Score, 0 to 1; for "hysteresis" only.
+     */
+    double threshold_low;
+    /**
+     * Score, threshold_low to 1; for "hysteresis" only.
+     */
+    double threshold_high;
     /**
      * Smallest diameter of a molecule in nm, 0.1 to 1000; 0: the preset's.
      */
@@ -1185,7 +1206,7 @@ tomocut_status tomocut_slab_score(const struct tomocut_slab *slab,
                                   struct tomocut_volume *scores);
 
 /**
- * Copies the molecules into the caller's array, in the order of z, then y, then x as the library found them.
+ * Copies the molecules into the array of the caller, always in the same order.
  *
  * @param slab     The slab.
  * @param points   Receives the molecules, or NULL to ask for their number.

@@ -207,7 +207,7 @@ pub unsafe extern "C" fn tomocut_slab_score(slab: *const tomocut_slab, scores: *
     })
 }
 
-/// Copies the molecules into the caller's array, in the order of z, then y, then x as the library found them.
+/// Copies the molecules into the array of the caller, always in the same order.
 ///
 /// @param slab     The slab.
 /// @param points   Receives the molecules, or NULL to ask for their number.

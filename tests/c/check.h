@@ -70,11 +70,13 @@ static inline tomocut_volume volume_of(void *data, tomocut_dtype dtype, uint64_t
     return volume;
 }
 
-/* A path in this test's own folder; static, good until the next call. */
+/* A path in this test's own folder; static, good for the next seven calls. */
 static inline const char *scratch(const char *name) {
-    static char path[4096];
+    static char paths[8][4096];
+    static int next;
+    char *path = paths[next++ % 8];
     const char *folder = getenv("TOMOCUT_TEST_DIR");
-    snprintf(path, sizeof path, "%s/%s", folder == NULL ? "/tmp" : folder, name);
+    snprintf(path, sizeof paths[0], "%s/%s", folder == NULL ? "/tmp" : folder, name);
     return path;
 }
 

@@ -68,6 +68,8 @@ int main(void) {
     FIELD(tomocut_slab_options, n_layers);
     FIELD(tomocut_slab_options, tiling);
     FIELD(tomocut_slab_options, tile_overlap);
+    FIELD(tomocut_slab_options, tile_cells);
+    FIELD(tomocut_slab_options, reserved);
     FIELD(tomocut_slab_options, solver);
     FIELD(tomocut_slab_options, n_eigenvectors);
     FIELD(tomocut_slab_options, adam_iterations);
@@ -76,6 +78,9 @@ int main(void) {
     FIELD(tomocut_slab_options, z_correction);
     FIELD(tomocut_slab_options, link_z);
     FIELD(tomocut_slab_options, score_smoothing_nm);
+    FIELD(tomocut_slab_options, binarisation);
+    FIELD(tomocut_slab_options, threshold_low);
+    FIELD(tomocut_slab_options, threshold_high);
     FIELD(tomocut_slab_options, molecule_min_nm);
     FIELD(tomocut_slab_options, molecule_max_nm);
     FIELD(tomocut_slab_options, cancel);
