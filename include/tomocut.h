@@ -38,6 +38,26 @@
 #endif
 
 /**
+ * Label of voxels that are neither membrane nor molecule.
+ */
+#define TOMOCUT_LABEL_BACKGROUND 0
+
+/**
+ * Label of membranes.
+ */
+#define TOMOCUT_LABEL_MEMBRANE 1
+
+/**
+ * Label of molecules.
+ */
+#define TOMOCUT_LABEL_MOLECULE 2
+
+/**
+ * Queries and keys of the self-attention layers of one slice. A handle of its own: it takes one call at a time.
+ */
+typedef struct tomocut_attention tomocut_attention;
+
+/**
  * A request to stop, shared by the host and the calls it was given to (in their options). One token may serve many
  * calls, one after another or at once; it must outlive them.
  */
@@ -48,6 +68,16 @@ typedef struct tomocut_cancel tomocut_cancel;
  * device. An engine computes one thing at a time; for two at once, create two.
  */
 typedef struct tomocut_engine tomocut_engine;
+
+/**
+ * A diffusion model on one device. Immutable; may serve several engines and threads at once.
+ */
+typedef struct tomocut_model tomocut_model;
+
+/**
+ * A segmented slab: labels, scores, points and a report. Immutable; independent of model and tomogram.
+ */
+typedef struct tomocut_slab tomocut_slab;
 
 /**
  * A tomogram: where its voxels lie, and its slices. Immutable; may serve several engines and threads at once.
@@ -180,6 +210,443 @@ typedef struct tomocut_volume {
 typedef int32_t tomocut_stage;
 
 /**
+ * One progress report.
+ */
+typedef struct tomocut_progress {
+    /**
+     * Bytes of this struct in the library's version; fields beyond it do not exist.
+     */
+    size_t struct_size;
+    /**
+     * What is being done, TOMOCUT_STAGE_*.
+     */
+    tomocut_stage stage;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * Name of the stage, such as "eigenvectors": static.
+     */
+    const char *stage_name;
+    /**
+     * Share of the whole call that is done, 0 to 1; never falls within one call.
+     */
+    double fraction;
+    /**
+     * Loss of the last training step, or NaN.
+     */
+    double loss;
+} tomocut_progress;
+
+/**
+ * The host's progress callback, called on the thread of the call it reports on, at most every 50 ms.
+ *
+ * It must not throw a C++ exception, longjmp (mexErrMsgIdAndTxt does), or pass the engine of the running call to
+ * another function. It may call tomocut_cancel_request.
+ *
+ * @param progress  The report; valid during the callback.
+ * @param user_data What the options gave.
+ * @return 0 to go on, anything else to cancel: the call answers TOMOCUT_E_CANCELLED.
+ */
+typedef int32_t (*tomocut_progress_fn)(const struct tomocut_progress *progress,
+                                       void *user_data);
+
+/**
+ * Options of loading a model. Fill with tomocut_model_options_init, then change what differs.
+ */
+typedef struct tomocut_model_options {
+    /**
+     * sizeof(tomocut_model_options) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * Type of the weights in memory: "float32" (the fast one on a CPU), "float16" or "bfloat16"; NULL: "float32". The
+     * file may have another.
+     */
+    const char *dtype;
+    /**
+     * Stops the loading; may be NULL. Must live until the call returns.
+     */
+    const struct tomocut_cancel *cancel;
+    /**
+     * Reports on the loading; may be NULL.
+     */
+    tomocut_progress_fn progress;
+    /**
+     * Handed to progress.
+     */
+    void *progress_user_data;
+} tomocut_model_options;
+
+/**
+ * How the timestep of a U-Net pass is chosen, TOMOCUT_TIMESTEP_*.
+ */
+typedef int32_t tomocut_timestep_rule;
+
+/**
+ * A setting that a preset decides unless the host does, TOMOCUT_SWITCH_*.
+ */
+typedef int32_t tomocut_switch;
+
+/**
+ * Options of segmenting a slab. Fill with tomocut_slab_options_init, set z_first and z_end, then change what differs:
+ * zero, NULL and TOMOCUT_SWITCH_DEFAULT mean "as the preset has it". All strings and arrays are read during the call.
+ */
+typedef struct tomocut_slab_options {
+    /**
+     * sizeof(tomocut_slab_options) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * First slice of the slab, counted from 0.
+     */
+    uint64_t z_first;
+    /**
+     * Slice after the last one; must be above z_first.
+     */
+    uint64_t z_end;
+    /**
+     * "default" (what measures best with the built-in model), "cvpr2026_code" (what the released code of the slab paper
+     * does) or "cvpr2026_paper" (what the paper says); NULL: "default".
+     */
+    const char *preset;
+    /**
+     * Edge of a voxel in nm, 0.01 to 100, where the tomogram's own is wrong or unknown; 0: the tomogram's own.
+     */
+    double voxel_nm;
+    /**
+     * 1: structures are brighter than their surroundings; 0: darker, as IMOD and AreTomo leave them.
+     */
+    int32_t bright;
+    /**
+     * How timesteps are chosen, TOMOCUT_TIMESTEP_*.
+     */
+    tomocut_timestep_rule timestep_rule;
+    /**
+     * 0 to 999; used by TOMOCUT_TIMESTEP_FIXED and TOMOCUT_TIMESTEP_UP_TO.
+     */
+    int64_t timestep;
+    /**
+     * Seed of every random draw; 0 stands for 1.
+     */
+    uint64_t seed;
+    /**
+     * How a slice enters the U-Net: "clean", "noised", "inverted" (along the DDIM trajectory) or "matched" (the
+     * tomogram's noise is the diffusion noise); NULL: as the model was trained.
+     */
+    const char *latent_mode;
+    /**
+     * "mean" or "sample" of the autoencoder's posterior; NULL: the preset's.
+     */
+    const char *latent_draw;
+    /**
+     * A safetensors file with one float32 tensor "noise" of the latent's shape, used in place of random noise; NULL: no
+     * such file.
+     */
+    const char *noise_file;
+    /**
+     * 1: no noise is added in the noised mode; 0: noise from the seed, or from noise_file.
+     */
+    int32_t no_noise;
+    /**
+     * U-Net passes whose attention is summed, 1 to 64; 0: the preset's.
+     */
+    uint32_t noise_draws;
+    /**
+     * Variance of the signal over variance of the noise, per voxel, 1e-4 to 1e4, for the matched mode; 0: estimated.
+     */
+    double snr;
+    /**
+     * Self-attention layers to use, each 0 to 15 in order of execution; NULL: all.
+     */
+    const uint32_t *layers;
+    /**
+     * Number of entries in layers, at most 16.
+     */
+    size_t n_layers;
+    /**
+     * How slices are cut into what the U-Net sees: "quadrants" (the paper's four), "whole" (one pass) or "overlapping"
+     * (tiles at the slice's own sampling, blended without seams); NULL: the preset's.
+     */
+    const char *tiling;
+    /**
+     * Share of a tile that overlaps its neighbour, up to 0.75; 0: 0.25; negative: none. For "overlapping" only.
+     */
+    double tile_overlap;
+    /**
+     * "krylov" (the shared cut as an eigenproblem) or "adam" (the published recipe); NULL: the preset's.
+     */
+    const char *solver;
+    /**
+     * Eigenvectors of each tile, 2 to 64; 0: the preset's.
+     */
+    uint32_t n_eigenvectors;
+    /**
+     * Iterations of the adam solver, 1 to 100000; 0: the preset's.
+     */
+    uint32_t adam_iterations;
+    /**
+     * "greedy" (the paper's merge of eigenvectors) or "denoised" (the model's denoised image, sharpened by the
+     * eigenvectors); NULL: the preset's.
+     */
+    const char *canvas;
+    /**
+     * "circularity" (slice by slice, the released code's test) or "shape3d" (size in nm and shape of 3D components);
+     * NULL: the preset's.
+     */
+    const char *split;
+    /**
+     * The paper's consistency step across z, TOMOCUT_SWITCH_*.
+     */
+    tomocut_switch z_correction;
+    /**
+     * Detections of neighbouring slices become one point, TOMOCUT_SWITCH_*.
+     */
+    tomocut_switch link_z;
+    /**
+     * Standard deviation, in nm, of the Gaussian over the scores before the threshold, up to 100; 0: the preset's;
+     * negative: none.
+     */
+    double score_smoothing_nm;
+    /**
+     * Smallest diameter of a molecule in nm, 0.1 to 1000; 0: the preset's.
+     */
+    double molecule_min_nm;
+    /**
+     * Largest diameter of a molecule in nm, up to 1000; 0: the preset's.
+     */
+    double molecule_max_nm;
+    /**
+     * Stops the call; may be NULL. Must live until the call returns.
+     */
+    const struct tomocut_cancel *cancel;
+    /**
+     * Reports on the call; may be NULL.
+     */
+    tomocut_progress_fn progress;
+    /**
+     * Handed to progress.
+     */
+    void *progress_user_data;
+} tomocut_slab_options;
+
+/**
+ * A molecule. This struct never changes.
+ */
+typedef struct tomocut_pick {
+    /**
+     * Centre in voxels of the whole tomogram, along x; the centre of the first voxel is 0.
+     */
+    double x;
+    /**
+     * The same along y.
+     */
+    double y;
+    /**
+     * The same along z.
+     */
+    double z;
+    /**
+     * x times the voxel size, in Angstrom; 0 where the voxel size is unknown.
+     */
+    double x_angstrom;
+    /**
+     * The same along y.
+     */
+    double y_angstrom;
+    /**
+     * The same along z.
+     */
+    double z_angstrom;
+    /**
+     * Diameter in nm; 0: unknown.
+     */
+    double diameter_nm;
+    /**
+     * Confidence, higher is better; comparable within one slab only.
+     */
+    double score;
+} tomocut_pick;
+
+/**
+ * Options of writing a slab. Fill with tomocut_write_options_init, then change what differs.
+ */
+typedef struct tomocut_write_options {
+    /**
+     * sizeof(tomocut_write_options) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * 1: scores as float32 (MRC mode 2); 0: as float16 (mode 12).
+     */
+    int32_t float32_scores;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * Stops between files; may be NULL. Must live until the call returns.
+     */
+    const struct tomocut_cancel *cancel;
+    /**
+     * Reports on the writing; may be NULL.
+     */
+    tomocut_progress_fn progress;
+    /**
+     * Handed to progress.
+     */
+    void *progress_user_data;
+} tomocut_write_options;
+
+/**
+ * A self-attention layer of one tile. Set struct_size before use.
+ */
+typedef struct tomocut_attention_layer {
+    /**
+     * sizeof(tomocut_attention_layer) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * Name of the layer in diffusers, such as "down_blocks.0.attentions.0.transformer_blocks.0.attn1"; valid until the
+     * attention is freed.
+     */
+    const char *name;
+    /**
+     * Number of the layer in order of execution, from 0.
+     */
+    uint32_t index;
+    /**
+     * Number of the tile that the slice was cut into, from 0.
+     */
+    uint32_t tile;
+    /**
+     * Attention heads.
+     */
+    uint64_t heads;
+    /**
+     * Tokens: rows * columns.
+     */
+    uint64_t tokens;
+    /**
+     * Length of a query.
+     */
+    uint64_t dim;
+    /**
+     * Rows of the token grid.
+     */
+    uint64_t rows;
+    /**
+     * Columns of the token grid.
+     */
+    uint64_t columns;
+    /**
+     * Timestep of the pass.
+     */
+    int64_t timestep;
+} tomocut_attention_layer;
+
+/**
+ * Options of a simulated tomogram. Fill with tomocut_phantom_options_init, then change what differs; zero and NULL mean
+ * the default.
+ */
+typedef struct tomocut_phantom_options {
+    /**
+     * sizeof(tomocut_phantom_options) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * Extents z, y, x in voxels, 8 to 1024 each; all zero: 128, 256, 256.
+     */
+    uint64_t shape[3];
+    /**
+     * Edge of a voxel in nm, 0.2 to 10; 0: 1.
+     */
+    double voxel_nm;
+    /**
+     * Variance of the signal over variance of the noise, per voxel, 1e-4 to 1e4; 0: 0.2.
+     */
+    double snr;
+    /**
+     * Seed of specimen, optics and noise; 0 stands for 1.
+     */
+    uint64_t seed;
+    /**
+     * Any further setting, as one JSON object with the names that the written STEM_parameters.json has, such as
+     * {"membranes": 3, "crowding": 0.1}; the members above win where both are given. NULL: none.
+     */
+    const char *parameters_json;
+    /**
+     * Stops the call; may be NULL. Must live until the call returns.
+     */
+    const struct tomocut_cancel *cancel;
+    /**
+     * Reports on the call; may be NULL.
+     */
+    tomocut_progress_fn progress;
+    /**
+     * Handed to progress.
+     */
+    void *progress_user_data;
+} tomocut_phantom_options;
+
+/**
+ * The call did what it says.
+ */
+#define TOMOCUT_OK 0
+
+/**
+ * An argument is NULL or outside its range; the text names it, its value and what is allowed.
+ */
+#define TOMOCUT_E_INVALID_ARGUMENT (-1)
+
+/**
+ * The host asked to stop, by tomocut_cancel_request or by the answer of its progress callback.
+ */
+#define TOMOCUT_E_CANCELLED (-2)
+
+/**
+ * Not enough memory on the host or on the device.
+ */
+#define TOMOCUT_E_OUT_OF_MEMORY (-3)
+
+/**
+ * The device is absent, busy or failing.
+ */
+#define TOMOCUT_E_DEVICE (-4)
+
+/**
+ * The operating system refused to read or write a file.
+ */
+#define TOMOCUT_E_IO (-5)
+
+/**
+ * A file or buffer does not contain what it should.
+ */
+#define TOMOCUT_E_FORMAT (-6)
+
+/**
+ * A valid request that this build or this model cannot serve.
+ */
+#define TOMOCUT_E_UNSUPPORTED (-7)
+
+/**
+ * Versions of a file, of this header or of the library do not fit.
+ */
+#define TOMOCUT_E_VERSION (-8)
+
+/**
+ * The handle is in use by another call, or poisoned, or this process is a fork of the one that made the engine.
+ */
+#define TOMOCUT_E_STATE (-9)
+
+/**
+ * A defect of the library, never of the host. Where it was caught in full flight, every handle given to that call is
+ * poisoned: only its _free function works from then on, everything else answers TOMOCUT_E_STATE.
+ */
+#define TOMOCUT_E_INTERNAL (-128)
+
+/**
  * The result may be wrong, or the call failed.
  */
 #define TOMOCUT_LOG_ERROR 1
@@ -275,62 +742,6 @@ typedef int32_t tomocut_stage;
 #define TOMOCUT_STAGE_TRAIN 14
 
 /**
- * The call did what it says.
- */
-#define TOMOCUT_OK 0
-
-/**
- * An argument is NULL or outside its range; the text names it, its value and what is allowed.
- */
-#define TOMOCUT_E_INVALID_ARGUMENT (-1)
-
-/**
- * The host asked to stop, by tomocut_cancel_request or by the answer of its progress callback.
- */
-#define TOMOCUT_E_CANCELLED (-2)
-
-/**
- * Not enough memory on the host or on the device.
- */
-#define TOMOCUT_E_OUT_OF_MEMORY (-3)
-
-/**
- * The device is absent, busy or failing.
- */
-#define TOMOCUT_E_DEVICE (-4)
-
-/**
- * The operating system refused to read or write a file.
- */
-#define TOMOCUT_E_IO (-5)
-
-/**
- * A file or buffer does not contain what it should.
- */
-#define TOMOCUT_E_FORMAT (-6)
-
-/**
- * A valid request that this build or this model cannot serve.
- */
-#define TOMOCUT_E_UNSUPPORTED (-7)
-
-/**
- * Versions of a file, of this header or of the library do not fit.
- */
-#define TOMOCUT_E_VERSION (-8)
-
-/**
- * The handle is in use by another call, or poisoned, or this process is a fork of the one that made the engine.
- */
-#define TOMOCUT_E_STATE (-9)
-
-/**
- * A defect of the library, never of the host. Where it was caught in full flight, every handle given to that call is
- * poisoned: only its _free function works from then on, everything else answers TOMOCUT_E_STATE.
- */
-#define TOMOCUT_E_INTERNAL (-128)
-
-/**
  * Unsigned 8-bit integers.
  */
 #define TOMOCUT_DTYPE_U8 1
@@ -360,105 +771,42 @@ typedef int32_t tomocut_stage;
  */
 #define TOMOCUT_DTYPE_F32 6
 
+/**
+ * As the preset has it.
+ */
+#define TOMOCUT_SWITCH_DEFAULT 0
+
+/**
+ * On, whatever the preset says.
+ */
+#define TOMOCUT_SWITCH_ON 1
+
+/**
+ * Off, whatever the preset says.
+ */
+#define TOMOCUT_SWITCH_OFF 2
+
+/**
+ * By the model: from the signal-to-noise ratio where the tomogram's noise is the diffusion noise, otherwise drawn from
+ * 0 to 68 nm / voxel size, as in the slab paper.
+ */
+#define TOMOCUT_TIMESTEP_AUTO 0
+
+/**
+ * The timestep given.
+ */
+#define TOMOCUT_TIMESTEP_FIXED 1
+
+/**
+ * Drawn from 0 to the timestep given, afresh for every pass.
+ */
+#define TOMOCUT_TIMESTEP_UP_TO 2
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
 
 /**
- * Creates a cancel token.
- *
- * @param out Receives the token, to be freed by tomocut_cancel_free; NULL on failure.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where out is NULL; TOMOCUT_E_STATE in a forked child.
- *
- * Threads: any.
- */
-TOMOCUT_API
-tomocut_status tomocut_cancel_create(struct tomocut_cancel **out);
-
-/**
- * Asks every call that was given this token to stop. They answer TOMOCUT_E_CANCELLED, within 100 ms on the built-in
- * model's work, and leave nothing half-written. The request stays until tomocut_cancel_reset.
- *
- * @param cancel The token; NULL is ignored.
- *
- * Threads: any, and from a signal handler: it only raises an atomic flag.
- */
-TOMOCUT_API
-void tomocut_cancel_request(const struct tomocut_cancel *cancel);
-
-/**
- * Takes a request back, so that the token can serve another call.
- *
- * @param cancel The token.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where cancel is NULL or freed; TOMOCUT_E_STATE in a forked child.
- *
- * Threads: any.
- */
-TOMOCUT_API
-tomocut_status tomocut_cancel_reset(const struct tomocut_cancel *cancel);
-
-/**
- * Frees a token. No call that was given it may still run, and no signal handler may still reach it.
- *
- * @param cancel The token; NULL is fine.
- *
- * Threads: any.
- */
-TOMOCUT_API
-void tomocut_cancel_free(struct tomocut_cancel *cancel);
-
-/**
- * Sets all options to their defaults.
- *
- * @param options The struct to fill.
- * @param size    sizeof(tomocut_engine_options), as the caller's header has it.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
- *
- * Threads: any.
- */
-TOMOCUT_API
-tomocut_status tomocut_engine_options_init(struct tomocut_engine_options *options,
-                                           size_t size);
-
-/**
- * Creates an engine. The first CUDA engine of a process loads libtorch's CUDA library. Warns in the log where the
- * host's BLAS stands before libtorch's (see tomocut_runtime_report).
- *
- * @param options What differs from the defaults; NULL: nothing. Read during the call only; log and log_user_data are
- *                kept until the engine and everything made with it are freed.
- * @param out     Receives the engine, to be freed by tomocut_engine_free; NULL on failure.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an option or out); TOMOCUT_E_DEVICE (no such device);
- *         TOMOCUT_E_STATE in a child that was forked after the first engine of its parent.
- *
- * Threads: any.
- */
-TOMOCUT_API
-tomocut_status tomocut_engine_create(const struct tomocut_engine_options *options,
-                                     struct tomocut_engine **out);
-
-/**
- * Frees an engine. Models, tomograms and slabs made with it stay usable.
- *
- * @param engine The engine; NULL is fine.
- *
- * Threads: any, but not while a call that was given the engine runs. In a forked child: does nothing.
- */
-TOMOCUT_API
-void tomocut_engine_free(struct tomocut_engine *engine);
-
-/**
- * Fails on purpose inside the library, so that a host can test its own handling of TOMOCUT_E_INTERNAL. For tests of
- * the boundary only.
- *
- * @param engine The engine; poisoned afterwards.
- * @return TOMOCUT_E_INTERNAL; another failure where engine is no usable engine.
- *
- * Threads: as every call that computes.
- */
-TOMOCUT_API
-tomocut_status tomocut_debug_panic(struct tomocut_engine *engine);
-
-/**
  * Text of this thread's last failure.
  *
  * @return NUL-terminated UTF-8, empty before the first failure, never NULL. It belongs to the library and is valid
@@ -479,102 +827,6 @@ const char *tomocut_last_error(void);
  */
 TOMOCUT_API
 const char *tomocut_status_name(tomocut_status status);
-
-/**
- * Sets all members to zero, "unknown".
- *
- * @param geometry The struct to fill.
- * @param size     sizeof(tomocut_geometry), as the caller's header has it.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where geometry is NULL or size is no size of this struct.
- *
- * Threads: any.
- */
-TOMOCUT_API
-tomocut_status tomocut_geometry_init(struct tomocut_geometry *geometry,
-                                     size_t size);
-
-/**
- * Opens an MRC file: modes 0, 1, 2, 6 and 12, both byte orders, any axis order, plain or packed by gzip or bzip2.
- * Plain files are mapped, and slices read when they are asked for; packed files are unpacked here. Doubtful header
- * values are replaced and told to the log.
- *
- * @param engine Gives the log.
- * @param path   The file.
- * @param cancel Stops the unpacking; may be NULL.
- * @param out    Receives the tomogram, to be freed by tomocut_tomogram_free; NULL on failure.
- * @return TOMOCUT_OK; TOMOCUT_E_IO (cannot be read); TOMOCUT_E_FORMAT (no MRC file, truncated, damaged);
- *         TOMOCUT_E_UNSUPPORTED (complex, RGB or 4-bit voxels, stacks of volumes); TOMOCUT_E_CANCELLED;
- *         TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
- *
- * Threads: any. The file must not be truncated while the tomogram is open.
- */
-TOMOCUT_API
-tomocut_status tomocut_tomogram_open(const struct tomocut_engine *engine,
-                                     const char *path,
-                                     const struct tomocut_cancel *cancel,
-                                     struct tomocut_tomogram **out);
-
-/**
- * A tomogram in the host's memory. Nothing is copied: only the slices that a call needs are read, through the strides
- * and converted to float, while that call runs.
- *
- * @param engine   Gives the log.
- * @param volume   The voxels, of any TOMOCUT_DTYPE_*. The struct is read during this call; the memory it points to is
- *                 borrowed until tomocut_tomogram_free and must be neither freed nor changed before.
- * @param geometry Voxel size, origin and start; its shape must be zero or the volume's. NULL: all unknown.
- * @param out      Receives the tomogram, to be freed by tomocut_tomogram_free; NULL on failure.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (NULL or misaligned data, an unknown dtype, a zero extent, more bytes
- *         than can be addressed, a negative or infinite voxel size); TOMOCUT_E_STATE.
- *
- * Threads: any.
- */
-TOMOCUT_API
-tomocut_status tomocut_tomogram_from_volume(const struct tomocut_engine *engine,
-                                            const struct tomocut_volume *volume,
-                                            const struct tomocut_geometry *geometry,
-                                            struct tomocut_tomogram **out);
-
-/**
- * Extent, voxel size, origin and start of a tomogram.
- *
- * @param tomogram The tomogram.
- * @param geometry Receives the answer; its struct_size must be set (tomocut_geometry_init).
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
- *
- * Threads: any.
- */
-TOMOCUT_API
-tomocut_status tomocut_tomogram_info(const struct tomocut_tomogram *tomogram,
-                                     struct tomocut_geometry *geometry);
-
-/**
- * Copies slices of a tomogram, as float, into the caller's volume. Takes memory for one slice at a time.
- *
- * @param tomogram The tomogram.
- * @param z_first  First slice, counted from 0.
- * @param slices   Receives the slices: dtype TOMOCUT_DTYPE_F32, shape (number of slices, ny, nx). After a failure
- *                 its contents are undefined.
- * @param cancel   Stops between slices; may be NULL.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (slices outside the tomogram, an unfit volume); TOMOCUT_E_FORMAT
- *         (a voxel that is not finite); TOMOCUT_E_IO; TOMOCUT_E_CANCELLED; TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_STATE.
- *
- * Threads: any, several at once.
- */
-TOMOCUT_API
-tomocut_status tomocut_tomogram_read(const struct tomocut_tomogram *tomogram,
-                                     uint64_t z_first,
-                                     struct tomocut_volume *slices,
-                                     const struct tomocut_cancel *cancel);
-
-/**
- * Frees a tomogram. A buffer given to tomocut_tomogram_from_volume is the host's again.
- *
- * @param tomogram The tomogram; NULL is fine.
- *
- * Threads: any, but not while a call that was given it runs. In a forked child: does nothing.
- */
-TOMOCUT_API
-void tomocut_tomogram_free(struct tomocut_tomogram *tomogram);
 
 /**
  * Version of the library that is loaded, in the numbering of TOMOCUT_VERSION. A host that differs in MAJOR, or before
@@ -697,28 +949,6 @@ TOMOCUT_API
 tomocut_status tomocut_debug_panic(struct tomocut_engine *engine);
 
 /**
- * Text of this thread's last failure.
- *
- * @return NUL-terminated UTF-8, empty before the first failure, never NULL. It belongs to the library and is valid
- *         until this thread's next tomocut call. Calls that succeed leave it as it is.
- *
- * Threads: any; each thread has its own text.
- */
-TOMOCUT_API
-const char *tomocut_last_error(void);
-
-/**
- * Lower-case name of a status, such as "cancelled"; "unknown" for a number that is none.
- *
- * @param status What a call answered.
- * @return A static string.
- *
- * Threads: any.
- */
-TOMOCUT_API
-const char *tomocut_status_name(tomocut_status status);
-
-/**
  * Sets all members to zero, "unknown".
  *
  * @param geometry The struct to fill.
@@ -815,30 +1045,401 @@ TOMOCUT_API
 void tomocut_tomogram_free(struct tomocut_tomogram *tomogram);
 
 /**
- * Version of the library that is loaded, in the numbering of TOMOCUT_VERSION. A host that differs in MAJOR, or before
- * 1.0 in MINOR, was compiled against another ABI and should stop.
+ * Sets all options to their defaults.
  *
- * Threads: any. Never fails.
- */
-TOMOCUT_API
-uint32_t tomocut_version(void);
-
-/**
- * Which file provides what the library leans on: BLAS, LAPACK, OpenMP, libstdc++, the CUDA runtime, libtorch; one
- * line each. The first thing to look at when the library is slow inside a host: a host's own BLAS before libtorch's
- * costs a factor of 30 (cure: load the library with RTLD_LOCAL | RTLD_DEEPBIND).
- *
- * @param buffer   Receives NUL-terminated UTF-8, or NULL to ask for the size.
- * @param capacity Bytes in buffer.
- * @param needed   Receives the bytes needed, NUL included; may be NULL when buffer is given.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where capacity is too small.
+ * @param options The struct to fill.
+ * @param size    sizeof(tomocut_model_options), as the caller's header has it.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
  *
  * Threads: any.
  */
 TOMOCUT_API
-tomocut_status tomocut_runtime_report(char *buffer,
-                                      size_t capacity,
-                                      size_t *needed);
+tomocut_status tomocut_model_options_init(struct tomocut_model_options *options,
+                                          size_t size);
+
+/**
+ * Opens Stable Diffusion weights, 1.x or 2.x: a folder in the layout of diffusers, an original checkpoint in one
+ * .safetensors file, or tomocut's own single file. Files are mapped, nothing is downloaded.
+ *
+ * @param engine  Gives the device and the log.
+ * @param path    The folder or file.
+ * @param options What differs from the defaults; NULL: nothing.
+ * @param out     Receives the model, to be freed by tomocut_model_free; NULL on failure.
+ * @return TOMOCUT_OK; TOMOCUT_E_IO (cannot be read); TOMOCUT_E_FORMAT (a tensor is missing or has another shape or
+ *         type: the text names it, what was expected and what was found; a pickle checkpoint: how to convert it);
+ *         TOMOCUT_E_UNSUPPORTED; TOMOCUT_E_CANCELLED; TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE;
+ *         TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_model_open(const struct tomocut_engine *engine,
+                                  const char *path,
+                                  const struct tomocut_model_options *options,
+                                  struct tomocut_model **out);
+
+/**
+ * The small model that is compiled into the library, trained on simulated tomograms.
+ *
+ * @param engine  Gives the device and the log.
+ * @param options What differs from the defaults; NULL: nothing.
+ * @param out     Receives the model, to be freed by tomocut_model_free; NULL on failure.
+ * @return TOMOCUT_OK; TOMOCUT_E_CANCELLED; TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE; TOMOCUT_E_INVALID_ARGUMENT;
+ *         TOMOCUT_E_STATE; TOMOCUT_E_UNSUPPORTED where the library was built without it.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_model_builtin(const struct tomocut_engine *engine,
+                                     const struct tomocut_model_options *options,
+                                     struct tomocut_model **out);
+
+/**
+ * What a model is, as one JSON object: name, device, attention layers, pixels per token, tile size, how slices enter
+ * it, the voxel sizes it was made for, and its U-Net's configuration in the words of diffusers.
+ *
+ * @param model    The model.
+ * @param buffer   Receives NUL-terminated UTF-8, or NULL to ask for the size.
+ * @param capacity Bytes in buffer.
+ * @param needed   Receives the bytes needed, NUL included; may be NULL when buffer is given.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_model_info(const struct tomocut_model *model,
+                                  char *buffer,
+                                  size_t capacity,
+                                  size_t *needed);
+
+/**
+ * Frees a model.
+ *
+ * @param model The model; NULL is fine.
+ *
+ * Threads: any, but not while a call that was given it runs. In a forked child: does nothing.
+ */
+TOMOCUT_API
+void tomocut_model_free(struct tomocut_model *model);
+
+/**
+ * Segments a slab of a tomogram into membranes and molecules: the library's main call.
+ *
+ * @param engine   Computes; serves this call alone until it returns.
+ * @param model    Whose self-attention is cut; on the engine's device.
+ * @param tomogram The tomogram; only the slab's slices are read.
+ * @param options  z_first and z_end, and what differs from the preset.
+ * @param out      Receives the slab, to be freed by tomocut_slab_free; NULL on failure.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an option out of its range, slices outside the tomogram);
+ *         TOMOCUT_E_FORMAT (voxels that are not finite, constant slices); TOMOCUT_E_CANCELLED (within 100 ms of the
+ *         request on the built-in model's work); TOMOCUT_E_IO; TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE;
+ *         TOMOCUT_E_UNSUPPORTED; TOMOCUT_E_STATE (the engine is in use by another call).
+ *
+ * Same input, options and device: same result, to the byte. Threads: any; one call at a time per engine. The host's
+ * libtorch settings (threads, device, gradient mode) are as before when it returns.
+ */
+TOMOCUT_API
+tomocut_status tomocut_slab_segment(struct tomocut_engine *engine,
+                                    const struct tomocut_model *model,
+                                    const struct tomocut_tomogram *tomogram,
+                                    const struct tomocut_slab_options *options,
+                                    struct tomocut_slab **out);
+
+/**
+ * Where the voxels of a slab lie: its extent, voxel size, and start and origin, which make it overlay the tomogram.
+ *
+ * @param slab     The slab.
+ * @param geometry Receives the answer; its struct_size must be set (tomocut_geometry_init).
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_slab_info(const struct tomocut_slab *slab,
+                                 struct tomocut_geometry *geometry);
+
+/**
+ * Copies the labels, TOMOCUT_LABEL_*, into the caller's volume.
+ *
+ * @param slab   The slab.
+ * @param labels Receives the labels: dtype TOMOCUT_DTYPE_U8 or TOMOCUT_DTYPE_I8, shape as tomocut_slab_info says.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an unfit volume); TOMOCUT_E_STATE.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_slab_labels(const struct tomocut_slab *slab,
+                                   struct tomocut_volume *labels);
+
+/**
+ * Copies the scores, 0 to 1, how much of a structure each voxel is, into the caller's volume.
+ *
+ * @param slab   The slab.
+ * @param scores Receives the scores: dtype TOMOCUT_DTYPE_F32 or TOMOCUT_DTYPE_F16, shape as tomocut_slab_info says.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an unfit volume); TOMOCUT_E_STATE.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_slab_score(const struct tomocut_slab *slab,
+                                  struct tomocut_volume *scores);
+
+/**
+ * Copies the molecules into the caller's array, in the order of z, then y, then x as the library found them.
+ *
+ * @param slab     The slab.
+ * @param points   Receives the molecules, or NULL to ask for their number.
+ * @param capacity Entries in points.
+ * @param needed   Receives the number of molecules; may be NULL when points is given.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where capacity is too small; TOMOCUT_E_STATE.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_slab_points(const struct tomocut_slab *slab,
+                                   struct tomocut_pick *points,
+                                   size_t capacity,
+                                   size_t *needed);
+
+/**
+ * What was done and found, as one JSON object: preset, model, slices, voxel size, signal-to-noise ratio, timesteps,
+ * tiles, residual of the eigenvectors, shares of membrane and molecule, number of points, seconds of each stage.
+ *
+ * @param slab     The slab.
+ * @param buffer   Receives NUL-terminated UTF-8, or NULL to ask for the size.
+ * @param capacity Bytes in buffer.
+ * @param needed   Receives the bytes needed, NUL included; may be NULL when buffer is given.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where capacity is too small; TOMOCUT_E_STATE.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_slab_report_json(const struct tomocut_slab *slab,
+                                        char *buffer,
+                                        size_t capacity,
+                                        size_t *needed);
+
+/**
+ * Frees a slab.
+ *
+ * @param slab The slab; NULL is fine.
+ *
+ * Threads: any, but not while a call that was given it runs. In a forked child: does nothing.
+ */
+TOMOCUT_API
+void tomocut_slab_free(struct tomocut_slab *slab);
+
+/**
+ * Sets all options to their defaults.
+ *
+ * @param options The struct to fill.
+ * @param size    sizeof(tomocut_write_options), as the caller's header has it.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_write_options_init(struct tomocut_write_options *options,
+                                          size_t size);
+
+/**
+ * Writes a slab for other programs: STEM_labels.mrc (int8), STEM_score.mrc, both with start and origin set so that they
+ * overlay the tomogram; the points as STEM_points.csv, .star (RELION 5), .tbl (Dynamo), .mod (IMOD) and .coords
+ * (DeepETPicker); STEM_overlay.png, a picture of the middle slice. Each file is written under a temporary name and
+ * renamed when it is whole, so none is ever half-written.
+ *
+ * @param slab     The slab.
+ * @param tomogram The tomogram it was cut from, for the picture and for the geometry of the points.
+ * @param folder   Where the files go; made where it is missing.
+ * @param stem     How their names begin; no slashes.
+ * @param options  What differs from the defaults; NULL: nothing.
+ * @return TOMOCUT_OK; TOMOCUT_E_IO (the text names the file: a full disk, a read-only folder); TOMOCUT_E_CANCELLED;
+ *         TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE. After a failure the files written before it are there, whole.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_slab_write(const struct tomocut_slab *slab,
+                                  const struct tomocut_tomogram *tomogram,
+                                  const char *folder,
+                                  const char *stem,
+                                  const struct tomocut_write_options *options);
+
+/**
+ * Writes every intermediate of one slice to a safetensors file (float32): image, latent, U-Net input, Q and K of every
+ * attention layer under their diffusers names, U-Net output, one-step denoised latent, eigenvectors, canvas. Where the
+ * slice takes several tiles, names start with "tile0.", "tile1." and so on.
+ *
+ * @param engine   Computes; serves this call alone until it returns.
+ * @param model    On the engine's device.
+ * @param tomogram The tomogram.
+ * @param z        The slice, counted from 0.
+ * @param options  As for tomocut_slab_segment; z_first and z_end are not used.
+ * @param path     The file; written under a temporary name and renamed when it is whole.
+ * @return As tomocut_slab_segment.
+ *
+ * Threads: any; one call at a time per engine.
+ */
+TOMOCUT_API
+tomocut_status tomocut_slab_dump(struct tomocut_engine *engine,
+                                 const struct tomocut_model *model,
+                                 const struct tomocut_tomogram *tomogram,
+                                 uint64_t z,
+                                 const struct tomocut_slab_options *options,
+                                 const char *path);
+
+/**
+ * Sets all options to their defaults; z_first and z_end remain to be set.
+ *
+ * @param options The struct to fill.
+ * @param size    sizeof(tomocut_slab_options), as the caller's header has it.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_slab_options_init(struct tomocut_slab_options *options,
+                                         size_t size);
+
+/**
+ * Sends one slice through the U-Net once and keeps queries and keys of the layers that the options name.
+ *
+ * @param engine   Computes; serves this call alone until it returns.
+ * @param model    On the engine's device.
+ * @param tomogram The tomogram.
+ * @param z        The slice, counted from 0.
+ * @param options  As for tomocut_slab_segment; z_first and z_end are not used.
+ * @param out      Receives the attention, to be freed by tomocut_attention_free; NULL on failure.
+ * @return As tomocut_slab_segment.
+ *
+ * Threads: any; one call at a time per engine.
+ */
+TOMOCUT_API
+tomocut_status tomocut_slab_attention_extract(struct tomocut_engine *engine,
+                                              const struct tomocut_model *model,
+                                              const struct tomocut_tomogram *tomogram,
+                                              uint64_t z,
+                                              const struct tomocut_slab_options *options,
+                                              struct tomocut_attention **out);
+
+/**
+ * How many layers were kept, over all tiles: all layers of tile 0 first, then those of tile 1, and so on.
+ *
+ * @param attention The attention.
+ * @param count     Receives the number.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
+ *
+ * Threads: any, one call at a time.
+ */
+TOMOCUT_API
+tomocut_status tomocut_attention_count(struct tomocut_attention *attention,
+                                       size_t *count);
+
+/**
+ * Name and sizes of a layer.
+ *
+ * @param attention The attention.
+ * @param layer     Which, below tomocut_attention_count.
+ * @param info      Receives the answer; its struct_size must be set.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
+ *
+ * Threads: any, one call at a time.
+ */
+TOMOCUT_API
+tomocut_status tomocut_attention_layer_info(struct tomocut_attention *attention,
+                                            size_t layer,
+                                            struct tomocut_attention_layer *info);
+
+/**
+ * Copies the queries of a layer into the caller's volume.
+ *
+ * @param attention The attention.
+ * @param layer     Which, below tomocut_attention_count.
+ * @param queries   Receives them: dtype TOMOCUT_DTYPE_F32, shape (heads, tokens, dim).
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
+ *
+ * Threads: any, one call at a time.
+ */
+TOMOCUT_API
+tomocut_status tomocut_attention_query(struct tomocut_attention *attention,
+                                       size_t layer,
+                                       struct tomocut_volume *queries);
+
+/**
+ * Copies the keys of a layer into the caller's volume.
+ *
+ * @param attention The attention.
+ * @param layer     Which, below tomocut_attention_count.
+ * @param keys      Receives them: dtype TOMOCUT_DTYPE_F32, shape (heads, tokens, dim).
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
+ *
+ * Threads: any, one call at a time.
+ */
+TOMOCUT_API
+tomocut_status tomocut_attention_key(struct tomocut_attention *attention,
+                                     size_t layer,
+                                     struct tomocut_volume *keys);
+
+/**
+ * Computes rows of a layer's attention, softmax(Q K^T / sqrt(dim)) over the keys, of every head, into the caller's
+ * volume. All rows of a fine layer are gigabytes: ask for some at a time, as many as the volume has.
+ *
+ * @param attention     The attention.
+ * @param layer         Which, below tomocut_attention_count.
+ * @param first_row     First query token, from 0.
+ * @param probabilities Receives them: dtype TOMOCUT_DTYPE_F32, shape (heads, number of rows, tokens).
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_STATE.
+ *
+ * Threads: any, one call at a time.
+ */
+TOMOCUT_API
+tomocut_status tomocut_attention_probabilities(struct tomocut_attention *attention,
+                                               size_t layer,
+                                               uint64_t first_row,
+                                               struct tomocut_volume *probabilities);
+
+/**
+ * Frees an attention.
+ *
+ * @param attention The attention; NULL is fine.
+ *
+ * Threads: any, but not while a call that was given it runs. In a forked child: does nothing.
+ */
+TOMOCUT_API
+void tomocut_attention_free(struct tomocut_attention *attention);
+
+/**
+ * Sets all options to their defaults.
+ *
+ * @param options The struct to fill.
+ * @param size    sizeof(tomocut_phantom_options), as the caller's header has it.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_phantom_options_init(struct tomocut_phantom_options *options,
+                                            size_t size);
+
+/**
+ * Simulates a tomogram of membranes, molecules and filaments and writes it with its truth: STEM.mrc (float32),
+ * STEM_signal.mrc and STEM_noise.mrc (its two parts), STEM_labels.mrc (0 background, 1 membrane, 2 molecule, 3
+ * filament), STEM_instances.csv (every object) and STEM_parameters.json (the settings). No file is ever half-written.
+ *
+ * @param engine  Computes; serves this call alone until it returns.
+ * @param options What differs from the defaults; NULL: nothing.
+ * @param folder  Where the files go; made where it is missing.
+ * @param stem    How their names begin; no slashes.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_CANCELLED; TOMOCUT_E_IO; TOMOCUT_E_OUT_OF_MEMORY;
+ *         TOMOCUT_E_DEVICE; TOMOCUT_E_STATE.
+ *
+ * Same options and device: same bytes. Threads: any; one call at a time per engine.
+ */
+TOMOCUT_API
+tomocut_status tomocut_phantom_simulate(struct tomocut_engine *engine,
+                                        const struct tomocut_phantom_options *options,
+                                        const char *folder,
+                                        const char *stem);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -362,6 +362,10 @@ fn bad_files_are_refused() {
     .unwrap();
     assert!(refusal(&model).contains("save_file"));
     std::fs::rename(model.join("unet/other.safetensors"), &component).unwrap();
+    let scheduler = model.join("scheduler/scheduler_config.json");
+    std::fs::write(&scheduler, r#"{"prediction_type": "sample"}"#).unwrap();
+    assert!(refusal(&model).contains("prediction_type is \"sample\""));
+    std::fs::remove_file(&scheduler).unwrap();
     std::fs::write(model.join("vae/config.json"), r#"{"shift_factor": 0.1}"#).unwrap();
     assert!(refusal(&model).contains("shift_factor is 0.1"));
     std::fs::write(model.join("vae/config.json"), "{").unwrap();

@@ -8,24 +8,44 @@
 //! still be read, but a C caller can always break the rules of C.
 #![allow(non_camel_case_types, clippy::missing_safety_doc)]
 
+// In the order of the header.
+mod status;
+mod version;
+
 mod cancel;
 mod engine;
+mod progress;
+
+mod tomogram;
+mod volume;
+
+mod model;
+
+mod slab;
+mod slab_files;
+mod slab_options;
+
+mod attention;
+mod phantom;
+
+// What the exports are made of.
 mod guard;
 mod handle;
-mod progress;
 mod sized;
-mod status;
 mod strings;
-mod tomogram;
-mod version;
-mod volume;
 
 #[cfg(test)]
 mod tests;
 
+pub use attention::*;
 pub use cancel::*;
 pub use engine::*;
+pub use model::*;
+pub use phantom::*;
 pub use progress::*;
+pub use slab::*;
+pub use slab_files::*;
+pub use slab_options::*;
 pub use status::*;
 pub use tomogram::*;
 pub use version::*;

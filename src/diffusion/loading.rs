@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use tch::{Kind, Tensor};
 
 use super::compvis;
-use super::config::UnetConfig;
+use super::config::{refuse_other_values, UnetConfig};
 use super::latent::LatentMode;
 use super::model::{DiffusionModel, LatentEncoder, LoadOptions, ModelConfig};
 use super::schedule::ScheduleConfig;
@@ -309,14 +309,15 @@ fn folder_padding(path: &Path, text: &TextConfig) -> Result<Padding> {
 }
 
 fn schedule_from_json(json: &Value) -> Result<ScheduleConfig> {
-    if let Some(other) = json
-        .get("prediction_type")
-        .filter(|t| *t != "epsilon" && *t != "v_prediction")
-    {
-        return Err(Error::Unsupported(format!(
-            "scheduler setting prediction_type is {other}; only \"epsilon\" or \"v_prediction\" is supported"
-        )));
-    }
+    let table = json
+        .as_object()
+        .ok_or_else(|| Error::format("scheduler config", "is not a JSON object"))?;
+    let fixed: &[(&str, &[&str])] = &[
+        ("prediction_type", &["\"epsilon\"", "\"v_prediction\""]),
+        ("rescale_betas_zero_snr", &["false"]),
+        ("trained_betas", &["null"]),
+    ];
+    refuse_other_values("scheduler", table, fixed)?;
     serde_json::from_value(json.clone()).map_err(|e| Error::format("scheduler config", e))
 }
 

@@ -6,6 +6,7 @@
 //! Names of layers and tensors are those of the `diffusers` library; no code of it is used.
 
 pub mod attention;
+mod builtin;
 mod compvis;
 pub mod config;
 mod inversion;
@@ -25,11 +26,13 @@ mod weights;
 mod tests;
 
 pub use attention::{AttentionTap, Taps};
+pub use builtin::builtin_model_bytes;
 pub use config::{PerLevel, UnetConfig};
 pub use latent::{depth_to_space, space_to_depth, EncoderConfig, LatentDraw, LatentMode};
 pub use model::{DiffusionModel, Extraction, LatentEncoder, LoadOptions, ModelConfig};
 pub use schedule::{NoiseSchedule, PredictionType, ScheduleConfig};
 pub use single_file::{model_to_bytes, write_model, ModelFileConfig};
+pub use store::read_tensor;
 pub use text::TextConfig;
 pub use unet::{unet_tensor_shapes, Unet};
 pub use vae::{VaeConfig, VaeEncoder};

@@ -177,6 +177,11 @@ impl DiffusionModel {
         &self.config
     }
 
+    /// Device of the weights and of all work.
+    pub fn device(&self) -> Device {
+        self.options.device
+    }
+
     /// Its noise schedule.
     pub fn schedule(&self) -> &NoiseSchedule {
         &self.schedule

@@ -60,6 +60,13 @@ impl TensorFile<'static> {
     }
 }
 
+/// Tensor `name` of the safetensors file at `path`, float32 on the CPU, whatever its shape.
+///
+/// Errors: those of opening a weight file, and [`Error::Format`] where the tensor is missing.
+pub fn read_tensor(path: &Path, name: &str) -> Result<Tensor> {
+    TensorFile::map(path)?.any_shape(name, Kind::Float, Device::Cpu, || "a float tensor".into())
+}
+
 impl<'a> TensorFile<'a> {
     /// The same for a file that is in memory; `what` names it in errors.
     pub fn from_bytes(what: &str, bytes: &'a [u8]) -> Result<Self> {

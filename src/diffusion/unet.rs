@@ -158,7 +158,7 @@ impl Unet {
         &self.config
     }
 
-    /// Predicts the noise (or velocity) of `x` [B, in_channels, h, w] at the timesteps `t` [B] int64.
+    /// Predicts the noise (or velocity) of `x` [B, in_channels, h, w] at the timesteps `t`, one int64 per image.
     ///
     /// `context` is the text embedding [B or 1, M, cross_attention_dim], needed exactly when the network has
     /// cross-attention. `taps` takes Q and K of self-attention layers (B = 1 only). Returns [B, out_channels, h, w].

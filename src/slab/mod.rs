@@ -1,7 +1,34 @@
-//! (being written)
+//! A slab of a tomogram to membrane mask, molecule points and a score: the slab paper end to end.
+//!
+//! Stages, one file each, in the order a slice passes them: `context` (what the slab shares), `enhance`, `tiles`, `features`
+//! (attention of a tile), `slice` (eigenvectors and maps of a slice's tiles), `aggregate` and `canvas` (one map), `zcorrect`,
+//! `binarise`, `split`, `points`; `pipeline` runs them, `outputs`, `overlay` and `dump` write what they found.
+
 pub mod aggregate;
+mod attention;
 pub mod binarise;
+pub mod canvas;
+pub mod context;
+mod decide;
+mod dump;
 pub mod enhance;
+mod features;
+mod options;
+mod outputs;
+pub mod overlay;
+mod pipeline;
+pub mod points;
 mod seams;
+mod slice;
+mod snr;
+pub mod split;
 pub mod tiles;
 pub mod zcorrect;
+
+pub use attention::{slice_features, TileFeatures};
+pub use dump::dump_slice;
+pub use features::Timesteps;
+pub use options::{CanvasRule, NoiseSource, Preset, SlabOptions, SolverKind, SplitRule, Tiling, TimestepRule};
+pub use outputs::{write_outputs, OutputFiles};
+pub use pipeline::{segment, SlabReport, SlabSegmentation};
+pub use split::{MEMBRANE, MOLECULE};

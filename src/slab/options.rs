@@ -1,7 +1,59 @@
-//! Every setting of the slab pipeline, in the order of its stages.
+//! Every setting of the slab pipeline, in the order of its stages, and the presets that fill them.
 use std::ops::Range;
+use std::path::PathBuf;
 
-use crate::diffusion::LatentMode;
+use crate::diffusion::{LatentDraw, LatentMode};
+use crate::runtime::{Error, Result};
+
+use super::aggregate::AggregateOptions;
+use super::binarise::Binarisation;
+use super::enhance::EnhanceOptions;
+
+/// A named set of settings. The names are part of the ABI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preset {
+    /// What measures best with what ships; see [`SlabOptions::new`] for each choice and its reason.
+    Default,
+    /// What the authors' released code does (no CLAHE, no z correction, no morphology).
+    Cvpr2026Code,
+    /// What the CVPR 2026 paper says (CLAHE, z correction, closing).
+    Cvpr2026Paper,
+}
+
+impl Preset {
+    /// All presets with their names.
+    pub const NAMES: [(&'static str, Self); 3] = [
+        ("default", Self::Default),
+        ("cvpr2026_code", Self::Cvpr2026Code),
+        ("cvpr2026_paper", Self::Cvpr2026Paper),
+    ];
+
+    /// The preset called `name`; the empty name is the default.
+    pub fn from_name(name: &str) -> Result<Self> {
+        if name.is_empty() {
+            return Ok(Self::Default);
+        }
+        Self::NAMES
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, preset)| *preset)
+            .ok_or_else(|| {
+                Error::argument(
+                    "preset",
+                    format!("\"{name}\""),
+                    "must be default, cvpr2026_code or cvpr2026_paper",
+                )
+            })
+    }
+
+    /// The preset's name.
+    pub fn name(self) -> &'static str {
+        Self::NAMES
+            .iter()
+            .find(|(_, preset)| *preset == self)
+            .map_or("default", |(name, _)| name)
+    }
+}
 
 /// How a slice is cut into the squares that the U-Net sees.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,17 +69,16 @@ pub enum Tiling {
 /// Which solver finds the eigenvectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SolverKind {
-    /// The published recipe: a small network trained by Adam.
+    /// The published recipe: a small network trained by Adam (2,001 iterations).
     Adam,
     /// The same objective solved directly as a symmetric eigenproblem.
     Krylov,
 }
 
 /// How the timestep of a U-Net pass is chosen.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimestepRule {
-    /// The model's own default: from the estimated signal-to-noise ratio for matched models, otherwise
-    /// the paper's uniform draw up to 68 nm / voxel size.
+    /// From the signal-to-noise ratio for matched models; else uniform up to 68 nm / voxel size (released code: 50 at 1.348 nm).
     Auto,
     /// This timestep, 0..=999.
     Fixed(i64),
@@ -36,12 +87,197 @@ pub enum TimestepRule {
 }
 
 /// Where the diffusion noise comes from.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoiseSource {
     /// Normal draws from the slab's seed.
     Seeded,
     /// No noise at all.
     None,
     /// A safetensors file with one float32 tensor `noise` of the latent's shape.
-    File(std::path::PathBuf),
+    File(PathBuf),
+}
+
+/// How eigenvectors become one canvas per tile.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CanvasRule {
+    /// The paper's diversity-driven greedy merge (spec of section 5), at 64x64 cells and upsampled.
+    Greedy(AggregateOptions),
+    /// The model's one-step denoised image, mixed with what the eigenvectors see of it (this weight, 0..=1; at 0 no
+    /// eigenvectors are computed); see [`super::canvas::denoised_score`]. Models with an autoencoder, whose denoised
+    /// latent is no image, take [`CanvasRule::Greedy`] instead.
+    Denoised(f32),
+}
+
+/// How foreground is split into membranes and molecules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SplitRule {
+    /// Slice by slice with the released code's circularity test.
+    CircularityPerSlice,
+    /// On 3D components, by size in nm and shape.
+    Shape3d,
+}
+
+/// All settings of [`super::segment`].
+#[derive(Clone, Debug)]
+pub struct SlabOptions {
+    /// The preset these settings were made from.
+    pub preset: Preset,
+    /// Slices of the tomogram, half open.
+    pub z: Range<usize>,
+    /// Voxel edge in nm; overrides the header.
+    pub voxel_nm: Option<f64>,
+    /// Structures are brighter than their surroundings (default: darker, as IMOD and AreTomo leave them).
+    pub bright: bool,
+    /// Seed of every random draw.
+    pub seed: u64,
+    /// Passes whose attention is summed, 1..=64.
+    pub noise_draws: usize,
+    /// Timestep of the passes.
+    pub timestep: TimestepRule,
+    /// How a slice enters the U-Net; None: as the model was trained.
+    pub latent_mode: Option<LatentMode>,
+    /// Mean or sample of the autoencoder's posterior.
+    pub latent_draw: LatentDraw,
+    /// Noise of the noised mode.
+    pub noise: NoiseSource,
+    /// Signal variance over noise variance per voxel, for matched models; None: estimated from the data.
+    pub snr: Option<f64>,
+    /// Self-attention layers used, 0..=15; empty: all.
+    pub layers: Vec<usize>,
+    /// How slices are cut.
+    pub tiling: Tiling,
+    /// Edge of a tile in attention cells, a multiple of 8 in 16..=256; the paper's latent has 64.
+    pub tile_cells: usize,
+    /// Eigenvector solver.
+    pub solver: SolverKind,
+    /// Eigenvectors per tile, 2..=64.
+    pub n_eigenvectors: usize,
+    /// Iterations of the Adam solver, 1..=100000.
+    pub adam_iterations: usize,
+    /// Contrast enhancement before an autoencoder (not used by matched models, which want the raw slice).
+    pub enhance: EnhanceOptions,
+    /// Eigenvectors to canvas.
+    pub canvas: CanvasRule,
+    /// The paper's z-consistency step.
+    pub z_correction: bool,
+    /// Standard deviation, in nm, of the 3D Gaussian over the score volume before thresholding (at least 0.75 voxel);
+    /// 0: none.
+    pub score_smoothing_nm: f64,
+    /// Canvas to foreground.
+    pub binarisation: Binarisation,
+    /// Steps of closing and of dilation (4-connected cross) on the foreground of each slice.
+    pub mend: (usize, usize),
+    /// Membranes from molecules.
+    pub split: SplitRule,
+    /// Molecule diameters accepted, in nm.
+    pub molecule_nm: (f64, f64),
+    /// Detections of neighbouring slices become one point.
+    pub link_z: bool,
+}
+
+impl SlabOptions {
+    /// The settings of `preset` for slices `z`.
+    pub fn new(preset: Preset, z: Range<usize>) -> Self {
+        let paper = Self {
+            preset,
+            z,
+            voxel_nm: None,
+            bright: false,
+            seed: 1,
+            noise_draws: 1,
+            timestep: TimestepRule::Auto,
+            latent_mode: None,
+            latent_draw: LatentDraw::Sample,
+            noise: NoiseSource::Seeded,
+            snr: None,
+            layers: Vec::new(),
+            tiling: Tiling::Quadrants,
+            tile_cells: 64,
+            solver: SolverKind::Adam,
+            n_eigenvectors: 12,
+            adam_iterations: 2000,
+            enhance: EnhanceOptions::default(),
+            canvas: CanvasRule::Greedy(AggregateOptions::default()),
+            z_correction: true,
+            score_smoothing_nm: 0.0,
+            binarisation: Binarisation::default(),
+            mend: (0, 0),
+            split: SplitRule::CircularityPerSlice,
+            molecule_nm: (8.0, 45.0),
+            link_z: false,
+        };
+        match preset {
+            Preset::Cvpr2026Code => Self {
+                enhance: EnhanceOptions::released_code(),
+                z_correction: false,
+                ..paper
+            },
+            Preset::Cvpr2026Paper => Self { mend: (2, 1), ..paper },
+            Preset::Default => Self {
+                solver: SolverKind::Krylov,
+                latent_draw: LatentDraw::Mean,
+                tiling: Tiling::Overlapping(0.25),
+                canvas: CanvasRule::Denoised(0.0),
+                score_smoothing_nm: 2.0,
+                binarisation: Binarisation::Otsu,
+                z_correction: false,
+                split: SplitRule::Shape3d,
+                link_z: true,
+                ..paper
+            },
+        }
+    }
+
+    /// Checks every range. `depth` is the tomogram's number of slices.
+    pub fn validate(&self, depth: usize) -> Result<()> {
+        if self.z.start >= self.z.end || self.z.end > depth {
+            return Err(Error::argument(
+                "z",
+                format!("{}:{}", self.z.start, self.z.end),
+                &format!("must be a non-empty range within 0:{depth}"),
+            ));
+        }
+        if let Some(voxel) = self.voxel_nm {
+            in_range("voxel_nm", voxel, 0.01, 100.0)?;
+        }
+        if let Some(snr) = self.snr {
+            in_range("snr", snr, 1e-4, 1e4)?;
+        }
+        in_range("noise_draws", self.noise_draws as f64, 1.0, 64.0)?;
+        in_range("n_eigenvectors", self.n_eigenvectors as f64, 2.0, 64.0)?;
+        in_range("tile_cells", self.tile_cells as f64, 16.0, 256.0)?;
+        if self.tile_cells % 8 != 0 {
+            return Err(Error::argument(
+                "tile_cells",
+                self.tile_cells,
+                "must be a multiple of 8",
+            ));
+        }
+        in_range("adam_iterations", self.adam_iterations as f64, 1.0, 100_000.0)?;
+        in_range("score_smoothing_nm", self.score_smoothing_nm, 0.0, 100.0)?;
+        if let CanvasRule::Denoised(weight) = self.canvas {
+            in_range("eigenvector weight", f64::from(weight), 0.0, 1.0)?;
+        }
+        in_range("molecule_nm minimum", self.molecule_nm.0, 0.1, 1000.0)?;
+        in_range("molecule_nm maximum", self.molecule_nm.1, self.molecule_nm.0, 1000.0)?;
+        if let TimestepRule::Fixed(t) | TimestepRule::UniformUpTo(t) = self.timestep {
+            in_range("timestep", t as f64, 0.0, 999.0)?;
+        }
+        if let Tiling::Overlapping(overlap) = self.tiling {
+            in_range("overlap", overlap, 0.0, 0.75)?;
+        }
+        if let Some(layer) = self.layers.iter().find(|layer| **layer > 15) {
+            return Err(Error::argument("layers", layer, "must be 0..=15"));
+        }
+        Ok(())
+    }
+}
+
+/// Refuses values outside `low..=high`, NaN included.
+fn in_range(name: &str, value: f64, low: f64, high: f64) -> Result<()> {
+    if (low..=high).contains(&value) {
+        Ok(())
+    } else {
+        Err(Error::argument(name, value, &format!("must be {low}..={high}")))
+    }
 }

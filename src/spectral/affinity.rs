@@ -32,8 +32,9 @@ impl Default for AffinityOptions {
 
 /// M = sum over draws, layers l and heads h of w_l G_l^T (P_lh + P_lh^T)/2 G_l, divided by the sum of the weights.
 ///
-/// G_l pools from the finest grid to the layer's, scaled so that G_l G_l^T = 1; hence x^T M x is the mean of z^T P z over
-/// layers and heads, with z = G x. Graphs on one grid share one stored matrix; coarse ones stay at their own size.
+/// G_l pools from the finest grid to the layer's, scaled so that G_l G_l^T = 1; hence x^T M x is the mean of z^T P z
+/// over layers and heads, with z = G x. Graphs on one grid share one stored matrix; coarse ones stay at their own
+/// size.
 pub struct Affinity {
     grid: (usize, usize),
     options: AffinityOptions,
@@ -71,8 +72,8 @@ impl Affinity {
         self.grid.0.saturating_mul(self.grid.1)
     }
 
-    /// Adds one draw. Errors: an invalid set, a layer finer than the grid, a wrong number of weights, cancel (after which the
-    /// operator is unusable).
+    /// Adds one draw. Errors: an invalid set, a layer finer than the grid, a wrong number of weights, cancel (after
+    /// which the operator is unusable).
     pub fn add(&mut self, set: &AttentionSet, job: &Job) -> Result<()> {
         let _guard = tch::no_grad_guard();
         set.validate()?;
@@ -173,8 +174,8 @@ impl Affinity {
         }
     }
 
-    /// Sum of the Rayleigh quotients of an orthonormal basis of `vectors` (`[C, rows, cols]` or `[C, N]`): the trace of M on
-    /// their span. The larger, the better the vectors solve the shared cut.
+    /// Sum of the Rayleigh quotients of an orthonormal basis of `vectors` (`[C, rows, cols]` or `[C, N]`): the trace
+    /// of M on their span. The larger, the better the vectors solve the shared cut.
     pub fn trace_of(&self, vectors: &Tensor, job: &Job) -> Result<f64> {
         let _guard = tch::no_grad_guard();
         let tokens = self.tokens() as i64;

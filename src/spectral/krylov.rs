@@ -16,10 +16,14 @@ const KEPT_BLOCKS: usize = 2;
 
 /// Leading eigenvectors of the mean symmetric affinity (see [`Affinity`]) by thick-restart block Lanczos.
 ///
-/// The published loss pulls z^T P z towards its largest value under orthogonality (spec section 4); with g the average pooling
-/// scaled to G G^T = 1, that is the trace of X M X^T over orthonormal X, whose maximum is the leading invariant subspace of M.
-/// The search space is extended by the residuals of the leading Ritz vectors, which span the next Lanczos block;
-/// the products with M are kept, so the Rayleigh-Ritz step needs no recurrence and survives restarts and lost directions.
+/// The published loss pulls z^T P z towards its largest value under orthogonality (spec section 4); with g the
+/// average pooling scaled to G G^T = 1, that is the trace of X M X^T over orthonormal X, whose maximum is the leading
+/// invariant subspace of M. The search space is extended by the residuals of the leading Ritz vectors, which span the
+/// next Lanczos block; the products with M are kept, so the Rayleigh-Ritz step needs no recurrence and survives
+/// restarts and lost directions.
+///
+/// P is row- but not column-stochastic: where many tokens attend to few (attention sinks), Rayleigh quotients exceed
+/// 1, and the loss, which pulls them to 1, and the trace, which has no such limit, part ways.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Krylov {
     /// Number of vectors C, 1..=tokens.

@@ -338,7 +338,13 @@ fn a_cancel_stops_it() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn any_attention(rows in 3_usize..15, cols in 3_usize..15, halve in any::<bool>(), strength in 0.1_f64..8.0, seed in any::<u64>()) {
+    fn any_attention(
+        rows in 3_usize..15,
+        cols in 3_usize..15,
+        halve in any::<bool>(),
+        strength in 0.1_f64..8.0,
+        seed in any::<u64>(),
+    ) {
         let grid = (rows, cols);
         let coarse = if halve { (rows.div_ceil(2), cols.div_ceil(2)) } else { grid };
         let set = single(&random_set(&[grid, coarse], 2, 3, strength, &mut Generator::new(seed, 0)));

@@ -22,8 +22,8 @@ pub struct NcutLoss {
 /// For each layer, X is average-pooled to the layer's grid and each channel divided by its length: Z. Then
 /// eig_{l,h,c} = z_c^T P_{l,h} z_c and ortho_l = off-diagonal part of Z_l Z_l^T. With C = 1 the second term is 0.
 ///
-/// The gradient is written out rather than recorded: a recorded one would keep every P. The sign of eig - 1 is known only
-/// after the last row block, so P z and P^T z are kept per head, which is all that the gradient needs.
+/// The gradient is written out rather than recorded: a recorded one would keep every P. The sign of eig - 1 is known
+/// only after the last row block, so P z and P^T z are kept per head, which is all that the gradient needs.
 ///
 /// Errors: an invalid set, a layer finer than X, X of a wrong shape or type, cancel.
 pub fn ncut_loss(set: &AttentionSet, x: &Tensor, job: &Job) -> Result<NcutLoss> {
@@ -63,7 +63,8 @@ pub(super) struct LayerWeight {
 
 /// Adds `times` the loss of the layers from index `first` on, seen as a set of their own, to the layers' weights.
 ///
-/// The loss is linear in the layers' sums, so a set that is used several times, whole or in part, is evaluated once (4.1).
+/// The loss is linear in the layers' sums, so a set that is used several times, whole or in part, is evaluated once
+/// (4.1).
 pub(super) fn add_set(weights: &mut [LayerWeight], set: &AttentionSet, first: usize, channels: i64, times: f64) {
     let used = set.layers.len().saturating_sub(first).max(1) as f64;
     let heads: usize = set.layers.iter().skip(first).map(AttentionLayer::heads).sum();

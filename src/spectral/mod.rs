@@ -33,14 +33,14 @@ pub use loss::{ncut_loss, NcutLoss};
 pub struct Eigenvectors {
     /// `[C, rows, cols]`, float32, orthonormal, in the order of `values`.
     ///
-    /// Signs: the sum of cubes is not negative; where it vanishes (|sum| <= 1e-4 of the sum of absolute cubes) the first
-    /// component of at least a thousandth of the largest is positive.
+    /// Signs: the sum of cubes is not negative; where it vanishes (|sum| <= 1e-4 of the sum of absolute cubes) the
+    /// first component of at least a thousandth of the largest is positive.
     pub vectors: Tensor,
-    /// One number per vector, descending. [`Krylov`]: Rayleigh quotients, on the scale of the mean of z^T P z over layers and
-    /// heads. [`Adam`]: singular values of the normalised channels (spec section 4, read-out).
+    /// One number per vector, descending. [`Krylov`]: Rayleigh quotients, on the scale of the mean of z^T P z over
+    /// layers and heads. [`Adam`]: singular values of the normalised channels (spec section 4, read-out).
     pub values: Vec<f64>,
-    /// Largest `||M v - (v^T M v) v||` over the vectors, relative to the largest |Rayleigh quotient| where that exceeds 1. M is
-    /// the mean symmetric affinity of the attention that was drawn ([`Adam`]: of the last draw).
+    /// Largest `||M v - (v^T M v) v||` over the vectors, relative to the largest |Rayleigh quotient| where that
+    /// exceeds 1. M is the mean symmetric affinity of the attention that was drawn ([`Adam`]: of the last draw).
     pub residual: f64,
     /// Sum of the Rayleigh quotients of the vectors with the same M.
     pub trace: f64,
@@ -50,12 +50,13 @@ pub struct Eigenvectors {
 pub trait EigenSolver {
     /// Vectors on the finest token grid `grid` (rows, columns), which every layer's grid must divide or round up from.
     ///
-    /// Errors: an option out of range, more vectors than tokens, attention that is empty, ill-shaped or not finite, a layer
-    /// finer than `grid`, cancel, and whatever the stream reports.
+    /// Errors: an option out of range, more vectors than tokens, attention that is empty, ill-shaped or not finite, a
+    /// layer finer than `grid`, cancel, and whatever the stream reports.
     fn solve(&self, stream: &mut dyn AttentionStream, grid: (usize, usize), job: &Job) -> Result<Eigenvectors>;
 }
 
-/// Settles the sign of every column of `columns` (`[N, C]`, float64, on the host) by the rule of [`Eigenvectors::vectors`].
+/// Settles the sign of every column of `columns` (`[N, C]`, float64, on the host) by the rule of
+/// [`Eigenvectors::vectors`].
 fn settle_signs(columns: &Tensor) -> Result<Tensor> {
     let (_, count) = columns.size2()?;
     let mut signs = Vec::new();

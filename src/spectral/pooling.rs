@@ -25,8 +25,8 @@ impl Pooling {
 
     /// Average pooling scaled so that G G^T = 1: each bin's weights are 1 / sqrt(size of the bin), bins do not overlap.
     ///
-    /// With a stride 2^k that rounds up to the coarse size, as in a U-Net (33 -> 17 -> 9), bins have 2^k pixels and the last one
-    /// may be short; otherwise pixel x falls into bin floor(x m/n).
+    /// With a stride 2^k that rounds up to the coarse size, as in a U-Net (33 -> 17 -> 9), bins have 2^k pixels and
+    /// the last one may be short; otherwise pixel x falls into bin floor(x m/n).
     pub fn orthonormal(from: (usize, usize), to: (usize, usize), kind: Kind, device: Device) -> Result<Self> {
         Self::build(from, to, kind, device, |n, m| {
             let stride = n.div_ceil(m).next_power_of_two();

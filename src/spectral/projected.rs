@@ -59,10 +59,11 @@ pub(super) fn left_singular(matrix: &Tensor) -> Result<(Vec<f64>, Tensor)> {
     Ok((values, vectors))
 }
 
-/// An orthonormal basis of the columns of `block` (`[N, k]`, float64) that is orthogonal to `basis`; may have fewer columns.
+/// An orthonormal basis of the columns of `block` (`[N, k]`, float64) that is orthogonal to `basis`; may have fewer
+/// columns.
 ///
-/// SVQB (Stathopoulos and Wu, SIAM J. Sci. Comput. 23, 2002) with two rounds of projection: three passes of matrix products
-/// instead of column-wise Gram-Schmidt.
+/// SVQB (Stathopoulos and Wu, SIAM J. Sci. Comput. 23, 2002) with two rounds of projection: three passes of matrix
+/// products instead of column-wise Gram-Schmidt.
 pub(super) fn orthonormal(block: &Tensor, basis: Option<&Tensor>) -> Result<Tensor> {
     let mut block = block.shallow_clone();
     for _ in 0..3 {

@@ -141,8 +141,18 @@ fn simulated(layout: &Layout, programs: &Programs, out: &Path) -> Result<()> {
     println!("demo: the answer beside the truth, and beside what a blur with a threshold reaches");
     let mut evaluate = programs.evaluate(layout);
     evaluate.arg("--tomogram").arg(truth.join("phantom.mrc"));
-    evaluate.arg("--truth").arg(truth.join("phantom_labels.mrc"));
-    evaluate.arg("--truth-points").arg(truth.join("phantom_points.csv"));
+    evaluate.arg("--truth-labels").arg(truth.join("phantom_labels.mrc"));
+    evaluate.arg("--truth-points").arg(truth.join("phantom_instances.csv"));
+    // The phantom's own numbers: 1 membrane, 2 molecule, 3 filament.
+    evaluate.args([
+        "--membrane-labels",
+        "1",
+        "--molecule-labels",
+        "2",
+        "--truth-point-label",
+        "2",
+    ]);
+    evaluate.args(["--diameter-nm", "20"]);
     evaluate.arg("--labels").arg(out.join("phantom_labels.mrc"));
     evaluate.arg("--score").arg(out.join("phantom_score.mrc"));
     evaluate.arg("--points").arg(out.join("phantom_points.csv"));

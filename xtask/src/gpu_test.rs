@@ -25,9 +25,7 @@ pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
     process::require_compilers()?;
     let torch = libtorch::ensure(layout, true)?;
     let mut tests = process::command(layout, library::cargo());
-    tests
-        .args(["test", "--workspace", "--", "--ignored", "--nocapture"])
-        .arg(name);
+    tests.args(["test", "--", "--ignored", "--nocapture"]).arg(name);
     torch.apply(&mut tests);
     process::run(&mut tests, "cargo test")
 }

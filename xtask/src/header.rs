@@ -1,6 +1,6 @@
 //! `cargo xtask header [--check]`: include/tomocut.h from src/capi by cbindgen.
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::failure::{Failure, Result};
 use crate::layout::{self, Layout};
@@ -58,12 +58,13 @@ fn generate(layout: &Layout) -> Result<String> {
             .replace("@MINOR@", &minor.to_string())
             .replace("@PATCH@", &patch.to_string())
     });
-    // The files alone, without `cargo metadata`: no network, no libtorch, and dependencies cannot change the header.
-    let mut builder = cbindgen::Builder::new().with_config(config);
-    for file in sources(&layout.root.join("src/capi/mod.rs"))? {
-        builder = builder.with_src(file);
-    }
-    let bindings = builder.generate().map_err(|e| Failure::new(format!("cbindgen: {e}")))?;
+    // The module alone, without `cargo metadata`: no network, no libtorch, and dependencies cannot change the header.
+    // cbindgen follows its `mod` declarations, in their order; each file must be given once, or its functions repeat.
+    let bindings = cbindgen::Builder::new()
+        .with_config(config)
+        .with_src(layout.root.join("src/capi/mod.rs"))
+        .generate()
+        .map_err(|e| Failure::new(format!("cbindgen: {e}")))?;
     let mut text = Vec::new();
     bindings.write(&mut text);
     let text = String::from_utf8(text).map_err(|e| Failure::new(format!("cbindgen wrote no UTF-8: {e}")))?;
@@ -90,45 +91,6 @@ fn tidy(line: &str) -> String {
         }
     }
     line
-}
-
-/// A module file and the files of the modules it declares, in the order of the declarations: the order of the header.
-/// Test modules are left out.
-fn sources(module: &Path) -> Result<Vec<PathBuf>> {
-    let text = layout::read(module)?;
-    let folder = module.parent().unwrap_or(Path::new("."));
-    // Modules of `a/mod.rs` lie in `a/`, modules of `a/b.rs` in `a/b/`.
-    let folder = match module.file_stem() {
-        Some(stem) if stem != "mod" => folder.join(stem),
-        _ => folder.to_path_buf(),
-    };
-    let mut files = vec![module.to_path_buf()];
-    for name in declared_modules(&text) {
-        let candidates = [folder.join(format!("{name}.rs")), folder.join(&name).join("mod.rs")];
-        let file = candidates.iter().find(|path| path.exists());
-        let file =
-            file.ok_or_else(|| Failure::new(format!("{} declares {name}, which has no file", module.display())))?;
-        files.extend(sources(file)?);
-    }
-    Ok(files)
-}
-
-/// Names in `mod name;` declarations outside `#[cfg(test)]`.
-fn declared_modules(text: &str) -> Vec<String> {
-    let mut names = Vec::new();
-    let mut test_only = false;
-    for line in text.lines().map(str::trim) {
-        let bare = line
-            .strip_prefix("pub ")
-            .or_else(|| line.strip_prefix("pub(crate) "))
-            .unwrap_or(line);
-        let name = bare.strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';'));
-        if let Some(name) = name.filter(|_| !test_only) {
-            names.push(name.trim().to_string());
-        }
-        test_only = line.starts_with("#[cfg(test)]") || (test_only && line.starts_with("#["));
-    }
-    names
 }
 
 /// The lines that differ between the common beginning and the common end of two texts; None when they are equal.
@@ -163,39 +125,6 @@ fn difference(committed: &str, generated: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn modules_come_in_the_order_of_their_declaration_without_tests() {
-        let text =
-            "mod status;\npub mod engine;\n#[cfg(test)]\nmod tests;\n#[cfg(test)]\n#[path = \"x.rs\"]\nmod more;\n\
-                    pub(crate) mod slab;\nmod inline { }\n// mod note;\n";
-        assert_eq!(declared_modules(text), ["status", "engine", "slab"]);
-    }
-
-    #[test]
-    fn nested_modules_are_found_in_both_layouts() {
-        let root = tempfile::tempdir().unwrap();
-        for (path, text) in [
-            ("mod.rs", "mod a;\nmod b;\n"),
-            ("a.rs", "mod c;\n"),
-            ("a/c.rs", ""),
-            ("b/mod.rs", "mod d;\n"),
-            ("b/d.rs", ""),
-        ] {
-            layout::write_atomic(&root.path().join(path), text).unwrap();
-        }
-        let found = sources(&root.path().join("mod.rs")).unwrap();
-        let names: Vec<_> = found
-            .iter()
-            .map(|p| p.strip_prefix(root.path()).unwrap().to_str().unwrap())
-            .collect();
-        assert_eq!(names, ["mod.rs", "a.rs", "a/c.rs", "b/mod.rs", "b/d.rs"]);
-        layout::write_atomic(&root.path().join("b/d.rs"), "mod lost;").unwrap();
-        assert!(sources(&root.path().join("mod.rs"))
-            .unwrap_err()
-            .to_string()
-            .contains("lost"));
-    }
 
     #[test]
     fn negative_constants_get_parentheses() {

@@ -17,18 +17,21 @@ pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
     let mut failures = Vec::new();
     // Everything is tried, so that one run shows all that is wrong; only what cannot be built ends it early.
     failures.extend(header::check(layout).err());
-    // The same packages for every cargo below: another selection could build torch-sys a second time.
-    let library = Library::build(layout, &torch, Profile::Dev, &["--workspace"])?;
+    let library = Library::build(layout, &torch, Profile::Dev, &[])?;
     failures.extend(ctest::run(layout, &library, filter.as_deref()).err());
 
-    let mut tests = process::command(layout, library::cargo());
-    tests.args(["test", "--workspace", "--no-fail-fast"]);
-    if let Some(filter) = &filter {
-        tests.args(["--", filter]);
+    // Package by package, as a plain `cargo test` selects them: together they would share other features, and half of
+    // the dependencies would be built twice.
+    for package in ["tomocut", "xtask"] {
+        let mut tests = process::command(layout, library::cargo());
+        tests.args(["test", "--no-fail-fast", "--package", package]);
+        if let Some(filter) = &filter {
+            tests.args(["--", filter]);
+        }
+        tests.env("TOMOCUT_PROGRAMS", ctest::programs_folder(layout));
+        torch.apply(&mut tests);
+        failures.extend(process::run(&mut tests, &format!("cargo test of {package}")).err());
     }
-    tests.env("TOMOCUT_PROGRAMS", ctest::programs_folder(layout));
-    torch.apply(&mut tests);
-    failures.extend(process::run(&mut tests, "cargo test").err());
 
     if failures.is_empty() {
         println!("all tests passed");

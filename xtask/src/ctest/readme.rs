@@ -24,10 +24,15 @@ pub fn run(layout: &Layout, library: &Library, tally: &mut Tally) -> Result<()> 
             tally.test(&format!("c::readme::{language}_line_{line}"), || {
                 let source = folder.join(format!("line-{line}.{language}"));
                 layout::write_atomic(&source, &snippet)?;
+                let mut flags = flags.to_vec();
+                if !snippet.contains("int main(") {
+                    // A function without a program: what it calls must still be there.
+                    flags.extend(["-shared", "-fPIC", "-Wl,--no-undefined"]);
+                }
                 super::build(
                     library,
                     compiler,
-                    flags,
+                    &flags,
                     &[source],
                     &folder.join(format!("line-{line}")),
                 )

@@ -1,0 +1,268 @@
+/* What the two programs share: arguments, exit codes, progress, Ctrl-C. C99 and POSIX. */
+#ifndef TOMOCUT_COMMAND_LINE_H
+#define TOMOCUT_COMMAND_LINE_H
+
+#ifndef _POSIX_C_SOURCE
+#define _POSIX_C_SOURCE 200809L
+#endif
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tomocut.h"
+
+/* Exit codes, as --help prints them. */
+enum exit_code {
+    EXIT_DONE = 0,
+    EXIT_FAILED = 1,
+    EXIT_USAGE = 2,
+    EXIT_BAD_INPUT = 3,
+    EXIT_NO_MEMORY = 4,
+    EXIT_NOT_WRITTEN = 5,
+    EXIT_CANCELLED = 130
+};
+
+static const char exit_code_help[] =
+    "Exit codes:\n"
+    "  0    done\n"
+    "  1    failed for another reason: the device, a defect of the library\n"
+    "  2    wrong arguments; nothing was read\n"
+    "  3    the tomogram or the model cannot be read, or the request does not fit it\n"
+    "  4    out of memory\n"
+    "  5    a result cannot be written; no file is half-written\n"
+    "  130  cancelled by Ctrl-C; no file is half-written\n";
+
+static const char *program_name = "tomocut";
+
+/* Human text goes to stderr, so that stdout stays clean for --json. */
+static void complain(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    fprintf(stderr, "%s: ", program_name);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+}
+
+/* ---- arguments: --name value, --name=value, --switch ---- */
+
+enum argument_kind { SWITCH, TEXT, NUMBER, COUNT };
+
+struct argument {
+    const char *name; /* with its dashes */
+    enum argument_kind kind;
+    void *target; /* int, const char *, double or uint64_t */
+};
+
+static int parse_count(const char *text, uint64_t *value) {
+    char *end = NULL;
+    errno = 0;
+    unsigned long long parsed = strtoull(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || text[0] < '0' || text[0] > '9') {
+        return 0;
+    }
+    *value = parsed;
+    return 1;
+}
+
+static int parse_number(const char *text, double *value) {
+    char *end = NULL;
+    errno = 0;
+    double parsed = strtod(text, &end);
+    if (errno != 0 || end == text || *end != '\0' || !isfinite(parsed)) {
+        return 0;
+    }
+    *value = parsed;
+    return 1;
+}
+
+static int store_argument(const struct argument *argument, const char *value) {
+    switch (argument->kind) {
+    case SWITCH:
+        *(int *)argument->target = 1;
+        return 1;
+    case TEXT:
+        *(const char **)argument->target = value;
+        return 1;
+    case NUMBER:
+        if (parse_number(value, argument->target)) {
+            return 1;
+        }
+        complain("%s is \"%s\", must be a number", argument->name, value);
+        return 0;
+    default:
+        if (parse_count(value, argument->target)) {
+            return 1;
+        }
+        complain("%s is \"%s\", must be a whole number, 0 or more", argument->name, value);
+        return 0;
+    }
+}
+
+/* Fills the targets; at most one argument without dashes is taken, into *positional. Answers 0 after complaining. */
+static int parse_arguments(int argc, char **argv, const struct argument *arguments, size_t n, const char **positional) {
+    for (int i = 1; i < argc; i++) {
+        const char *word = argv[i];
+        if (strncmp(word, "--", 2) != 0) {
+            if (*positional != NULL) {
+                complain("\"%s\" is one argument too many after \"%s\"", word, *positional);
+                return 0;
+            }
+            *positional = word;
+            continue;
+        }
+        size_t length = strcspn(word, "=");
+        const struct argument *found = NULL;
+        for (size_t k = 0; k < n; k++) {
+            if (strlen(arguments[k].name) == length && strncmp(arguments[k].name, word, length) == 0) {
+                found = &arguments[k];
+            }
+        }
+        if (found == NULL) {
+            complain("%s is no option of this program; see --help", word);
+            return 0;
+        }
+        const char *value = NULL;
+        if (word[length] == '=') {
+            value = word + length + 1;
+        } else if (found->kind != SWITCH && i + 1 < argc) {
+            value = argv[++i];
+        }
+        if ((value == NULL) != (found->kind == SWITCH)) {
+            complain("%s %s", found->name, value == NULL ? "needs a value" : "takes no value");
+            return 0;
+        }
+        if (!store_argument(found, value)) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* ---- Ctrl-C ---- */
+
+static tomocut_cancel *volatile cancel_on_signal;
+
+static void on_signal(int number) {
+    (void)number;
+    tomocut_cancel_request(cancel_on_signal);
+}
+
+/* The first Ctrl-C (or a terminate request) cancels cleanly; a second one ends the program at once. */
+static void cancel_at_ctrl_c(tomocut_cancel *cancel) {
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_signal;
+    action.sa_flags = (int)(SA_RESETHAND | SA_RESTART);
+    sigemptyset(&action.sa_mask);
+    cancel_on_signal = cancel;
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+/* ---- progress: a bar on a terminal, one line per new stage or 10 % elsewhere ---- */
+
+struct progress_display {
+    int quiet;
+    int terminal;
+    int bar_drawn;
+    int last_tenth;
+    uint64_t stages_seen;
+};
+
+static void progress_begin(struct progress_display *display, int quiet) {
+    memset(display, 0, sizeof *display);
+    display->quiet = quiet;
+    display->terminal = isatty(STDERR_FILENO);
+    display->last_tenth = -1;
+}
+
+static int32_t progress_show(const tomocut_progress *progress, void *user_data) {
+    struct progress_display *display = user_data;
+    if (display->quiet) {
+        return 0;
+    }
+    int percent = (int)(progress->fraction * 100.0);
+    if (display->terminal) {
+        char bar[33];
+        int full = (int)(progress->fraction * 32.0);
+        for (int i = 0; i < 32; i++) {
+            bar[i] = i < full ? '#' : '.';
+        }
+        bar[32] = '\0';
+        fprintf(stderr, "\r[%s] %3d %%  %-14s", bar, percent, progress->stage_name);
+        fflush(stderr);
+        display->bar_drawn = 1;
+        return 0;
+    }
+    uint64_t bit = UINT64_C(1) << ((unsigned)progress->stage & 63U);
+    if ((display->stages_seen & bit) == 0 || percent / 10 != display->last_tenth) {
+        fprintf(stderr, "%3d %%  %s\n", percent, progress->stage_name);
+        display->stages_seen |= bit;
+        display->last_tenth = percent / 10;
+    }
+    return 0;
+}
+
+static void progress_end(struct progress_display *display) {
+    if (display->bar_drawn) {
+        fprintf(stderr, "\r%60s\r", "");
+        display->bar_drawn = 0;
+    }
+}
+
+/* ---- log, errors ---- */
+
+static void show_log(tomocut_log_level level, const char *target, const char *message, void *user_data) {
+    (void)user_data;
+    fprintf(stderr, "%s: %s: %s\n", level == TOMOCUT_LOG_ERROR ? "error" : "warning", target, message);
+}
+
+/* Says what failed and answers the exit code; `otherwise` is the one for files and formats. */
+static enum exit_code exit_code_after(tomocut_status status, enum exit_code otherwise) {
+    switch (status) {
+    case TOMOCUT_OK:
+        return EXIT_DONE;
+    case TOMOCUT_E_CANCELLED:
+        complain("%s", tomocut_last_error());
+        return EXIT_CANCELLED;
+    case TOMOCUT_E_OUT_OF_MEMORY:
+        complain("%s", tomocut_last_error());
+        return EXIT_NO_MEMORY;
+    case TOMOCUT_E_INVALID_ARGUMENT:
+    case TOMOCUT_E_IO:
+    case TOMOCUT_E_FORMAT:
+    case TOMOCUT_E_UNSUPPORTED:
+    case TOMOCUT_E_VERSION:
+        complain("%s", tomocut_last_error());
+        return otherwise;
+    default:
+        complain("%s (%s)", tomocut_last_error(), tomocut_status_name(status));
+        return EXIT_FAILED;
+    }
+}
+
+/* Header and library must be of one ABI. */
+static int library_fits(void) {
+    uint32_t loaded = tomocut_version();
+    if (loaded / 1000 == TOMOCUT_VERSION / 1000) {
+        return 1;
+    }
+    complain("compiled for tomocut %u.%u, but the library is %u.%u", (unsigned)(TOMOCUT_VERSION / 1000000),
+             (unsigned)(TOMOCUT_VERSION / 1000 % 1000), (unsigned)(loaded / 1000000), (unsigned)(loaded / 1000 % 1000));
+    return 0;
+}
+
+static void print_version(void) {
+    uint32_t version = tomocut_version();
+    printf("%s %u.%u.%u\n", program_name, (unsigned)(version / 1000000), (unsigned)(version / 1000 % 1000),
+           (unsigned)(version % 1000));
+}
+
+#endif

@@ -1,0 +1,289 @@
+//! Slabs: segmenting, and taking the results out.
+use std::ffi::c_char;
+use std::sync::Arc;
+
+use super::engine::{engine_to_compute, tomocut_engine, Engine};
+use super::guard::{guard, guard_anywhere, log_panics_to};
+use super::handle::{free, shared, InUse, NewHandle, Opaque};
+use super::model::{model, tomocut_model, Model};
+use super::progress::{compute, job};
+use super::sized;
+use super::slab_options::{tomocut_slab_options, translate};
+use super::status::tomocut_status;
+use super::strings::{put_items, put_text};
+use super::tomogram::{tomocut_geometry, tomocut_tomogram, tomogram};
+use super::volume::{tomocut_volume, Dtype, Strided};
+use crate::runtime::Job;
+use crate::slab::{segment, SlabSegmentation};
+use crate::{Error, Result};
+
+/// Label of voxels that are neither membrane nor molecule.
+pub const TOMOCUT_LABEL_BACKGROUND: i32 = 0;
+/// Label of membranes.
+pub const TOMOCUT_LABEL_MEMBRANE: i32 = 1;
+/// Label of molecules.
+pub const TOMOCUT_LABEL_MOLECULE: i32 = 2;
+
+/// A segmented slab: labels, scores, points and a report. Immutable; independent of model and tomogram.
+pub struct tomocut_slab {
+    _opaque: [u8; 0],
+}
+
+pub(super) struct Slab {
+    pub(super) segmentation: SlabSegmentation,
+    pub(super) engine: Arc<Engine>,
+}
+
+impl Opaque for tomocut_slab {
+    type Value = Slab;
+    const TAG: [u8; 8] = *b"tmcslab_";
+    const NAME: &'static str = "slab";
+}
+
+/// A molecule. This struct never changes.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct tomocut_pick {
+    /// Centre in voxels of the whole tomogram, along x; the centre of the first voxel is 0.
+    pub x: f64,
+    /// The same along y.
+    pub y: f64,
+    /// The same along z.
+    pub z: f64,
+    /// x times the voxel size, in Angstrom; 0 where the voxel size is unknown.
+    pub x_angstrom: f64,
+    /// The same along y.
+    pub y_angstrom: f64,
+    /// The same along z.
+    pub z_angstrom: f64,
+    /// Diameter in nm; 0: unknown.
+    pub diameter_nm: f64,
+    /// Confidence, higher is better; comparable within one slab only.
+    pub score: f64,
+}
+
+/// The slab behind a handle.
+///
+/// # Safety
+/// `handle` is NULL or a slab.
+pub(super) unsafe fn slab(handle: *const tomocut_slab) -> Result<InUse<tomocut_slab>> {
+    // SAFETY: passed on.
+    let slab = unsafe { shared(handle) }?;
+    log_panics_to(&slab.engine.logger);
+    Ok(slab)
+}
+
+/// Refuses a model whose weights are on another device than the engine's.
+pub(super) fn check_device(engine: &Engine, model: &Model) -> Result<()> {
+    if engine.device == model.engine.device {
+        return Ok(());
+    }
+    Err(Error::argument(
+        "model",
+        format!("on {:?}", model.engine.device),
+        &format!("must be on the engine's device, {:?}", engine.device),
+    ))
+}
+
+/// Segments a slab of a tomogram into membranes and molecules: the library's main call.
+///
+/// @param engine   Computes; serves this call alone until it returns.
+/// @param model    Whose self-attention is cut; on the engine's device.
+/// @param tomogram The tomogram; only the slab's slices are read.
+/// @param options  z_first and z_end, and what differs from the preset.
+/// @param out      Receives the slab, to be freed by tomocut_slab_free; NULL on failure.
+/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an option out of its range, slices outside the tomogram);
+///         TOMOCUT_E_FORMAT (voxels that are not finite, constant slices); TOMOCUT_E_CANCELLED (within 100 ms of the
+///         request on the built-in model's work); TOMOCUT_E_IO; TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE;
+///         TOMOCUT_E_UNSUPPORTED; TOMOCUT_E_STATE (the engine is in use by another call).
+///
+/// Same input, options and device: same result, to the byte. Threads: any; one call at a time per engine. The host's
+/// libtorch settings (threads, device, gradient mode) are as before when it returns.
+#[no_mangle]
+pub unsafe extern "C" fn tomocut_slab_segment(
+    engine: *mut tomocut_engine,
+    model: *const tomocut_model,
+    tomogram: *const tomocut_tomogram,
+    options: *const tomocut_slab_options,
+    out: *mut *mut tomocut_slab,
+) -> tomocut_status {
+    guard(|| {
+        // SAFETY: as documented for C.
+        let (out, engine) = unsafe { (NewHandle::at(out)?, engine_to_compute(engine)?) };
+        // SAFETY: as documented for C.
+        let (model, tomogram, options) =
+            unsafe { (self::model(model)?, self::tomogram(tomogram)?, sized::read(options)?) };
+        check_device(&engine, &model)?;
+        // SAFETY: as documented for C.
+        let (settings, job) = unsafe { (translate(&options)?, slab_job(&engine, &options)?) };
+        let segmentation = compute(engine.n_threads, || {
+            segment(&model.diffusion, &tomogram.tomogram, &settings, &job)
+        })?;
+        let engine = Arc::clone(&engine);
+        out.set(Slab { segmentation, engine });
+        Ok(())
+    })
+}
+
+/// # Safety
+/// The options' cancel token and callback are as documented for C.
+pub(super) unsafe fn slab_job(engine: &Engine, options: &tomocut_slab_options) -> Result<Job<'static>> {
+    // SAFETY: passed on.
+    unsafe {
+        job(
+            &engine.logger,
+            options.cancel,
+            options.progress,
+            options.progress_user_data,
+        )
+    }
+}
+
+/// Where the voxels of a slab lie: its extent, voxel size, and start and origin, which make it overlay the tomogram.
+///
+/// @param slab     The slab.
+/// @param geometry Receives the answer; its struct_size must be set (tomocut_geometry_init).
+/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
+///
+/// Threads: any.
+#[no_mangle]
+pub unsafe extern "C" fn tomocut_slab_info(
+    slab: *const tomocut_slab,
+    geometry: *mut tomocut_geometry,
+) -> tomocut_status {
+    guard(|| {
+        // SAFETY: as documented for C.
+        unsafe {
+            let slab = self::slab(slab)?;
+            sized::write(geometry, tomocut_geometry::from(&slab.segmentation.geometry))
+        }
+    })
+}
+
+/// Copies the labels, TOMOCUT_LABEL_*, into the caller's volume.
+///
+/// @param slab   The slab.
+/// @param labels Receives the labels: dtype TOMOCUT_DTYPE_U8 or TOMOCUT_DTYPE_I8, shape as tomocut_slab_info says.
+/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an unfit volume); TOMOCUT_E_STATE.
+///
+/// Threads: any.
+#[no_mangle]
+pub unsafe extern "C" fn tomocut_slab_labels(slab: *const tomocut_slab, labels: *mut tomocut_volume) -> tomocut_status {
+    guard(|| {
+        // SAFETY: as documented for C.
+        let slab = unsafe { self::slab(slab) }?;
+        let source = &slab.segmentation.labels;
+        // SAFETY: as documented for C.
+        let target = unsafe { Strided::output(labels, "labels", &[Dtype::U8, Dtype::I8], source.dim().into()) }?;
+        // SAFETY: `target` was checked against this shape; U8 and I8 are the same bits for 0, 1 and 2.
+        unsafe { target.write(source.view(), |label: i8| label) };
+        Ok(())
+    })
+}
+
+/// Copies the scores, 0 to 1, how much of a structure each voxel is, into the caller's volume.
+///
+/// @param slab   The slab.
+/// @param scores Receives the scores: dtype TOMOCUT_DTYPE_F32 or TOMOCUT_DTYPE_F16, shape as tomocut_slab_info says.
+/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an unfit volume); TOMOCUT_E_STATE.
+///
+/// Threads: any.
+#[no_mangle]
+pub unsafe extern "C" fn tomocut_slab_score(slab: *const tomocut_slab, scores: *mut tomocut_volume) -> tomocut_status {
+    guard(|| {
+        // SAFETY: as documented for C.
+        let slab = unsafe { self::slab(slab) }?;
+        let source = &slab.segmentation.score;
+        // SAFETY: as documented for C.
+        let target = unsafe { Strided::output(scores, "scores", &[Dtype::F32, Dtype::F16], source.dim().into()) }?;
+        // SAFETY: `target` was checked against this shape and type.
+        unsafe {
+            match target.dtype {
+                Dtype::F16 => target.write(source.view(), half::f16::from_f32),
+                _ => target.write(source.view(), |score: f32| score),
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Copies the molecules into the caller's array, in the order of z, then y, then x as the library found them.
+///
+/// @param slab     The slab.
+/// @param points   Receives the molecules, or NULL to ask for their number.
+/// @param capacity Entries in points.
+/// @param needed   Receives the number of molecules; may be NULL when points is given.
+/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where capacity is too small; TOMOCUT_E_STATE.
+///
+/// Threads: any.
+#[no_mangle]
+pub unsafe extern "C" fn tomocut_slab_points(
+    slab: *const tomocut_slab,
+    points: *mut tomocut_pick,
+    capacity: usize,
+    needed: *mut usize,
+) -> tomocut_status {
+    guard(|| {
+        // SAFETY: as documented for C.
+        let slab = unsafe { self::slab(slab) }?;
+        let segmentation = &slab.segmentation;
+        let picks: Vec<tomocut_pick> = segmentation
+            .points
+            .iter()
+            .map(|pick| {
+                let [z, y, x] = pick.position;
+                let [z_angstrom, y_angstrom, x_angstrom] = segmentation.geometry.angstrom(pick.position);
+                tomocut_pick {
+                    x,
+                    y,
+                    z,
+                    x_angstrom,
+                    y_angstrom,
+                    z_angstrom,
+                    diameter_nm: pick.diameter_nm,
+                    score: pick.score,
+                }
+            })
+            .collect();
+        // SAFETY: as documented for C.
+        unsafe { put_items(&picks, points, capacity, needed, "points") }
+    })
+}
+
+/// What was done and found, as one JSON object: preset, model, slices, voxel size, signal-to-noise ratio, timesteps,
+/// tiles, residual of the eigenvectors, shares of membrane and molecule, number of points, seconds of each stage.
+///
+/// @param slab     The slab.
+/// @param buffer   Receives NUL-terminated UTF-8, or NULL to ask for the size.
+/// @param capacity Bytes in buffer.
+/// @param needed   Receives the bytes needed, NUL included; may be NULL when buffer is given.
+/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where capacity is too small; TOMOCUT_E_STATE.
+///
+/// Threads: any.
+#[no_mangle]
+pub unsafe extern "C" fn tomocut_slab_report_json(
+    slab: *const tomocut_slab,
+    buffer: *mut c_char,
+    capacity: usize,
+    needed: *mut usize,
+) -> tomocut_status {
+    guard(|| {
+        // SAFETY: as documented for C.
+        let slab = unsafe { self::slab(slab) }?;
+        let text = serde_json::to_string(&slab.segmentation.report)
+            .map_err(|error| Error::Internal(format!("report: {error}")))?;
+        // SAFETY: as documented for C.
+        unsafe { put_text(&text, buffer, capacity, needed) }
+    })
+}
+
+/// Frees a slab.
+///
+/// @param slab The slab; NULL is fine.
+///
+/// Threads: any, but not while a call that was given it runs. In a forked child: does nothing.
+#[no_mangle]
+pub unsafe extern "C" fn tomocut_slab_free(slab: *mut tomocut_slab) {
+    // SAFETY: as documented for C.
+    guard_anywhere(|| unsafe { free(slab) });
+}

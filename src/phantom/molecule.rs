@@ -1,0 +1,145 @@
+//! Macromolecules: random globular assemblies, rings and barrels of Gaussian blobs; every instance of a species is the same body.
+use super::specimen::{random_rotation, rotated, Blob, Canvas, Instance, InstanceKind, MOLECULE};
+use crate::runtime::{Generator, Job, Result};
+
+/// Failed placements in a row after which the specimen counts as full.
+const PATIENCE: usize = 400;
+
+/// The body that all instances of a species share.
+struct Species {
+    kind: InstanceKind,
+    /// Blob centres relative to the body's own, nm.
+    blobs: Vec<Blob>,
+    diameter: f64,
+    amplitude: f64,
+}
+
+impl Species {
+    fn draw(gen: &mut Generator) -> Self {
+        let diameter = 8.0 + 27.0 * gen.uniform(0.0, 1.0).powf(1.4);
+        let (kind, blobs) = match gen.integer(0, 9) {
+            0..=6 => (InstanceKind::Globular, globular(diameter, gen)),
+            7..=8 => (InstanceKind::Ring, rings(diameter, 1 + gen.integer(0, 1) as usize, gen)),
+            _ => (InstanceKind::Barrel, rings(diameter, 4, gen)),
+        };
+        Self {
+            kind,
+            blobs,
+            diameter,
+            amplitude: gen.uniform(0.8, 1.2),
+        }
+    }
+
+    fn placed(&self, centre: [f64; 3], orientation: [f64; 4]) -> Vec<Blob> {
+        let place = |blob: &Blob| {
+            let turned = rotated(orientation, blob.centre);
+            Blob {
+                centre: [centre[0] + turned[0], centre[1] + turned[1], centre[2] + turned[2]],
+                ..*blob
+            }
+        };
+        self.blobs.iter().map(place).collect()
+    }
+}
+
+/// Blobs spread through an ellipsoid with axes 1 : 0.7..1 : 0.6..1, one of them at the centre.
+fn globular(diameter: f64, gen: &mut Generator) -> Vec<Blob> {
+    let count = gen.integer(10, 45);
+    let sigma = 0.34 * diameter / (count as f64).cbrt();
+    let reach = diameter / 2.0 - 1.3 * sigma;
+    let axes = [reach * gen.uniform(0.6, 1.0), reach * gen.uniform(0.7, 1.0), reach];
+    let mut blobs = vec![Blob {
+        centre: [0.0; 3],
+        sigma,
+        weight: 1.6,
+    }];
+    while blobs.len() < count as usize {
+        let p = [gen.uniform(-1.0, 1.0), gen.uniform(-1.0, 1.0), gen.uniform(-1.0, 1.0)];
+        if p.iter().map(|v| v * v).sum::<f64>() <= 1.0 {
+            let centre = [p[0] * axes[0], p[1] * axes[1], p[2] * axes[2]];
+            blobs.push(Blob {
+                centre,
+                sigma: sigma * gen.uniform(0.75, 1.25),
+                weight: gen.uniform(0.6, 1.6),
+            });
+        }
+    }
+    blobs
+}
+
+/// `layers` rings of 5..=9 subunits about the z axis, each of two blobs; `diameter` is the largest extent.
+fn rings(diameter: f64, layers: usize, gen: &mut Generator) -> Vec<Blob> {
+    let fold = gen.integer(5, 9);
+    let width = if layers > 2 { 0.75 * diameter } else { diameter };
+    let sigma = 0.11 * width;
+    let radius = width / 2.0 - 1.6 * sigma;
+    let spacing = if layers > 2 {
+        (diameter - 3.0 * sigma) / layers as f64
+    } else {
+        2.1 * sigma
+    };
+    let twist = gen.uniform(0.0, 0.6);
+    let mut blobs = Vec::new();
+    for layer in 0..layers {
+        let z = (layer as f64 - (layers as f64 - 1.0) / 2.0) * spacing;
+        for subunit in 0..fold {
+            let angle = std::f64::consts::TAU * subunit as f64 / fold as f64 + twist * layer as f64;
+            let at = |r: f64, dz: f64, weight: f64| Blob {
+                centre: [z + dz, r * angle.sin(), r * angle.cos()],
+                sigma,
+                weight,
+            };
+            blobs.push(at(radius, 0.0, 1.3));
+            blobs.push(at(0.75 * radius, 0.5 * sigma, 0.6));
+        }
+    }
+    blobs
+}
+
+/// Places molecules of `species` kinds until they fill the share `crowding` of the ice or no gap is found.
+pub(super) fn place(canvas: &mut Canvas, species: usize, crowding: f64, gen: &mut Generator, job: &Job) -> Result<()> {
+    let bodies: Vec<Species> = (0..species).map(|_| Species::draw(gen)).collect();
+    let (_, height, width) = canvas.labels.dim();
+    let wanted = crowding * (canvas.ice.len() * height * width) as f64;
+    let (mut filled, mut failures) = (0usize, 0usize);
+    while (filled as f64) < wanted && failures < PATIENCE && !bodies.is_empty() {
+        job.check()?;
+        let index = gen.integer(0, bodies.len() as i64 - 1) as usize;
+        let body = &bodies[index];
+        let centre = canvas.point(gen);
+        let orientation = random_rotation(gen);
+        let blobs = body.placed(centre, orientation);
+        if !fits(canvas, centre, &blobs) {
+            failures += 1;
+            continue;
+        }
+        failures = 0;
+        filled += canvas.draw(&blobs, body.amplitude as f32, MOLECULE);
+        canvas.instances.push(Instance {
+            kind: body.kind,
+            species: index + 1,
+            position: centre.map(|p| p / canvas.voxel),
+            orientation,
+            diameter_nm: body.diameter,
+        });
+    }
+    Ok(())
+}
+
+/// Whether the centre is in the ice and no blob touches a labelled voxel, seen at its centre and six points around it.
+fn fits(canvas: &Canvas, centre: [f64; 3], blobs: &[Blob]) -> bool {
+    if canvas.voxel_of(centre).is_none() {
+        return false;
+    }
+    blobs.iter().all(|blob| {
+        let reach = 1.6 * canvas.blurred(blob.sigma);
+        canvas.is_free(blob.centre)
+            && (0..3).all(|axis| {
+                [-reach, reach].iter().all(|step| {
+                    let mut point = blob.centre;
+                    point[axis] += step;
+                    canvas.is_free(point)
+                })
+            })
+    })
+}

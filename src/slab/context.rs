@@ -1,0 +1,166 @@
+//! What all slices of a slab share: voxel size, grey scale, signal-to-noise ratio, timesteps.
+use ndarray::{Array2, Array3, ArrayView2, Axis};
+
+use crate::diffusion::{DiffusionModel, LatentEncoder, LatentMode};
+use crate::runtime::{Error, Job, Result};
+use crate::volume::Geometry;
+
+use super::aggregate::AggregateOptions;
+use super::enhance::enhance;
+use super::features::{latent_mode, resolve_timesteps, Timesteps, FALLBACK_VOXEL_NM};
+use super::options::{CanvasRule, SlabOptions, TimestepRule};
+use super::snr::estimate_snr;
+use super::tiles::TilePlan;
+
+/// Voxels further than this from the mean, in standard deviations, are clipped for matched models: gold beads and ice
+/// would otherwise set the scale of everything else.
+const CLIP_SIGMA: f32 = 6.0;
+
+/// Settings resolved against one model and one slab.
+pub struct SlabContext<'a> {
+    /// The model.
+    pub model: &'a DiffusionModel,
+    /// The host's settings.
+    pub options: &'a SlabOptions,
+    /// Voxel edge in nm.
+    pub voxel_nm: f64,
+    /// Signal-to-noise ratio given or estimated; NaN where the model does not need it.
+    pub snr: f64,
+    /// Timesteps of the passes.
+    pub timesteps: Timesteps,
+    /// How slices enter the U-Net.
+    pub mode: LatentMode,
+    /// Canvas rule, after models without a denoised image have fallen back to the paper's.
+    pub canvas: CanvasRule,
+    /// Rows and columns of a slice.
+    pub slice_shape: (usize, usize),
+    mean: f32,
+    deviation: f32,
+}
+
+impl<'a> SlabContext<'a> {
+    /// Resolves `options` for `slices` (z, y, x) of a tomogram with `geometry`; warns about doubtful voxel sizes.
+    pub fn new(
+        model: &'a DiffusionModel,
+        geometry: &Geometry,
+        slices: &Array3<f32>,
+        options: &'a SlabOptions,
+        job: &Job,
+    ) -> Result<Self> {
+        let voxel_nm = resolve_voxel(model, geometry, options, job);
+        let (mean, deviation) = grey_scale(slices)?;
+        let mode = latent_mode(model, options);
+        let mut context = Self {
+            model,
+            options,
+            voxel_nm,
+            snr: options.snr.unwrap_or(f64::NAN),
+            // Final once the signal-to-noise ratio is known.
+            timesteps: Timesteps::Around(0),
+            mode,
+            canvas: match (&options.canvas, model.encoder()) {
+                (CanvasRule::Denoised(_), LatentEncoder::Vae(_)) => CanvasRule::Greedy(AggregateOptions::default()),
+                (rule, _) => rule.clone(),
+            },
+            slice_shape: (geometry.shape[1], geometry.shape[2]),
+            mean,
+            deviation,
+        };
+        if mode == LatentMode::Matched && options.snr.is_none() && options.timestep == TimestepRule::Auto {
+            let middle = context.prepare_slice(slice_of(slices, slices.len_of(Axis(0)) / 2));
+            let side = options.tile_cells * model.config().pixels_per_token() as usize;
+            let plan = TilePlan::overlapping(middle.dim(), side, 0.0)?;
+            let tile = plan.crop(middle.view(), plan.len() / 2)?;
+            context.snr = estimate_snr(model, tile.view(), job)?;
+        }
+        context.timesteps = resolve_timesteps(model, options, voxel_nm, context.snr);
+        Ok(context)
+    }
+
+    /// A slice in the grey scale that the model's encoder wants: enhanced 0..=1 for an autoencoder, zero mean and unit
+    /// variance for a matched model (structures dark in both).
+    pub fn prepare_slice(&self, slice: ArrayView2<f32>) -> Array2<f32> {
+        let sign = if self.options.bright { -1.0 } else { 1.0 };
+        match self.model.encoder() {
+            LatentEncoder::SpaceToDepth { .. } => {
+                slice.mapv(|v| (sign * (v - self.mean) / self.deviation).clamp(-CLIP_SIGMA, CLIP_SIGMA))
+            }
+            LatentEncoder::Vae(_) => {
+                let dark = slice.mapv(|v| sign * v);
+                enhance(dark.view(), &self.options.enhance).mapv(|v| f32::from(v) / 255.0)
+            }
+        }
+    }
+}
+
+/// Header or host voxel size in nm, with a warning where it is unknown or outside what the model was trained for.
+fn resolve_voxel(model: &DiffusionModel, geometry: &Geometry, options: &SlabOptions, job: &Job) -> f64 {
+    let header = geometry.voxel_angstrom[2] / 10.0;
+    let voxel_nm = match options.voxel_nm {
+        Some(voxel) => {
+            if header > 0.0 && (voxel / header - 1.0).abs() > 0.01 {
+                job.logger().warn(
+                    "slab",
+                    &format!("voxel size given as {voxel} nm, the file says {header} nm; the given one is used"),
+                );
+            }
+            voxel
+        }
+        None if header > 0.0 => header,
+        None => {
+            job.logger().warn(
+                "slab",
+                &format!("the file has no voxel size; {FALLBACK_VOXEL_NM} nm is assumed, give voxel_nm"),
+            );
+            FALLBACK_VOXEL_NM
+        }
+    };
+    if let Some([low, high]) = model.config().voxel_nm {
+        if voxel_nm < low || voxel_nm > high {
+            job.logger().warn(
+                "slab",
+                &format!("voxel size of the data is {voxel_nm} nm, the model was trained on {low} to {high} nm"),
+            );
+        }
+    }
+    voxel_nm
+}
+
+/// Mean and standard deviation of the slab after one round of clipping at six sigma.
+fn grey_scale(slices: &Array3<f32>) -> Result<(f32, f32)> {
+    let moments = |low: f64, high: f64| {
+        let (mut count, mut sum, mut squares) = (0.0f64, 0.0f64, 0.0f64);
+        for &value in slices {
+            let value = f64::from(value);
+            if value >= low && value <= high {
+                count += 1.0;
+                sum += value;
+                squares += value * value;
+            }
+        }
+        let mean = sum / count.max(1.0);
+        (mean, (squares / count.max(1.0) - mean * mean).max(0.0).sqrt())
+    };
+    let first = slices.first().copied().unwrap_or(0.0);
+    if slices.iter().all(|value| *value == first) {
+        return Err(Error::format(
+            "tomogram",
+            format!("every voxel of the slab is {first}; a constant slab has no structure"),
+        ));
+    }
+    let (mean, deviation) = moments(f64::NEG_INFINITY, f64::INFINITY);
+    let reach = f64::from(CLIP_SIGMA) * deviation;
+    let (mean, deviation) = moments(mean - reach, mean + reach);
+    if !(mean.is_finite() && deviation.is_finite() && deviation > 0.0) {
+        return Err(Error::format(
+            "tomogram",
+            format!("mean {mean} and standard deviation {deviation} of the slab cannot be normalised"),
+        ));
+    }
+    Ok((mean as f32, deviation as f32))
+}
+
+/// One slice of a (z, y, x) array.
+pub fn slice_of(slices: &Array3<f32>, index: usize) -> ArrayView2<'_, f32> {
+    slices.index_axis(Axis(0), index)
+}

@@ -1,0 +1,259 @@
+//! From canvases or scores of all slices to labels and points.
+use ndarray::{stack, Array2, Array3, ArrayView2, ArrayView3, Axis};
+
+use crate::image::{gaussian_f32, percentiles, reflect};
+use crate::picks::Pick;
+use crate::runtime::{Error, Job, Result, Stage};
+
+use super::binarise::{canvas_foreground, mend, score_foreground};
+use super::canvas::SliceCanvas;
+use super::context::SlabContext;
+use super::options::SplitRule;
+use super::points::{body_points, link_z, tile_detections, unique, LinkRules, PointRules};
+use super::split::{Shape3d, ShapePerSlice, Split, Splitter};
+use super::tiles::TilePlan;
+use super::zcorrect::z_correct;
+
+/// Percentiles of the raw score volume that become 0 and 1.
+const SCORE_RANGE: [f64; 2] = [1.0, 99.9];
+
+/// Least standard deviation of the smoothing, in voxels: what the model leaves of the noise is a voxel wide.
+const LEAST_SMOOTHING: f64 = 0.75;
+
+/// Labels, score and points of a slab.
+pub(super) struct Decision {
+    pub labels: Array3<i8>,
+    pub score: Array3<f32>,
+    pub points: Vec<Pick>,
+}
+
+/// Canvases of one panel (a quadrant or the whole slice) through the slab, with the plan that places it.
+struct Panels {
+    plan: TilePlan,
+    stacks: Vec<Vec<Array2<u8>>>,
+}
+
+/// Runs z correction, binarisation and split on the canvases of all slices, in order of z.
+pub(super) fn decide(context: &SlabContext, canvases: Vec<SliceCanvas>, job: &Job) -> Result<Decision> {
+    let mut scores = Vec::new();
+    let mut stacks: Vec<Vec<Array2<u8>>> = Vec::new();
+    for canvas in canvases {
+        let panels = match canvas {
+            SliceCanvas::Score(map) => {
+                scores.push(map);
+                continue;
+            }
+            SliceCanvas::Whole(canvas) => vec![canvas],
+            SliceCanvas::Quadrants(canvases) => canvases,
+        };
+        stacks.resize_with(panels.len(), Vec::new);
+        for (stack, panel) in stacks.iter_mut().zip(panels) {
+            stack.push(panel);
+        }
+    }
+    let mut decision = if scores.is_empty() {
+        let side = stacks
+            .first()
+            .and_then(|stack| stack.first())
+            .map_or((0, 0), |c| c.dim());
+        let plan = match stacks.len() {
+            4 => TilePlan::quadrants(context.slice_shape, side.0)?,
+            _ => TilePlan::whole(context.slice_shape, 1)?,
+        };
+        from_canvases(context, Panels { plan, stacks }, job)?
+    } else {
+        from_scores(context, scores, job)?
+    };
+    for point in &mut decision.points {
+        point.position[0] += context.options.z.start as f64;
+    }
+    Ok(decision)
+}
+
+/// The papers' way: every panel by itself, slice by slice.
+fn from_canvases(context: &SlabContext, mut panels: Panels, job: &Job) -> Result<Decision> {
+    let options = context.options;
+    if options.z_correction {
+        job.enter(Stage::ZCorrection)?;
+        for stack in &mut panels.stacks {
+            *stack = z_correct(stack);
+            job.check()?;
+        }
+    }
+    let plan = &panels.plan;
+    let (tile_rows, _) = plan.tile_shape();
+    let canvas_nm = context.voxel_nm * plan.slice_shape().0 as f64 / (tile_rows * panels.rows()) as f64;
+    job.enter(Stage::Binarise)?;
+    let mut foregrounds = Vec::new();
+    let mut scores = Vec::new();
+    for stack in &panels.stacks {
+        let mut foreground = Vec::with_capacity(stack.len());
+        for canvas in stack {
+            let mask = canvas_foreground(canvas.view(), options.binarisation);
+            foreground.push(mend(mask.view(), options.mend.0, options.mend.1));
+            job.check()?;
+        }
+        foregrounds.push(volume(&foreground)?);
+        let bright: Vec<_> = stack.iter().map(|c| c.mapv(|v| 1.0 - f32::from(v) / 255.0)).collect();
+        scores.push(volume(&bright)?);
+    }
+    let score = join(plan, &scores)?;
+    job.enter(Stage::Split)?;
+    if options.split == SplitRule::Shape3d {
+        let foreground = join(plan, &foregrounds)?;
+        let split = split_3d(context, foreground.view(), score.view(), job)?;
+        return Ok(Decision {
+            points: body_points(&split.objects),
+            labels: split.labels,
+            score,
+        });
+    }
+    let rules = PointRules::default();
+    let mut labels = Vec::new();
+    let mut detections = Vec::new();
+    for (tile, (foreground, score)) in foregrounds.iter().zip(&scores).enumerate() {
+        let split = ShapePerSlice::default().split(foreground.view(), Some(score.view()), canvas_nm, job)?;
+        detections.extend(tile_detections(&split, plan, tile, &rules, context.voxel_nm)?);
+        labels.push(split.labels);
+    }
+    job.enter(Stage::Points)?;
+    let points = if options.link_z {
+        link_z(detections, &LinkRules::default(), context.voxel_nm)
+    } else {
+        unique(detections, &rules, context.voxel_nm)
+    };
+    Ok(Decision {
+        labels: join(plan, &labels)?,
+        score,
+        points,
+    })
+}
+
+/// The default way: one smooth score volume, one threshold, bodies in 3D.
+fn from_scores(context: &SlabContext, scores: Vec<Array2<f32>>, job: &Job) -> Result<Decision> {
+    let options = context.options;
+    job.enter(Stage::ZCorrection)?;
+    let sigma = match options.score_smoothing_nm {
+        0.0 => 0.0,
+        nm => (nm / context.voxel_nm).max(LEAST_SMOOTHING),
+    };
+    let mut score = smooth(volume(&scores)?, sigma, job)?;
+    drop(scores);
+    normalise(&mut score);
+    job.enter(Stage::Binarise)?;
+    let mut foreground = score_foreground(score.view(), options.binarisation);
+    if options.mend != (0, 0) {
+        for mut slice in foreground.outer_iter_mut() {
+            let mended = mend(slice.view(), options.mend.0, options.mend.1);
+            slice.assign(&mended);
+        }
+    }
+    job.enter(Stage::Split)?;
+    let split = match options.split {
+        SplitRule::Shape3d => split_3d(context, foreground.view(), score.view(), job)?,
+        SplitRule::CircularityPerSlice => {
+            ShapePerSlice::default().split(foreground.view(), Some(score.view()), context.voxel_nm, job)?
+        }
+    };
+    job.enter(Stage::Points)?;
+    let points = match options.split {
+        SplitRule::Shape3d => body_points(&split.objects),
+        SplitRule::CircularityPerSlice => {
+            let plan = TilePlan::whole(context.slice_shape, 1)?;
+            let detections = tile_detections(&split, &plan, 0, &PointRules::default(), context.voxel_nm)?;
+            link_z(detections, &LinkRules::default(), context.voxel_nm)
+        }
+    };
+    Ok(Decision {
+        labels: split.labels,
+        score,
+        points,
+    })
+}
+
+fn split_3d(context: &SlabContext, foreground: ArrayView3<bool>, score: ArrayView3<f32>, job: &Job) -> Result<Split> {
+    let rule = Shape3d {
+        molecule_nm: context.options.molecule_nm,
+        ..Shape3d::default()
+    };
+    rule.split(foreground, Some(score), context.voxel_nm, job)
+}
+
+impl Panels {
+    /// Rows of panels in a slice.
+    fn rows(&self) -> usize {
+        if self.stacks.len() == 4 {
+            2
+        } else {
+            1
+        }
+    }
+}
+
+/// Slices stacked along z.
+fn volume<T: Copy>(slices: &[Array2<T>]) -> Result<Array3<T>> {
+    let views: Vec<ArrayView2<T>> = slices.iter().map(Array2::view).collect();
+    stack(Axis(0), &views).map_err(|error| Error::Internal(format!("stacking slices: {error}")))
+}
+
+/// Panels of every slice put together.
+fn join<T: Copy + Default>(plan: &TilePlan, panels: &[Array3<T>]) -> Result<Array3<T>> {
+    let depth = panels.first().map_or(0, |panel| panel.len_of(Axis(0)));
+    let slices = (0..depth)
+        .map(|z| {
+            let maps: Vec<Array2<T>> = panels.iter().map(|p| p.index_axis(Axis(0), z).to_owned()).collect();
+            plan.join(&maps)
+        })
+        .collect::<Result<Vec<_>>>()?;
+    volume(&slices)
+}
+
+/// Gaussian of `sigma` voxels along all three axes, reflected at the faces; none below a tenth of a voxel.
+fn smooth(volume: Array3<f32>, sigma: f64, job: &Job) -> Result<Array3<f32>> {
+    if sigma < 0.1 {
+        return Ok(volume);
+    }
+    let mut smooth = volume;
+    for mut slice in smooth.outer_iter_mut() {
+        let blurred = gaussian_f32(slice.view(), sigma);
+        slice.assign(&blurred);
+        job.check()?;
+    }
+    // Along z, one (z, x) plane at a time, so that the copy stays small.
+    let kernel = half_kernel(sigma);
+    let depth = smooth.len_of(Axis(0));
+    for mut plane in smooth.axis_iter_mut(Axis(1)) {
+        let source = plane.to_owned();
+        for z in 0..depth {
+            let mut row = plane.row_mut(z);
+            row.fill(0.0);
+            for (offset, weight) in kernel.iter().enumerate() {
+                row.scaled_add(*weight, &source.row(reflect(z as isize + offset as isize, depth)));
+                if offset > 0 {
+                    row.scaled_add(*weight, &source.row(reflect(z as isize - offset as isize, depth)));
+                }
+            }
+        }
+        job.check()?;
+    }
+    Ok(smooth)
+}
+
+/// Centre and right half of a normalised Gaussian, cut at four sigma as scipy does.
+fn half_kernel(sigma: f64) -> Vec<f32> {
+    let radius = (4.0 * sigma + 0.5) as usize;
+    let weights: Vec<f64> = (0..=radius)
+        .map(|i| (-0.5 * (i as f64 / sigma).powi(2)).exp())
+        .collect();
+    let total = 2.0 * weights.iter().sum::<f64>() - 1.0;
+    weights.iter().map(|w| (w / total) as f32).collect()
+}
+
+/// Scales the score to 0..=1 between two percentiles.
+fn normalise(score: &mut Array3<f32>) {
+    let Some(&[low, high]) = percentiles(score.view(), &SCORE_RANGE).as_deref() else {
+        return;
+    };
+    let scale = if high > low { 1.0 / (high - low) } else { 0.0 };
+    score.mapv_inplace(|v| ((v - low) * scale).clamp(0.0, 1.0));
+}

@@ -1,0 +1,119 @@
+//! Every intermediate of one slice in one safetensors file, to set a run beside any other implementation.
+use std::collections::HashMap;
+use std::path::Path;
+
+use tch::{Device, Kind, Tensor};
+
+use safetensors::tensor::{Dtype, TensorView};
+
+use crate::diffusion::DiffusionModel;
+use crate::runtime::{Error, Job, Result, Stage};
+use crate::volume::{write_atomically, Tomogram};
+
+use super::canvas::TileMap;
+use super::context::{slice_of, SlabContext};
+use super::options::SlabOptions;
+use super::slice::SliceRun;
+
+/// Writes the intermediates of slice `z` to `path` (safetensors, float32, atomic).
+///
+/// Tensors: `image` (the tile as the encoder saw it), `latent`, `unet_input`, `timestep`, for every tapped layer
+/// `<diffusers name>.to_q` and `.to_k` ([heads, tokens, dim]), `unet_output`, `clean` (one-step x0), `eigenvectors`
+/// ([C, rows, cols]), `eigenvalues`, and `canvas`. With several tiles every name starts with `tile<n>.`.
+pub fn dump_slice(
+    model: &DiffusionModel,
+    tomogram: &Tomogram,
+    z: usize,
+    options: &SlabOptions,
+    path: &Path,
+    job: &Job,
+) -> Result<()> {
+    let options = SlabOptions {
+        z: z..z.saturating_add(1),
+        ..options.clone()
+    };
+    options.validate(tomogram.geometry().shape[0])?;
+    job.enter(Stage::Read)?;
+    let slices = tomogram.read_slices(options.z.clone())?;
+    let context = SlabContext::new(model, tomogram.geometry(), &slices, &options, job)?;
+    let run = SliceRun::new(&context, slice_of(&slices, 0), z, job)?;
+    let mut tensors: Vec<(String, Tensor)> = Vec::new();
+    for index in 0..run.tiles() {
+        let prefix = if run.tiles() > 1 {
+            format!("tile{index}.")
+        } else {
+            String::new()
+        };
+        let tile = run.run_tile(index, true, job)?;
+        let mut keep = |name: &str, tensor: &Tensor| -> Result<()> {
+            let tensor = tensor
+                .f_to_device(Device::Cpu)?
+                .f_to_kind(Kind::Float)?
+                .f_contiguous()?;
+            tensors.push((format!("{prefix}{name}"), tensor));
+            Ok(())
+        };
+        keep("image", &tile.image)?;
+        keep("latent", &tile.latent)?;
+        keep("unet_input", &tile.extraction.input)?;
+        keep("timestep", &Tensor::f_from_slice(&[tile.timestep as f32])?)?;
+        for tap in &tile.extraction.taps {
+            keep(&format!("{}.to_q", tap.name), &tap.query)?;
+            keep(&format!("{}.to_k", tap.name), &tap.key)?;
+        }
+        keep("unet_output", &tile.extraction.output)?;
+        keep("clean", &tile.extraction.clean)?;
+        if let Some(found) = &tile.eigenvectors {
+            keep("eigenvectors", &found.vectors)?;
+            let values: Vec<f32> = found.values.iter().map(|value| *value as f32).collect();
+            keep("eigenvalues", &Tensor::f_from_slice(&values)?)?;
+        }
+        let canvas = match tile.map {
+            TileMap::Canvas(canvas) => canvas.mapv(f32::from),
+            TileMap::Score(score) => score,
+        };
+        let (rows, cols) = canvas.dim();
+        let canvas: Vec<f32> = canvas.into_iter().collect();
+        keep(
+            "canvas",
+            &Tensor::f_from_slice(&canvas)?.f_reshape([rows as i64, cols as i64])?,
+        )?;
+        job.check()?;
+    }
+    job.enter(Stage::Write)?;
+    let described = serde_json::json!({
+        "z": z,
+        "preset": options.preset.name(),
+        "model": model.config().name,
+        "voxel_nm": context.voxel_nm,
+        "timesteps": format!("{:?}", context.timesteps),
+    });
+    write_tensors(
+        path,
+        &tensors,
+        HashMap::from([("tomocut".to_owned(), described.to_string())]),
+    )
+}
+
+/// Writes float32 tensors to a safetensors file, whole or not at all.
+fn write_tensors(path: &Path, tensors: &[(String, Tensor)], metadata: HashMap<String, String>) -> Result<()> {
+    let defect = |error: safetensors::SafeTensorError| Error::Internal(format!("safetensors: {error}"));
+    let mut data = Vec::with_capacity(tensors.len());
+    for (_, tensor) in tensors {
+        let mut bytes = vec![0u8; tensor.numel() * 4];
+        tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
+        data.push(bytes);
+    }
+    let mut views = Vec::with_capacity(tensors.len());
+    for ((name, tensor), bytes) in tensors.iter().zip(&data) {
+        let shape = tensor.size().iter().map(|n| *n as usize).collect();
+        views.push((
+            name.as_str(),
+            TensorView::new(Dtype::F32, shape, bytes).map_err(defect)?,
+        ));
+    }
+    let bytes = safetensors::serialize(views, Some(metadata)).map_err(defect)?;
+    write_atomically(path, |file| {
+        std::io::Write::write_all(file, &bytes).map_err(|error| Error::io("writing", path, error))
+    })
+}

@@ -1,0 +1,226 @@
+//! From a tile of a slice to the attention that the eigenvector solvers draw.
+use ndarray::{Array2, ArrayView2};
+use tch::{Device, Kind, Tensor};
+
+use crate::diffusion::{depth_to_space, AttentionTap, DiffusionModel, Extraction, LatentEncoder, LatentMode};
+use crate::runtime::{Error, Generator, Job, Result, Stage};
+use crate::spectral::{AttentionLayer, AttentionSet, AttentionStream};
+
+use super::context::SlabContext;
+use super::options::{NoiseSource, SlabOptions, TimestepRule};
+
+/// Timesteps of the draws of a matched model lie this far apart (matched-noise recipe: t-60, t, t+60).
+const MATCHED_SPREAD: i64 = 60;
+
+/// Steps of DDIM inversion, as diffusers takes by default.
+const INVERSION_STEPS: i64 = 50;
+
+/// The released code's rule: uniform timesteps up to this length over the voxel size, both in nm.
+const TIMESTEP_NM: f64 = 68.0;
+
+/// Used where neither header nor host gives a voxel size: the paper's data (1.348 nm).
+pub(super) const FALLBACK_VOXEL_NM: f64 = 1.348;
+
+/// The timestep of each pass, resolved for one model and data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timesteps {
+    /// The same for every pass, spread over neighbours where several are drawn.
+    Around(i64),
+    /// A fresh uniform draw on 0..=this for every pass.
+    UniformUpTo(i64),
+}
+
+/// Resolves the timestep rule. `snr` is needed by matched models only.
+pub fn resolve_timesteps(model: &DiffusionModel, options: &SlabOptions, voxel_nm: f64, snr: f64) -> Timesteps {
+    match options.timestep {
+        TimestepRule::Fixed(t) => Timesteps::Around(t),
+        TimestepRule::UniformUpTo(t) => Timesteps::UniformUpTo(t),
+        TimestepRule::Auto => match latent_mode(model, options) {
+            LatentMode::Matched => Timesteps::Around(model.schedule().timestep_for_snr(snr)),
+            LatentMode::Clean => Timesteps::Around(0),
+            _ => Timesteps::UniformUpTo(((TIMESTEP_NM / voxel_nm).floor() as i64).clamp(0, 999)),
+        },
+    }
+}
+
+/// How slices enter the U-Net: the host's choice or the model's own.
+pub fn latent_mode(model: &DiffusionModel, options: &SlabOptions) -> LatentMode {
+    options.latent_mode.unwrap_or(model.config().latent_mode)
+}
+
+/// A float tile as the model's encoder wants it, [1, 1, rows, cols] on the model's device.
+///
+/// Matched models take the tile as it is (zero mean, unit variance over the slab); autoencoders take 0..=1.
+pub fn tile_tensor(tile: ArrayView2<f32>, device: Device) -> Result<Tensor> {
+    let (rows, cols) = tile.dim();
+    let values: Vec<f32> = tile.iter().copied().collect();
+    Ok(Tensor::f_from_slice(&values)?
+        .f_reshape([1, 1, rows as i64, cols as i64])?
+        .f_to_device(device)?)
+}
+
+/// Draws attention sets of one tile: noise, timestep, U-Net, taps.
+pub struct TileAttention<'a> {
+    context: &'a SlabContext<'a>,
+    latent: Tensor,
+    generator: Generator,
+    noise_file: Option<Tensor>,
+    layers: Vec<usize>,
+    drawn: usize,
+    last: Option<(i64, Extraction)>,
+}
+
+impl<'a> TileAttention<'a> {
+    /// Encodes `tile` and prepares the draws; `stream` numbers the tile, so that tiles have their own random numbers.
+    /// Queries and keys are kept where `tapped`.
+    pub fn new(
+        context: &'a SlabContext<'a>,
+        tile: ArrayView2<f32>,
+        stream: u64,
+        tapped: bool,
+        job: &Job,
+    ) -> Result<Self> {
+        job.enter(Stage::Encode)?;
+        let (model, options) = (context.model, context.options);
+        let mut generator = Generator::new(options.seed, stream);
+        let image = tile_tensor(tile, model.device())?;
+        let latent = model.encode(&image, options.latent_draw, &mut generator, job)?;
+        let noise_file = match &options.noise {
+            NoiseSource::File(path) => Some(read_noise(path, &latent)?),
+            _ => None,
+        };
+        let layers = match (tapped, options.layers.is_empty()) {
+            (false, _) => Vec::new(),
+            (true, true) => (0..model.config().unet.attention_layers()).collect(),
+            (true, false) => options.layers.clone(),
+        };
+        Ok(Self {
+            context,
+            latent,
+            generator,
+            noise_file,
+            layers,
+            drawn: 0,
+            last: None,
+        })
+    }
+
+    /// The encoded tile [1, channels, h, w].
+    pub fn latent(&self) -> &Tensor {
+        &self.latent
+    }
+
+    /// Rows and columns of the finest attention grid.
+    pub fn grid(&self) -> Result<(usize, usize)> {
+        let (_, _, rows, cols) = self.latent.size4()?;
+        Ok((rows as usize, cols as usize))
+    }
+
+    /// Timestep and result of the last pass.
+    pub fn into_last(self) -> Option<(i64, Extraction)> {
+        self.last
+    }
+
+    /// One pass through the U-Net with fresh noise.
+    pub fn pass(&mut self, job: &Job) -> Result<&(i64, Extraction)> {
+        job.enter(Stage::Attention)?;
+        let timestep = self.next_timestep();
+        let noise = match (&self.context.options.noise, self.context.mode) {
+            (_, LatentMode::Clean | LatentMode::Matched | LatentMode::Inverted) | (NoiseSource::None, _) => None,
+            (NoiseSource::File(_), _) => self.noise_file.as_ref().map(Tensor::shallow_clone),
+            (NoiseSource::Seeded, _) => Some(
+                self.generator
+                    .normal_tensor(&self.latent.size(), self.context.model.device())?
+                    .f_to_kind(self.latent.kind())?,
+            ),
+        };
+        let inverted;
+        let latent = if self.context.mode == LatentMode::Inverted {
+            inverted = self
+                .context
+                .model
+                .invert(&self.latent, timestep, INVERSION_STEPS.min(timestep.max(1)), job)?;
+            &inverted
+        } else {
+            &self.latent
+        };
+        let extraction = self
+            .context
+            .model
+            .extract(latent, timestep, noise.as_ref(), &self.layers, job)?;
+        self.drawn += 1;
+        Ok(self.last.insert((timestep, extraction)))
+    }
+
+    fn next_timestep(&mut self) -> i64 {
+        match self.context.timesteps {
+            Timesteps::UniformUpTo(most) => self.generator.integer(0, most),
+            Timesteps::Around(t) => {
+                // 0, -60, +60, -120, ... around t.
+                let step = (self.drawn % self.context.options.noise_draws.max(1)).div_ceil(2) as i64;
+                let side = if self.drawn % 2 == 1 { -1 } else { 1 };
+                (t + side * step * MATCHED_SPREAD).clamp(0, 999)
+            }
+        }
+    }
+}
+
+impl AttentionStream for TileAttention<'_> {
+    fn draw(&mut self, job: &Job) -> Result<AttentionSet> {
+        let (_, extraction) = self.pass(job)?;
+        let layers = extraction.taps.iter().map(attention_layer).collect::<Result<_>>()?;
+        job.enter(Stage::Eigenvectors)?;
+        Ok(AttentionSet { layers })
+    }
+}
+
+/// The mathematics sees queries and keys only; the fixed scale is 1 / sqrt(head dimension).
+fn attention_layer(tap: &AttentionTap) -> Result<AttentionLayer> {
+    let (_, _, dim) = tap.query.size3()?;
+    Ok(AttentionLayer {
+        query: tap.query.f_to_kind(Kind::Float)?,
+        key: tap.key.f_to_kind(Kind::Float)?,
+        grid: tap.grid,
+        scale: 1.0 / (dim as f64).sqrt(),
+    })
+}
+
+/// The one-step denoised tile at the tile's own sampling. Errors: a model with an autoencoder in between.
+pub fn denoised_tile(model: &DiffusionModel, extraction: &Extraction) -> Result<Array2<f32>> {
+    let LatentEncoder::SpaceToDepth { factor } = model.encoder() else {
+        return Err(Error::Unsupported(
+            "the denoised latent of an autoencoder is no image".into(),
+        ));
+    };
+    let image = depth_to_space(&extraction.clean, *factor)?;
+    let (_, _, rows, cols) = image.size4()?;
+    tensor_to_image(&image.f_reshape([rows, cols])?)
+}
+
+/// A [rows, cols] tensor as an array.
+pub fn tensor_to_image(tensor: &Tensor) -> Result<Array2<f32>> {
+    let (rows, cols) = tensor.size2()?;
+    let flat = tensor
+        .f_to_kind(Kind::Float)?
+        .f_to_device(Device::Cpu)?
+        .f_contiguous()?
+        .f_reshape([-1])?;
+    let values = Vec::<f32>::try_from(&flat)?;
+    Array2::from_shape_vec((rows as usize, cols as usize), values)
+        .map_err(|error| Error::Internal(format!("tensor to image: {error}")))
+}
+
+fn read_noise(path: &std::path::Path, latent: &Tensor) -> Result<Tensor> {
+    let noise = crate::diffusion::read_tensor(path, "noise")?;
+    if noise.size() != latent.size() {
+        return Err(Error::format(
+            path.display(),
+            format!(
+                "tensor noise has shape {:?}, expected {:?}",
+                noise.size(),
+                latent.size()
+            ),
+        ));
+    }
+    Ok(noise.f_to_device(latent.device())?.f_to_kind(latent.kind())?)
+}

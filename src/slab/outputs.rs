@@ -1,0 +1,81 @@
+//! The files of a segmented slab, each written to a temporary name and renamed when complete.
+use std::path::{Path, PathBuf};
+
+use ndarray::{Axis, Ix2};
+
+use crate::picks::{PickFormat, PickSet};
+use crate::runtime::{Error, Job, Result, Stage};
+use crate::volume::{self, Tomogram};
+
+use super::overlay::write_overlay;
+use super::pipeline::SlabSegmentation;
+
+/// Where [`write_outputs`] put things.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct OutputFiles {
+    /// `<stem>_labels.mrc`, int8: 0 background, 1 membrane, 2 molecule.
+    pub labels: PathBuf,
+    /// `<stem>_score.mrc`, float16 or float32, 0..=1.
+    pub score: PathBuf,
+    /// `<stem>_points.{csv,star,tbl,mod,coords}`.
+    pub points: Vec<PathBuf>,
+    /// `<stem>_overlay.png`.
+    pub overlay: PathBuf,
+}
+
+/// Writes labels, score, points in five formats and a picture of the middle slice into `folder`, which is made if absent.
+///
+/// Volumes hold the slab only, with start and origin set so that they overlay the tomogram. Errors name the file.
+pub fn write_outputs(
+    slab: &SlabSegmentation,
+    tomogram: &Tomogram,
+    folder: &Path,
+    stem: &str,
+    half_scores: bool,
+    job: &Job,
+) -> Result<OutputFiles> {
+    if stem.is_empty() || stem.contains('/') {
+        return Err(Error::argument(
+            "stem",
+            format!("\"{stem}\""),
+            "must be a file name without folders",
+        ));
+    }
+    job.enter(Stage::Write)?;
+    std::fs::create_dir_all(folder).map_err(|error| Error::io("creating", folder, error))?;
+    let file = |suffix: &str| folder.join(format!("{stem}_{suffix}"));
+    let files = OutputFiles {
+        labels: file("labels.mrc"),
+        score: file("score.mrc"),
+        points: ["csv", "star", "tbl", "mod", "coords"]
+            .iter()
+            .map(|extension| file(&format!("points.{extension}")))
+            .collect(),
+        overlay: file("overlay.png"),
+    };
+    volume::write_labels(&files.labels, &slab.labels, &slab.geometry)?;
+    job.check()?;
+    volume::write_scores(&files.score, &slab.score, &slab.geometry, half_scores)?;
+    job.check()?;
+    let set = PickSet::new(slab.points.clone(), tomogram.geometry(), stem);
+    for path in &files.points {
+        set.write(path, PickFormat::of(path)?)?;
+        job.check()?;
+    }
+    let middle = slab.z.start + (slab.z.end - slab.z.start) / 2;
+    let slices = tomogram.read_slices(middle..middle + 1)?;
+    let slice = slices
+        .index_axis(Axis(0), 0)
+        .into_dimensionality::<Ix2>()
+        .map_err(|error| Error::Internal(format!("slice of the overlay: {error}")))?;
+    let labels = slab.labels.index_axis(Axis(0), middle - slab.z.start);
+    write_overlay(
+        &files.overlay,
+        slice,
+        labels,
+        &slab.points,
+        middle,
+        slab.report.voxel_nm,
+    )?;
+    Ok(files)
+}

@@ -1,0 +1,145 @@
+//! The slab pipeline end to end: slices in, membrane mask, molecule points and a score volume out.
+use std::ops::Range;
+
+use ndarray::{Array3, Axis};
+use serde::Serialize;
+
+use crate::diffusion::DiffusionModel;
+use crate::picks::Pick;
+use crate::runtime::{Job, Result, Stage};
+use crate::volume::{Geometry, Tomogram};
+
+use super::canvas::SliceCanvas;
+use super::context::{slice_of, SlabContext};
+use super::decide::decide;
+use super::options::SlabOptions;
+use super::slice::SliceRun;
+
+/// Share of the call that the slices take; the rest is z correction, split and points.
+const SLICES_SHARE: f64 = 0.95;
+
+/// What [`segment`] found.
+#[derive(Clone, Debug)]
+pub struct SlabSegmentation {
+    /// Geometry of the slab: shape (z, y, x), start and origin set so that it overlays the tomogram.
+    pub geometry: Geometry,
+    /// The slices, half open, of the tomogram.
+    pub z: Range<usize>,
+    /// 0 background, 1 membrane, 2 molecule.
+    pub labels: Array3<i8>,
+    /// How much of a structure each voxel is, 0..=1.
+    pub score: Array3<f32>,
+    /// Molecules, in voxels of the whole tomogram.
+    pub points: Vec<Pick>,
+    /// What was done.
+    pub report: SlabReport,
+}
+
+/// What a segmentation did, for logs and `--json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct SlabReport {
+    /// Preset the settings came from.
+    pub preset: &'static str,
+    /// Name of the model.
+    pub model: String,
+    /// First and last-plus-one slice.
+    pub z: [usize; 2],
+    /// Voxel edge in nm.
+    pub voxel_nm: f64,
+    /// Signal-to-noise ratio used (matched models), or null.
+    pub snr: Option<f64>,
+    /// Timestep rule after resolution.
+    pub timesteps: String,
+    /// U-Net tiles of each slice.
+    pub tiles_per_slice: usize,
+    /// Largest relative residual of the eigenvectors (0 for the Adam solver).
+    pub worst_residual: f64,
+    /// Tiles without a canvas (no eigenvector passed the contour test).
+    pub empty_tiles: usize,
+    /// Share of the slab that is membrane, 0..=1.
+    pub membrane_share: f64,
+    /// Share of the slab that is molecule, 0..=1.
+    pub molecule_share: f64,
+    /// Number of points.
+    pub points: usize,
+    /// Seconds of each stage.
+    pub seconds: Vec<(String, f64)>,
+}
+
+/// Segments the slab `options.z` of `tomogram`.
+///
+/// Errors: settings out of range, unreadable or constant slices, cancel, out of memory, device failures. Memory beyond the model's own need: about
+/// 16 bytes per voxel of the slab plus one N x N affinity of a tile.
+pub fn segment(
+    model: &DiffusionModel,
+    tomogram: &Tomogram,
+    options: &SlabOptions,
+    job: &Job,
+) -> Result<SlabSegmentation> {
+    let geometry = tomogram.geometry();
+    options.validate(geometry.shape[0])?;
+    job.enter(Stage::Read)?;
+    let slices = tomogram.read_slices(options.z.clone())?;
+    job.check()?;
+    let context = SlabContext::new(model, geometry, &slices, options, job)?;
+
+    let depth = options.z.len();
+    let mut canvases: Vec<SliceCanvas> = Vec::with_capacity(depth);
+    let mut report = SlabReport {
+        preset: options.preset.name(),
+        model: model.config().name.clone(),
+        z: [options.z.start, options.z.end],
+        voxel_nm: context.voxel_nm,
+        snr: context.snr.is_finite().then_some(context.snr),
+        timesteps: format!("{:?}", context.timesteps),
+        tiles_per_slice: 0,
+        worst_residual: 0.0,
+        empty_tiles: 0,
+        membrane_share: 0.0,
+        molecule_share: 0.0,
+        points: 0,
+        seconds: Vec::new(),
+    };
+    for index in 0..depth {
+        let share = SLICES_SHARE / depth as f64;
+        let run = SliceRun::new(&context, slice_of(&slices, index), options.z.start + index, job)?;
+        report.tiles_per_slice = run.tiles();
+        let mut tiles = Vec::with_capacity(run.tiles());
+        for tile in 0..run.tiles() {
+            let step = share / run.tiles() as f64;
+            let start = index as f64 * share + tile as f64 * step;
+            job.set_span(start..start + step);
+            let done = run.run_tile(tile, false, job)?;
+            if let Some(found) = &done.eigenvectors {
+                report.worst_residual = report.worst_residual.max(found.residual);
+            }
+            report.empty_tiles += usize::from(done.is_empty);
+            tiles.push(done.map);
+            job.advance(1.0)?;
+        }
+        canvases.push(run.join(tiles)?);
+    }
+    job.set_span(SLICES_SHARE..1.0);
+    drop(slices);
+    let decision = decide(&context, canvases, job)?;
+
+    let voxels = decision.labels.len() as f64;
+    let share = |label: i8| decision.labels.iter().filter(|l| **l == label).count() as f64 / voxels;
+    report.membrane_share = share(super::MEMBRANE);
+    report.molecule_share = share(super::MOLECULE);
+    report.points = decision.points.len();
+    report.seconds = job
+        .stage_times()
+        .into_iter()
+        .map(|(stage, time)| (stage.name().to_owned(), time.as_secs_f64()))
+        .collect();
+    debug_assert_eq!(decision.labels.len_of(Axis(0)), depth);
+    Ok(SlabSegmentation {
+        geometry: geometry.slab(options.z.clone())?,
+        z: options.z.clone(),
+        labels: decision.labels,
+        score: decision.score,
+        points: decision.points,
+        report,
+    })
+}

@@ -1,0 +1,174 @@
+//! One slice through the model: tiles, attention, eigenvectors, and one map per tile.
+use ndarray::{Array2, ArrayView2};
+use tch::Tensor;
+
+use crate::diffusion::Extraction;
+use crate::runtime::{Error, Job, Result, Stage};
+use crate::spectral::{Adam, EigenSolver, Eigenvectors, Krylov};
+
+use crate::image::resize_linear_f32;
+
+use super::aggregate::aggregate;
+use super::canvas::{denoised_score, SliceCanvas, TileMap};
+use super::context::SlabContext;
+use super::features::{denoised_tile, tensor_to_image, tile_tensor, TileAttention};
+use super::options::{CanvasRule, SolverKind, Tiling};
+use super::tiles::TilePlan;
+
+/// The U-Net halves its grid three times.
+const GRANULARITY_CELLS: usize = 8;
+
+/// A slice cut into tiles, ready to run.
+pub struct SliceRun<'a> {
+    context: &'a SlabContext<'a>,
+    slice: Array2<f32>,
+    plan: TilePlan,
+    z: usize,
+}
+
+/// Everything that one tile gave.
+pub struct TileRun {
+    /// The tile as the encoder saw it, [1, 1, rows, cols].
+    pub image: Tensor,
+    /// The encoded tile.
+    pub latent: Tensor,
+    /// Timestep of the last pass.
+    pub timestep: i64,
+    /// Last pass.
+    pub extraction: Extraction,
+    /// Eigenvectors of the attention of all passes, where the canvas needs them or the caller asked for them.
+    pub eigenvectors: Option<Eigenvectors>,
+    /// No eigenvector passed the paper's contour test: the map is empty.
+    pub is_empty: bool,
+    /// The tile's share of the canvas.
+    pub map: TileMap,
+}
+
+impl<'a> SliceRun<'a> {
+    /// Prepares slice number `z` (of the whole tomogram) for the model.
+    pub fn new(context: &'a SlabContext<'a>, slice: ArrayView2<f32>, z: usize, job: &Job) -> Result<Self> {
+        job.enter(Stage::Enhance)?;
+        let pixels = context.model.config().pixels_per_token() as usize;
+        let prepared = context.prepare_slice(slice);
+        let tile = context.options.tile_cells * pixels;
+        let plan = match context.options.tiling {
+            Tiling::Quadrants => TilePlan::quadrants(prepared.dim(), tile)?,
+            Tiling::Whole => TilePlan::whole(prepared.dim(), GRANULARITY_CELLS * pixels)?,
+            Tiling::Overlapping(overlap) => TilePlan::overlapping(prepared.dim(), tile, overlap)?,
+        };
+        Ok(Self {
+            context,
+            slice: prepared,
+            plan,
+            z,
+        })
+    }
+
+    /// Number of tiles.
+    pub fn tiles(&self) -> usize {
+        self.plan.len()
+    }
+
+    /// The tiles' maps, in order, as one map of the slice. Quadrants of the paper stay apart until they are masks;
+    /// overlapping canvases are brought to one tone first, scores share the model's scale already.
+    pub fn join(&self, maps: Vec<TileMap>) -> Result<SliceCanvas> {
+        let mut canvases = Vec::new();
+        let mut scores = Vec::new();
+        for map in maps {
+            match map {
+                TileMap::Canvas(canvas) => canvases.push(canvas),
+                TileMap::Score(score) => scores.push(score),
+            }
+        }
+        if !scores.is_empty() {
+            return Ok(SliceCanvas::Score(self.plan.blend(&scores)?));
+        }
+        if self.context.options.tiling == Tiling::Quadrants {
+            return Ok(SliceCanvas::Quadrants(canvases));
+        }
+        let tiles: Vec<Array2<f32>> = canvases
+            .iter()
+            .map(|canvas| resize_linear_f32(canvas.mapv(f32::from).view(), self.plan.tile_shape()))
+            .collect();
+        let whole = self.plan.blend(&self.plan.level(&tiles)?)?;
+        Ok(SliceCanvas::Whole(whole.mapv(|v| v.round().clamp(0.0, 255.0) as u8)))
+    }
+
+    /// The pixels of tile `index`, and its attention, ready to be drawn (`tapped`) or just passed through.
+    pub fn tile_attention(&self, index: usize, tapped: bool, job: &Job) -> Result<(Array2<f32>, TileAttention<'a>)> {
+        let tile = self.plan.crop(self.slice.view(), index)?;
+        let attention = TileAttention::new(self.context, tile.view(), self.stream(index), tapped, job)?;
+        Ok((tile, attention))
+    }
+
+    /// Number of tile `index` among all tiles of the tomogram: each has its own random numbers.
+    fn stream(&self, index: usize) -> u64 {
+        ((self.z as u64) << 16) | index as u64
+    }
+
+    /// Runs tile `index` through encoder, U-Net and, where the canvas needs them or `intermediates` are wanted, the
+    /// eigenvector solver.
+    pub fn run_tile(&self, index: usize, intermediates: bool, job: &Job) -> Result<TileRun> {
+        let context = self.context;
+        let spectral = !matches!(context.canvas, CanvasRule::Denoised(0.0));
+        let (tile, mut attention) = self.tile_attention(index, spectral || intermediates, job)?;
+        let grid = attention.grid()?;
+        let eigenvectors = if spectral || intermediates {
+            Some(self.solver(self.stream(index)).solve(&mut attention, grid, job)?)
+        } else {
+            attention.pass(job)?;
+            None
+        };
+        job.enter(Stage::Canvas)?;
+        let latent = attention.latent().shallow_clone();
+        let (timestep, extraction) = attention
+            .into_last()
+            .ok_or_else(|| Error::Internal("the solver drew no attention".into()))?;
+        let maps = match (&eigenvectors, spectral) {
+            (Some(found), true) => (0..found.vectors.size().first().copied().unwrap_or(0))
+                .map(|c| tensor_to_image(&found.vectors.f_get(c)?))
+                .collect::<Result<Vec<_>>>()?,
+            _ => Vec::new(),
+        };
+        let (map, is_empty) = match &context.canvas {
+            CanvasRule::Greedy(rule) => match aggregate(&maps, rule)? {
+                Some(canvas) => (TileMap::Canvas(canvas), false),
+                // All bright: nothing is darker than its surroundings.
+                None => {
+                    let side = (grid.0 * rule.upscale, grid.1 * rule.upscale);
+                    (TileMap::Canvas(Array2::from_elem(side, 255)), true)
+                }
+            },
+            CanvasRule::Denoised(weight) => {
+                let denoised = denoised_tile(context.model, &extraction)?;
+                (TileMap::Score(denoised_score(denoised, &maps, *weight)?), false)
+            }
+        };
+        Ok(TileRun {
+            image: tile_tensor(tile.view(), context.model.device())?,
+            latent,
+            timestep,
+            extraction,
+            eigenvectors,
+            is_empty,
+            map,
+        })
+    }
+
+    fn solver(&self, stream: u64) -> Box<dyn EigenSolver> {
+        let options = self.context.options;
+        match options.solver {
+            SolverKind::Adam => Box::new(Adam {
+                n_vectors: options.n_eigenvectors,
+                iterations: options.adam_iterations,
+                seed: options.seed ^ stream,
+                ..Adam::default()
+            }),
+            SolverKind::Krylov => Box::new(Krylov {
+                n_vectors: options.n_eigenvectors,
+                draws: options.noise_draws,
+                ..Krylov::default()
+            }),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2).
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+use crate::runtime::{Error, Result};
+
+/// Settings of [`AdamW`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdamWOptions {
+    /// Full learning rate.
+    pub rate: f64,
+    /// Decoupled weight decay, per unit of learning rate.
+    pub weight_decay: f64,
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub epsilon: f64,
+}
+
+impl Default for AdamWOptions {
+    fn default() -> Self {
+        Self {
+            rate: 4e-4,
+            weight_decay: 0.01,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+        }
+    }
+}
+
+impl AdamWOptions {
+    pub(super) fn validate(&self) -> Result<()> {
+        let ranges = [
+            ("rate", self.rate, 1e-9, 1.0),
+            ("weight_decay", self.weight_decay, 0.0, 10.0),
+            ("beta1", self.beta1, 0.0, 0.9999),
+            ("beta2", self.beta2, 0.0, 0.999_999),
+            ("epsilon", self.epsilon, 1e-16, 1.0),
+        ];
+        for (name, value, low, high) in ranges {
+            if !(low..=high).contains(&value) {
+                return Err(Error::argument(name, value, &format!("must be {low}..={high}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Moments of every parameter.
+pub struct AdamW {
+    options: AdamWOptions,
+    /// First moments, in the order of the parameters.
+    pub(super) first: Vec<Tensor>,
+    /// Second moments.
+    pub(super) second: Vec<Tensor>,
+    /// Steps taken.
+    pub(super) taken: u64,
+}
+
+impl AdamW {
+    /// Zero moments for `parameters`.
+    pub fn new(options: AdamWOptions, parameters: &[Tensor]) -> Result<Self> {
+        let zeros =
+            || -> Result<Vec<Tensor>> { parameters.iter().map(|p| Ok(p.f_detach()?.f_zeros_like()?)).collect() };
+        Ok(Self {
+            options,
+            first: zeros()?,
+            second: zeros()?,
+            taken: 0,
+        })
+    }
+
+    /// One update in place, at `rate` times the full learning rate, after scaling the gradients to a global norm of at most `clip`.
+    ///
+    /// Returns the norm before scaling. Gradients that are not finite change nothing. Call it with autograd off.
+    pub fn step(&mut self, parameters: &mut [Tensor], gradients: &[Tensor], rate: f64, clip: f64) -> Result<f64> {
+        let mut squares = 0.0;
+        for gradient in gradients {
+            squares += f64::try_from(gradient.f_norm()?)?.powi(2);
+        }
+        let norm = squares.sqrt();
+        if !norm.is_finite() {
+            return Ok(norm);
+        }
+        let scale = if norm > clip { clip / norm } else { 1.0 };
+        self.taken += 1;
+        let o = self.options;
+        let rate = rate * o.rate;
+        let correction1 = 1.0 - o.beta1.powf(self.taken as f64);
+        let correction2 = 1.0 - o.beta2.powf(self.taken as f64);
+        let moments = self.first.iter_mut().zip(&mut self.second);
+        for ((parameter, gradient), (first, second)) in parameters.iter_mut().zip(gradients).zip(moments) {
+            let gradient = gradient.f_mul_scalar(scale)?;
+            let _ = first.f_lerp_(&gradient, 1.0 - o.beta1)?;
+            let _ = second.f_lerp_(&gradient.f_square()?, 1.0 - o.beta2)?;
+            let root = second
+                .f_sqrt()?
+                .f_mul_scalar(correction2.sqrt().recip())?
+                .f_add_scalar(o.epsilon)?;
+            let update = first.f_div(&root)?.f_mul_scalar(rate / correction1)?;
+            let _ = parameter.f_mul_scalar_(1.0 - rate * o.weight_decay)?;
+            let _ = parameter.f_sub_(&update)?;
+        }
+        Ok(norm)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_steps_match_the_formula_by_hand() {
+        let options = AdamWOptions {
+            rate: 0.1,
+            weight_decay: 0.5,
+            ..AdamWOptions::default()
+        };
+        let mut parameters = vec![Tensor::from_slice(&[2.0f32])];
+        let mut adam = AdamW::new(options, &parameters).unwrap();
+        let (mut p, mut m, mut v) = (2.0f64, 0.0f64, 0.0f64);
+        for (n, g) in [(1, 0.3f64), (2, -0.1)] {
+            adam.step(&mut parameters, &[Tensor::from_slice(&[g as f32])], 1.0, 10.0)
+                .unwrap();
+            m = 0.9 * m + 0.1 * g;
+            v = 0.999 * v + 0.001 * g * g;
+            let (mh, vh) = (m / (1.0 - 0.9f64.powi(n)), v / (1.0 - 0.999f64.powi(n)));
+            p = p * (1.0 - 0.1 * 0.5) - 0.1 * mh / (vh.sqrt() + 1e-8);
+        }
+        assert!(
+            (parameters[0].double_value(&[0]) - p).abs() < 1e-5,
+            "{} is not {p}",
+            parameters[0].double_value(&[0])
+        );
+    }
+
+    #[test]
+    fn gradients_are_clipped_together_and_bad_ones_dropped() {
+        let mut parameters = vec![Tensor::from_slice(&[0.0f32]), Tensor::from_slice(&[0.0f32])];
+        let mut adam = AdamW::new(AdamWOptions::default(), &parameters).unwrap();
+        let gradients = [Tensor::from_slice(&[3.0f32]), Tensor::from_slice(&[4.0f32])];
+        assert!((adam.step(&mut parameters, &gradients, 1.0, 1.0).unwrap() - 5.0).abs() < 1e-6);
+        assert!((adam.first[1].double_value(&[0]) - 0.08).abs() < 1e-6);
+        let before = parameters[0].double_value(&[0]);
+        let broken = [Tensor::from_slice(&[f32::NAN]), Tensor::from_slice(&[1.0f32])];
+        assert!(adam.step(&mut parameters, &broken, 1.0, 1.0).unwrap().is_nan());
+        assert_eq!(parameters[0].double_value(&[0]), before);
+    }
+}

@@ -1,0 +1,184 @@
+//! Every setting of the denoiser's training.
+use serde::{Deserialize, Serialize};
+
+use super::AdamWOptions;
+use crate::diffusion::{PerLevel, UnetConfig};
+use crate::runtime::{Error, Result};
+
+/// An SD-shaped U-Net of any width without cross-attention: attention at the three finest levels and in the middle, four heads.
+///
+/// With four levels and two residual blocks it has SD's 16 self-attention layers (6 + 1 + 9). Widths must be multiples of 8.
+pub fn small_unet(channels: [i64; 4]) -> UnetConfig {
+    UnetConfig {
+        block_out_channels: channels.to_vec(),
+        attention_head_dim: PerLevel::Same(4),
+        cross_attention_dim: None,
+        norm_num_groups: 8,
+        ..UnetConfig::default()
+    }
+}
+
+/// What to train, on what, and how long. Same options and seed, same weights (on one machine and thread count).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DenoiserOptions {
+    /// Architecture.
+    pub unet: UnetConfig,
+    /// Seed of weights, phantoms and batches.
+    pub seed: u64,
+    /// Steps of the whole schedule, 1..=10^7.
+    pub steps: u64,
+    /// Crops per step, 1..=256.
+    pub batch: usize,
+    /// Side of a crop in voxels, a multiple of 2, 8..=512 and at most the phantoms' sides.
+    pub crop: usize,
+    /// Side of the occasional large crop, with the same limits; its batch has about as many voxels.
+    pub large_crop: usize,
+    /// Share of the steps of the second half that take large crops, 0..=1.
+    pub large_share: f64,
+    /// Phantoms in memory at once, 1..=256.
+    pub volumes: usize,
+    /// Extents (z, y, x) of a phantom.
+    pub volume_shape: [usize; 3],
+    /// Every so many steps the oldest phantom makes room for a new one; 0: never.
+    pub refresh: u64,
+    /// Timesteps drawn most of the time: abar 0.67 to 0.03 in Stable Diffusion's schedule, SNR 2 to 0.03.
+    pub timesteps: [i64; 2],
+    /// Share of timesteps drawn from the whole schedule instead.
+    pub any_timestep: f64,
+    /// The optimiser, at its full learning rate.
+    pub adamw: AdamWOptions,
+    /// Steps of linear warm-up.
+    pub warm_up: u64,
+    /// Share of the steps, at the end, in which the learning rate falls along a half cosine to 2 %.
+    pub cool_down: f64,
+    /// Largest global norm of the gradient.
+    pub clip: f64,
+    /// Decay of the weights' moving average, which is what ships; min(decay, (1 + n) / (10 + n)) after n steps.
+    pub ema_decay: f64,
+}
+
+impl Default for DenoiserOptions {
+    fn default() -> Self {
+        Self {
+            unet: small_unet([32, 64, 96, 96]),
+            seed: 1,
+            steps: 2000,
+            batch: 12,
+            crop: 64,
+            large_crop: 128,
+            large_share: 0.12,
+            volumes: 20,
+            volume_shape: [56, 192, 192],
+            refresh: 40,
+            timesteps: [250, 830],
+            any_timestep: 0.12,
+            adamw: AdamWOptions::default(),
+            warm_up: 60,
+            cool_down: 0.3,
+            clip: 1.0,
+            ema_decay: 0.998,
+        }
+    }
+}
+
+impl DenoiserOptions {
+    /// Refuses settings out of their documented ranges, by name.
+    pub fn validate(&self) -> Result<()> {
+        self.unet.validate()?;
+        if self.unet.in_channels != 4 || self.unet.out_channels != 4 {
+            let found = format!("{} to {}", self.unet.in_channels, self.unet.out_channels);
+            return Err(Error::argument(
+                "U-Net channels",
+                found,
+                "must be 4 to 4: cells of 2 x 2 voxels",
+            ));
+        }
+        if self.unet.cross_attention_dim.is_some() {
+            return Err(Error::argument(
+                "cross_attention_dim",
+                "set",
+                "must be null: there is no text",
+            ));
+        }
+        let [depth, height, width] = self.volume_shape;
+        let side = height.min(width).min(512) as f64;
+        let ranges = [
+            ("steps", self.steps as f64, 1.0, 1e7),
+            ("batch", self.batch as f64, 1.0, 256.0),
+            ("crop", self.crop as f64, 8.0, side),
+            ("large_crop", self.large_crop as f64, 8.0, side),
+            ("large_share", self.large_share, 0.0, 1.0),
+            ("volumes", self.volumes as f64, 1.0, 256.0),
+            ("volume_shape.z", depth as f64, 8.0, 1024.0),
+            ("timesteps[0]", self.timesteps[0] as f64, 0.0, 999.0),
+            (
+                "timesteps[1]",
+                self.timesteps[1] as f64,
+                self.timesteps[0] as f64,
+                999.0,
+            ),
+            ("any_timestep", self.any_timestep, 0.0, 1.0),
+            ("cool_down", self.cool_down, 0.0, 1.0),
+            ("clip", self.clip, 1e-6, 1e6),
+            ("ema_decay", self.ema_decay, 0.0, 1.0),
+        ];
+        for (name, value, low, high) in ranges {
+            if !(low..=high).contains(&value) {
+                return Err(Error::argument(name, value, &format!("must be {low}..={high}")));
+            }
+        }
+        for (name, side) in [("crop", self.crop), ("large_crop", self.large_crop)] {
+            if side % 2 != 0 {
+                return Err(Error::argument(name, side, "must be even"));
+            }
+        }
+        self.adamw.validate()
+    }
+
+    /// Learning rate of step `step` (0-based) relative to the full one.
+    pub fn rate(&self, step: u64) -> f64 {
+        let warm = (step + 1) as f64 / self.warm_up.max(1) as f64;
+        let start = self.steps as f64 * (1.0 - self.cool_down);
+        let cooled = ((step as f64 - start) / (self.steps as f64 - start).max(1.0)).clamp(0.0, 1.0);
+        let cool = 0.02 + 0.98 * 0.5 * (1.0 + (std::f64::consts::PI * cooled).cos());
+        warm.min(1.0) * cool
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_small_network_has_sixteen_attention_layers() {
+        assert_eq!(small_unet([32, 64, 96, 96]).attention_layers(), 16);
+        DenoiserOptions::default().validate().unwrap();
+    }
+
+    #[test]
+    fn the_rate_warms_up_and_cools_down() {
+        let options = DenoiserOptions {
+            steps: 1000,
+            warm_up: 10,
+            cool_down: 0.2,
+            ..DenoiserOptions::default()
+        };
+        assert!((options.rate(0) - 0.1).abs() < 1e-12);
+        assert_eq!(options.rate(500), 1.0);
+        assert!((options.rate(900) - 0.51).abs() < 1e-9);
+        assert!(options.rate(999) < 0.03);
+    }
+
+    #[test]
+    fn odd_crops_and_text_are_refused() {
+        let odd = DenoiserOptions {
+            crop: 63,
+            ..DenoiserOptions::default()
+        };
+        assert!(odd.validate().unwrap_err().to_string().contains("crop is 63"));
+        let mut text = DenoiserOptions::default();
+        text.unet.cross_attention_dim = Some(768);
+        assert!(text.validate().is_err());
+    }
+}
