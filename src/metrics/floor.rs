@@ -42,7 +42,9 @@ impl BlurFloor {
         }
         let mut blurred = Vec::new();
         for sigma in SIGMAS {
-            let mut smooth = gaussian(volume, sigma, job)?.slice(s![keep.clone(), .., ..]).to_owned();
+            let mut smooth = gaussian(volume, sigma, None, job)?
+                .slice(s![keep.clone(), .., ..])
+                .to_owned();
             if dark {
                 smooth.mapv_inplace(|v| -v);
             }
@@ -112,7 +114,7 @@ pub struct Peak {
 /// Blobs of `diameter` voxels by the Laplacian of Gaussian, the best `count` of those in the slices `keep`, best first.
 ///
 /// The Laplacian of a Gaussian answers most to a ball of radius sqrt(3) sigma, hence sigma = diameter / (2 sqrt(3)).
-/// Peaks are voxels higher than their 26 neighbours; of two closer than half a diameter the lower one is dropped.
+/// Peaks are voxels higher than their 26 neighbours; of two closer than a quarter of the diameter the lower one is dropped.
 /// Densities are first cut at 3 standard deviations, as everybody does who has gold beads: on a real tomogram that
 /// doubles the recall of the first picks.
 pub fn blob_peaks(
@@ -130,11 +132,17 @@ pub fn blob_peaks(
             "must be a positive number of voxels",
         ));
     }
-    let smooth = gaussian(&without_outliers(volume), diameter / (2.0 * 3f64.sqrt()), job)?;
-    let response = laplacian(&smooth, if dark { 1.0 } else { -1.0 });
+    let (clipped, sigma) = (without_outliers(volume), diameter / (2.0 * 3f64.sqrt()));
+    let mut response = Array3::zeros(volume.dim());
+    for axis in 0..3 {
+        response.scaled_add(
+            if dark { 1.0 } else { -1.0 },
+            &gaussian(&clipped, sigma, Some(axis), job)?,
+        );
+    }
     let mut peaks = maxima(response.view(), keep);
     peaks.sort_by(|a, b| b.score.total_cmp(&a.score));
-    let apart = (diameter / 2.0).powi(2);
+    let apart = (diameter / 4.0).powi(2);
     let mut kept: Vec<Peak> = Vec::new();
     for peak in peaks {
         job.check()?;
@@ -158,22 +166,26 @@ fn without_outliers(volume: &Array3<f32>) -> Array3<f32> {
     volume.mapv(|v| v.clamp(low as f32, high as f32))
 }
 
-/// Separable Gaussian blur as `scipy.ndimage.gaussian_filter`: kernel cut at 4 sigma, edges mirrored with the edge voxel repeated.
-fn gaussian(volume: &Array3<f32>, sigma: f64, job: &Job) -> Result<Array3<f32>> {
+/// Separable Gaussian blur as `scipy.ndimage.gaussian_filter`: kernel cut at 4 sigma, edges mirrored with the edge voxel
+/// repeated. Along the axis `curved`, if any, the kernel is the Gaussian's second derivative.
+fn gaussian(volume: &Array3<f32>, sigma: f64, curved: Option<usize>, job: &Job) -> Result<Array3<f32>> {
     let radius = (4.0 * sigma + 0.5) as usize;
     let weights: Vec<f64> = (0..=radius)
         .map(|k| (-0.5 * (k as f64 / sigma).powi(2)).exp())
         .collect();
     let sum = weights[0] + 2.0 * weights[1..].iter().sum::<f64>();
-    let half: Vec<f32> = weights.iter().map(|w| (w / sum) as f32).collect();
+    let plain: Vec<f32> = weights.iter().map(|w| (w / sum) as f32).collect();
+    let second = |(k, w): (usize, &f64)| (w / sum * ((k * k) as f64 / sigma.powi(4) - sigma.powi(-2))) as f32;
+    let bent: Vec<f32> = weights.iter().enumerate().map(second).collect();
     let mut out = volume.clone();
     for axis in 0..3 {
+        let half = if curved == Some(axis) { &bent } else { &plain };
         let from = out;
         out = Array3::zeros(from.dim());
         let length = from.len_of(Axis(axis)) as i64;
         if axis == 2 {
             for (line, target) in from.rows().into_iter().zip(out.rows_mut()) {
-                blur_line(line.to_vec(), &half, target);
+                blur_line(line.to_vec(), half, target);
             }
             job.check()?;
             continue;
@@ -209,17 +221,6 @@ fn blur_line(line: Vec<f32>, half: &[f32], mut target: ArrayViewMut1<f32>) {
 fn mirrored(n: i64, length: i64) -> usize {
     let n = n.rem_euclid(2 * length);
     (if n < length { n } else { 2 * length - 1 - n }) as usize
-}
-
-/// `sign` times the sum of the second differences; the border repeats its edge voxel.
-fn laplacian(volume: &Array3<f32>, sign: f32) -> Array3<f32> {
-    let [nz, ny, nx] = [volume.dim().0, volume.dim().1, volume.dim().2];
-    Array3::from_shape_fn(volume.dim(), |(z, y, x)| {
-        let near = |a: usize, n: usize| (a.saturating_sub(1), (a + 1).min(n - 1));
-        let ((z0, z1), (y0, y1), (x0, x1)) = (near(z, nz), near(y, ny), near(x, nx));
-        let sum = volume[[z0, y, x]] + volume[[z1, y, x]] + volume[[z, y0, x]] + volume[[z, y1, x]];
-        sign * (sum + volume[[z, y, x0]] + volume[[z, y, x1]] - 6.0 * volume[[z, y, x]])
-    })
 }
 
 /// Voxels of the slices `keep` that are higher than all neighbours; of a plateau, its first voxel.
