@@ -1,0 +1,297 @@
+//! The slab pipeline end to end on small volumes: what it finds, that it repeats, and what it refuses.
+use std::ops::Range;
+
+use ndarray::Array3;
+use tomocut::diffusion::{DiffusionModel, LatentMode, LoadOptions};
+use tomocut::metrics;
+use tomocut::phantom::{simulate, PhantomOptions};
+use tomocut::runtime::{CancelToken, Error, Generator, Job, Logger};
+use tomocut::slab::{
+    dump_slice, segment, write_outputs, CanvasRule, Preset, SlabOptions, SlabSegmentation, SolverKind, Tiling,
+    TimestepRule, MEMBRANE, MOLECULE,
+};
+use tomocut::volume::{Geometry, Tomogram};
+
+fn model() -> DiffusionModel {
+    DiffusionModel::builtin(&LoadOptions::default()).unwrap()
+}
+
+/// Noise with a dark ball of radius 9 voxels at the centre of every slice.
+fn ball(shape: (usize, usize, usize), noise: f64) -> Tomogram {
+    let mut generator = Generator::new(5, 0);
+    let (nz, ny, nx) = shape;
+    let centre = [nz as f64 / 2.0, ny as f64 / 2.0, nx as f64 / 2.0];
+    let voxels = Array3::from_shape_fn(shape, |(z, y, x)| {
+        let d = [z as f64 - centre[0], y as f64 - centre[1], x as f64 - centre[2]];
+        let inside = d.iter().map(|d| d * d).sum::<f64>() <= 81.0;
+        (noise * generator.normal() - if inside { 2.0 } else { 0.0 }) as f32
+    });
+    Tomogram::from_array(voxels, Geometry::new([nz, ny, nx], 10.0)).unwrap()
+}
+
+/// Small tiles, so that a test takes seconds.
+fn quick(z: Range<usize>) -> SlabOptions {
+    SlabOptions {
+        tile_cells: 32,
+        timestep: TimestepRule::Fixed(500),
+        ..SlabOptions::new(Preset::Default, z)
+    }
+}
+
+fn run(tomogram: &Tomogram, options: &SlabOptions) -> SlabSegmentation {
+    segment(&model(), tomogram, options, &Job::quiet()).unwrap()
+}
+
+#[test]
+fn a_ball_in_noise_is_one_molecule_where_it_is() {
+    let tomogram = ball((24, 80, 96), 1.0);
+    let found = run(&tomogram, &quick(2..22));
+    assert_eq!(found.labels.dim(), (20, 80, 96));
+    assert_eq!(found.geometry.start, [2, 0, 0]);
+    assert!(found.score.iter().all(|s| (0.0..=1.0).contains(s)));
+    let hit = |p: &&tomocut::picks::Pick| {
+        let d = [p.position[0] - 12.0, p.position[1] - 40.0, p.position[2] - 48.0];
+        d.iter().map(|d| d * d).sum::<f64>().sqrt() <= 4.0
+    };
+    let best = found
+        .points
+        .iter()
+        .max_by(|a, b| a.diameter_nm.total_cmp(&b.diameter_nm));
+    assert!(best.as_ref().is_some_and(hit), "{:?}", found.points);
+    assert_eq!(found.labels[[10, 40, 48]], MOLECULE);
+    assert_eq!(found.report.points, found.points.len());
+}
+
+#[test]
+fn bright_data_with_the_switch_gives_what_dark_data_gives() {
+    let dark = ball((6, 64, 64), 0.5);
+    let voxels = dark.read_slices(0..6).unwrap().mapv(|v| -v);
+    let bright = Tomogram::from_array(voxels, dark.geometry().clone()).unwrap();
+    let options = SlabOptions {
+        bright: true,
+        ..quick(0..6)
+    };
+    assert_eq!(run(&dark, &quick(0..6)).labels, run(&bright, &options).labels);
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes_and_host_scale_does_not_matter() {
+    let tomogram = ball((6, 64, 70), 1.0);
+    let first = run(&tomogram, &quick(1..5));
+    let second = run(&tomogram, &quick(1..5));
+    assert_eq!(first.labels, second.labels);
+    assert_eq!(first.score, second.score);
+    assert_eq!(first.points, second.points);
+    let voxels = tomogram.read_slices(0..6).unwrap().mapv(|v| 512.0 * v + 4096.0);
+    let scaled = Tomogram::from_array(voxels, tomogram.geometry().clone()).unwrap();
+    let difference = (&run(&scaled, &quick(1..5)).score - &first.score).mapv(f32::abs);
+    assert!(difference.iter().all(|d| *d < 2e-2));
+}
+
+#[test]
+fn odd_and_narrow_slices_and_every_tiling_work() {
+    let tomogram = ball((3, 33, 150), 1.0);
+    for tiling in [Tiling::Overlapping(0.25), Tiling::Whole, Tiling::Quadrants] {
+        let options = SlabOptions {
+            tiling,
+            tile_cells: 16,
+            ..quick(0..3)
+        };
+        assert_eq!(run(&tomogram, &options).labels.dim(), (3, 33, 150), "{tiling:?}");
+    }
+}
+
+#[test]
+fn the_papers_presets_run_on_the_builtin_model() {
+    let tomogram = ball((3, 64, 64), 1.0);
+    for (preset, solver) in [
+        (Preset::Cvpr2026Code, SolverKind::Krylov),
+        (Preset::Cvpr2026Paper, SolverKind::Krylov),
+        (Preset::Cvpr2026Paper, SolverKind::Adam),
+    ] {
+        let options = SlabOptions {
+            tile_cells: 16,
+            solver,
+            adam_iterations: 40,
+            ..SlabOptions::new(preset, 0..3)
+        };
+        let found = run(&tomogram, &options);
+        assert_eq!(found.labels.dim(), (3, 64, 64));
+        assert_eq!(found.report.tiles_per_slice, 4);
+        assert!(found.labels.iter().all(|l| [0, MEMBRANE, MOLECULE].contains(l)));
+    }
+}
+
+#[test]
+fn eigenvectors_are_computed_where_the_canvas_mixes_them_in() {
+    let tomogram = ball((2, 64, 64), 1.0);
+    let options = SlabOptions {
+        canvas: CanvasRule::Denoised(0.5),
+        ..quick(0..2)
+    };
+    let mixed = run(&tomogram, &options);
+    assert!(mixed.report.worst_residual > 0.0 && mixed.report.worst_residual <= 1e-5);
+    assert_eq!(run(&tomogram, &quick(0..2)).report.worst_residual, 0.0);
+}
+
+#[test]
+fn a_simulated_tomogram_is_segmented_better_than_chance() {
+    let options = PhantomOptions {
+        shape: [32, 96, 96],
+        voxel_nm: 1.0,
+        snr: 1.0,
+        seed: 11,
+        ..PhantomOptions::default()
+    };
+    let phantom = simulate(&options, &Job::quiet()).unwrap();
+    let truth: Vec<bool> = phantom
+        .labels
+        .slice(ndarray::s![8..24, .., ..])
+        .iter()
+        .map(|l| *l > 0)
+        .collect();
+    let tomogram = Tomogram::from_array(phantom.tomogram.clone(), Geometry::new([32, 96, 96], 10.0)).unwrap();
+    let found = run(
+        &tomogram,
+        &SlabOptions {
+            tile_cells: 32,
+            ..SlabOptions::new(Preset::Default, 8..24)
+        },
+    );
+    let scores: Vec<f32> = found.score.iter().copied().collect();
+    let auc = metrics::auc(&scores, &truth).unwrap();
+    assert!(auc > 0.75, "AUC {auc}");
+    let snr = found.report.snr.unwrap();
+    assert!((0.1..10.0).contains(&snr), "estimated SNR {snr}, simulated 1.0");
+}
+
+#[test]
+fn outputs_are_written_whole_and_overlay_the_tomogram() {
+    let tomogram = ball((8, 64, 64), 1.0);
+    let found = run(&tomogram, &quick(3..7));
+    let folder = tempfile::tempdir().unwrap();
+    let files = write_outputs(&found, &tomogram, folder.path(), "ball", true, &Job::quiet()).unwrap();
+    let labels = Tomogram::open(&files.labels, &Job::quiet()).unwrap();
+    assert_eq!(labels.geometry().shape, [4, 64, 64]);
+    assert_eq!(labels.geometry().start, [3, 0, 0]);
+    assert!((labels.geometry().origin_angstrom[0] - 30.0).abs() < 1e-3);
+    assert_eq!(labels.read_slices(0..4).unwrap().mapv(|v| v as i8), found.labels);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 8);
+    let missing = write_outputs(&found, &tomogram, folder.path(), "a/b", true, &Job::quiet());
+    assert!(matches!(missing, Err(Error::InvalidArgument { .. })));
+}
+
+#[test]
+fn the_dump_holds_every_intermediate() {
+    let tomogram = ball((3, 64, 64), 1.0);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("slice.safetensors");
+    let options = SlabOptions {
+        tiling: Tiling::Whole,
+        ..quick(0..1)
+    };
+    dump_slice(&model(), &tomogram, 1, &options, &path, &Job::quiet()).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let taps = tensors.names().iter().filter(|name| name.ends_with(".to_q")).count();
+    assert_eq!(taps, 16);
+    for name in [
+        "image",
+        "latent",
+        "unet_input",
+        "unet_output",
+        "clean",
+        "eigenvectors",
+        "canvas",
+    ] {
+        assert!(tensors.tensor(name).is_ok(), "{name} is missing");
+    }
+    assert_eq!(tensors.tensor("eigenvectors").unwrap().shape(), [12, 32, 32]);
+    assert!(dump_slice(&model(), &tomogram, 3, &options, &path, &Job::quiet()).is_err());
+}
+
+#[test]
+fn bad_input_is_refused_with_a_reason() {
+    let model = model();
+    let tomogram = ball((4, 64, 64), 1.0);
+    let fails = |tomogram: &Tomogram, options: &SlabOptions| {
+        segment(&model, tomogram, options, &Job::quiet())
+            .err()
+            .map(|e| e.to_string())
+            .unwrap_or_default()
+    };
+    assert!(fails(&tomogram, &quick(2..9)).contains("2:9"));
+    assert!(fails(&tomogram, &quick(2..2)).contains("non-empty"));
+    let flat = Tomogram::from_array(Array3::from_elem((4, 64, 64), 7.0), Geometry::new([4, 64, 64], 10.0)).unwrap();
+    assert!(fails(&flat, &quick(0..4)).contains("every voxel of the slab is 7"));
+    let mut voxels = tomogram.read_slices(0..4).unwrap();
+    voxels[[1, 2, 3]] = f32::NAN;
+    let broken =
+        Tomogram::from_array(voxels, tomogram.geometry().clone()).and_then(|t| t.read_slices(0..4).map(|_| ()));
+    assert!(broken.is_err());
+    let odd = SlabOptions {
+        tile_cells: 33,
+        ..quick(0..4)
+    };
+    assert!(fails(&tomogram, &odd).contains("multiple of 8"));
+    let layer = SlabOptions {
+        layers: vec![16],
+        ..quick(0..4)
+    };
+    assert!(fails(&tomogram, &layer).contains("0..=15"));
+    let snr = SlabOptions {
+        snr: Some(f64::NAN),
+        ..quick(0..4)
+    };
+    assert!(fails(&tomogram, &snr).contains("snr"));
+}
+
+#[test]
+fn a_cancel_stops_the_call_and_names_the_stage() {
+    let token = CancelToken::default();
+    token.request();
+    let job = Job::new(token, Logger::default());
+    let result = segment(&model(), &ball((4, 64, 64), 1.0), &quick(0..4), &job);
+    assert!(matches!(result, Err(Error::Cancelled { .. })));
+    let mut reports = 0;
+    let job = Job::quiet().with_progress(|_| {
+        reports += 1;
+        reports < 3
+    });
+    let result = segment(&model(), &ball((40, 64, 64), 1.0), &quick(0..40), &job);
+    assert!(matches!(result, Err(Error::Cancelled { .. })));
+}
+
+#[test]
+fn a_voxel_size_outside_the_models_range_is_a_warning_with_both_numbers() {
+    let records = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let sink = records.clone();
+    let logger = Logger::new(move |_, _, message| sink.lock().unwrap().push(message.to_owned()));
+    let job = Job::new(CancelToken::default(), logger);
+    let options = SlabOptions {
+        voxel_nm: Some(25.0),
+        ..quick(0..1)
+    };
+    segment(&model(), &ball((2, 64, 64), 1.0), &options, &job).unwrap();
+    let records = records.lock().unwrap();
+    assert!(
+        records.iter().any(|r| r.contains("25 nm") && r.contains("trained on")),
+        "{records:?}"
+    );
+    assert!(records.iter().any(|r| r.contains("the file says 1 nm")), "{records:?}");
+}
+
+#[test]
+fn noised_mode_depends_on_the_seed_and_clean_mode_does_not() {
+    let tomogram = ball((1, 64, 64), 1.0);
+    let with = |mode: LatentMode, seed: u64| {
+        let options = SlabOptions {
+            latent_mode: Some(mode),
+            seed,
+            ..quick(0..1)
+        };
+        run(&tomogram, &options).score
+    };
+    assert_ne!(with(LatentMode::Noised, 1), with(LatentMode::Noised, 2));
+    assert_eq!(with(LatentMode::Clean, 1), with(LatentMode::Clean, 2));
+}
