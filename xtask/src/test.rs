@@ -14,9 +14,10 @@ pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
     let filter = filter(arguments)?;
     ctest::require_tools()?;
     let torch = libtorch::ensure(layout, false)?;
+    // A stale header ends it here: C programs compiled with it would hand the library structs of another shape.
+    header::check(layout)?;
+    // From here everything is tried, so that one run shows all that is wrong.
     let mut failures = Vec::new();
-    // Everything is tried, so that one run shows all that is wrong; only what cannot be built ends it early.
-    failures.extend(header::check(layout).err());
     let library = Library::build(layout, &torch, Profile::Dev, &[])?;
     failures.extend(ctest::run(layout, &library, filter.as_deref()).err());
 

@@ -11,7 +11,7 @@ use crate::library::Library;
 use crate::process::{self, Watched};
 
 /// A program that has not ended by then hangs.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(600);
 /// The same under valgrind, which is some thirty times slower.
 const VALGRIND_LIMIT: Duration = Duration::from_secs(1500);
 /// valgrind's exit status for an error of memory; no program uses it itself.
