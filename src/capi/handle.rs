@@ -102,9 +102,9 @@ where
 ///
 /// # Safety
 /// As [`shared`], and the handle stays alive while the answer is used.
-pub(super) unsafe fn peek<'a, H: Opaque>(handle: *const H) -> Option<&'a H::Value>
+pub(super) unsafe fn peek<'a, H>(handle: *const H) -> Option<&'a H::Value>
 where
-    H: 'a,
+    H: Opaque + 'a,
     H::Value: Send + Sync,
 {
     let held = handle.cast::<Held<H::Value>>();

@@ -155,9 +155,9 @@ impl Body {
         if self.size == 0 {
             (self.low, self.high) = (voxel, voxel);
         }
-        for axis in 0..3 {
-            self.low[axis] = self.low[axis].min(voxel[axis]);
-            self.high[axis] = self.high[axis].max(voxel[axis]);
+        for (axis, v) in voxel.into_iter().enumerate() {
+            self.low[axis] = self.low[axis].min(v);
+            self.high[axis] = self.high[axis].max(v);
         }
         self.size += 1;
         for (sum, v) in self.sum.iter_mut().zip([z, y, x]) {
