@@ -117,6 +117,7 @@ impl<'a> SliceRun<'a> {
             Some(self.solver(self.stream(index)).solve(&mut attention, grid, job)?)
         } else {
             attention.pass(job)?;
+            job.advance(0.9)?;
             None
         };
         job.enter(Stage::Canvas)?;
