@@ -1,6 +1,8 @@
 //! Connected components in 2D and 3D, and the count of outer contours.
 use ndarray::{Array, Array2, Array3, ArrayView2, ArrayView3, Dimension, Ix2, Ix3};
 
+use crate::runtime::Result;
+
 /// Which neighbours belong together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Connectivity {
@@ -23,26 +25,25 @@ pub struct Components<D: Dimension> {
 pub fn label_2d(mask: ArrayView2<bool>, connectivity: Connectivity) -> Components<Ix2> {
     let (rows, cols) = mask.dim();
     let mut labels = Array2::zeros((rows, cols));
-    let areas = label(
-        [1, rows, cols],
-        mask.iter().copied(),
-        connectivity,
-        labels.as_slice_mut(),
-    );
+    let cells = labels.as_slice_mut();
+    // Never stopped, hence never an error.
+    let areas = label([1, rows, cols], mask.iter().copied(), connectivity, cells, || Ok(())).unwrap_or_default();
     Components { labels, areas }
 }
 
 /// Connected components of the true voxels of a (z, y, x) volume.
-pub fn label_3d(mask: ArrayView3<bool>, connectivity: Connectivity) -> Components<Ix3> {
+///
+/// `check` is asked every few thousand voxels and stops the work by its error: a slab takes longer than a cancel may.
+pub fn label_3d(
+    mask: ArrayView3<bool>,
+    connectivity: Connectivity,
+    check: impl Fn() -> Result<()>,
+) -> Result<Components<Ix3>> {
     let (depth, rows, cols) = mask.dim();
     let mut labels = Array3::zeros((depth, rows, cols));
-    let areas = label(
-        [depth, rows, cols],
-        mask.iter().copied(),
-        connectivity,
-        labels.as_slice_mut(),
-    );
-    Components { labels, areas }
+    let cells = labels.as_slice_mut();
+    let areas = label([depth, rows, cols], mask.iter().copied(), connectivity, cells, check)?;
+    Ok(Components { labels, areas })
 }
 
 fn offsets(connectivity: Connectivity) -> Vec<[isize; 3]> {
@@ -55,6 +56,9 @@ fn offsets(connectivity: Connectivity) -> Vec<[isize; 3]> {
     all.filter(|offset| (1..=most).contains(&reach(offset))).collect()
 }
 
+/// Voxels between two questions whether to stop: about a millisecond.
+const CHECK_EVERY: usize = 1 << 15;
+
 /// Not yet named, and to be. Names count from 1, so the largest number is free.
 const WAITING: u32 = u32::MAX;
 
@@ -64,7 +68,8 @@ fn label(
     mask: impl Iterator<Item = bool>,
     connectivity: Connectivity,
     labels: Option<&mut [u32]>,
-) -> Vec<usize> {
+    check: impl Fn() -> Result<()>,
+) -> Result<Vec<usize>> {
     let [depth, rows, cols] = shape;
     let offsets = offsets(connectivity);
     // A new array is always contiguous.
@@ -75,6 +80,9 @@ fn label(
     let mut areas = Vec::new();
     let mut stack = Vec::new();
     for start in 0..labels.len() {
+        if start % CHECK_EVERY == 0 {
+            check()?;
+        }
         if labels[start] != WAITING {
             continue;
         }
@@ -84,6 +92,9 @@ fn label(
         stack.push(start);
         while let Some(index) = stack.pop() {
             area += 1;
+            if area % CHECK_EVERY == 0 {
+                check()?;
+            }
             let (z, r, c) = (index / (rows * cols), index / cols % rows, index % cols);
             for [dz, dr, dc] in &offsets {
                 let (z, r, c) = (
@@ -104,7 +115,7 @@ fn label(
         }
         areas.push(area);
     }
-    areas
+    Ok(areas)
 }
 
 /// Number of outer contours (OpenCV `findContours`, `RETR_EXTERNAL`): 8-connected components that the surrounding

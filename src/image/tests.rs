@@ -194,8 +194,14 @@ fn compare(case: &Value) -> Vec<String> {
         ("hysteresis", bits(&hysteresis(values.view(), levels[0], levels[1]))),
         ("label8", checksum(labels.labels.iter().copied())),
         ("label4", checksum(label_2d(mask.view(), Connectivity::Face).labels)),
-        ("label26", checksum(label_3d(volume.view(), Connectivity::Full).labels)),
-        ("label6", checksum(label_3d(volume.view(), Connectivity::Face).labels)),
+        (
+            "label26",
+            checksum(label_3d(volume.view(), Connectivity::Full, || Ok(())).unwrap().labels),
+        ),
+        (
+            "label6",
+            checksum(label_3d(volume.view(), Connectivity::Face, || Ok(())).unwrap().labels),
+        ),
         ("dilate_cross_2", bits(&dilate(mask.view(), Element::Cross, 2))),
         ("dilate_box_1", bits(&dilate(mask.view(), Element::Box, 1))),
         ("erode_cross_1", bits(&erode(mask.view(), Element::Cross, 1, false))),
@@ -230,7 +236,11 @@ fn compare(case: &Value) -> Vec<String> {
         ("distance", distance_2d(dark.view()).iter().copied().collect(), 1e-9),
         (
             "distance_3d",
-            distance_3d(dark3.view()).iter().map(|&v| f64::from(v)).collect(),
+            distance_3d(dark3.view(), || Ok(()))
+                .unwrap()
+                .iter()
+                .map(|&v| f64::from(v))
+                .collect(),
             1e-5,
         ),
         (
@@ -357,4 +367,12 @@ fn closing_contains_the_mask_and_a_transposed_layout_is_the_same_image() {
         resize_linear_u8(turned.view(), (50, 50)),
         resize_linear_u8(image.view(), (50, 50))
     );
+}
+
+#[test]
+fn long_work_on_volumes_can_be_stopped() {
+    let volume = Array3::from_elem((4, 80, 80), true);
+    let stop = || Err(crate::Error::Cancelled { stage: "split" });
+    assert!(label_3d(volume.view(), Connectivity::Full, stop).is_err());
+    assert!(distance_3d(volume.view(), stop).is_err());
 }

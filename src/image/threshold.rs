@@ -143,7 +143,11 @@ pub fn hysteresis(map: ArrayView2<f32>, low: f32, high: f32) -> Array2<bool> {
 /// Hysteresis in 3D: the 26-connected parts of `map > low` that hold at least one voxel `> high`.
 pub fn hysteresis_3d(map: ArrayView3<f32>, low: f32, high: f32) -> Array3<bool> {
     let weak = map.mapv(|v| v > low);
-    keep_strong(label_3d(weak.view(), Connectivity::Full), map, high)
+    match label_3d(weak.view(), Connectivity::Full, || Ok(())) {
+        Ok(parts) => keep_strong(parts, map, high),
+        // Never stopped, hence never an error.
+        Err(_) => weak,
+    }
 }
 
 fn keep_strong<D: Dimension>(parts: Components<D>, map: ArrayView<f32, D>, high: f32) -> Array<bool, D> {

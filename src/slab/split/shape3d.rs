@@ -63,11 +63,9 @@ impl Splitter for Shape3d {
         job: &Job,
     ) -> Result<Split> {
         check(&foreground, score.as_ref(), voxel_nm)?;
-        let parts = label_3d(foreground, Connectivity::Full);
-        job.check()?;
+        let parts = label_3d(foreground, Connectivity::Full, || job.check())?;
         // Beyond the slab nothing is known, so only ground inside it counts.
-        let depth = distance_3d(foreground.mapv(|v| !v).view());
-        job.check()?;
+        let depth = distance_3d(foreground.mapv(|v| !v).view(), || job.check())?;
         let voxels = group(&parts.labels, &parts.areas);
         let mut cutter = Cutter {
             rule: self,
@@ -87,7 +85,7 @@ impl Splitter for Shape3d {
             mut objects,
             ..
         } = cutter;
-        keep_membranes(&foreground, &mut labels, self.membrane_length_nm / voxel_nm);
+        keep_membranes(&foreground, &mut labels, self.membrane_length_nm / voxel_nm, job)?;
         objects.sort_by(|a, b| {
             let pairs = a.centroid.iter().zip(&b.centroid);
             pairs
@@ -112,9 +110,9 @@ fn group(components: &Array3<u32>, sizes: &[usize]) -> Vec<Vec<[usize; 3]>> {
 }
 
 /// Everything foreground that is no molecule becomes membrane if it is long enough, in voxels.
-fn keep_membranes(foreground: &ArrayView3<bool>, labels: &mut Array3<i8>, length: f64) {
+fn keep_membranes(foreground: &ArrayView3<bool>, labels: &mut Array3<i8>, length: f64, job: &Job) -> Result<()> {
     let rest = Array3::from_shape_fn(labels.dim(), |at| foreground[at] && labels[at] != MOLECULE);
-    let parts = label_3d(rest.view(), Connectivity::Full);
+    let parts = label_3d(rest.view(), Connectivity::Full, || job.check())?;
     let mut bounds = vec![([usize::MAX; 3], [0_usize; 3]); parts.areas.len()];
     for ((z, y, x), &label) in parts.labels.indexed_iter().filter(|(_, &label)| label > 0) {
         let (low, high) = &mut bounds[label as usize - 1];
@@ -130,6 +128,7 @@ fn keep_membranes(foreground: &ArrayView3<bool>, labels: &mut Array3<i8>, length
             *label = MEMBRANE;
         }
     });
+    Ok(())
 }
 
 struct Cutter<'a, 's> {
@@ -153,13 +152,13 @@ impl Cutter<'_, '_> {
         while let Some((core, level)) = open.pop() {
             job.check()?;
             // Last in, first out: reversed, the parts are met in scan order.
-            for part in self.above(&core, level).into_iter().rev() {
+            for part in self.above(&core, level, job)?.into_iter().rev() {
                 let peak = part.iter().map(|&at| self.depth[at]).fold(0.0, f32::max);
                 let thick = 2.0 * f64::from(peak) * self.voxel_nm > self.rule.membrane_nm;
                 if !thick || level > NECK * peak || !peak.is_finite() {
                     continue;
                 }
-                let found = match self.opened(&part, level) {
+                let found = match self.opened(&part, level, job)? {
                     Some(body) => self.molecule(&body)?.map(|diameter_nm| (body, diameter_nm)),
                     None => None,
                 };
@@ -182,31 +181,33 @@ impl Cutter<'_, '_> {
     }
 
     /// 26-connected parts of `core` deeper than `level`, in scan order.
-    fn above(&self, core: &[[usize; 3]], level: f32) -> Vec<Vec<[usize; 3]>> {
+    fn above(&self, core: &[[usize; 3]], level: f32, job: &Job) -> Result<Vec<Vec<[usize; 3]>>> {
         let deep: Vec<[usize; 3]> = core.iter().copied().filter(|&at| self.depth[at] > level).collect();
         if deep.is_empty() {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let (low, mask) = crop(&deep, 0, self.depth.dim());
-        let parts = label_3d(mask.view(), Connectivity::Full);
+        let parts = label_3d(mask.view(), Connectivity::Full, || job.check())?;
         let mut groups = group(&parts.labels, &parts.areas);
         for at in groups.iter_mut().flatten() {
             *at = [at[0] + low[0], at[1] + low[1], at[2] + low[2]];
         }
-        groups
+        Ok(groups)
     }
 
     /// The core grown back by what was eroded, within its component and outside molecules already found; `None` where the
     /// core alone is too wide for a molecule.
-    fn opened(&self, core: &[[usize; 3]], level: f32) -> Option<Vec<[usize; 3]>> {
-        let first = *core.first()?;
+    fn opened(&self, core: &[[usize; 3]], level: f32, job: &Job) -> Result<Option<Vec<[usize; 3]>>> {
+        let Some(&first) = core.first() else {
+            return Ok(None);
+        };
         let body = Body::of(core.iter().copied());
         let widest = self.rule.molecule_nm.1 * self.rule.elongation / self.voxel_nm;
         if (0..3).any(|axis| (body.high[axis] - body.low[axis]) as f64 > widest) {
-            return None;
+            return Ok(None);
         }
         let (low, mask) = crop(core, level.ceil() as usize + 1, self.depth.dim());
-        let distance = distance_3d(mask.view());
+        let distance = distance_3d(mask.view(), || job.check())?;
         let name = self.components[first];
         let grown = distance
             .indexed_iter()
@@ -214,7 +215,7 @@ impl Cutter<'_, '_> {
         let body = grown
             .map(|((z, y, x), _)| [z + low[0], y + low[1], x + low[2]])
             .filter(|&at| self.components[at] == name && self.labels[at] != MOLECULE);
-        Some(body.collect())
+        Ok(Some(body.collect()))
     }
 
     /// The shape test: the diameter in nm if the body is a molecule.
