@@ -1,6 +1,6 @@
 //! The C ABI: checks arguments, calls the floors below, converts the answer. It computes nothing.
 //!
-//! Every export is one [`guard::guard`]: a panic becomes a status, an [`crate::Error`] a status and a text. The doc
+//! Every export is one `guard::guard`: a panic becomes a status, an [`crate::Error`] a status and a text. The doc
 //! comments of exported items are written for C readers: cbindgen copies them into `include/tomocut.h`.
 //!
 //! Safety of all exports: pointers are NULL (answered with a status where the function needs one) or point to what

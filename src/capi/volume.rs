@@ -24,6 +24,8 @@ pub const TOMOCUT_DTYPE_F32: tomocut_dtype = 6;
 
 /// A 3D array of the host, borrowed. Element (z, y, x) is at data + z * strides[0] + y * strides[1] + x * strides[2],
 /// counted in elements. With x fastest this is what IMOD, RELION, ITK and a MATLAB array of [nx ny nz] are.
+// Brackets are those of C here.
+#[allow(rustdoc::broken_intra_doc_links)]
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tomocut_volume {

@@ -25,7 +25,7 @@ const VOXEL_NM: [f64; 2] = [0.4, 3.2];
 pub struct LossRecord {
     /// Steps done.
     pub step: u64,
-    /// Mean of the last [`RECORD_EVERY`] losses.
+    /// Mean of the last `RECORD_EVERY` losses.
     pub loss: f32,
 }
 
