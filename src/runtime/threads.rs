@@ -82,7 +82,10 @@ mod tests {
             let _call = HostState::enter(0);
             tch::get_num_threads()
         });
-        assert_eq!(second, host, "a thread that is new during a call keeps the host's count");
+        assert_eq!(
+            second, host,
+            "a thread that is new during a call keeps the host's count"
+        );
         drop(first);
         assert_eq!(tch::get_num_threads(), host);
         assert_eq!(on_new_thread(tch::get_num_threads), host, "threads of later calls");
