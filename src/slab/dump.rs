@@ -11,9 +11,8 @@ use crate::runtime::{Error, Job, Result, Stage};
 use crate::volume::{write_atomically, Tomogram};
 
 use super::canvas::TileMap;
-use super::context::{slice_of, SlabContext};
 use super::options::SlabOptions;
-use super::slice::SliceRun;
+use super::slice::with_slice;
 
 /// Writes the intermediates of slice `z` to `path` (safetensors, float32, atomic).
 ///
@@ -28,71 +27,64 @@ pub fn dump_slice(
     path: &Path,
     job: &Job,
 ) -> Result<()> {
-    let options = SlabOptions {
-        z: z..z.saturating_add(1),
-        ..options.clone()
-    };
-    options.validate(tomogram.geometry().shape[0])?;
-    job.enter(Stage::Read)?;
-    let slices = tomogram.read_slices(options.z.clone())?;
-    let context = SlabContext::new(model, tomogram.geometry(), &slices, &options, job)?;
-    let run = SliceRun::new(&context, slice_of(&slices, 0), z, job)?;
-    let mut tensors: Vec<(String, Tensor)> = Vec::new();
-    for index in 0..run.tiles() {
-        let prefix = if run.tiles() > 1 {
-            format!("tile{index}.")
-        } else {
-            String::new()
-        };
-        let tile = run.run_tile(index, true, job)?;
-        let mut keep = |name: &str, tensor: &Tensor| -> Result<()> {
-            let tensor = tensor
-                .f_to_device(Device::Cpu)?
-                .f_to_kind(Kind::Float)?
-                .f_contiguous()?;
-            tensors.push((format!("{prefix}{name}"), tensor));
-            Ok(())
-        };
-        keep("image", &tile.image)?;
-        keep("latent", &tile.latent)?;
-        keep("unet_input", &tile.extraction.input)?;
-        keep("timestep", &Tensor::f_from_slice(&[tile.timestep as f32])?)?;
-        for tap in &tile.extraction.taps {
-            keep(&format!("{}.to_q", tap.name), &tap.query)?;
-            keep(&format!("{}.to_k", tap.name), &tap.key)?;
+    with_slice(model, tomogram, z, options, job, |run| {
+        let mut tensors: Vec<(String, Tensor)> = Vec::new();
+        for index in 0..run.tiles() {
+            let prefix = if run.tiles() > 1 {
+                format!("tile{index}.")
+            } else {
+                String::new()
+            };
+            let tile = run.run_tile(index, true, job)?;
+            let mut keep = |name: &str, tensor: &Tensor| -> Result<()> {
+                let tensor = tensor
+                    .f_to_device(Device::Cpu)?
+                    .f_to_kind(Kind::Float)?
+                    .f_contiguous()?;
+                tensors.push((format!("{prefix}{name}"), tensor));
+                Ok(())
+            };
+            keep("image", &tile.image)?;
+            keep("latent", &tile.latent)?;
+            keep("unet_input", &tile.extraction.input)?;
+            keep("timestep", &Tensor::f_from_slice(&[tile.timestep as f32])?)?;
+            for tap in &tile.extraction.taps {
+                keep(&format!("{}.to_q", tap.name), &tap.query)?;
+                keep(&format!("{}.to_k", tap.name), &tap.key)?;
+            }
+            keep("unet_output", &tile.extraction.output)?;
+            keep("clean", &tile.extraction.clean)?;
+            if let Some(found) = &tile.eigenvectors {
+                keep("eigenvectors", &found.vectors)?;
+                let values: Vec<f32> = found.values.iter().map(|value| *value as f32).collect();
+                keep("eigenvalues", &Tensor::f_from_slice(&values)?)?;
+            }
+            let canvas = match tile.map {
+                TileMap::Canvas(canvas) => canvas.mapv(f32::from),
+                TileMap::Score(score) => score,
+            };
+            let (rows, cols) = canvas.dim();
+            let canvas: Vec<f32> = canvas.into_iter().collect();
+            keep(
+                "canvas",
+                &Tensor::f_from_slice(&canvas)?.f_reshape([rows as i64, cols as i64])?,
+            )?;
+            job.check()?;
         }
-        keep("unet_output", &tile.extraction.output)?;
-        keep("clean", &tile.extraction.clean)?;
-        if let Some(found) = &tile.eigenvectors {
-            keep("eigenvectors", &found.vectors)?;
-            let values: Vec<f32> = found.values.iter().map(|value| *value as f32).collect();
-            keep("eigenvalues", &Tensor::f_from_slice(&values)?)?;
-        }
-        let canvas = match tile.map {
-            TileMap::Canvas(canvas) => canvas.mapv(f32::from),
-            TileMap::Score(score) => score,
-        };
-        let (rows, cols) = canvas.dim();
-        let canvas: Vec<f32> = canvas.into_iter().collect();
-        keep(
-            "canvas",
-            &Tensor::f_from_slice(&canvas)?.f_reshape([rows as i64, cols as i64])?,
-        )?;
-        job.check()?;
-    }
-    job.enter(Stage::Write)?;
-    let described = serde_json::json!({
-        "z": z,
-        "preset": options.preset.name(),
-        "model": model.config().name,
-        "voxel_nm": context.voxel_nm,
-        "timesteps": format!("{:?}", context.timesteps),
-    });
-    write_tensors(
-        path,
-        &tensors,
-        HashMap::from([("tomocut".to_owned(), described.to_string())]),
-    )
+        job.enter(Stage::Write)?;
+        let described = serde_json::json!({
+            "z": z,
+            "preset": options.preset.name(),
+            "model": model.config().name,
+            "voxel_nm": run.context().voxel_nm,
+            "timesteps": format!("{:?}", run.context().timesteps),
+        });
+        write_tensors(
+            path,
+            &tensors,
+            HashMap::from([("tomocut".to_owned(), described.to_string())]),
+        )
+    })
 }
 
 /// Writes float32 tensors to a safetensors file, whole or not at all.

@@ -2,17 +2,18 @@
 use ndarray::{Array2, ArrayView2};
 use tch::Tensor;
 
-use crate::diffusion::Extraction;
+use crate::diffusion::{DiffusionModel, Extraction};
 use crate::runtime::{Error, Job, Result, Stage};
 use crate::spectral::{Adam, EigenSolver, Eigenvectors, Krylov};
+use crate::volume::Tomogram;
 
 use crate::image::resize_linear_f32;
 
 use super::aggregate::aggregate;
 use super::canvas::{denoised_score, SliceCanvas, TileMap};
-use super::context::SlabContext;
+use super::context::{slice_of, SlabContext};
 use super::features::{denoised_tile, tensor_to_image, tile_tensor, TileAttention};
-use super::options::{CanvasRule, SolverKind, Tiling};
+use super::options::{CanvasRule, SlabOptions, SolverKind, Tiling};
 use super::tiles::TilePlan;
 
 /// The U-Net halves its grid three times.
@@ -44,7 +45,32 @@ pub struct TileRun {
     pub map: TileMap,
 }
 
+/// Prepares slice `z` of `tomogram` as a slab of its own and hands it to `work`. Errors: as [`super::segment`].
+pub(super) fn with_slice<T>(
+    model: &DiffusionModel,
+    tomogram: &Tomogram,
+    z: usize,
+    options: &SlabOptions,
+    job: &Job,
+    work: impl FnOnce(&SliceRun) -> Result<T>,
+) -> Result<T> {
+    let options = SlabOptions {
+        z: z..z.saturating_add(1),
+        ..options.clone()
+    };
+    options.validate(tomogram.geometry().shape[0])?;
+    job.enter(Stage::Read)?;
+    let slices = tomogram.read_slices(options.z.clone())?;
+    let context = SlabContext::new(model, tomogram.geometry(), &slices, &options, job)?;
+    work(&SliceRun::new(&context, slice_of(&slices, 0), z, job)?)
+}
+
 impl<'a> SliceRun<'a> {
+    /// What the slice shares with its slab.
+    pub fn context(&self) -> &SlabContext<'a> {
+        self.context
+    }
+
     /// Prepares slice number `z` (of the whole tomogram) for the model.
     pub fn new(context: &'a SlabContext<'a>, slice: ArrayView2<f32>, z: usize, job: &Job) -> Result<Self> {
         job.enter(Stage::Enhance)?;
