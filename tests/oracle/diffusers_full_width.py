@@ -41,25 +41,31 @@ def write(folder):
         randomise(make(), generator).save_pretrained(folder / name)
 
 
+def now():
+    """Wall clock and processor time, in seconds: the second one can be compared on a busy machine too."""
+    return time.monotonic(), time.process_time()
+
+
 def peak_gib():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 @torch.no_grad()
 def run(folder):
-    began = time.monotonic()
+    began = now()
     ids = torch.tensor([[49406] + [49407] * 76])
     context = CLIPTextModel.from_pretrained(folder / "text_encoder")(ids).last_hidden_state
     vae = AutoencoderKL.from_pretrained(folder / "vae").eval()
     unet = UNet2DConditionModel.from_pretrained(folder / "unet").eval()
-    loaded = time.monotonic()
+    loaded = now()
     image = (torch.from_numpy(nets.uniform("full/image", 512 * 512)).reshape(1, 1, 512, 512) + 1) / 2
     latent = vae.encode(image.expand(-1, 3, -1, -1) * 2 - 1).latent_dist.mean * vae.config.scaling_factor
-    encoded = time.monotonic()
+    encoded = now()
     taps = nets.tap(unet)
     output = unet(latent, torch.tensor([50]), encoder_hidden_states=context).sample
-    passed = time.monotonic()
-    print(f"diffusers: load {loaded - began:.1f} s, encode {encoded - loaded:.1f} s, U-Net {passed - encoded:.1f} s, "
+    passed = now()
+    took = lambda start, end: f"{end[0] - start[0]:.1f} s ({end[1] - start[1]:.1f} s of processor)"
+    print(f"diffusers: load {took(began, loaded)}, encode {took(loaded, encoded)}, U-Net {took(encoded, passed)}, "
           f"peak {peak_gib():.2f} GiB, {torch.get_num_threads()} threads")
     result = dict(text=context, latent=latent, output=output)
     for name, q, k in taps:
