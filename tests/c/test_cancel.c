@@ -4,7 +4,7 @@
 
 #include "sample.h"
 
-enum { FIRST = 6, END = 8, N_STAGES = 15 };
+enum { Z = 7, N_STAGES = 15 };
 
 struct watch {
     int cancel_at;           /* stage to stop in, or -1 */
@@ -52,8 +52,14 @@ static struct watch new_watch(int cancel_at) {
     return watch;
 }
 
+/* NULL: the default preset; otherwise the paper's stages with the fast solver. */
+static const char *preset;
+
 static tomocut_status segment(struct sample *sample, struct watch *watch, tomocut_cancel *cancel, tomocut_slab **slab) {
-    tomocut_slab_options options = slab_options(FIRST, END);
+    tomocut_slab_options options = slab_options(Z, Z + 1);
+    options.preset = preset;
+    options.solver = preset == NULL ? NULL : "krylov";
+    options.tiling = preset == NULL ? NULL : "whole";
     options.progress = on_progress;
     options.progress_user_data = watch;
     options.cancel = cancel;
@@ -74,58 +80,58 @@ static void *request_later(void *argument) {
     return NULL;
 }
 
-int main(void) {
-    struct sample sample = open_sample();
-    tomocut_cancel *cancel = NULL;
+/* One whole run, then runs stopped before the start, in every stage that reports, and at times all through. Answers the
+   longest time from a request to the return. */
+static double stop_everywhere(struct sample *sample, tomocut_cancel *cancel) {
     tomocut_slab *slab = NULL;
     double worst = 0.0;
-    CHECK_OK(tomocut_cancel_create(&cancel));
 
-    /* The whole run, to learn its stages and its length. */
+    /* To learn its stages and its length. */
     struct watch whole = new_watch(-1);
-    whole.engine = sample.engine;
+    whole.engine = sample->engine;
     double start = now();
-    CHECK_OK(segment(&sample, &whole, cancel, &slab));
+    CHECK_OK(segment(sample, &whole, cancel, &slab));
     double length = now() - start;
     tomocut_slab_free(slab);
     slab = NULL;
     CHECK(whole.fraction > 0.5);
     CHECK(whole.closest >= 0.049); /* at most every 50 ms */
 
-    /* Before it starts. */
     tomocut_cancel_request(cancel);
     start = now();
     struct watch none = new_watch(-1);
-    CHECK_STATUS(TOMOCUT_E_CANCELLED, segment(&sample, &none, cancel, &slab));
+    CHECK_STATUS(TOMOCUT_E_CANCELLED, segment(sample, &none, cancel, &slab));
     CHECK(slab == NULL && now() - start < 1.0);
     CHECK_OK(tomocut_cancel_reset(cancel));
 
-    /* In every stage that reports, by the callback's answer and by the token. */
-    for (int stage = 0; stage < N_STAGES; stage++) {
-        for (int by_token = 0; by_token < 2 && whole.calls[stage] > 0; by_token++) {
-            struct watch watch = new_watch(stage);
-            watch.cancel = by_token ? cancel : NULL;
-            tomocut_status status = segment(&sample, &watch, cancel, &slab);
-            double latency = now() - watch.requested;
-            if (status == TOMOCUT_OK && watch.requested == 0.0) {
-                tomocut_slab_free(slab); /* reports are 50 ms apart: this time none fell into the stage */
-                slab = NULL;
-                continue;
-            }
-            CHECK_STATUS(TOMOCUT_E_CANCELLED, status);
-            CHECK(slab == NULL && strstr(tomocut_last_error(), "cancelled during") != NULL);
-            worst = latency > worst ? latency : worst;
-            CHECK_OK(tomocut_cancel_reset(cancel));
+    /* By the callback's answer, and every other time by the token. */
+    for (int stage = 0, by_token = 0; stage < N_STAGES; stage++) {
+        if (whole.calls[stage] == 0) {
+            continue;
         }
+        struct watch watch = new_watch(stage);
+        watch.cancel = by_token ? cancel : NULL;
+        by_token = !by_token;
+        tomocut_status status = segment(sample, &watch, cancel, &slab);
+        double latency = now() - watch.requested;
+        if (status == TOMOCUT_OK && watch.requested == 0.0) {
+            tomocut_slab_free(slab); /* reports are 50 ms apart: this time none fell into the stage */
+            slab = NULL;
+            continue;
+        }
+        CHECK_STATUS(TOMOCUT_E_CANCELLED, status);
+        CHECK(slab == NULL && strstr(tomocut_last_error(), "cancelled during") != NULL);
+        worst = latency > worst ? latency : worst;
+        CHECK_OK(tomocut_cancel_reset(cancel));
     }
 
-    /* From another thread, all through the run. */
-    for (int i = 0; i < 10; i++) {
+    /* From another thread. */
+    for (int i = 0; i < 5; i++) {
         struct watch watch = new_watch(-1);
-        struct delayed delayed = {cancel, length * (i + 0.5) / 10.0, 0.0};
+        struct delayed delayed = {cancel, length * (i + 0.5) / 5.0, 0.0};
         pthread_t thread;
         CHECK(pthread_create(&thread, NULL, request_later, &delayed) == 0);
-        tomocut_status status = segment(&sample, &watch, cancel, &slab);
+        tomocut_status status = segment(sample, &watch, cancel, &slab);
         double end = now();
         CHECK(pthread_join(thread, NULL) == 0);
         if (status == TOMOCUT_OK) { /* it was faster this time */
@@ -133,17 +139,30 @@ int main(void) {
         } else {
             CHECK_STATUS(TOMOCUT_E_CANCELLED, status);
             double latency = end - delayed.requested;
-            printf("  cancelled after %.2f of %.2f s (%s): stopped in %.0f ms\n", delayed.delay, length,
-                   tomocut_last_error(), latency * 1e3);
+            printf("  after %.2f of %.2f s, %s: stopped in %.0f ms\n", delayed.delay, length, tomocut_last_error(),
+                   latency * 1e3);
             worst = latency > worst ? latency : worst;
         }
         slab = NULL;
         CHECK_OK(tomocut_cancel_reset(cancel));
     }
+    return worst;
+}
+
+int main(void) {
+    struct sample sample = open_sample();
+    tomocut_cancel *cancel = NULL;
+    tomocut_slab *slab = NULL;
+    CHECK_OK(tomocut_cancel_create(&cancel));
+    double worst = stop_everywhere(&sample, cancel);
+    preset = "cvpr2026_paper";
+    double worst_of_paper = stop_everywhere(&sample, cancel);
+    worst = worst_of_paper > worst ? worst_of_paper : worst;
     printf("  longest time from request to return: %.0f ms\n", worst * 1e3);
     CHECK(worst < 1.0); /* the promise is 100 ms on an idle machine; sanitizers and neighbours are not idle */
 
     /* A cancelled engine goes on as if nothing had been. */
+    preset = NULL;
     struct watch again = new_watch(-1);
     CHECK_OK(segment(&sample, &again, cancel, &slab));
     tomocut_slab_free(slab);

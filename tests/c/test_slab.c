@@ -1,7 +1,7 @@
 /* A slab of a tomogram in memory, from the voxels to labels, scores, points and report. */
 #include "sample.h"
 
-enum { FIRST = 6, END = 9, DEPTH = END - FIRST };
+enum { FIRST = 7, END = 9, DEPTH = END - FIRST };
 
 static int8_t labels[DEPTH][SAMPLE_NY][SAMPLE_NX];
 static float scores[DEPTH][SAMPLE_NY][SAMPLE_NX];
