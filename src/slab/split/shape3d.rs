@@ -2,10 +2,10 @@
 use std::f64::consts::PI;
 
 use faer::{Mat, Side};
-use ndarray::{Array3, ArrayView3};
+use ndarray::{Array2, Array3, ArrayView3};
 
 use super::{check, Body, Object, Split, Splitter, MEMBRANE, MOLECULE};
-use crate::image::{distance_3d, label_3d, Connectivity};
+use crate::image::{distance_3d, label_2d, label_3d, Connectivity};
 use crate::runtime::{Error, Job, Result};
 
 /// A neck between two bodies, or a foot on a membrane, must be thinner than this share of the body for the body to be cut
@@ -38,6 +38,9 @@ pub struct Shape3d {
     /// Least volume relative to the ellipsoid of the same moments: 1 for a solid ball, about 1.4 t/R for a vesicle of wall t
     /// and radius R, small for anything bent or branched.
     pub filling: f64,
+    /// Diameter, in nm, from which a hole in a slice of a body is the lumen of a vesicle. The channels of ring and barrel
+    /// complexes are narrower (GroEL 5 to 7 nm), the smallest vesicles are 15 nm inside.
+    pub lumen_nm: f64,
     /// Least length of a membrane (longest side of its bounding box), in nm: shorter pieces are debris.
     pub membrane_length_nm: f64,
 }
@@ -49,6 +52,7 @@ impl Default for Shape3d {
             membrane_nm: 9.0,
             elongation: 2.2,
             filling: 0.6,
+            lumen_nm: 8.0,
             membrane_length_nm: 20.0,
         }
     }
@@ -244,7 +248,25 @@ impl Cutter<'_, '_> {
         let elongation = (axes.last().copied().unwrap_or(1.0) / shortest).sqrt();
         let passes =
             (least..=most).contains(&diameter_nm) && elongation <= self.rule.elongation && filling >= self.rule.filling;
-        Ok(passes.then_some(diameter_nm))
+        Ok((passes && !self.has_lumen(voxels)).then_some(diameter_nm))
+    }
+
+    /// Whether some slice of the body has a hole as wide as a vesicle's lumen.
+    fn has_lumen(&self, voxels: &[[usize; 3]]) -> bool {
+        let (_, mask) = crop(voxels, 0, self.depth.dim());
+        mask.outer_iter().any(|slice| {
+            // A frame of ground joins all that is outside.
+            let (rows, cols) = slice.dim();
+            let ground = Array2::from_shape_fn((rows + 2, cols + 2), |(row, col)| {
+                let inside = (1..=rows).contains(&row) && (1..=cols).contains(&col);
+                !inside || !slice[[row - 1, col - 1]]
+            });
+            let parts = label_2d(ground.view(), Connectivity::Face);
+            let outside = parts.labels[[0, 0]];
+            (1_u32..).zip(&parts.areas).any(|(label, &area)| {
+                label != outside && 2.0 * (area as f64 / PI).sqrt() * self.voxel_nm >= self.rule.lumen_nm
+            })
+        })
     }
 }
 

@@ -107,6 +107,24 @@ fn touching_molecules_and_one_on_a_membrane_come_apart() {
 }
 
 #[test]
+fn a_vesicle_cut_by_the_slab_is_membrane_and_a_barrel_is_a_molecule() {
+    // Both run from the first slice to the last, so the outline alone would pass either.
+    let mut volume = Array3::from_elem((8, 60, 100), false);
+    for ((_, y, x), v) in volume.indexed_iter_mut() {
+        let vesicle = (y as f64 - 30.0).hypot(x as f64 - 30.0);
+        let barrel = (y as f64 - 30.0).hypot(x as f64 - 75.0);
+        *v = (9.0..=15.0).contains(&vesicle) || (3.0..=8.0).contains(&barrel);
+    }
+    let found = split(&Shape3d::default(), &volume);
+    assert_eq!(found.objects.len(), 1, "{:?}", found.objects);
+    assert!(near(&found.objects, [3.5, 30.0, 75.0], 0.5));
+    assert_eq!(
+        (found.labels[[4, 30, 18]], found.labels[[4, 30, 70]]),
+        (MEMBRANE, MOLECULE)
+    );
+}
+
+#[test]
 fn rods_stay_whole_and_debris_goes() {
     let mut volume = Array3::from_elem((30, 40, 100), false);
     for x in 5..95 {
