@@ -77,10 +77,8 @@ static void points_and_report(const tomocut_slab *slab) {
     CHECK(n != 99);
     tomocut_pick *points = calloc(n + 1, sizeof *points);
     CHECK(points != NULL);
-    if (n > 0) {
-        CHECK_REFUSED("capacity of points", tomocut_slab_points(slab, points, n - 1 + (n == 1), NULL) == TOMOCUT_OK
-                                                ? tomocut_slab_points(slab, NULL, 1, NULL) /* n is 1 */
-                                                : tomocut_slab_points(slab, points, n - 1, NULL));
+    if (n > 1) {
+        CHECK_REFUSED("capacity of points", tomocut_slab_points(slab, points, n - 1, NULL));
     }
     CHECK_OK(tomocut_slab_points(slab, points, n + 1, &n));
     for (size_t i = 0; i < n; i++) {
