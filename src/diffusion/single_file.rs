@@ -2,7 +2,6 @@
 //! JSON under the header's `__metadata__` key `tomocut`.
 use std::collections::HashMap;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use safetensors::tensor::TensorView;
@@ -17,6 +16,7 @@ use super::store::TensorFile;
 use super::unet::unet_tensor_shapes;
 use super::weights::wrong_shape;
 use crate::runtime::{Error, Result};
+use crate::volume::write_atomically;
 
 /// Key of the settings in `__metadata__`.
 pub(super) const KEY: &str = "tomocut";
@@ -171,19 +171,7 @@ pub fn model_to_bytes(config: &ModelFileConfig, tensors: &[(String, Tensor)], ki
 /// Writes a model file: whole and renamed into place, or not at all. See [`model_to_bytes`].
 pub fn write_model(path: &Path, config: &ModelFileConfig, tensors: &[(String, Tensor)], kind: Kind) -> Result<()> {
     let bytes = model_to_bytes(config, tensors, kind)?;
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let failed = |e: std::io::Error| Error::io("writing", path, e);
-    // As readable as the user's umask makes any new file; the default of a temporary file is its owner only.
-    let mode = std::fs::Permissions::from_mode(0o666);
-    let mut file = tempfile::Builder::new()
-        .permissions(mode)
-        .tempfile_in(folder)
-        .map_err(failed)?;
-    file.write_all(&bytes).map_err(failed)?;
-    file.as_file().sync_all().map_err(failed)?;
-    file.persist(path).map_err(|e| failed(e.error))?;
-    Ok(())
+    write_atomically(path, |file| {
+        file.write_all(&bytes).map_err(|e| Error::io("writing", path, e))
+    })
 }

@@ -9,7 +9,7 @@ use super::channels::{AdamState, ChannelNet};
 use super::loss::{add_set, LayerWeight, Objective};
 use super::projected::left_singular;
 use super::schedule::{looks, windows, Look};
-use super::{as_maps, settle_signs, EigenSolver, Eigenvectors};
+use super::{as_maps, check_n_vectors, settle_signs, EigenSolver, Eigenvectors};
 use crate::runtime::{Error, Generator, Job, Result};
 
 /// Streams of the seed: parameters of the network, and choice of attention.
@@ -97,22 +97,7 @@ impl Held<'_> {
 
 impl Adam {
     fn check_options(&self, grid: (usize, usize)) -> Result<()> {
-        let tokens = grid
-            .0
-            .checked_mul(grid.1)
-            .filter(|&n| n > 0 && i64::try_from(n).is_ok());
-        let Some(tokens) = tokens else {
-            let value = format!("{}x{}", grid.0, grid.1);
-            return Err(Error::argument(
-                "grid",
-                value,
-                "must have at least one token and fit 63 bits",
-            ));
-        };
-        if self.n_vectors == 0 || self.n_vectors > tokens {
-            let allowed = format!("must be 1..={tokens}, the number of tokens");
-            return Err(Error::argument("n_vectors", self.n_vectors, &allowed));
-        }
+        check_n_vectors(self.n_vectors, grid)?;
         if self.accumulate == 0 {
             return Err(Error::argument("accumulate", 0, "must be at least 1"));
         }

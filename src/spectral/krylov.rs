@@ -4,7 +4,7 @@ use tch::{Device, Kind, Tensor};
 use super::affinity::{Affinity, AffinityOptions};
 use super::attention::AttentionStream;
 use super::projected::{orthonormal, symmetric_eigen};
-use super::{as_maps, settle_signs, EigenSolver, Eigenvectors};
+use super::{as_maps, check_n_vectors, settle_signs, EigenSolver, Eigenvectors};
 use crate::runtime::{Error, Generator, Job, Result};
 
 /// Vectors iterated beyond the wanted ones: the block then converges by the gap behind the guards.
@@ -66,22 +66,7 @@ impl EigenSolver for Krylov {
 
 impl Krylov {
     fn check_options(&self, grid: (usize, usize)) -> Result<()> {
-        let tokens = grid
-            .0
-            .checked_mul(grid.1)
-            .filter(|&n| n > 0 && i64::try_from(n).is_ok());
-        let Some(tokens) = tokens else {
-            let value = format!("{}x{}", grid.0, grid.1);
-            return Err(Error::argument(
-                "grid",
-                value,
-                "must have at least one token and fit 63 bits",
-            ));
-        };
-        if self.n_vectors == 0 || self.n_vectors > tokens {
-            let allowed = format!("must be 1..={tokens}, the number of tokens");
-            return Err(Error::argument("n_vectors", self.n_vectors, &allowed));
-        }
+        check_n_vectors(self.n_vectors, grid)?;
         if self.draws == 0 {
             return Err(Error::argument("draws", 0, "must be at least 1"));
         }

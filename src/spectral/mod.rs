@@ -20,7 +20,7 @@ mod testing;
 
 use tch::{Kind, Tensor};
 
-use crate::runtime::{Job, Result};
+use crate::runtime::{Error, Job, Result};
 
 pub use adam::Adam;
 pub use affinity::{trace_of, Affinity, AffinityOptions};
@@ -53,6 +53,27 @@ pub trait EigenSolver {
     /// Errors: an option out of range, more vectors than tokens, attention that is empty, ill-shaped or not finite, a
     /// layer finer than `grid`, cancel, and whatever the stream reports.
     fn solve(&self, stream: &mut dyn AttentionStream, grid: (usize, usize), job: &Job) -> Result<Eigenvectors>;
+}
+
+/// Fails unless `grid` has a countable number of tokens and 1..=tokens vectors are asked of it.
+fn check_n_vectors(n_vectors: usize, grid: (usize, usize)) -> Result<()> {
+    let tokens = grid
+        .0
+        .checked_mul(grid.1)
+        .filter(|&n| n > 0 && i64::try_from(n).is_ok());
+    let Some(tokens) = tokens else {
+        let value = format!("{}x{}", grid.0, grid.1);
+        return Err(Error::argument(
+            "grid",
+            value,
+            "must have at least one token and fit 63 bits",
+        ));
+    };
+    if n_vectors == 0 || n_vectors > tokens {
+        let allowed = format!("must be 1..={tokens}, the number of tokens");
+        return Err(Error::argument("n_vectors", n_vectors, &allowed));
+    }
+    Ok(())
 }
 
 /// Settles the sign of every column of `columns` (`[N, C]`, float64, on the host) by the rule of
