@@ -121,8 +121,8 @@ fn run(arguments: &Arguments) -> Result<()> {
         if trainer.step() % 200 == 0 {
             for loss in trainer.held_out(3, 24, &[250, 388, 550, 710, 800], &job)? {
                 println!(
-                    "  held out, t {}: noise {:.4}, clean {:.4}",
-                    loss.timestep, loss.noise_error, loss.clean_error
+                    "  held out, t {}: noise {:.4}, clean {:.4}, structures {:.4}",
+                    loss.timestep, loss.noise_error, loss.clean_error, loss.structure_error
                 );
             }
         }

@@ -226,6 +226,7 @@ fn assemble(
         schedule: parts.schedule,
         latent_mode: LatentMode::Noised,
         voxel_nm: None,
+        structures: Vec::new(),
         pixels_per_token: parts.vae.factor(),
     };
     let context = context.f_to_kind(options.kind)?;

@@ -5,7 +5,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::attention::{AttentionTap, Taps};
 use super::config::UnetConfig;
-use super::latent::{space_to_depth, LatentDraw, LatentMode};
+use super::latent::{depth_to_space, space_to_depth, CellShape, EncoderConfig, LatentDraw, LatentMode, Structure};
 use super::loading::{open_folder, open_single_file};
 use super::schedule::{NoiseSchedule, ScheduleConfig};
 use super::single_file::ModelFileConfig;
@@ -34,11 +34,8 @@ impl Default for LoadOptions {
 
 /// How an image becomes a latent.
 pub enum LatentEncoder {
-    /// `factor` x `factor` pixels to `factor^2` channels.
-    SpaceToDepth {
-        /// Pixels per latent pixel along each side.
-        factor: i64,
-    },
+    /// Voxels as they are, gathered into cells.
+    SpaceToDepth(CellShape),
     /// Stable Diffusion's autoencoder.
     Vae(Box<VaeEncoder>),
 }
@@ -56,6 +53,8 @@ pub struct ModelConfig {
     pub latent_mode: LatentMode,
     /// Voxel sizes in nm, smallest and largest, that the model was made for.
     pub voxel_nm: Option<[f64; 2]>,
+    /// What it predicts beside the noise.
+    pub structures: Vec<Structure>,
     pub(super) pixels_per_token: i64,
 }
 
@@ -85,10 +84,12 @@ pub struct Extraction {
     pub input: Tensor,
     /// Q and K of the layers that were asked for, in execution order.
     pub taps: Vec<AttentionTap>,
-    /// The U-Net's output, [1, C, h, w].
+    /// The U-Net's prediction of the noise (or velocity), [1, C, h, w]; of the middle cell where cells have neighbours.
     pub output: Tensor,
-    /// One-step estimate of the clean latent, in the scale of the latent.
+    /// One-step estimate of the clean latent, in the scale of the latent; shape of `output`.
     pub clean: Tensor,
+    /// Likelihood, 0..=1, of each of the model's structures at every voxel of the middle cell, [structures, slices, H, W].
+    pub structures: Option<Tensor>,
 }
 
 /// Immutable weights on one device.
@@ -138,7 +139,7 @@ impl DiffusionModel {
             job.check()?;
             file.tensor(name, shape, options.kind, options.device)
         })?;
-        let factor = settings.encoder.factor();
+        let EncoderConfig::SpaceToDepth(cells) = settings.encoder;
         Self::assemble(
             ModelConfig {
                 name: settings.name,
@@ -146,10 +147,11 @@ impl DiffusionModel {
                 schedule: settings.schedule,
                 latent_mode: settings.latent_mode,
                 voxel_nm: settings.voxel_nm,
-                pixels_per_token: factor,
+                structures: settings.structures,
+                pixels_per_token: cells.factor,
             },
             unet,
-            LatentEncoder::SpaceToDepth { factor },
+            LatentEncoder::SpaceToDepth(cells),
             None,
             options,
         )
@@ -197,16 +199,28 @@ impl DiffusionModel {
         self.context.as_ref()
     }
 
-    /// Latent [B, C, h, w] of `image` [B, 1, H, W]: sides must be multiples of [`ModelConfig::pixels_per_token`].
+    /// How many slices one pass takes in and how many it is about: both 1 where there is an autoencoder.
+    pub fn cells(&self) -> CellShape {
+        match &self.encoder {
+            LatentEncoder::SpaceToDepth(cells) => *cells,
+            LatentEncoder::Vae(_) => CellShape {
+                factor: self.config.pixels_per_token,
+                ..CellShape::SINGLE
+            },
+        }
+    }
+
+    /// Latent [B, C, h, w] of `image` [B, S, H, W]: sides must be multiples of [`ModelConfig::pixels_per_token`].
     ///
-    /// Space-to-depth: zero mean and unit variance in, nothing is scaled. Autoencoder: [B, 1 or 3, H, W] in 0..=1; the
+    /// Space-to-depth: S is [`CellShape::slices_seen`], zero mean and unit variance; slices that are not there are zero;
+    /// nothing is scaled. Autoencoder: [B, 1 or 3, H, W] in 0..=1; the
     /// latent comes scaled by the model's factor; `generator` serves [`LatentDraw::Sample`] only. The result is float32.
     pub fn encode(&self, image: &Tensor, draw: LatentDraw, generator: &mut Generator, job: &Job) -> Result<Tensor> {
         job.check()?;
         let _guard = tch::no_grad_guard();
         let image = image.f_to_device(self.options.device)?.f_to_kind(Kind::Float)?;
         match &self.encoder {
-            LatentEncoder::SpaceToDepth { factor } => space_to_depth(&image, *factor),
+            LatentEncoder::SpaceToDepth(cells) => space_to_depth(&image, cells.factor),
             LatentEncoder::Vae(vae) => vae.encode(&image, draw, generator, job),
         }
     }
@@ -241,13 +255,40 @@ impl DiffusionModel {
         };
         let mut taps = Taps::new(layers);
         let output = self.predict(&input, timestep, Some(&mut taps), job)?;
-        let clean = self.schedule.clean(&input, &output, timestep)?;
+        let taps = taps.into_taken();
+        let (noisy, output, structures) = match &self.encoder {
+            LatentEncoder::SpaceToDepth(cells) => {
+                let channels = cells.cell_channels();
+                let noise = output.f_narrow(1, 0, channels)?;
+                (cells.middle(&input)?, noise, self.structures(&output, *cells)?)
+            }
+            LatentEncoder::Vae(_) => (input.shallow_clone(), output, None),
+        };
+        let clean = self.schedule.clean(&noisy, &output, timestep)?;
         Ok(Extraction {
             input,
-            taps: taps.into_taken(),
+            taps,
             output,
             clean,
+            structures,
         })
+    }
+
+    /// The likelihoods after the noise's channels of `output`, [structures, slices, H, W].
+    fn structures(&self, output: &Tensor, cells: CellShape) -> Result<Option<Tensor>> {
+        let kinds = self.config.structures.len() as i64;
+        if kinds == 0 {
+            return Ok(None);
+        }
+        let channels = cells.cell_channels();
+        let logits = depth_to_space(&output.f_narrow(1, channels, kinds * channels)?, cells.factor)?;
+        let (_, _, rows, columns) = logits.size4()?;
+        Ok(Some(logits.f_sigmoid()?.f_reshape([
+            kinds,
+            cells.slices,
+            rows,
+            columns,
+        ])?))
     }
 
     /// The U-Net's output at `timestep`, float32, for `input` [B, C, h, w] in float32.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use super::config::UnetConfig;
-use super::latent::{EncoderConfig, LatentMode};
+use super::latent::{CellShape, EncoderConfig, LatentMode, Structure};
 use super::schedule::ScheduleConfig;
 use super::store::TensorFile;
 use super::unet::unet_tensor_shapes;
@@ -43,19 +43,29 @@ pub struct ModelFileConfig {
     /// Voxel sizes in nm, smallest and largest, that the model was trained for.
     #[serde(default)]
     pub voxel_nm: Option<[f64; 2]>,
+    /// What the U-Net predicts beside the noise, in this order: `cell_channels` logits each, after the noise's channels.
+    #[serde(default)]
+    pub structures: Vec<Structure>,
 }
 
 impl ModelFileConfig {
-    /// Settings of a matched-noise model on space-to-depth cells of 2 x 2 pixels, with Stable Diffusion's schedule.
-    pub fn matched(name: &str, unet: UnetConfig, voxel_nm: [f64; 2]) -> Self {
+    /// Settings of a matched-noise model on space-to-depth cells, with Stable Diffusion's schedule.
+    pub fn matched(
+        name: &str,
+        unet: UnetConfig,
+        cells: CellShape,
+        structures: &[Structure],
+        voxel_nm: [f64; 2],
+    ) -> Self {
         Self {
             format: FORMAT,
             name: name.to_owned(),
-            encoder: EncoderConfig::SpaceToDepth { factor: 2 },
+            encoder: EncoderConfig::SpaceToDepth(cells),
             latent_mode: LatentMode::Matched,
             unet,
             schedule: ScheduleConfig::default(),
             voxel_nm: Some(voxel_nm),
+            structures: structures.to_vec(),
         }
     }
 
@@ -86,14 +96,16 @@ impl ModelFileConfig {
     /// Checks that the parts fit each other.
     pub fn validate(&self) -> Result<()> {
         self.unet.validate()?;
-        let EncoderConfig::SpaceToDepth { factor } = self.encoder;
-        if !(1..=16).contains(&factor) || factor * factor != self.unet.in_channels {
+        let EncoderConfig::SpaceToDepth(cells) = self.encoder;
+        cells.validate()?;
+        let given = (self.unet.in_channels, self.unet.out_channels);
+        let wanted = unet_channels(cells, self.structures.len());
+        if given != wanted {
             return Err(Error::format(
                 "model settings",
                 format_args!(
-                    "space_to_depth factor {factor} makes {} channels, the U-Net takes {}",
-                    factor.saturating_mul(factor),
-                    self.unet.in_channels
+                    "{cells:?} with {} structures needs a U-Net of {wanted:?} channels in and out, it has {given:?}",
+                    self.structures.len()
                 ),
             ));
         }
@@ -111,6 +123,11 @@ impl ModelFileConfig {
         }
         Ok(())
     }
+}
+
+/// Channels into and out of a U-Net on `cells` that predicts the noise of the middle cell and `structures` logits per voxel.
+pub fn unet_channels(cells: CellShape, structures: usize) -> (i64, i64) {
+    (cells.input_channels(), cells.cell_channels() * (1 + structures as i64))
 }
 
 /// The bytes of a model file. `tensors` are named as [`unet_tensor_shapes`] lists them; all must be there, none beside.

@@ -43,7 +43,7 @@ fn build(config: &UnetConfig, tensors: &[(String, Tensor)]) -> Result<Unet> {
 }
 
 fn model(seed: u64) -> DiffusionModel {
-    let settings = ModelFileConfig::matched("tiny", tiny(), [0.5, 3.0]);
+    let settings = ModelFileConfig::matched("tiny", tiny(), CellShape::SINGLE, &[], [0.5, 3.0]);
     let bytes = model_to_bytes(&settings, &random_tensors(&tiny(), seed), Kind::Float).unwrap();
     DiffusionModel::from_safetensors_bytes(&bytes, &LoadOptions::default()).unwrap()
 }
@@ -212,7 +212,7 @@ fn settings_are_checked() {
 
 #[test]
 fn own_files_are_written_whole_and_checked() {
-    let settings = ModelFileConfig::matched("tiny", tiny(), [0.5, 3.0]);
+    let settings = ModelFileConfig::matched("tiny", tiny(), CellShape::SINGLE, &[], [0.5, 3.0]);
     let tensors = random_tensors(&tiny(), 9);
     let folder = tempfile::TempDir::new().unwrap();
     let file = folder.path().join("model.safetensors");
@@ -270,7 +270,12 @@ fn own_files_are_written_whole_and_checked() {
     };
     assert!(matches!(refused(&|s| s.format = 2, "format 2"), Error::Version(_)));
     refused(
-        &|s| s.encoder = EncoderConfig::SpaceToDepth { factor: 3 },
+        &|s| {
+            s.encoder = EncoderConfig::SpaceToDepth(CellShape {
+                factor: 3,
+                ..CellShape::SINGLE
+            })
+        },
         "makes 9 channels",
     );
     refused(&|s| s.unet.norm_num_groups = 5, "norm_num_groups = 5");

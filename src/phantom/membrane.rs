@@ -142,9 +142,9 @@ impl Membrane {
             centre,
             orientation,
             waves,
-            half: gen.uniform(1.7, 2.2),
+            half: gen.uniform(1.4, 2.3),
             middles,
-            amplitude: gen.uniform(0.75, 1.3),
+            amplitude: gen.uniform(0.4, 1.4),
         }
     }
 

@@ -1,9 +1,13 @@
 //! Macromolecules: random globular assemblies, rings and barrels of Gaussian blobs; every instance of a species is the same body.
-use super::specimen::{random_rotation, rotated, Blob, Canvas, Instance, InstanceKind, MOLECULE};
+use super::specimen::{random_rotation, rotated, Blob, Canvas, Instance, InstanceKind, BACKGROUND, MOLECULE};
 use crate::runtime::{Generator, Job, Result};
 
 /// Failed placements in a row after which the specimen counts as full.
 const PATIENCE: usize = 400;
+/// Share of the molecules that sit beside a membrane, as ribosomes on the endoplasmic reticulum do.
+const DOCKED: f64 = 0.15;
+/// Gap between a docked molecule's ball and the middle of its membrane, nm.
+const DOCKING_GAP: [f64; 2] = [2.5, 6.0];
 
 /// The body that all instances of a species share.
 struct Species {
@@ -106,7 +110,15 @@ pub(super) fn place(canvas: &mut Canvas, species: usize, crowding: f64, gen: &mu
         job.check()?;
         let index = gen.integer(0, bodies.len() as i64 - 1) as usize;
         let body = &bodies[index];
-        let centre = canvas.point(gen);
+        let docked = gen.chance(DOCKED).then(|| canvas.membrane_point(gen)).flatten();
+        let centre = match docked {
+            None => canvas.point(gen),
+            Some(surface) => {
+                let step = body.diameter / 2.0 + gen.uniform(DOCKING_GAP[0], DOCKING_GAP[1]);
+                let offset = rotated(random_rotation(gen), [step, 0.0, 0.0]);
+                [0, 1, 2].map(|axis| surface[axis] + offset[axis])
+            }
+        };
         let orientation = random_rotation(gen);
         let blobs = body.placed(centre, orientation);
         if !fits(canvas, centre, &blobs) {
@@ -124,6 +136,22 @@ pub(super) fn place(canvas: &mut Canvas, species: usize, crowding: f64, gen: &mu
         });
     }
     Ok(())
+}
+
+/// Draws `count` small proteins of 4 to 9 nm into the membranes. They change the density alone: their voxels stay membrane or
+/// background, because at a tomogram's resolution they are part of the bilayer.
+pub(super) fn embed(canvas: &mut Canvas, count: usize, gen: &mut Generator) {
+    for _ in 0..count {
+        let Some(centre) = canvas.membrane_point(gen) else {
+            continue;
+        };
+        let blob = Blob {
+            centre,
+            sigma: gen.uniform(4.0, 9.0) / 4.0,
+            weight: gen.uniform(0.4, 1.2),
+        };
+        canvas.draw(&[blob], 1.0, BACKGROUND);
+    }
 }
 
 /// Whether the centre is in the ice and no blob touches a labelled voxel, seen at its centre and six points around it.

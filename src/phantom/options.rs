@@ -33,6 +33,8 @@ pub struct PhantomOptions {
     pub shift_error: f64,
     /// Number of membranes to try to place, 0..=64.
     pub membranes: usize,
+    /// Number of small proteins embedded in the membranes, 0..=4096; part of the density, not of the truth.
+    pub membrane_proteins: usize,
     /// Share of the specimen's volume that molecules fill, 0..=0.35.
     pub crowding: f64,
     /// Number of molecule species, 1..=32.
@@ -79,6 +81,7 @@ impl Default for PhantomOptions {
             dose_per_tilt: 3.0,
             shift_error: 0.4,
             membranes: 5,
+            membrane_proteins: 0,
             crowding: 0.08,
             species: 6,
             filaments: 3,
@@ -118,6 +121,11 @@ impl PhantomOptions {
             dose_per_tilt: gen.uniform(1.0, 4.0),
             shift_error: gen.uniform(0.0, 0.9),
             membranes: gen.integer(1, (4.0 + 5.0 * voxel_nm) as i64) as usize,
+            membrane_proteins: if gen.chance(0.5) {
+                0
+            } else {
+                gen.integer(5, 120) as usize
+            },
             crowding: if gen.chance(0.1) {
                 0.0
             } else {
@@ -175,6 +183,7 @@ impl PhantomOptions {
             ("dose_per_tilt", self.dose_per_tilt, 0.0, 50.0),
             ("shift_error", self.shift_error, 0.0, 5.0),
             ("membranes", self.membranes as f64, 0.0, 64.0),
+            ("membrane_proteins", self.membrane_proteins as f64, 0.0, 4096.0),
             ("crowding", self.crowding, 0.0, 0.35),
             ("species", self.species as f64, 1.0, 32.0),
             ("filaments", self.filaments as f64, 0.0, 64.0),

@@ -104,6 +104,7 @@ impl Specimen {
         let mut canvas = Canvas::new(options);
         gold(&mut canvas, options.gold_beads, gen);
         membrane::place(&mut canvas, options.membranes, gen, job)?;
+        molecule::embed(&mut canvas, options.membrane_proteins, gen);
         filament::place(&mut canvas, options.filaments, gen, job)?;
         molecule::place(&mut canvas, options.species, options.crowding, gen, job)?;
         gradient(&mut canvas, options.gradient, gen);
@@ -165,6 +166,15 @@ impl Canvas {
         let [_, height, width] = self.extent();
         let z = gen.uniform(self.ice.start as f64 * self.voxel, self.ice.end as f64 * self.voxel);
         [z, gen.uniform(0.0, height), gen.uniform(0.0, width)]
+    }
+
+    /// The centre, in nm, of a random membrane voxel, or None where 500 draws find none.
+    pub fn membrane_point(&self, gen: &mut Generator) -> Option<[f64; 3]> {
+        (0..500).find_map(|_| {
+            let point = self.point(gen);
+            let index = self.voxel_of(point)?;
+            (self.labels[index] == MEMBRANE).then(|| index.map(|i| i as f64 * self.voxel))
+        })
     }
 
     /// Standard deviation `sigma` after averaging over a voxel (variance of a box: voxel^2 / 12).

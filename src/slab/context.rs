@@ -82,7 +82,7 @@ impl<'a> SlabContext<'a> {
     pub fn prepare_slice(&self, slice: ArrayView2<f32>) -> Array2<f32> {
         let sign = if self.options.bright { -1.0 } else { 1.0 };
         match self.model.encoder() {
-            LatentEncoder::SpaceToDepth { .. } => {
+            LatentEncoder::SpaceToDepth(_) => {
                 slice.mapv(|v| (sign * (v - self.mean) / self.deviation).clamp(-CLIP_SIGMA, CLIP_SIGMA))
             }
             LatentEncoder::Vae(_) => {

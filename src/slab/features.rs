@@ -187,12 +187,12 @@ fn attention_layer(tap: &AttentionTap) -> Result<AttentionLayer> {
 
 /// The one-step denoised tile at the tile's own sampling. Errors: a model with an autoencoder in between.
 pub fn denoised_tile(model: &DiffusionModel, extraction: &Extraction) -> Result<Array2<f32>> {
-    let LatentEncoder::SpaceToDepth { factor } = model.encoder() else {
+    let LatentEncoder::SpaceToDepth(cells) = model.encoder() else {
         return Err(Error::Unsupported(
             "the denoised latent of an autoencoder is no image".into(),
         ));
     };
-    let image = depth_to_space(&extraction.clean, *factor)?;
+    let image = depth_to_space(&extraction.clean, cells.factor)?;
     let (_, _, rows, cols) = image.size4()?;
     tensor_to_image(&image.f_reshape([rows, cols])?)
 }

@@ -23,7 +23,7 @@ pub struct AdamWOptions {
 impl Default for AdamWOptions {
     fn default() -> Self {
         Self {
-            rate: 4e-4,
+            rate: 6e-4,
             weight_decay: 0.01,
             beta1: 0.9,
             beta2: 0.999,

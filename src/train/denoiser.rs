@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Reduction, Tensor};
 
 use super::checkpoint::{self, State, Tensors};
-use super::{AdamW, Batch, DenoiserOptions, Parameters, PhantomPool};
+use super::{AdamW, Batch, DenoiserOptions, Parameters, PhantomPool, CELLS, STRUCTURES};
 use crate::diffusion::{write_model, ModelFileConfig, NoiseSchedule, ScheduleConfig, Unet};
 use crate::runtime::{Generator, Job, Result, Stage};
 
@@ -38,6 +38,8 @@ pub struct HeldOutLoss {
     pub noise_error: f64,
     /// Mean squared error of the one-step clean image, in units of the signal's variance.
     pub clean_error: f64,
+    /// Cross-entropy of the structures, nats per voxel and structure.
+    pub structure_error: f64,
 }
 
 /// A run: weights, their moving average, optimiser, phantoms and where in the schedule it stands.
@@ -179,7 +181,7 @@ impl DenoiserTrainer {
         } else {
             (options.crop, options.batch)
         };
-        let batch = self.pool.draw(count, side, &mut self.gen)?;
+        let batch = self.pool.draw(count, side, options.missing_share, &mut self.gen)?;
         let [low, high] = options.timesteps;
         let timesteps: Vec<i64> = (0..count)
             .map(|_| {
@@ -193,7 +195,8 @@ impl DenoiserTrainer {
         let input = self.noised(&batch, &timesteps)?;
         let times = Tensor::f_from_slice(&timesteps)?.f_to_device(self.device)?;
         let predicted = self.network.forward(&input, &times, None, None, job)?;
-        let loss = predicted.f_mse_loss(&batch.noise, Reduction::Mean)?;
+        let (noise, structure) = errors(&predicted, &batch)?;
+        let loss = noise.f_add(&structure.f_mul_scalar(options.structure_weight)?)?;
         job.check()?;
         let gradients = Tensor::f_run_backward(&[&loss], &self.weights.tensors, false, false)?;
         job.check()?;
@@ -234,10 +237,11 @@ impl DenoiserTrainer {
                 .f_view([-1, 1, 1, 1])?
                 .f_to_device(self.device)?)
         };
-        Ok(batch
+        let sum = batch
             .clean
             .f_mul(&column(&signal)?)?
-            .f_add(&batch.noise.f_mul(&column(&noise)?)?)?)
+            .f_add(&batch.noise.f_mul(&column(&noise)?)?)?;
+        Ok(sum.f_mul(&batch.present)?)
     }
 
     /// Loss of the averaged weights at `timesteps` on the same `crops` of `volumes` held-out phantoms every time.
@@ -249,18 +253,22 @@ impl DenoiserTrainer {
             ..self.options.clone()
         };
         let pool = PhantomPool::new(&options, 0, self.device, job)?;
-        let batch = pool.draw(crops, options.crop, &mut Generator::new(options.seed, HELD_OUT))?;
+        let batch = pool.draw(crops, options.crop, 0.0, &mut Generator::new(options.seed, HELD_OUT))?;
         let _guard = tch::no_grad_guard();
         let mut losses = Vec::with_capacity(timesteps.len());
         for t in timesteps {
             let input = self.noised(&batch, &vec![*t; crops])?;
             let times = Tensor::f_full([crops as i64], *t, (Kind::Int64, self.device))?;
             let predicted = self.averaged_network.forward(&input, &times, None, None, job)?;
-            let clean = self.schedule.clean(&input, &predicted, *t)?;
+            let (noise, structure) = errors(&predicted, &batch)?;
+            let predicted = predicted.f_narrow(1, 0, CELLS.cell_channels())?;
+            let clean = self.schedule.clean(&CELLS.middle(&input)?, &predicted, *t)?;
+            let truth = CELLS.middle(&batch.clean)?;
             losses.push(HeldOutLoss {
                 timestep: *t,
-                noise_error: f64::try_from(predicted.f_mse_loss(&batch.noise, Reduction::Mean)?)?,
-                clean_error: f64::try_from(clean.f_mse_loss(&batch.clean, Reduction::Mean)?)?,
+                noise_error: f64::try_from(noise)?,
+                clean_error: f64::try_from(clean.f_mse_loss(&truth, Reduction::Mean)?)?,
+                structure_error: f64::try_from(structure)?,
             });
         }
         Ok(losses)
@@ -281,9 +289,24 @@ impl DenoiserTrainer {
 
     /// Writes the averaged weights as a model file in float16.
     pub fn export(&self, path: &Path, name: &str) -> Result<()> {
-        let config = ModelFileConfig::matched(name, self.options.unet.clone(), VOXEL_NM);
+        let config = ModelFileConfig::matched(name, self.options.unet.clone(), CELLS, &STRUCTURES, VOXEL_NM);
         write_model(path, &config, &self.average.named(), Kind::Half)
     }
+}
+
+/// Mean squared error of the noise of the middle cell where its slices are there, and mean cross-entropy of the structures.
+fn errors(predicted: &Tensor, batch: &Batch) -> Result<(Tensor, Tensor)> {
+    let channels = CELLS.cell_channels();
+    let present = CELLS.middle(&batch.present)?;
+    let noise = CELLS.middle(&batch.noise)?;
+    let wrong = predicted.f_narrow(1, 0, channels)?.f_sub(&noise)?.f_square()?;
+    // Mean over the middle's channels that are there; one of its slices always is.
+    let share = present.f_mean(None)?;
+    let noise_error = wrong.f_mul(&present)?.f_mean(None)?.f_div(&share)?;
+    let logits = predicted.f_narrow(1, channels, channels * STRUCTURES.len() as i64)?;
+    let structure_error =
+        logits.f_binary_cross_entropy_with_logits::<&Tensor>(&batch.structures, None, None, Reduction::Mean)?;
+    Ok((noise_error, structure_error))
 }
 
 fn generator_state(gen: &Generator) -> ([u8; 32], u64, String) {

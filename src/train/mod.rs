@@ -2,16 +2,19 @@
 //!
 //! x_t = sqrt(abar_t) x0 + sqrt(1 - abar_t) eps, where x0 is a noise-free reconstruction and eps a reconstruction of pure noise,
 //! both of unit variance. A real slice of unit variance is then x_t at abar_t = SNR / (1 + SNR), and nothing has to be added to it.
+//! From the simulation's truth the same network learns which voxels are membrane, molecule or filament.
 
 mod adamw;
 mod checkpoint;
 mod denoiser;
+mod matched_volume;
 mod options;
 mod parameters;
 mod phantoms;
 
 pub use adamw::{AdamW, AdamWOptions};
 pub use denoiser::{DenoiserTrainer, HeldOutLoss, LossRecord};
-pub use options::{small_unet, DenoiserOptions};
+pub use matched_volume::MatchedVolume;
+pub use options::{small_unet, DenoiserOptions, CELLS, STRUCTURES};
 pub use parameters::Parameters;
-pub use phantoms::{Batch, MatchedVolume, PhantomPool};
+pub use phantoms::{Batch, PhantomPool};

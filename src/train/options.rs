@@ -2,19 +2,54 @@
 use serde::{Deserialize, Serialize};
 
 use super::AdamWOptions;
-use crate::diffusion::{PerLevel, UnetConfig};
+use crate::diffusion::{unet_channels, CellShape, PerLevel, Structure, UnetConfig};
 use crate::runtime::{Error, Result};
 
-/// An SD-shaped U-Net of any width without cross-attention: attention at the three finest levels and in the middle, four heads.
+/// What the networks that are trained here predict beside the noise.
+pub const STRUCTURES: [Structure; 4] = [
+    Structure::Membrane,
+    Structure::Molecule,
+    Structure::Filament,
+    Structure::MoleculeCentre,
+];
+
+/// Cells of 2 x 2 x 2 voxels, seen with two cells above and below: ten slices in, two out.
 ///
-/// With four levels and two residual blocks it has SD's 16 self-attention layers (6 + 1 + 9). Widths must be multiples of 8.
+/// Two slices a pass halve the time, and what a membrane looks like four slices away tells it from noise.
+pub const CELLS: CellShape = CellShape {
+    factor: 2,
+    slices: 2,
+    context: 2,
+};
+
+/// Width of an attention head: at the finest level the softmax is most of the work on a CPU, and its cost goes with the number of
+/// heads, so heads are as wide as in Stable Diffusion 2 rather than many.
+const HEAD_WIDTH: i64 = 32;
+
+/// An SD-shaped U-Net of any width on [`CELLS`] without cross-attention: attention at the three finest levels and in the middle,
+/// heads of width 32.
+///
+/// With four levels and two residual blocks it has SD's 16 self-attention layers (6 + 1 + 9). Widths must be multiples of 8; those
+/// that are no multiple of 32 have one head.
 pub fn small_unet(channels: [i64; 4]) -> UnetConfig {
+    let (in_channels, out_channels) = unet_channels(CELLS, STRUCTURES.len());
     UnetConfig {
+        in_channels,
+        out_channels,
         block_out_channels: channels.to_vec(),
-        attention_head_dim: PerLevel::Same(4),
+        attention_head_dim: PerLevel::Each(channels.map(heads).to_vec()),
         cross_attention_dim: None,
         norm_num_groups: 8,
         ..UnetConfig::default()
+    }
+}
+
+/// Heads of a level (diffusers' `attention_head_dim` holds their number).
+fn heads(channels: i64) -> i64 {
+    if channels % HEAD_WIDTH == 0 {
+        channels / HEAD_WIDTH
+    } else {
+        1
     }
 }
 
@@ -46,6 +81,10 @@ pub struct DenoiserOptions {
     pub timesteps: [i64; 2],
     /// Share of timesteps drawn from the whole schedule instead.
     pub any_timestep: f64,
+    /// Share of the crops that miss some of the slices around, as at a tomogram's faces and in single images, 0..=1.
+    pub missing_share: f64,
+    /// Weight of the structures' cross-entropy beside the noise's squared error.
+    pub structure_weight: f64,
     /// The optimiser, at its full learning rate.
     pub adamw: AdamWOptions,
     /// Steps of linear warm-up.
@@ -67,12 +106,14 @@ impl Default for DenoiserOptions {
             batch: 12,
             crop: 64,
             large_crop: 128,
-            large_share: 0.12,
+            large_share: 0.2,
             volumes: 20,
             volume_shape: [56, 192, 192],
-            refresh: 40,
+            refresh: 15,
             timesteps: [250, 830],
             any_timestep: 0.12,
+            missing_share: 0.15,
+            structure_weight: 1.0,
             adamw: AdamWOptions::default(),
             warm_up: 60,
             cool_down: 0.3,
@@ -86,12 +127,15 @@ impl DenoiserOptions {
     /// Refuses settings out of their documented ranges, by name.
     pub fn validate(&self) -> Result<()> {
         self.unet.validate()?;
-        if self.unet.in_channels != 4 || self.unet.out_channels != 4 {
-            let found = format!("{} to {}", self.unet.in_channels, self.unet.out_channels);
+        let (found, wanted) = (
+            (self.unet.in_channels, self.unet.out_channels),
+            unet_channels(CELLS, STRUCTURES.len()),
+        );
+        if found != wanted {
             return Err(Error::argument(
                 "U-Net channels",
-                found,
-                "must be 4 to 4: cells of 2 x 2 voxels",
+                format_args!("{found:?}"),
+                &format!("must be {wanted:?}, in and out"),
             ));
         }
         if self.unet.cross_attention_dim.is_some() {
@@ -110,7 +154,7 @@ impl DenoiserOptions {
             ("large_crop", self.large_crop as f64, 8.0, side),
             ("large_share", self.large_share, 0.0, 1.0),
             ("volumes", self.volumes as f64, 1.0, 256.0),
-            ("volume_shape.z", depth as f64, 8.0, 1024.0),
+            ("volume_shape.z", depth as f64, 16.0, 1024.0),
             ("timesteps[0]", self.timesteps[0] as f64, 0.0, 999.0),
             (
                 "timesteps[1]",
@@ -119,6 +163,8 @@ impl DenoiserOptions {
                 999.0,
             ),
             ("any_timestep", self.any_timestep, 0.0, 1.0),
+            ("missing_share", self.missing_share, 0.0, 1.0),
+            ("structure_weight", self.structure_weight, 0.0, 1e3),
             ("cool_down", self.cool_down, 0.0, 1.0),
             ("clip", self.clip, 1e-6, 1e6),
             ("ema_decay", self.ema_decay, 0.0, 1.0),

@@ -1,58 +1,26 @@
-//! Training data: a rolling pool of phantoms, and crops of signal and noise drawn from it.
+//! Training data: a rolling pool of phantoms, and crops of signal, noise and truth drawn from it.
 use tch::{Device, Kind, Tensor};
 
-use super::DenoiserOptions;
+use super::matched_volume::{MatchedVolume, CERTAIN};
+use super::{DenoiserOptions, CELLS};
 use crate::diffusion::space_to_depth;
-use crate::phantom::{simulate_on, PhantomOptions};
 use crate::runtime::{Error, Generator, Job, Result};
 
-/// Streams of the seed: phantom k has `PHANTOMS + k`.
-const PHANTOMS: u64 = 1 << 32;
 /// Mean square of a crop of unit-variance signal below which it counts as empty.
-const EMPTY: f64 = 0.15;
+const EMPTY: f64 = 0.12;
 /// Redraws of an empty crop.
-const REDRAWS: usize = 3;
+const REDRAWS: usize = 2;
 
-/// Signal and noise reconstruction of one phantom, (z, y, x), zero mean and unit variance each.
-pub struct MatchedVolume {
-    /// Noise-free reconstruction.
-    pub signal: Tensor,
-    /// Reconstruction of pure noise.
-    pub noise: Tensor,
-}
-
-impl MatchedVolume {
-    /// Simulates the phantom number `index` of `seed`.
-    pub fn simulate(seed: u64, index: u64, shape: [usize; 3], device: Device, job: &Job) -> Result<Self> {
-        let mut gen = Generator::new(seed, PHANTOMS.wrapping_add(index));
-        let options = PhantomOptions {
-            shape,
-            snr: 1.0,
-            protein_dark: true,
-            ..PhantomOptions::random(&mut gen)
-        };
-        let phantom = simulate_on(&options, device, job)?;
-        let tensor = |volume: &ndarray::Array3<f32>| -> Result<Tensor> {
-            let values = volume
-                .as_slice()
-                .ok_or_else(|| Error::Internal("phantom is not contiguous".into()))?;
-            Ok(Tensor::f_from_slice(values)?
-                .f_view(shape.map(|n| n as i64))?
-                .f_to_device(device)?)
-        };
-        Ok(Self {
-            signal: tensor(&phantom.signal)?,
-            noise: tensor(&phantom.noise)?,
-        })
-    }
-}
-
-/// Clean latents and noise latents, [B, 4, crop / 2, crop / 2] each.
+/// Latents of a batch; h = w = crop / 2.
 pub struct Batch {
-    /// x0.
+    /// x0, [B, input channels, h, w].
     pub clean: Tensor,
-    /// eps.
+    /// eps, [B, input channels, h, w].
     pub noise: Tensor,
+    /// 1 where the slice of a channel is there, 0 where it is missing, [B, input channels, 1, 1].
+    pub present: Tensor,
+    /// Truth of the middle cell, 0..=1, [B, structures x cell channels, h, w].
+    pub structures: Tensor,
 }
 
 /// Phantoms in memory. What it holds at a step depends on the seed and the step alone, so that a resumed run sees the same.
@@ -119,104 +87,140 @@ impl PhantomPool {
         MatchedVolume::simulate(self.seed, index, self.shape, self.device, job)
     }
 
-    /// `count` crops of `side` x `side` voxels of single slices. Signal and noise are flipped independently (180-degree turns are
-    /// two flips; the wedge forbids 90), the noise has a random sign and comes from another volume half the time.
-    pub fn draw(&self, count: usize, side: usize, gen: &mut Generator) -> Result<Batch> {
+    /// `count` crops of `side` x `side` voxels by the slices that the network sees. Signal and noise are flipped independently (the
+    /// wedge allows mirrors along every axis, but no quarter turns), the noise has a random sign and comes from another volume half
+    /// the time, `missing` of the crops lack some of the slices around.
+    pub fn draw(&self, count: usize, side: usize, missing: f64, gen: &mut Generator) -> Result<Batch> {
         if self.slots.is_empty() {
             return Err(Error::State("no phantoms to train on".into()));
         }
         let _guard = tch::no_grad_guard();
-        let (mut clean, mut noise) = (Vec::new(), Vec::new());
+        let mut parts: [Vec<Tensor>; 3] = Default::default();
+        let mut present = Vec::new();
         for _ in 0..count {
-            let (signal, eps) = self.pair(side as i64, gen)?;
-            clean.push(signal);
-            noise.push(eps);
+            let [signal, noise, truth] = self.crops(side as i64, gen)?;
+            parts[0].push(signal);
+            parts[1].push(noise);
+            parts[2].push(truth);
+            for there in slices_present(missing, gen) {
+                present.extend([if there { 1f32 } else { 0.0 }; (CELLS.factor * CELLS.factor) as usize]);
+            }
         }
-        let cells = |crops: &[Tensor]| space_to_depth(&Tensor::f_stack(crops, 0)?.f_unsqueeze(1)?, 2);
+        let [clean, noise, structures] =
+            parts.map(|crops| -> Result<Tensor> { space_to_depth(&Tensor::f_stack(&crops, 0)?, CELLS.factor) });
         Ok(Batch {
-            clean: cells(&clean)?,
-            noise: cells(&noise)?,
+            clean: clean?,
+            noise: noise?,
+            structures: structures?,
+            present: Tensor::f_from_slice(&present)?
+                .f_view([count as i64, -1, 1, 1])?
+                .f_to_device(self.device)?,
         })
     }
 
-    fn pair(&self, side: i64, gen: &mut Generator) -> Result<(Tensor, Tensor)> {
+    /// Signal and noise (slices, side, side) and truth (structures x middle slices, side, side) of one crop.
+    fn crops(&self, side: i64, gen: &mut Generator) -> Result<[Tensor; 3]> {
         let last = self.slots.len() as i64 - 1;
-        let first = gen.integer(0, last) as usize;
-        let mut volume = first;
-        // A third of the crops are averages of neighbouring slices or resampled, as pipelines do before they look.
-        let slices = if gen.chance(0.2) { gen.integer(2, 3) } else { 1 };
-        let zoom = if gen.chance(0.2) { gen.uniform(0.75, 1.5) } else { 1.0 };
-        let mut signal = crop(&self.slots[volume].1.signal, side, slices, zoom, gen)?;
+        let mut place = self.place(side, gen)?;
+        let mut signal = place.cut(&self.slots[place.volume].1.signal)?;
         for _ in 0..REDRAWS {
             if f64::try_from(signal.f_square()?.f_mean(None)?)? >= EMPTY {
                 break;
             }
-            volume = gen.integer(0, last) as usize;
-            signal = crop(&self.slots[volume].1.signal, side, slices, zoom, gen)?;
+            place = self.place(side, gen)?;
+            signal = place.cut(&self.slots[place.volume].1.signal)?;
         }
-        let source = if gen.chance(0.5) {
-            gen.integer(0, last) as usize
-        } else {
-            volume
+        let truth = place.cut(&self.slots[place.volume].1.truth)?;
+        let truth = truth
+            .f_narrow(1, CELLS.context * CELLS.slices, CELLS.slices)?
+            .f_reshape([-1, side, side])?
+            .f_to_kind(Kind::Float)?
+            .f_mul_scalar(1.0 / f64::from(CERTAIN))?;
+        let other = Place {
+            volume: if gen.chance(0.5) {
+                gen.integer(0, last) as usize
+            } else {
+                place.volume
+            },
+            ..self.place(side, gen)?
         };
-        let noise = crop(&self.slots[source].1.noise, side, slices, zoom, gen)?;
-        let mut noise = if slices > 1 || zoom != 1.0 {
-            unit(&noise)?
-        } else {
-            noise
-        };
+        let mut noise = other.cut(&self.slots[other.volume].1.noise)?;
         if gen.chance(0.5) {
             noise = noise.f_neg()?;
         }
         if gen.chance(0.3) {
             let share = gen.uniform(0.0, 1.0);
-            let white = gen.normal_tensor(&[side, side], self.device)?;
+            let white = gen.normal_tensor(&noise.size(), self.device)?;
             noise = noise
                 .f_mul_scalar((1.0 - share).sqrt())?
                 .f_add(&white.f_mul_scalar(share.sqrt())?)?;
         }
-        Ok((signal, noise))
+        Ok([signal, noise, truth])
     }
-}
 
-/// A random crop (side, side): the mean of `slices` neighbouring slices, enlarged by `zoom`, randomly flipped along y and x.
-fn crop(volume: &Tensor, side: i64, slices: i64, zoom: f64, gen: &mut Generator) -> Result<Tensor> {
-    let (depth, height, width) = volume.size3()?;
-    let source = ((side as f64 / zoom).round() as i64).clamp(4, height.min(width));
-    let slices = slices.min(depth);
-    let z = gen.integer(0, depth - slices);
-    let (y, x) = (gen.integer(0, height - source), gen.integer(0, width - source));
-    let part = volume
-        .f_narrow(0, z, slices)?
-        .f_narrow(1, y, source)?
-        .f_narrow(2, x, source)?;
-    let mut part = part.f_mean_dim([0i64].as_slice(), false, Kind::Float)?;
-    if source != side {
-        part = part
-            .f_unsqueeze(0)?
-            .f_unsqueeze(0)?
-            .f_internal_upsample_bilinear2d_aa([side, side], false, None, None)?
-            .f_squeeze_dim(0)?
-            .f_squeeze_dim(0)?;
-    }
-    for axis in [0i64, 1] {
-        if gen.chance(0.5) {
-            part = part.f_flip([axis])?;
+    /// A random place for a crop, in any volume: all have one shape.
+    fn place(&self, side: i64, gen: &mut Generator) -> Result<Place> {
+        let volume = gen.integer(0, self.slots.len() as i64 - 1) as usize;
+        let (depth, height, width) = self.slots[volume].1.signal.size3()?;
+        let slices = CELLS.slices_seen();
+        if depth < slices || height < side || width < side {
+            let found = format!("{depth}x{height}x{width}");
+            let allowed = format!("must be at least {slices}x{side}x{side}");
+            return Err(Error::argument("phantom", found, &allowed));
         }
+        Ok(Place {
+            volume,
+            start: [
+                gen.integer(0, depth - slices),
+                gen.integer(0, height - side),
+                gen.integer(0, width - side),
+            ],
+            extent: [slices, side, side],
+            flips: [gen.chance(0.5), gen.chance(0.5), gen.chance(0.5)],
+        })
     }
-    Ok(part)
 }
 
-/// Zero mean, unit variance.
-fn unit(image: &Tensor) -> Result<Tensor> {
-    let centred = image.f_sub(&image.f_mean(None)?)?;
-    let deviation = centred.f_square()?.f_mean(None)?.f_sqrt()?.f_clamp_min(1e-12)?;
-    Ok(centred.f_div(&deviation)?)
+/// Where a crop lies and how it is mirrored.
+struct Place {
+    volume: usize,
+    start: [i64; 3],
+    extent: [i64; 3],
+    flips: [bool; 3],
+}
+
+impl Place {
+    /// The crop of `volume` [.., z, y, x].
+    fn cut(&self, volume: &Tensor) -> Result<Tensor> {
+        let first = volume.dim() as i64 - 3;
+        let mut part = volume.shallow_clone();
+        for axis in 0..3 {
+            part = part.f_narrow(first + axis as i64, self.start[axis], self.extent[axis])?;
+        }
+        let flips: Vec<i64> = (0..3).filter(|a| self.flips[*a as usize]).map(|a| first + a).collect();
+        Ok(if flips.is_empty() { part } else { part.f_flip(&flips)? })
+    }
+}
+
+/// Which of the slices seen are there: all, or, for the share `missing`, a run around the middle cell's first. A fifth of these are
+/// single images.
+fn slices_present(missing: f64, gen: &mut Generator) -> Vec<bool> {
+    let (seen, middle) = (CELLS.slices_seen(), CELLS.context * CELLS.slices);
+    let (mut first, mut last) = (0, seen - 1);
+    if gen.chance(missing) {
+        (first, last) = if gen.chance(0.2) {
+            (middle, middle)
+        } else {
+            (gen.integer(0, middle), gen.integer(middle, seen - 1))
+        };
+    }
+    (0..seen).map(|slice| (first..=last).contains(&slice)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::STRUCTURES;
 
     #[test]
     fn slots_are_renewed_in_turn() {
@@ -234,17 +238,43 @@ mod tests {
         assert_eq!(PhantomPool::index_at(&never, 2, 1000), 2);
     }
 
+    /// A volume whose signal is its voxel's number, so that a crop tells where it was cut.
+    fn numbered(gen: &mut Generator) -> MatchedVolume {
+        let count = 16 * 40 * 44;
+        let signal = Tensor::arange(count, (Kind::Float, Device::Cpu)).view([1, 16, 40, 44]);
+        MatchedVolume {
+            truth: signal.remainder(251.0).to_kind(Kind::Uint8).repeat([4, 1, 1, 1]),
+            signal: signal.squeeze_dim(0),
+            noise: gen.normal_tensor(&[16, 40, 44], Device::Cpu).unwrap(),
+        }
+    }
+
     #[test]
     fn crops_have_unit_noise_and_the_cells_of_the_encoder() {
         let mut gen = Generator::new(5, 0);
-        let volume = |gen: &mut Generator| MatchedVolume {
-            signal: gen.normal_tensor(&[9, 40, 44], Device::Cpu).unwrap(),
-            noise: gen.normal_tensor(&[9, 40, 44], Device::Cpu).unwrap(),
-        };
-        let pool = PhantomPool::from_volumes(vec![volume(&mut gen), volume(&mut gen)], Device::Cpu);
-        let batch = pool.draw(24, 32, &mut gen).unwrap();
-        assert_eq!(batch.clean.size(), [24, 4, 16, 16]);
+        let volumes = vec![numbered(&mut gen), numbered(&mut gen)];
+        let batch = PhantomPool::from_volumes(volumes, Device::Cpu)
+            .draw(24, 32, 0.5, &mut gen)
+            .unwrap();
+        assert_eq!(batch.clean.size(), [24, CELLS.input_channels(), 16, 16]);
+        let channels = CELLS.cell_channels() * STRUCTURES.len() as i64;
+        assert_eq!(batch.structures.size(), [24, channels, 16, 16]);
         let variance = batch.noise.square().mean(Kind::Float).double_value(&[]);
         assert!((variance - 1.0).abs() < 0.05, "noise variance {variance}");
+        let middle = CELLS.middle(&batch.present).unwrap();
+        assert_eq!(middle.narrow(1, 0, 4).min().double_value(&[]), 1.0);
+        assert!(batch.present.min().double_value(&[]) < 0.5);
+    }
+
+    #[test]
+    fn truth_and_signal_are_cut_at_the_same_place() {
+        let mut gen = Generator::new(6, 0);
+        let batch = PhantomPool::from_volumes(vec![numbered(&mut gen)], Device::Cpu)
+            .draw(8, 16, 0.0, &mut gen)
+            .unwrap();
+        let signal = CELLS.middle(&batch.clean).unwrap().remainder(251.0);
+        let membrane = batch.structures.narrow(1, 0, CELLS.cell_channels()) * f64::from(CERTAIN);
+        let apart = (signal - membrane).abs().max().double_value(&[]);
+        assert!(apart < 1e-2, "{apart}");
     }
 }

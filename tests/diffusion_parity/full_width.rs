@@ -140,7 +140,7 @@ fn small_model_hears_a_cancel() {
         .into_iter()
         .map(|(name, shape)| (name, generator.normal_tensor(&shape, Device::Cpu).unwrap() * 0.05))
         .collect();
-    let settings = ModelFileConfig::matched("random", unet, [0.5, 3.0]);
+    let settings = ModelFileConfig::matched("random", unet, CellShape::SINGLE, &[], [0.5, 3.0]);
     let bytes = model_to_bytes(&settings, &tensors, Kind::Half).unwrap();
     eprintln!("file of {} bytes", bytes.len());
     let model = DiffusionModel::from_safetensors_bytes(&bytes, &LoadOptions::default()).unwrap();
