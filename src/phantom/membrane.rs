@@ -144,7 +144,8 @@ impl Membrane {
             waves,
             half: gen.uniform(1.4, 2.3),
             middles,
-            amplitude: gen.uniform(0.4, 1.4),
+            // Against protein: from lipid bilayers drawn faint, as some simulations have them, to stained ones.
+            amplitude: gen.uniform(0.2f64.ln(), 1.2f64.ln()).exp(),
         }
     }
 

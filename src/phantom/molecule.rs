@@ -30,7 +30,7 @@ impl Species {
             kind,
             blobs,
             diameter,
-            amplitude: gen.uniform(0.8, 1.2),
+            amplitude: gen.uniform(0.6, 1.5),
         }
     }
 
@@ -47,9 +47,11 @@ impl Species {
 }
 
 /// Blobs spread through an ellipsoid with axes 1 : 0.7..1 : 0.6..1, one of them at the centre.
+///
+/// Few wide blobs make a smooth body, many narrow ones a body of domains and clefts, as large complexes have.
 fn globular(diameter: f64, gen: &mut Generator) -> Vec<Blob> {
-    let count = gen.integer(10, 45);
-    let sigma = 0.34 * diameter / (count as f64).cbrt();
+    let count = gen.integer(12, 90);
+    let sigma = gen.uniform(0.22, 0.36) * diameter / (count as f64).cbrt();
     let reach = diameter / 2.0 - 1.3 * sigma;
     let axes = [reach * gen.uniform(0.6, 1.0), reach * gen.uniform(0.7, 1.0), reach];
     let mut blobs = vec![Blob {
@@ -64,7 +66,7 @@ fn globular(diameter: f64, gen: &mut Generator) -> Vec<Blob> {
             blobs.push(Blob {
                 centre,
                 sigma: sigma * gen.uniform(0.75, 1.25),
-                weight: gen.uniform(0.6, 1.6),
+                weight: gen.uniform(0.4, 2.0),
             });
         }
     }

@@ -101,13 +101,15 @@ impl Default for PhantomOptions {
 }
 
 impl PhantomOptions {
-    /// Settings drawn widely: voxel 0.4..3.2 nm, SNR 0.03..2, 1.5..8 um underfocus, empty to crowded, thin or full ice.
+    /// Settings drawn widely: voxel 0.4..3.2 nm, SNR 0.03..2, in focus or 1..8 um underfocus, empty to crowded, thin or full ice.
     ///
     /// Few settings are correlated: fine voxels go with small fields, so membranes and filaments are fewer there.
     pub fn random(gen: &mut Generator) -> Self {
         let log_uniform = |gen: &mut Generator, low: f64, high: f64| gen.uniform(low.ln(), high.ln()).exp();
         let voxel_nm = log_uniform(gen, 0.4, 3.2);
         let tilt_max = gen.uniform(45.0, 68.0);
+        // In focus: what a full correction of the contrast transfer, or none in a simulation, comes to.
+        let defocus_um = if gen.chance(0.35) { 0.0 } else { gen.uniform(1.0, 8.0) };
         Self {
             voxel_nm,
             seed: gen.integer(0, i64::MAX) as u64,
@@ -115,9 +117,9 @@ impl PhantomOptions {
             tilt_min: -(tilt_max + gen.uniform(-8.0, 4.0)),
             tilt_max,
             tilt_step: gen.uniform(1.5, 4.0),
-            defocus_um: gen.uniform(1.5, 8.0),
-            defocus_spread_um: gen.uniform(0.0, 0.4),
-            amplitude_contrast: gen.uniform(0.05, 0.2),
+            defocus_um,
+            defocus_spread_um: if defocus_um > 0.0 { gen.uniform(0.0, 0.4) } else { 0.0 },
+            amplitude_contrast: gen.uniform(0.05, 0.3),
             dose_per_tilt: gen.uniform(1.0, 4.0),
             shift_error: gen.uniform(0.0, 0.9),
             membranes: gen.integer(1, (4.0 + 5.0 * voxel_nm) as i64) as usize,
