@@ -11,7 +11,7 @@ static const char help[] =
     "Usage: tomocut-slab IN.mrc --z A:B [options]\n"
     "\n"
     "Segments slices A to B-1 (counted from 0) of a tomogram into membranes and molecules.\n"
-    "Writes <stem>_labels.mrc (0 background, 1 membrane, 2 molecule), <stem>_score.mrc,\n"
+    "Writes <stem>_labels.mrc (0 background, 1 membrane, 2 molecule, 3 filament), <stem>_score.mrc,\n"
     "<stem>_points.{csv,star,tbl,mod,coords} and <stem>_overlay.png.\n"
     "\n"
     "  --z A:B              slices of the slab; required\n"
@@ -231,7 +231,24 @@ static const char *const files[][2] = {
     {"labels", "_labels.mrc"},     {"score", "_score.mrc"},       {"points_csv", "_points.csv"},
     {"points_star", "_points.star"}, {"points_tbl", "_points.tbl"}, {"points_mod", "_points.mod"},
     {"points_coords", "_points.coords"}, {"overlay", "_overlay.png"},
+    /* Only where the model predicts structures. */
+    {"membrane", "_membrane.mrc"}, {"molecule", "_molecule.mrc"},
 };
+
+static int file_exists(const char *folder, const char *stem, const char *ending) {
+    size_t size = strlen(folder) + strlen(stem) + strlen(ending) + 2;
+    char *path = malloc(size);
+    FILE *file = NULL;
+    if (path != NULL) {
+        snprintf(path, size, "%s/%s%s", folder, stem, ending);
+        file = fopen(path, "rb");
+        free(path);
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return file != NULL;
+}
 
 static void print_file(FILE *stream, const char *folder, const char *stem, const char *ending, int as_json) {
     size_t size = strlen(folder) + strlen(stem) + strlen(ending) + 2;
@@ -261,6 +278,9 @@ static enum exit_code print_json(const struct request *request, const struct ses
         print_json_text(stdout, request->input);
         printf(", \"report\": %s, \"files\": {", report);
         for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+            if (!file_exists(request->out, session->stem, files[i][1])) {
+                continue;
+            }
             printf("%s\"%s\": ", i == 0 ? "" : ", ", files[i][0]);
             print_file(stdout, request->out, session->stem, files[i][1], 1);
         }
@@ -288,6 +308,9 @@ static void print_summary(const struct request *request, const struct session *s
     fprintf(stream, "Slices %llu to %llu: %zu molecules\n", (unsigned long long)request->z_first,
             (unsigned long long)request->z_end - 1, n_points);
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        if (!file_exists(request->out, session->stem, files[i][1])) {
+            continue;
+        }
         fputs("  ", stream);
         print_file(stream, request->out, session->stem, files[i][1], 0);
         fputc('\n', stream);

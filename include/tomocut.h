@@ -38,7 +38,7 @@
 #endif
 
 /**
- * Label of voxels that are neither membrane nor molecule.
+ * Label of voxels that are no structure.
  */
 #define TOMOCUT_LABEL_BACKGROUND 0
 
@@ -51,6 +51,17 @@
  * Label of molecules.
  */
 #define TOMOCUT_LABEL_MOLECULE 2
+
+/**
+ * Label of filaments; given where the model knows filaments.
+ */
+#define TOMOCUT_LABEL_FILAMENT 3
+
+/**
+ * Nearness to the centre of a molecule, as a map of tomocut_slab_likelihood; the labels of the other maps are
+ * TOMOCUT_LABEL_MEMBRANE, _MOLECULE and _FILAMENT.
+ */
+#define TOMOCUT_MAP_MOLECULE_CENTRE 16
 
 /**
  * Queries and keys of the self-attention layers of one slice. A handle of its own: it takes one call at a time.
@@ -395,7 +406,7 @@ typedef struct tomocut_slab_options {
      */
     uint32_t adam_iterations;
     /**
-     * "greedy" (the paper's merge of eigenvectors), "denoised" (the model's one-step denoised image; no eigenvectors
+     * "structures" (what the model says each voxel is, where it was trained to), "greedy" (the paper's merge of eigenvectors), "denoised" (the model's one-step denoised image; no eigenvectors
      * are computed) or "mixed" (half that image, half its projection on the eigenvectors); NULL: the preset's.
      */
     const char *canvas;
@@ -418,7 +429,8 @@ typedef struct tomocut_slab_options {
      */
     double score_smoothing_nm;
     /**
-     * How foreground is told from background: "adaptive" (the papers' local threshold), "otsu" or "hysteresis" (parts
+     * How foreground is told from background: "adaptive" (the papers' local threshold), "otsu", "expected_dice" (scores are
+     * likelihoods: the mask of the largest expected overlap) or "hysteresis" (parts
      * above threshold_low that somewhere exceed threshold_high); NULL: the preset's.
      */
     const char *binarisation;
@@ -1206,6 +1218,25 @@ tomocut_status tomocut_slab_score(const struct tomocut_slab *slab,
                                   struct tomocut_volume *scores);
 
 /**
+ * Copies into the caller's volume how likely, 0 to 1, each voxel is one structure. Only slabs of models that predict
+ * structures, segmented with the canvas "structures" (the default), have such maps.
+ *
+ * @param slab   The slab.
+ * @param map    TOMOCUT_LABEL_MEMBRANE, TOMOCUT_LABEL_MOLECULE, TOMOCUT_LABEL_FILAMENT or
+ *               TOMOCUT_MAP_MOLECULE_CENTRE.
+ * @param scores Receives the likelihoods: dtype TOMOCUT_DTYPE_F32 or TOMOCUT_DTYPE_F16, shape as tomocut_slab_info
+ *               says.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an unknown map, an unfit volume); TOMOCUT_E_UNSUPPORTED where the
+ *         slab has no such maps; TOMOCUT_E_STATE.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_slab_likelihood(const struct tomocut_slab *slab,
+                                       int32_t map,
+                                       struct tomocut_volume *scores);
+
+/**
  * Copies the molecules into the array of the caller, always in the same order.
  *
  * @param slab     The slab.
@@ -1264,8 +1295,8 @@ tomocut_status tomocut_write_options_init(struct tomocut_write_options *options,
                                           size_t size);
 
 /**
- * Writes a slab for other programs: STEM_labels.mrc (int8), STEM_score.mrc, both with start and origin set so that they
- * overlay the tomogram; the points as STEM_points.csv, .star (RELION 5), .tbl (Dynamo), .mod (IMOD) and .coords
+ * Writes a slab for other programs: STEM_labels.mrc (int8), STEM_score.mrc and, where the model predicts structures,
+ * STEM_membrane.mrc and STEM_molecule.mrc (likelihoods), all with start and origin set so that they overlay the tomogram; the points as STEM_points.csv, .star (RELION 5), .tbl (Dynamo), .mod (IMOD) and .coords
  * (DeepETPicker); STEM_overlay.png, a picture of the middle slice. Each file is written under a temporary name and
  * renamed when it is whole, so none is ever half-written.
  *

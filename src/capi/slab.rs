@@ -14,15 +14,23 @@ use super::strings::{put_items, put_text};
 use super::tomogram::{tomocut_geometry, tomocut_tomogram, tomogram};
 use super::volume::{tomocut_volume, Dtype, Strided};
 use crate::runtime::Job;
+use ndarray::Array3;
+
 use crate::slab::{segment, SlabSegmentation};
 use crate::{Error, Result};
 
-/// Label of voxels that are neither membrane nor molecule.
+/// Label of voxels that are no structure.
 pub const TOMOCUT_LABEL_BACKGROUND: i32 = 0;
 /// Label of membranes.
 pub const TOMOCUT_LABEL_MEMBRANE: i32 = 1;
 /// Label of molecules.
 pub const TOMOCUT_LABEL_MOLECULE: i32 = 2;
+/// Label of filaments; given where the model knows filaments.
+pub const TOMOCUT_LABEL_FILAMENT: i32 = 3;
+
+/// Nearness to the centre of a molecule, as a map of tomocut_slab_likelihood; the labels of the other maps are
+/// TOMOCUT_LABEL_MEMBRANE, _MOLECULE and _FILAMENT.
+pub const TOMOCUT_MAP_MOLECULE_CENTRE: i32 = 16;
 
 /// A segmented slab: labels, scores, points and a report. Immutable; independent of model and tomogram.
 pub struct tomocut_slab {
@@ -175,7 +183,7 @@ pub unsafe extern "C" fn tomocut_slab_labels(slab: *const tomocut_slab, labels: 
         let source = &slab.segmentation.labels;
         // SAFETY: as documented for C.
         let target = unsafe { Strided::output(labels, "labels", &[Dtype::U8, Dtype::I8], source.dim().into()) }?;
-        // SAFETY: `target` was checked against this shape; U8 and I8 are the same bits for 0, 1 and 2.
+        // SAFETY: `target` was checked against this shape; U8 and I8 are the same bits for 0 to 3.
         unsafe { target.write(source.view(), |label: i8| label) };
         Ok(())
     })
@@ -193,18 +201,63 @@ pub unsafe extern "C" fn tomocut_slab_score(slab: *const tomocut_slab, scores: *
     guard(|| {
         // SAFETY: as documented for C.
         let slab = unsafe { self::slab(slab) }?;
-        let source = &slab.segmentation.score;
         // SAFETY: as documented for C.
-        let target = unsafe { Strided::output(scores, "scores", &[Dtype::F32, Dtype::F16], source.dim().into()) }?;
-        // SAFETY: `target` was checked against this shape and type.
-        unsafe {
-            match target.dtype {
-                Dtype::F16 => target.write(source.view(), half::f16::from_f32),
-                _ => target.write(source.view(), |score: f32| score),
-            }
-        }
-        Ok(())
+        unsafe { put_scores(&slab.segmentation.score, scores) }
     })
+}
+
+/// Copies into the caller's volume how likely, 0 to 1, each voxel is one structure. Only slabs of models that predict
+/// structures, segmented with the canvas "structures" (the default), have such maps.
+///
+/// @param slab   The slab.
+/// @param map    TOMOCUT_LABEL_MEMBRANE, TOMOCUT_LABEL_MOLECULE, TOMOCUT_LABEL_FILAMENT or
+///               TOMOCUT_MAP_MOLECULE_CENTRE.
+/// @param scores Receives the likelihoods: dtype TOMOCUT_DTYPE_F32 or TOMOCUT_DTYPE_F16, shape as tomocut_slab_info
+///               says.
+/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an unknown map, an unfit volume); TOMOCUT_E_UNSUPPORTED where the
+///         slab has no such maps; TOMOCUT_E_STATE.
+///
+/// Threads: any.
+#[no_mangle]
+pub unsafe extern "C" fn tomocut_slab_likelihood(
+    slab: *const tomocut_slab,
+    map: i32,
+    scores: *mut tomocut_volume,
+) -> tomocut_status {
+    guard(|| {
+        // SAFETY: as documented for C.
+        let slab = unsafe { self::slab(slab) }?;
+        let maps = slab.segmentation.structures.as_ref().ok_or_else(|| {
+            Error::Unsupported("the slab has no likelihoods: its model predicts none, or its canvas is another".into())
+        })?;
+        let source = match map {
+            TOMOCUT_LABEL_MEMBRANE => &maps.membrane,
+            TOMOCUT_LABEL_MOLECULE => &maps.molecule,
+            TOMOCUT_LABEL_FILAMENT => &maps.filament,
+            TOMOCUT_MAP_MOLECULE_CENTRE => &maps.centre,
+            other => {
+                let allowed = "must be TOMOCUT_LABEL_MEMBRANE, _MOLECULE, _FILAMENT or TOMOCUT_MAP_MOLECULE_CENTRE";
+                return Err(Error::argument("map", other, allowed));
+            }
+        };
+        // SAFETY: as documented for C.
+        unsafe { put_scores(source, scores) }
+    })
+}
+
+/// # Safety
+/// `scores` is NULL or as documented for C.
+unsafe fn put_scores(source: &Array3<f32>, scores: *mut tomocut_volume) -> Result<()> {
+    // SAFETY: passed on.
+    let target = unsafe { Strided::output(scores, "scores", &[Dtype::F32, Dtype::F16], source.dim().into()) }?;
+    // SAFETY: `target` was checked against this shape and type.
+    unsafe {
+        match target.dtype {
+            Dtype::F16 => target.write(source.view(), half::f16::from_f32),
+            _ => target.write(source.view(), |score: f32| score),
+        }
+    }
+    Ok(())
 }
 
 /// Copies the molecules into the array of the caller, always in the same order.

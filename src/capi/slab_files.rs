@@ -53,8 +53,8 @@ pub unsafe extern "C" fn tomocut_write_options_init(
     guard_anywhere(|| unsafe { sized::init(options, size) })
 }
 
-/// Writes a slab for other programs: STEM_labels.mrc (int8), STEM_score.mrc, both with start and origin set so that they
-/// overlay the tomogram; the points as STEM_points.csv, .star (RELION 5), .tbl (Dynamo), .mod (IMOD) and .coords
+/// Writes a slab for other programs: STEM_labels.mrc (int8), STEM_score.mrc and, where the model predicts structures,
+/// STEM_membrane.mrc and STEM_molecule.mrc (likelihoods), all with start and origin set so that they overlay the tomogram; the points as STEM_points.csv, .star (RELION 5), .tbl (Dynamo), .mod (IMOD) and .coords
 /// (DeepETPicker); STEM_overlay.png, a picture of the middle slice. Each file is written under a temporary name and
 /// renamed when it is whole, so none is ever half-written.
 ///

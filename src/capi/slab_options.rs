@@ -89,7 +89,7 @@ pub struct tomocut_slab_options {
     pub n_eigenvectors: u32,
     /// Iterations of the adam solver, 1 to 100000; 0: the preset's.
     pub adam_iterations: u32,
-    /// "greedy" (the paper's merge of eigenvectors), "denoised" (the model's one-step denoised image; no eigenvectors
+    /// "structures" (what the model says each voxel is, where it was trained to), "greedy" (the paper's merge of eigenvectors), "denoised" (the model's one-step denoised image; no eigenvectors
     /// are computed) or "mixed" (half that image, half its projection on the eigenvectors); NULL: the preset's.
     pub canvas: *const c_char,
     /// "circularity" (slice by slice, the released code's test) or "shape3d" (size in nm and shape of 3D components);
@@ -102,7 +102,8 @@ pub struct tomocut_slab_options {
     /// Standard deviation, in nm, of the Gaussian over the scores before the threshold, up to 100; 0: the preset's;
     /// negative: none.
     pub score_smoothing_nm: f64,
-    /// How foreground is told from background: "adaptive" (the papers' local threshold), "otsu" or "hysteresis" (parts
+    /// How foreground is told from background: "adaptive" (the papers' local threshold), "otsu", "expected_dice" (scores are
+    /// likelihoods: the mask of the largest expected overlap) or "hysteresis" (parts
     /// above threshold_low that somewhere exceed threshold_high); NULL: the preset's.
     pub binarisation: *const c_char,
     /// Score, 0 to 1; for "hysteresis" only.
@@ -209,6 +210,7 @@ pub(super) unsafe fn translate(options: &tomocut_slab_options) -> Result<SlabOpt
     }
     if let Some(canvas) = name(options.canvas, "canvas")? {
         let rules = [
+            ("structures", CanvasRule::Structures),
             ("greedy", CanvasRule::Greedy(Default::default())),
             ("denoised", CanvasRule::Denoised(0.0)),
             ("mixed", CanvasRule::Denoised(0.5)),
@@ -227,6 +229,7 @@ pub(super) unsafe fn translate(options: &tomocut_slab_options) -> Result<SlabOpt
         let rules = [
             ("adaptive", Binarisation::Adaptive),
             ("otsu", Binarisation::Otsu),
+            ("expected_dice", Binarisation::ExpectedDice),
             ("hysteresis", Binarisation::Hysteresis { low, high }),
         ];
         settings.binarisation = one_of("binarisation", rule, &rules)?;

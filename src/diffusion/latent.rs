@@ -119,6 +119,18 @@ pub enum Structure {
     MoleculeCentre,
 }
 
+impl Structure {
+    /// Its name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Membrane => "membrane",
+            Self::Molecule => "molecule",
+            Self::Filament => "filament",
+            Self::MoleculeCentre => "molecule_centre",
+        }
+    }
+}
+
 /// Pixel unshuffle of `image` [B, S, H, W] to [B, S factor^2, H/factor, W/factor]; channel = (slice * factor + row) * factor +
 /// column within the cell. H and W must be multiples of `factor`.
 pub fn space_to_depth(image: &Tensor, factor: i64) -> Result<Tensor> {

@@ -3,8 +3,8 @@ use crate::diffusion::{AttentionTap, DiffusionModel};
 use crate::runtime::{Error, Job, Result};
 use crate::volume::Tomogram;
 
+use super::cell::with_cell;
 use super::options::SlabOptions;
-use super::slice::with_slice;
 
 /// What one U-Net pass over one tile of a slice gave.
 pub struct TileFeatures {
@@ -24,7 +24,7 @@ pub fn slice_features(
     options: &SlabOptions,
     job: &Job,
 ) -> Result<Vec<TileFeatures>> {
-    with_slice(model, tomogram, z, options, job, |run| {
+    with_cell(model, tomogram, z, options, job, |run| {
         let mut tiles = Vec::with_capacity(run.tiles());
         for index in 0..run.tiles() {
             let (_, mut attention) = run.tile_attention(index, true, job)?;

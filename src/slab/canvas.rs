@@ -9,8 +9,10 @@ use crate::runtime::{Error, Result};
 pub enum TileMap {
     /// The paper's canvas at eight pixels per attention cell: structures dark, 0..=255.
     Canvas(Array2<u8>),
-    /// A structure score at the tile's own pixels: larger is more structure, background near 0.
-    Score(Array2<f32>),
+    /// A structure score at the tile's own pixels, one map per slice: larger is more structure, background near 0.
+    Score(Vec<Array2<f32>>),
+    /// Likelihood of each of the model's structures, 0..=1, at the tile's own pixels: by structure, then by slice.
+    Structures(Vec<Vec<Array2<f32>>>),
 }
 
 /// What one slice contributes to the slab.
@@ -22,9 +24,11 @@ pub enum SliceCanvas {
     Whole(Array2<u8>),
     /// One score map of the slice's own size.
     Score(Array2<f32>),
+    /// One map of the slice's own size for each of the model's structures.
+    Structures(Vec<Array2<f32>>),
 }
 
-/// The default canvas: the one-step denoised tile (structures dark, so negated), mixed with `weight` (0..=1) of what the
+/// The one-step denoised tile (structures dark, so negated), mixed with `weight` (0..=1) of what the
 /// leading eigenvectors see of it.
 ///
 /// `maps` are orthonormal eigenvectors at attention cells. Their part is the orthogonal projection of the image's cell

@@ -1,5 +1,5 @@
 //! What all slices of a slab share: voxel size, grey scale, signal-to-noise ratio, timesteps.
-use ndarray::{Array2, Array3, ArrayView2, Axis};
+use ndarray::{Array2, Array3, ArrayView2, ArrayView3};
 
 use crate::diffusion::{DiffusionModel, LatentEncoder, LatentMode};
 use crate::runtime::{Error, Job, Result};
@@ -10,6 +10,7 @@ use super::enhance::enhance;
 use super::features::{latent_mode, resolve_timesteps, Timesteps, FALLBACK_VOXEL_NM};
 use super::options::{CanvasRule, SlabOptions, TimestepRule};
 use super::snr::estimate_snr;
+use super::stack::SlabStack;
 use super::tiles::TilePlan;
 
 /// Voxels further than this from the mean, in standard deviations, are clipped for matched models: gold beads and ice
@@ -39,16 +40,16 @@ pub struct SlabContext<'a> {
 }
 
 impl<'a> SlabContext<'a> {
-    /// Resolves `options` for `slices` (z, y, x) of a tomogram with `geometry`; warns about doubtful voxel sizes.
+    /// Resolves `options` for the slab `stack` of a tomogram with `geometry`; warns about doubtful voxel sizes.
     pub fn new(
         model: &'a DiffusionModel,
         geometry: &Geometry,
-        slices: &Array3<f32>,
+        stack: &SlabStack,
         options: &'a SlabOptions,
         job: &Job,
     ) -> Result<Self> {
         let voxel_nm = resolve_voxel(model, geometry, options, job);
-        let (mean, deviation) = grey_scale(slices)?;
+        let (mean, deviation) = grey_scale(stack.slab())?;
         let mode = latent_mode(model, options);
         let mut context = Self {
             model,
@@ -58,28 +59,38 @@ impl<'a> SlabContext<'a> {
             // Final once the signal-to-noise ratio is known.
             timesteps: Timesteps::Around(0),
             mode,
-            canvas: match (&options.canvas, model.encoder()) {
-                (CanvasRule::Denoised(_), LatentEncoder::Vae(_)) => CanvasRule::Greedy(AggregateOptions::default()),
-                (rule, _) => rule.clone(),
-            },
+            canvas: canvas_rule(model, &options.canvas),
             slice_shape: (geometry.shape[1], geometry.shape[2]),
             mean,
             deviation,
         };
         if mode == LatentMode::Matched && options.snr.is_none() && options.timestep == TimestepRule::Auto {
-            let middle = context.prepare_slice(slice_of(slices, slices.len_of(Axis(0)) / 2));
             let side = options.tile_cells * model.config().pixels_per_token() as usize;
-            let plan = TilePlan::overlapping(middle.dim(), side, 0.0)?;
-            let tile = plan.crop(middle.view(), plan.len() / 2)?;
+            let plan = TilePlan::overlapping(context.slice_shape, side, 0.0)?;
+            let cell = context.prepare_cell(stack, stack.middle_cell());
+            let tile = plan.crop_stack(cell.view(), plan.len() / 2)?;
             context.snr = estimate_snr(model, tile.view(), job)?;
         }
         context.timesteps = resolve_timesteps(model, options, voxel_nm, context.snr);
         Ok(context)
     }
 
+    /// What the model sees of the cell starting at slice `z`, (slices seen, rows, columns); slices beyond the tomogram are 0.
+    pub fn prepare_cell(&self, stack: &SlabStack, z: usize) -> Array3<f32> {
+        let seen = stack.seen(z);
+        let (rows, cols) = self.slice_shape;
+        let mut cell = Array3::zeros((seen.len(), rows, cols));
+        for (mut target, slice) in cell.outer_iter_mut().zip(seen) {
+            if let Some(slice) = slice {
+                target.assign(&self.prepare_slice(slice));
+            }
+        }
+        cell
+    }
+
     /// A slice in the grey scale that the model's encoder wants: enhanced 0..=1 for an autoencoder, zero mean and unit
     /// variance for a matched model (structures dark in both).
-    pub fn prepare_slice(&self, slice: ArrayView2<f32>) -> Array2<f32> {
+    fn prepare_slice(&self, slice: ArrayView2<f32>) -> Array2<f32> {
         let sign = if self.options.bright { -1.0 } else { 1.0 };
         match self.model.encoder() {
             LatentEncoder::SpaceToDepth(_) => {
@@ -127,10 +138,10 @@ fn resolve_voxel(model: &DiffusionModel, geometry: &Geometry, options: &SlabOpti
 }
 
 /// Mean and standard deviation of the slab after one round of clipping at six sigma.
-fn grey_scale(slices: &Array3<f32>) -> Result<(f32, f32)> {
+fn grey_scale(slices: ArrayView3<f32>) -> Result<(f32, f32)> {
     let moments = |low: f64, high: f64| {
         let (mut count, mut sum, mut squares) = (0.0f64, 0.0f64, 0.0f64);
-        for &value in slices {
+        for &value in &slices {
             let value = f64::from(value);
             if value >= low && value <= high {
                 count += 1.0;
@@ -160,7 +171,15 @@ fn grey_scale(slices: &Array3<f32>) -> Result<(f32, f32)> {
     Ok((mean as f32, deviation as f32))
 }
 
-/// One slice of a (z, y, x) array.
-pub fn slice_of(slices: &Array3<f32>, index: usize) -> ArrayView2<'_, f32> {
-    slices.index_axis(Axis(0), index)
+/// The canvas that this model can give: structures where it predicts them, else the denoised image, else, with an autoencoder in
+/// between, the paper's.
+fn canvas_rule(model: &DiffusionModel, wanted: &CanvasRule) -> CanvasRule {
+    let has_structures = !model.config().structures.is_empty();
+    match (wanted, model.encoder()) {
+        (CanvasRule::Structures | CanvasRule::Denoised(_), LatentEncoder::Vae(_)) => {
+            CanvasRule::Greedy(AggregateOptions::default())
+        }
+        (CanvasRule::Structures, _) if !has_structures => CanvasRule::Denoised(0.0),
+        (rule, _) => rule.clone(),
+    }
 }

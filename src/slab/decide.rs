@@ -11,6 +11,7 @@ use super::context::SlabContext;
 use super::options::SplitRule;
 use super::points::{body_points, link_z, tile_detections, unique, LinkRules, PointRules};
 use super::split::{Shape3d, ShapePerSlice, Split, Splitter};
+use super::structures::{molecule_points, CentreRules, StructureMaps};
 use super::tiles::TilePlan;
 use super::zcorrect::z_correct;
 
@@ -20,11 +21,16 @@ const SCORE_RANGE: [f64; 2] = [1.0, 99.9];
 /// Least standard deviation of the smoothing, in voxels: what the model leaves of the noise is a voxel wide.
 const LEAST_SMOOTHING: f64 = 0.75;
 
+/// Least nearness to a molecule's centre that makes a point; the model's likelihoods are low where the noise is high.
+const LEAST_NEARNESS: f32 = 0.1;
+
 /// Labels, score and points of a slab.
 pub(super) struct Decision {
     pub labels: Array3<i8>,
     pub score: Array3<f32>,
     pub points: Vec<Pick>,
+    /// What the model says of each structure, where the canvas is that.
+    pub structures: Option<StructureMaps>,
 }
 
 /// Canvases of one panel (a quadrant or the whole slice) through the slab, with the plan that places it.
@@ -36,9 +42,17 @@ struct Panels {
 /// Runs z correction, binarisation and split on the canvases of all slices, in order of z.
 pub(super) fn decide(context: &SlabContext, canvases: Vec<SliceCanvas>, job: &Job) -> Result<Decision> {
     let mut scores = Vec::new();
+    let mut structures: Vec<Vec<Array2<f32>>> = Vec::new();
     let mut stacks: Vec<Vec<Array2<u8>>> = Vec::new();
     for canvas in canvases {
         let panels = match canvas {
+            SliceCanvas::Structures(maps) => {
+                structures.resize_with(maps.len(), Vec::new);
+                for (slices, map) in structures.iter_mut().zip(maps) {
+                    slices.push(map);
+                }
+                continue;
+            }
             SliceCanvas::Score(map) => {
                 scores.push(map);
                 continue;
@@ -51,7 +65,9 @@ pub(super) fn decide(context: &SlabContext, canvases: Vec<SliceCanvas>, job: &Jo
             stack.push(panel);
         }
     }
-    let mut decision = if scores.is_empty() {
+    let mut decision = if !structures.is_empty() {
+        from_structures(context, structures, job)?
+    } else if scores.is_empty() {
         let side = stacks
             .first()
             .and_then(|stack| stack.first())
@@ -106,6 +122,7 @@ fn from_canvases(context: &SlabContext, mut panels: Panels, job: &Job) -> Result
             points: body_points(&split.objects),
             labels: split.labels,
             score,
+            structures: None,
         });
     }
     let rules = PointRules::default();
@@ -126,10 +143,41 @@ fn from_canvases(context: &SlabContext, mut panels: Panels, job: &Job) -> Result
         labels: join(plan, &labels)?,
         score,
         points,
+        structures: None,
     })
 }
 
-/// The default way: one smooth score volume, one threshold, bodies in 3D.
+/// The default way: the model says what each voxel is; the mask is the one of the largest expected overlap, a molecule's points are
+/// where the model sees centres.
+fn from_structures(context: &SlabContext, maps: Vec<Vec<Array2<f32>>>, job: &Job) -> Result<Decision> {
+    let options = context.options;
+    job.enter(Stage::ZCorrection)?;
+    let sigma = options.score_smoothing_nm / context.voxel_nm;
+    let maps = maps
+        .into_iter()
+        .map(|slices| smooth(volume(&slices)?, sigma, job))
+        .collect::<Result<_>>()?;
+    let maps = StructureMaps::new(&context.model.config().structures, maps)?;
+    job.enter(Stage::Binarise)?;
+    let score = maps.foreground();
+    let foreground = score_foreground(score.view(), options.binarisation);
+    job.enter(Stage::Split)?;
+    let mut labels = maps.labels(&foreground);
+    job.enter(Stage::Points)?;
+    let rules = CentreRules {
+        molecule_nm: options.molecule_nm,
+        least: LEAST_NEARNESS,
+    };
+    let points = molecule_points(&maps, &mut labels, &rules, context.voxel_nm, job)?;
+    Ok(Decision {
+        labels,
+        score,
+        points,
+        structures: Some(maps),
+    })
+}
+
+/// One smooth score volume, one threshold, bodies in 3D.
 fn from_scores(context: &SlabContext, scores: Vec<Array2<f32>>, job: &Job) -> Result<Decision> {
     let options = context.options;
     job.enter(Stage::ZCorrection)?;
@@ -168,6 +216,7 @@ fn from_scores(context: &SlabContext, scores: Vec<Array2<f32>>, job: &Job) -> Re
         labels: split.labels,
         score,
         points,
+        structures: None,
     })
 }
 

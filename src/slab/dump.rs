@@ -2,6 +2,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use ndarray::Array2;
 use tch::{Device, Kind, Tensor};
 
 use safetensors::tensor::{Dtype, TensorView};
@@ -11,14 +12,15 @@ use crate::runtime::{Error, Job, Result, Stage};
 use crate::volume::{write_atomically, Tomogram};
 
 use super::canvas::TileMap;
+use super::cell::with_cell;
 use super::options::SlabOptions;
-use super::slice::with_slice;
 
 /// Writes the intermediates of slice `z` to `path` (safetensors, float32, atomic).
 ///
 /// Tensors: `image` (the tile as the encoder saw it), `latent`, `unet_input`, `timestep`, for every tapped layer
 /// `<diffusers name>.to_q` and `.to_k` ([heads, tokens, dim]), `unet_output`, `clean` (one-step x0), `eigenvectors`
-/// ([C, rows, cols]), `eigenvalues`, and `canvas`. With several tiles every name starts with `tile<n>.`.
+/// ([C, rows, cols]), `eigenvalues`, and `canvas` ([rows, cols], or [slices, rows, cols] where every slice of the model's cell has its
+/// own) or, where the canvas is the model's structures, one [slices, rows, cols] under the name of each. With several tiles every name starts with `tile<n>.`.
 pub fn dump_slice(
     model: &DiffusionModel,
     tomogram: &Tomogram,
@@ -27,7 +29,7 @@ pub fn dump_slice(
     path: &Path,
     job: &Job,
 ) -> Result<()> {
-    with_slice(model, tomogram, z, options, job, |run| {
+    with_cell(model, tomogram, z, options, job, |run| {
         let mut tensors: Vec<(String, Tensor)> = Vec::new();
         for index in 0..run.tiles() {
             let prefix = if run.tiles() > 1 {
@@ -59,16 +61,15 @@ pub fn dump_slice(
                 let values: Vec<f32> = found.values.iter().map(|value| *value as f32).collect();
                 keep("eigenvalues", &Tensor::f_from_slice(&values)?)?;
             }
-            let canvas = match tile.map {
-                TileMap::Canvas(canvas) => canvas.mapv(f32::from),
-                TileMap::Score(score) => score,
-            };
-            let (rows, cols) = canvas.dim();
-            let canvas: Vec<f32> = canvas.into_iter().collect();
-            keep(
-                "canvas",
-                &Tensor::f_from_slice(&canvas)?.f_reshape([rows as i64, cols as i64])?,
-            )?;
+            match tile.map {
+                TileMap::Canvas(canvas) => keep("canvas", &image_tensor(&canvas.mapv(f32::from))?)?,
+                TileMap::Score(slices) => keep("canvas", &slices_tensor(&slices)?)?,
+                TileMap::Structures(kinds) => {
+                    for (structure, slices) in model.config().structures.iter().zip(&kinds) {
+                        keep(structure.name(), &slices_tensor(slices)?)?;
+                    }
+                }
+            }
             job.check()?;
         }
         job.enter(Stage::Write)?;
@@ -85,6 +86,18 @@ pub fn dump_slice(
             HashMap::from([("tomocut".to_owned(), described.to_string())]),
         )
     })
+}
+
+fn image_tensor(image: &Array2<f32>) -> Result<Tensor> {
+    let (rows, cols) = image.dim();
+    let values: Vec<f32> = image.iter().copied().collect();
+    Ok(Tensor::f_from_slice(&values)?.f_reshape([rows as i64, cols as i64])?)
+}
+
+/// [slices, rows, cols].
+fn slices_tensor(slices: &[Array2<f32>]) -> Result<Tensor> {
+    let slices: Vec<Tensor> = slices.iter().map(image_tensor).collect::<Result<_>>()?;
+    Ok(Tensor::f_stack(&slices, 0)?)
 }
 
 /// Writes float32 tensors to a safetensors file, whole or not at all.

@@ -1,5 +1,5 @@
 //! From a tile of a slice to the attention that the eigenvector solvers draw.
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView3};
 use tch::{Device, Kind, Tensor};
 
 use crate::diffusion::{depth_to_space, AttentionTap, DiffusionModel, Extraction, LatentEncoder, LatentMode};
@@ -48,14 +48,14 @@ pub fn latent_mode(model: &DiffusionModel, options: &SlabOptions) -> LatentMode 
     options.latent_mode.unwrap_or(model.config().latent_mode)
 }
 
-/// A float tile as the model's encoder wants it, [1, 1, rows, cols] on the model's device.
+/// A tile of the slices seen as the model's encoder wants it, [1, slices, rows, cols] on the model's device.
 ///
 /// Matched models take the tile as it is (zero mean, unit variance over the slab); autoencoders take 0..=1.
-pub fn tile_tensor(tile: ArrayView2<f32>, device: Device) -> Result<Tensor> {
-    let (rows, cols) = tile.dim();
+pub fn tile_tensor(tile: ArrayView3<f32>, device: Device) -> Result<Tensor> {
+    let (slices, rows, cols) = tile.dim();
     let values: Vec<f32> = tile.iter().copied().collect();
     Ok(Tensor::f_from_slice(&values)?
-        .f_reshape([1, 1, rows as i64, cols as i64])?
+        .f_reshape([1, slices as i64, rows as i64, cols as i64])?
         .f_to_device(device)?)
 }
 
@@ -75,7 +75,7 @@ impl<'a> TileAttention<'a> {
     /// Queries and keys are kept where `tapped`.
     pub fn new(
         context: &'a SlabContext<'a>,
-        tile: ArrayView2<f32>,
+        tile: ArrayView3<f32>,
         stream: u64,
         tapped: bool,
         job: &Job,
@@ -185,16 +185,32 @@ fn attention_layer(tap: &AttentionTap) -> Result<AttentionLayer> {
     })
 }
 
-/// The one-step denoised tile at the tile's own sampling. Errors: a model with an autoencoder in between.
-pub fn denoised_tile(model: &DiffusionModel, extraction: &Extraction) -> Result<Array2<f32>> {
+/// The one-step denoised tile at its own sampling, slice by slice. Errors: a model with an autoencoder in between.
+pub fn denoised_tile(model: &DiffusionModel, extraction: &Extraction) -> Result<Vec<Array2<f32>>> {
     let LatentEncoder::SpaceToDepth(cells) = model.encoder() else {
         return Err(Error::Unsupported(
             "the denoised latent of an autoencoder is no image".into(),
         ));
     };
     let image = depth_to_space(&extraction.clean, cells.factor)?;
-    let (_, _, rows, cols) = image.size4()?;
-    tensor_to_image(&image.f_reshape([rows, cols])?)
+    (0..cells.slices)
+        .map(|slice| tensor_to_image(&image.f_get(0)?.f_get(slice)?))
+        .collect()
+}
+
+/// Likelihoods of the model's structures in a tile: by structure, then by slice. Errors: a model that predicts none.
+pub fn structure_tile(extraction: &Extraction) -> Result<Vec<Vec<Array2<f32>>>> {
+    let maps = extraction
+        .structures
+        .as_ref()
+        .ok_or_else(|| Error::Unsupported("the model predicts no structures".into()))?;
+    let (kinds, slices, _, _) = maps.size4()?;
+    let kind = |k: i64| {
+        (0..slices)
+            .map(|s| tensor_to_image(&maps.f_get(k)?.f_get(s)?))
+            .collect()
+    };
+    (0..kinds).map(kind).collect()
 }
 
 /// A [rows, cols] tensor as an array.

@@ -1,13 +1,14 @@
 //! A slab of a tomogram to membrane mask, molecule points and a score: the slab paper end to end.
 //!
-//! Stages, one file each, in the order a slice passes them: `context` (what the slab shares), `enhance`, `tiles`, `features`
-//! (attention of a tile), `slice` (eigenvectors and maps of a slice's tiles), `aggregate` and `canvas` (one map), `zcorrect`,
+//! Stages, one file each, in the order a slice passes them: `stack` (slices and their neighbours), `context` (what the slab shares),
+//! `enhance`, `tiles`, `features` (attention of a tile), `cell` (eigenvectors and maps of the tiles), `aggregate` and `canvas` (one map), `zcorrect`,
 //! `binarise`, `split`, `points`; `pipeline` runs them, `outputs`, `overlay` and `dump` write what they found.
 
 pub mod aggregate;
 mod attention;
 pub mod binarise;
 pub mod canvas;
+mod cell;
 pub mod context;
 mod decide;
 mod dump;
@@ -19,9 +20,10 @@ pub mod overlay;
 mod pipeline;
 pub mod points;
 mod seams;
-mod slice;
 mod snr;
 pub mod split;
+mod stack;
+mod structures;
 pub mod tiles;
 pub mod zcorrect;
 
@@ -31,4 +33,5 @@ pub use features::Timesteps;
 pub use options::{CanvasRule, NoiseSource, Preset, SlabOptions, SolverKind, SplitRule, Tiling, TimestepRule};
 pub use outputs::{write_outputs, OutputFiles};
 pub use pipeline::{segment, SlabReport, SlabSegmentation};
-pub use split::{MEMBRANE, MOLECULE};
+pub use split::{FILAMENT, MEMBRANE, MOLECULE};
+pub use structures::StructureMaps;

@@ -100,6 +100,9 @@ pub enum NoiseSource {
 /// How eigenvectors become one canvas per tile.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CanvasRule {
+    /// What the model itself says each voxel is (see [`crate::diffusion::Structure`]). Models that predict no structures take
+    /// [`CanvasRule::Denoised`] instead.
+    Structures,
     /// The paper's diversity-driven greedy merge (spec of section 5), at 64x64 cells and upsampled.
     Greedy(AggregateOptions),
     /// The model's one-step denoised image, mixed with what the eigenvectors see of it (this weight, 0..=1; at 0 no
@@ -220,13 +223,9 @@ impl SlabOptions {
                 latent_draw: LatentDraw::Mean,
                 // No seams, and no resampling of the slice to a fixed size.
                 tiling: Tiling::Overlapping(0.25),
-                // With the model as it ships the eigenvectors' map alone reaches a Dice of 0.32 where the denoised slice
-                // reaches 0.61, and mixing it in lowers that (slices 63 to 65 of a volume of SNR 0.1).
-                canvas: CanvasRule::Denoised(0.0),
-                // Slices are denoised one by one; what noise is left differs between them. 1.5 to 2 nm is the flat top.
-                score_smoothing_nm: 2.0,
-                // One threshold for the slab: the adaptive rule marks noise wherever nothing else is.
-                binarisation: Binarisation::Otsu,
+                // What the model learnt about structures beats its denoised image and the eigenvectors of its attention (models/README.md).
+                canvas: CanvasRule::Structures,
+                binarisation: Binarisation::ExpectedDice,
                 // Smoothing along z does what the correction is for.
                 z_correction: false,
                 split: SplitRule::Shape3d,

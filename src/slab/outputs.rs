@@ -13,17 +13,19 @@ use super::pipeline::SlabSegmentation;
 /// Where [`write_outputs`] put things.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct OutputFiles {
-    /// `<stem>_labels.mrc`, int8: 0 background, 1 membrane, 2 molecule.
+    /// `<stem>_labels.mrc`, int8: 0 background, 1 membrane, 2 molecule, 3 filament.
     pub labels: PathBuf,
     /// `<stem>_score.mrc`, float16 or float32, 0..=1.
     pub score: PathBuf,
+    /// `<stem>_membrane.mrc` and `<stem>_molecule.mrc`, as `score`: likelihoods, where the model predicts structures.
+    pub likelihoods: Vec<PathBuf>,
     /// `<stem>_points.{csv,star,tbl,mod,coords}`.
     pub points: Vec<PathBuf>,
     /// `<stem>_overlay.png`.
     pub overlay: PathBuf,
 }
 
-/// Writes labels, score, points in five formats and a picture of the middle slice into `folder`, which is made if absent.
+/// Writes labels, score, likelihoods, points in five formats and a picture of the middle slice into `folder`, which is made if absent.
 ///
 /// Volumes hold the slab only, with start and origin set so that they overlay the tomogram. Errors name the file.
 pub fn write_outputs(
@@ -47,6 +49,10 @@ pub fn write_outputs(
     let files = OutputFiles {
         labels: file("labels.mrc"),
         score: file("score.mrc"),
+        likelihoods: match slab.structures {
+            Some(_) => vec![file("membrane.mrc"), file("molecule.mrc")],
+            None => Vec::new(),
+        },
         points: ["csv", "star", "tbl", "mod", "coords"]
             .iter()
             .map(|extension| file(&format!("points.{extension}")))
@@ -57,6 +63,12 @@ pub fn write_outputs(
     job.check()?;
     volume::write_scores(&files.score, &slab.score, &slab.geometry, half_scores)?;
     job.check()?;
+    if let Some(maps) = &slab.structures {
+        for (path, map) in files.likelihoods.iter().zip([&maps.membrane, &maps.molecule]) {
+            volume::write_scores(path, map, &slab.geometry, half_scores)?;
+            job.check()?;
+        }
+    }
     let set = PickSet::new(slab.points.clone(), tomogram.geometry(), stem);
     for path in &files.points {
         set.write(path, PickFormat::of(path)?)?;

@@ -10,10 +10,12 @@ use crate::runtime::{Job, Result, Stage};
 use crate::volume::{Geometry, Tomogram};
 
 use super::canvas::SliceCanvas;
-use super::context::{slice_of, SlabContext};
+use super::cell::CellRun;
+use super::context::SlabContext;
 use super::decide::decide;
 use super::options::SlabOptions;
-use super::slice::SliceRun;
+use super::stack::SlabStack;
+use super::structures::StructureMaps;
 
 /// Share of the call that the slices take; the rest is z correction, split and points.
 const SLICES_SHARE: f64 = 0.95;
@@ -25,10 +27,12 @@ pub struct SlabSegmentation {
     pub geometry: Geometry,
     /// The slices, half open, of the tomogram.
     pub z: Range<usize>,
-    /// 0 background, 1 membrane, 2 molecule.
+    /// 0 background, 1 membrane, 2 molecule, 3 filament.
     pub labels: Array3<i8>,
     /// How much of a structure each voxel is, 0..=1.
     pub score: Array3<f32>,
+    /// Likelihood of each structure, where the canvas is the model's structures.
+    pub structures: Option<StructureMaps>,
     /// Molecules, in voxels of the whole tomogram.
     pub points: Vec<Pick>,
     /// What was done.
@@ -50,7 +54,7 @@ pub struct SlabReport {
     pub snr: Option<f64>,
     /// Timestep rule after resolution.
     pub timesteps: String,
-    /// U-Net tiles of each slice.
+    /// U-Net tiles of each slice, or of each group of slices that the model takes in one pass.
     pub tiles_per_slice: usize,
     /// Largest relative residual of the eigenvectors (0 for the Adam solver).
     pub worst_residual: f64,
@@ -79,9 +83,9 @@ pub fn segment(
     let geometry = tomogram.geometry();
     options.validate(geometry.shape[0])?;
     job.enter(Stage::Read)?;
-    let slices = tomogram.read_slices(options.z.clone())?;
+    let stack = SlabStack::read(tomogram, options.z.clone(), model.cells())?;
     job.check()?;
-    let context = SlabContext::new(model, geometry, &slices, options, job)?;
+    let context = SlabContext::new(model, geometry, &stack, options, job)?;
 
     let depth = options.z.len();
     let mut canvases: Vec<SliceCanvas> = Vec::with_capacity(depth);
@@ -100,9 +104,10 @@ pub fn segment(
         points: 0,
         seconds: Vec::new(),
     };
-    for index in 0..depth {
-        let share = SLICES_SHARE / depth as f64;
-        let run = SliceRun::new(&context, slice_of(&slices, index), options.z.start + index, job)?;
+    let cells = stack.cell_starts();
+    let share = SLICES_SHARE / cells.len() as f64;
+    for (index, z) in cells.enumerate() {
+        let run = CellRun::new(&context, &stack, z, job)?;
         report.tiles_per_slice = run.tiles();
         let mut tiles = Vec::with_capacity(run.tiles());
         for tile in 0..run.tiles() {
@@ -117,10 +122,10 @@ pub fn segment(
             tiles.push(done.map);
             job.advance(1.0)?;
         }
-        canvases.push(run.join(tiles)?);
+        canvases.extend(run.join(tiles)?);
     }
     job.set_span(SLICES_SHARE..1.0);
-    drop(slices);
+    drop(stack);
     let decision = decide(&context, canvases, job)?;
 
     let voxels = decision.labels.len() as f64;
@@ -139,6 +144,7 @@ pub fn segment(
         z: options.z.clone(),
         labels: decision.labels,
         score: decision.score,
+        structures: decision.structures,
         points: decision.points,
         report,
     })

@@ -16,6 +16,9 @@ pub const MEMBRANE: i8 = 1;
 /// Label of molecule voxels.
 pub const MOLECULE: i8 = 2;
 
+/// Label of filament voxels; only models that know filaments give it.
+pub const FILAMENT: i8 = 3;
+
 /// One molecule: a disc of one slice, or a body across slices.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Object {

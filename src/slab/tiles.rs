@@ -1,5 +1,5 @@
 //! How a slice of any size is cut into the squares that a U-Net sees, and how their maps become one again.
-use ndarray::{s, Array2, ArrayView2};
+use ndarray::{s, Array2, Array3, ArrayView2, ArrayView3, Axis};
 
 use crate::image::{reflect, resize_linear_f32, resize_nearest};
 use crate::runtime::{Error, Result};
@@ -136,6 +136,15 @@ impl TilePlan {
                 Array2::from_shape_fn((rows, cols), |(r, c)| slice[[row[r], col[c]]])
             }
         })
+    }
+
+    /// Tile `index` of every slice of `stack` (slices, rows, columns). Errors: as [`TilePlan::crop`].
+    pub fn crop_stack(&self, stack: ArrayView3<f32>, index: usize) -> Result<Array3<f32>> {
+        let mut tile = Array3::zeros((stack.len_of(Axis(0)), self.tile.0, self.tile.1));
+        for (slice, mut target) in stack.outer_iter().zip(tile.outer_iter_mut()) {
+            target.assign(&self.crop(slice, index)?);
+        }
+        Ok(tile)
     }
 
     /// Position (row, column) in the slice, in pixels, of a position in tile `index`. On quadrants this is the released

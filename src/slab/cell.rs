@@ -1,5 +1,5 @@
-//! One slice through the model: tiles, attention, eigenvectors, and one map per tile.
-use ndarray::{Array2, ArrayView2};
+//! One cell of slices through the model: tiles, attention, eigenvectors, and one map per tile.
+use ndarray::{Array2, Array3};
 use tch::Tensor;
 
 use crate::diffusion::{DiffusionModel, Extraction};
@@ -11,25 +11,29 @@ use crate::image::resize_linear_f32;
 
 use super::aggregate::aggregate;
 use super::canvas::{denoised_score, SliceCanvas, TileMap};
-use super::context::{slice_of, SlabContext};
-use super::features::{denoised_tile, tensor_to_image, tile_tensor, TileAttention};
+use super::context::SlabContext;
+use super::features::{denoised_tile, structure_tile, tensor_to_image, tile_tensor, TileAttention};
 use super::options::{CanvasRule, SlabOptions, SolverKind, Tiling};
+use super::stack::SlabStack;
 use super::tiles::TilePlan;
 
 /// The U-Net halves its grid three times.
 const GRANULARITY_CELLS: usize = 8;
 
-/// A slice cut into tiles, ready to run.
-pub struct SliceRun<'a> {
+/// A cell of slices cut into tiles, ready to run.
+pub struct CellRun<'a> {
     context: &'a SlabContext<'a>,
-    slice: Array2<f32>,
+    /// (slices seen, rows, columns).
+    seen: Array3<f32>,
     plan: TilePlan,
     z: usize,
+    /// Slices of the slab that the cell is about.
+    slices: usize,
 }
 
 /// Everything that one tile gave.
 pub struct TileRun {
-    /// The tile as the encoder saw it, [1, 1, rows, cols].
+    /// The tile as the encoder saw it, [1, slices seen, rows, cols].
     pub image: Tensor,
     /// The encoded tile.
     pub latent: Tensor,
@@ -46,13 +50,13 @@ pub struct TileRun {
 }
 
 /// Prepares slice `z` of `tomogram` as a slab of its own and hands it to `work`. Errors: as [`super::segment`].
-pub(super) fn with_slice<T>(
+pub(super) fn with_cell<T>(
     model: &DiffusionModel,
     tomogram: &Tomogram,
     z: usize,
     options: &SlabOptions,
     job: &Job,
-    work: impl FnOnce(&SliceRun) -> Result<T>,
+    work: impl FnOnce(&CellRun) -> Result<T>,
 ) -> Result<T> {
     let options = SlabOptions {
         z: z..z.saturating_add(1),
@@ -60,33 +64,34 @@ pub(super) fn with_slice<T>(
     };
     options.validate(tomogram.geometry().shape[0])?;
     job.enter(Stage::Read)?;
-    let slices = tomogram.read_slices(options.z.clone())?;
-    let context = SlabContext::new(model, tomogram.geometry(), &slices, &options, job)?;
-    work(&SliceRun::new(&context, slice_of(&slices, 0), z, job)?)
+    let stack = SlabStack::read(tomogram, options.z.clone(), model.cells())?;
+    let context = SlabContext::new(model, tomogram.geometry(), &stack, &options, job)?;
+    work(&CellRun::new(&context, &stack, z, job)?)
 }
 
-impl<'a> SliceRun<'a> {
+impl<'a> CellRun<'a> {
     /// What the slice shares with its slab.
     pub fn context(&self) -> &SlabContext<'a> {
         self.context
     }
 
-    /// Prepares slice number `z` (of the whole tomogram) for the model.
-    pub fn new(context: &'a SlabContext<'a>, slice: ArrayView2<f32>, z: usize, job: &Job) -> Result<Self> {
+    /// Prepares the cell that starts at slice number `z` (of the whole tomogram) for the model.
+    pub fn new(context: &'a SlabContext<'a>, stack: &SlabStack, z: usize, job: &Job) -> Result<Self> {
         job.enter(Stage::Enhance)?;
         let pixels = context.model.config().pixels_per_token() as usize;
-        let prepared = context.prepare_slice(slice);
+        let shape = context.slice_shape;
         let tile = context.options.tile_cells * pixels;
         let plan = match context.options.tiling {
-            Tiling::Quadrants => TilePlan::quadrants(prepared.dim(), tile)?,
-            Tiling::Whole => TilePlan::whole(prepared.dim(), GRANULARITY_CELLS * pixels)?,
-            Tiling::Overlapping(overlap) => TilePlan::overlapping(prepared.dim(), tile, overlap)?,
+            Tiling::Quadrants => TilePlan::quadrants(shape, tile)?,
+            Tiling::Whole => TilePlan::whole(shape, GRANULARITY_CELLS * pixels)?,
+            Tiling::Overlapping(overlap) => TilePlan::overlapping(shape, tile, overlap)?,
         };
         Ok(Self {
             context,
-            slice: prepared,
+            seen: context.prepare_cell(stack, z),
             plan,
             z,
+            slices: stack.covered(z),
         })
     }
 
@@ -95,34 +100,51 @@ impl<'a> SliceRun<'a> {
         self.plan.len()
     }
 
-    /// The tiles' maps, in order, as one map of the slice. Quadrants of the paper stay apart until they are masks;
-    /// overlapping canvases are brought to one tone first, scores share the model's scale already.
-    pub fn join(&self, maps: Vec<TileMap>) -> Result<SliceCanvas> {
+    /// The tiles' maps, in order, as one map of each of the slab's slices in this cell. Quadrants of the paper stay apart until they
+    /// are masks; overlapping canvases are brought to one tone first, scores share the model's scale already.
+    pub fn join(&self, maps: Vec<TileMap>) -> Result<Vec<SliceCanvas>> {
         let mut canvases = Vec::new();
         let mut scores = Vec::new();
+        let mut structures = Vec::new();
         for map in maps {
             match map {
                 TileMap::Canvas(canvas) => canvases.push(canvas),
-                TileMap::Score(score) => scores.push(score),
+                TileMap::Score(slices) => scores.push(slices),
+                TileMap::Structures(kinds) => structures.push(kinds),
             }
         }
+        if let Some(kinds) = structures.first().map(Vec::len) {
+            let slice = |s: usize| {
+                let whole = (0..kinds).map(|k| self.blend(structures.iter().map(|tile| &tile[k][s])));
+                Ok(SliceCanvas::Structures(whole.collect::<Result<_>>()?))
+            };
+            return (0..self.slices).map(slice).collect();
+        }
         if !scores.is_empty() {
-            return Ok(SliceCanvas::Score(self.plan.blend(&scores)?));
+            let slice = |s: usize| Ok(SliceCanvas::Score(self.blend(scores.iter().map(|tile| &tile[s]))?));
+            return (0..self.slices).map(slice).collect();
         }
-        if self.context.options.tiling == Tiling::Quadrants {
-            return Ok(SliceCanvas::Quadrants(canvases));
-        }
-        let tiles: Vec<Array2<f32>> = canvases
-            .iter()
-            .map(|canvas| resize_linear_f32(canvas.mapv(f32::from).view(), self.plan.tile_shape()))
-            .collect();
-        let whole = self.plan.blend(&self.plan.level(&tiles)?)?;
-        Ok(SliceCanvas::Whole(whole.mapv(|v| v.round().clamp(0.0, 255.0) as u8)))
+        // The attention of a cell is that of all its slices.
+        let canvas = if self.context.options.tiling == Tiling::Quadrants {
+            SliceCanvas::Quadrants(canvases)
+        } else {
+            let tiles: Vec<Array2<f32>> = canvases
+                .iter()
+                .map(|canvas| resize_linear_f32(canvas.mapv(f32::from).view(), self.plan.tile_shape()))
+                .collect();
+            let whole = self.plan.blend(&self.plan.level(&tiles)?)?;
+            SliceCanvas::Whole(whole.mapv(|v| v.round().clamp(0.0, 255.0) as u8))
+        };
+        Ok(vec![canvas; self.slices])
+    }
+
+    fn blend<'m>(&self, tiles: impl Iterator<Item = &'m Array2<f32>>) -> Result<Array2<f32>> {
+        self.plan.blend(&tiles.cloned().collect::<Vec<_>>())
     }
 
     /// The pixels of tile `index`, and its attention, ready to be drawn (`tapped`) or just passed through.
-    pub fn tile_attention(&self, index: usize, tapped: bool, job: &Job) -> Result<(Array2<f32>, TileAttention<'a>)> {
-        let tile = self.plan.crop(self.slice.view(), index)?;
+    pub fn tile_attention(&self, index: usize, tapped: bool, job: &Job) -> Result<(Array3<f32>, TileAttention<'a>)> {
+        let tile = self.plan.crop_stack(self.seen.view(), index)?;
         let attention = TileAttention::new(self.context, tile.view(), self.stream(index), tapped, job)?;
         Ok((tile, attention))
     }
@@ -136,7 +158,7 @@ impl<'a> SliceRun<'a> {
     /// eigenvector solver.
     pub fn run_tile(&self, index: usize, intermediates: bool, job: &Job) -> Result<TileRun> {
         let context = self.context;
-        let spectral = !matches!(context.canvas, CanvasRule::Denoised(0.0));
+        let spectral = !matches!(context.canvas, CanvasRule::Denoised(0.0) | CanvasRule::Structures);
         let (tile, mut attention) = self.tile_attention(index, spectral || intermediates, job)?;
         let grid = attention.grid()?;
         let eigenvectors = if spectral || intermediates {
@@ -167,9 +189,13 @@ impl<'a> SliceRun<'a> {
                 }
             },
             CanvasRule::Denoised(weight) => {
-                let denoised = denoised_tile(context.model, &extraction)?;
-                (TileMap::Score(denoised_score(denoised, &maps, *weight)?), false)
+                let scores = denoised_tile(context.model, &extraction)?
+                    .into_iter()
+                    .map(|slice| denoised_score(slice, &maps, *weight))
+                    .collect::<Result<_>>()?;
+                (TileMap::Score(scores), false)
             }
+            CanvasRule::Structures => (TileMap::Structures(structure_tile(&extraction)?), false),
         };
         Ok(TileRun {
             image: tile_tensor(tile.view(), context.model.device())?,
