@@ -1,4 +1,4 @@
-/* What the two programs share: arguments, exit codes, progress, Ctrl-C. C99 and POSIX. */
+/* What the programs share: arguments, exit codes, progress, Ctrl-C. C99 and POSIX. */
 #ifndef TOMOCUT_COMMAND_LINE_H
 #define TOMOCUT_COMMAND_LINE_H
 
@@ -105,16 +105,19 @@ static int store_argument(const struct argument *argument, const char *value) {
     }
 }
 
-/* Fills the targets; at most one argument without dashes is taken, into *positional. Answers 0 after complaining. */
-static int parse_arguments(int argc, char **argv, const struct argument *arguments, size_t n, const char **positional) {
+/* Fills the targets; arguments without dashes, `most` at most, go to `positional` and are counted in *n_positional. Answers 0 after
+ * complaining. */
+static int parse_arguments(int argc, char **argv, const struct argument *arguments, size_t n, const char **positional,
+                           size_t most, size_t *n_positional) {
+    *n_positional = 0;
     for (int i = 1; i < argc; i++) {
         const char *word = argv[i];
         if (strncmp(word, "--", 2) != 0) {
-            if (*positional != NULL) {
-                complain("\"%s\" is one argument too many after \"%s\"", word, *positional);
+            if (*n_positional == most) {
+                complain("\"%s\" is one argument too many", word);
                 return 0;
             }
-            *positional = word;
+            positional[(*n_positional)++] = word;
             continue;
         }
         size_t length = strcspn(word, "=");
@@ -246,6 +249,17 @@ static enum exit_code exit_code_after(tomocut_status status, enum exit_code othe
         complain("%s (%s)", tomocut_last_error(), tomocut_status_name(status));
         return EXIT_FAILED;
     }
+}
+
+/* An engine whose warnings (errors only where `quiet`) go to standard error. */
+static tomocut_status start_engine(const char *device, uint64_t threads, int quiet, tomocut_engine **engine) {
+    tomocut_engine_options options;
+    tomocut_engine_options_init(&options, sizeof options);
+    options.device = device;
+    options.n_threads = (uint32_t)threads;
+    options.log = show_log;
+    options.log_level = quiet ? TOMOCUT_LOG_ERROR : TOMOCUT_LOG_WARNING;
+    return tomocut_engine_create(&options, engine);
 }
 
 /* Header and library must be of one ABI. */

@@ -27,7 +27,7 @@ static const char help[] =
     "\n";
 
 struct request {
-    const char *unused, *out, *stem, *size, *parameters, *device;
+    const char *out, *stem, *size, *parameters, *device;
     double voxel_nm, snr;
     uint64_t seed, threads;
     int quiet, help, version;
@@ -104,11 +104,8 @@ static int parse_request(int argc, char **argv, struct request *request, tomocut
     memset(request, 0, sizeof *request);
     request->out = ".";
     request->stem = "phantom";
-    if (!parse_arguments(argc, argv, arguments, sizeof arguments / sizeof arguments[0], &request->unused)) {
-        return 0;
-    }
-    if (request->unused != NULL) {
-        complain("\"%s\" is no option of this program; see --help", request->unused);
+    size_t none = 0;
+    if (!parse_arguments(argc, argv, arguments, sizeof arguments / sizeof arguments[0], NULL, 0, &none)) {
         return 0;
     }
     if (request->threads > 1024) {
@@ -127,7 +124,6 @@ static int parse_request(int argc, char **argv, struct request *request, tomocut
 }
 
 static enum exit_code simulate(const struct request *request, tomocut_phantom_options *options) {
-    tomocut_engine_options engine_options;
     tomocut_engine *engine = NULL;
     tomocut_cancel *cancel = NULL;
     struct progress_display display;
@@ -141,12 +137,7 @@ static enum exit_code simulate(const struct request *request, tomocut_phantom_op
     options->progress = progress_show;
     options->progress_user_data = &display;
 
-    tomocut_engine_options_init(&engine_options, sizeof engine_options);
-    engine_options.device = request->device;
-    engine_options.n_threads = (uint32_t)request->threads;
-    engine_options.log = show_log;
-    engine_options.log_level = request->quiet ? TOMOCUT_LOG_ERROR : TOMOCUT_LOG_WARNING;
-    status = tomocut_engine_create(&engine_options, &engine);
+    status = start_engine(request->device, request->threads, request->quiet, &engine);
     if (status == TOMOCUT_OK) {
         status = tomocut_phantom_simulate(engine, options, request->out, request->stem);
     }

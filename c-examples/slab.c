@@ -90,7 +90,8 @@ static int parse_request(int argc, char **argv, struct request *request) {
     memset(request, 0, sizeof *request);
     request->out = ".";
     request->timestep = -1.0;
-    if (!parse_arguments(argc, argv, arguments, sizeof arguments / sizeof arguments[0], &request->input)) {
+    size_t n_inputs = 0;
+    if (!parse_arguments(argc, argv, arguments, sizeof arguments / sizeof arguments[0], &request->input, 1, &n_inputs)) {
         return 0;
     }
     if (request->help || request->version) {
@@ -158,16 +159,10 @@ static int fill_slab_options(const struct request *request, struct session *sess
 }
 
 static enum exit_code open_inputs(const struct request *request, struct session *session) {
-    tomocut_engine_options engine_options;
     tomocut_model_options model_options;
     tomocut_status status;
 
-    tomocut_engine_options_init(&engine_options, sizeof engine_options);
-    engine_options.device = request->device;
-    engine_options.n_threads = (uint32_t)request->threads;
-    engine_options.log = show_log;
-    engine_options.log_level = request->quiet ? TOMOCUT_LOG_ERROR : TOMOCUT_LOG_WARNING;
-    status = tomocut_engine_create(&engine_options, &session->engine);
+    status = start_engine(request->device, request->threads, request->quiet, &session->engine);
     if (status != TOMOCUT_OK) {
         return exit_code_after(status, EXIT_USAGE);
     }

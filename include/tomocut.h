@@ -533,6 +533,52 @@ typedef struct tomocut_write_options {
 } tomocut_write_options;
 
 /**
+ * Options of tomocut_model_adapt. Fill with tomocut_adapt_options_init, then change what differs; zero means the default.
+ */
+typedef struct tomocut_adapt_options {
+    /**
+     * sizeof(tomocut_adapt_options) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * Training steps, 1 to 100000; 0: 200, some minutes on two processor cores.
+     */
+    uint64_t steps;
+    /**
+     * Seed of every random draw; 0 stands for 1.
+     */
+    uint64_t seed;
+    /**
+     * Edge of a voxel in nm, 0.01 to 100, where the tomograms' own is wrong or unknown; 0: their own.
+     */
+    double voxel_nm;
+    /**
+     * Variance of the signal over variance of the noise, per voxel, 1e-4 to 1e4; 0: estimated.
+     */
+    double snr;
+    /**
+     * Crops per step, 2 to 256; 0: 12.
+     */
+    uint32_t batch;
+    /**
+     * 1: structures are brighter than their surroundings; 0: darker.
+     */
+    int32_t bright;
+    /**
+     * Stops the call; may be NULL. Must live until the call returns.
+     */
+    const struct tomocut_cancel *cancel;
+    /**
+     * Reports on the call, the loss included; may be NULL.
+     */
+    tomocut_progress_fn progress;
+    /**
+     * Handed to progress.
+     */
+    void *progress_user_data;
+} tomocut_adapt_options;
+
+/**
  * A self-attention layer of one tile. Set struct_size before use.
  */
 typedef struct tomocut_attention_layer {
@@ -1354,6 +1400,43 @@ tomocut_status tomocut_slab_options_init(struct tomocut_slab_options *options,
                                          size_t size);
 
 /**
+ * Sets all options to their defaults.
+ *
+ * @param options The struct to fill.
+ * @param size    sizeof(tomocut_adapt_options), as the caller's header has it.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_adapt_options_init(struct tomocut_adapt_options *options,
+                                          size_t size);
+
+/**
+ * Trains the built-in model, or another one that was made from it, on for some minutes on the voxels of tomograms of one
+ * kind (microscope, voxel size, sample), and writes the adapted model, which tomocut_model_open opens. Nothing has to be
+ * annotated: the data's own noise serves as noise, and estimates are held against the data itself.
+ *
+ * @param engine     Computes; serves this call alone until it returns.
+ * @param model_path The model to start from, in tomocut's own form; NULL: the built-in one.
+ * @param tomograms  Tomograms to adapt to.
+ * @param n          Their number, 1 to 1024.
+ * @param options    What differs from the defaults; NULL: nothing.
+ * @param path       The file of the adapted model; written under a temporary name and renamed when it is whole.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_IO; TOMOCUT_E_FORMAT; TOMOCUT_E_UNSUPPORTED for models of
+ *         another kind; TOMOCUT_E_CANCELLED; TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE; TOMOCUT_E_STATE.
+ *
+ * Threads: any; one call at a time per engine.
+ */
+TOMOCUT_API
+tomocut_status tomocut_model_adapt(struct tomocut_engine *engine,
+                                   const char *model_path,
+                                   const struct tomocut_tomogram *const *tomograms,
+                                   size_t n,
+                                   const struct tomocut_adapt_options *options,
+                                   const char *path);
+
+/**
  * Sends one slice through the U-Net once and keeps queries and keys of the layers that the options name.
  *
  * @param engine   Computes; serves this call alone until it returns.
@@ -1459,6 +1542,48 @@ tomocut_status tomocut_attention_probabilities(struct tomocut_attention *attenti
  */
 TOMOCUT_API
 void tomocut_attention_free(struct tomocut_attention *attention);
+
+/**
+ * Denoises slices of a tomogram into the caller's volume, in one step of a matched-noise model such as the built-in one:
+ * the tomogram's own noise is taken as the model's. The grey scale stays the tomogram's.
+ *
+ * @param engine   Computes; serves this call alone until it returns.
+ * @param model    On the engine's device; made for matched noise.
+ * @param tomogram The tomogram.
+ * @param options  Slices (z_first and z_end, both zero: all), and voxel size, contrast, signal-to-noise ratio and tiles as
+ *                 for tomocut_slab_segment; the rest is not used.
+ * @param denoised Receives the densities: dtype TOMOCUT_DTYPE_F32, shape of the slices asked for.
+ * @return As tomocut_slab_segment; TOMOCUT_E_UNSUPPORTED for other models. After a failure the volume's content is
+ *         unspecified.
+ *
+ * Threads: any; one call at a time per engine.
+ */
+TOMOCUT_API
+tomocut_status tomocut_tomogram_denoise(struct tomocut_engine *engine,
+                                        const struct tomocut_model *model,
+                                        const struct tomocut_tomogram *tomogram,
+                                        const struct tomocut_slab_options *options,
+                                        struct tomocut_volume *denoised);
+
+/**
+ * Denoises slices of a tomogram into an MRC file (float32), slice by slice: the memory needed does not grow with the
+ * tomogram. Start and origin are set so that it overlays the tomogram. The file is whole or absent.
+ *
+ * @param engine   Computes; serves this call alone until it returns.
+ * @param model    On the engine's device; made for matched noise.
+ * @param tomogram The tomogram.
+ * @param options  As for tomocut_tomogram_denoise.
+ * @param path     The file.
+ * @return As tomocut_tomogram_denoise; TOMOCUT_E_IO.
+ *
+ * Threads: any; one call at a time per engine.
+ */
+TOMOCUT_API
+tomocut_status tomocut_tomogram_denoise_to_file(struct tomocut_engine *engine,
+                                                const struct tomocut_model *model,
+                                                const struct tomocut_tomogram *tomogram,
+                                                const struct tomocut_slab_options *options,
+                                                const char *path);
 
 /**
  * Sets all options to their defaults.

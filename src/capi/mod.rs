@@ -25,7 +25,9 @@ mod slab;
 mod slab_files;
 mod slab_options;
 
+mod adapt;
 mod attention;
+mod denoise;
 mod phantom;
 
 // What the exports are made of.
@@ -37,8 +39,10 @@ mod strings;
 #[cfg(test)]
 mod tests;
 
+pub use adapt::*;
 pub use attention::*;
 pub use cancel::*;
+pub use denoise::*;
 pub use engine::*;
 pub use model::*;
 pub use phantom::*;

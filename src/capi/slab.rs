@@ -2,6 +2,8 @@
 use std::ffi::c_char;
 use std::sync::Arc;
 
+use ndarray::Array3;
+
 use super::engine::{engine_to_compute, tomocut_engine, Engine};
 use super::guard::{guard, guard_anywhere, log_panics_to};
 use super::handle::{free, shared, InUse, NewHandle, Opaque};
@@ -14,8 +16,6 @@ use super::strings::{put_items, put_text};
 use super::tomogram::{tomocut_geometry, tomocut_tomogram, tomogram};
 use super::volume::{tomocut_volume, Dtype, Strided};
 use crate::runtime::Job;
-use ndarray::Array3;
-
 use crate::slab::{segment, SlabSegmentation};
 use crate::{Error, Result};
 

@@ -125,6 +125,49 @@ impl ModelFileConfig {
     }
 }
 
+/// Settings and weights of a model in tomocut's own file, for training to go on from.
+pub struct ModelFile {
+    /// The settings.
+    pub config: ModelFileConfig,
+    /// Tensors in float32 on the CPU, named and ordered as [`unet_tensor_shapes`] lists them.
+    pub tensors: Vec<(String, Tensor)>,
+}
+
+impl ModelFile {
+    /// Reads the file at `path`. Errors: the operating system's; [`Error::Format`] where it is none of tomocut's own.
+    pub fn open(path: &Path) -> Result<Self> {
+        Self::take(&TensorFile::map(path)?)
+    }
+
+    /// The model that is compiled into the library.
+    pub fn builtin() -> Result<Self> {
+        Self::take(&TensorFile::from_bytes("built-in model", super::builtin_model_bytes())?)
+    }
+
+    fn take(file: &TensorFile) -> Result<Self> {
+        let config = ModelFileConfig::read(file)?
+            .ok_or_else(|| Error::format(file.what(), "is no model in tomocut's own form"))?;
+        let tensors = unet_tensor_shapes(&config.unet)?
+            .into_iter()
+            .map(|(name, shape)| {
+                let tensor = file.tensor(&name, &shape, Kind::Float, Device::Cpu)?;
+                Ok((name, tensor))
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self { config, tensors })
+    }
+
+    /// The model, ready to use on `device` in float32.
+    pub fn load(&self, device: Device) -> Result<super::DiffusionModel> {
+        let bytes = model_to_bytes(&self.config, &self.tensors, Kind::Float)?;
+        let options = super::LoadOptions {
+            device,
+            kind: Kind::Float,
+        };
+        super::DiffusionModel::from_safetensors_bytes(&bytes, &options)
+    }
+}
+
 /// Channels into and out of a U-Net on `cells` that predicts the noise of the middle cell and `structures` logits per voxel.
 pub fn unet_channels(cells: CellShape, structures: usize) -> (i64, i64) {
     (cells.input_channels(), cells.cell_channels() * (1 + structures as i64))

@@ -1,21 +1,16 @@
 //! What all slices of a slab share: voxel size, grey scale, signal-to-noise ratio, timesteps.
-use ndarray::{Array2, Array3, ArrayView2, ArrayView3};
+use ndarray::{Array2, Array3, ArrayView2};
 
-use crate::diffusion::{DiffusionModel, LatentEncoder, LatentMode};
-use crate::runtime::{Error, Job, Result};
-use crate::volume::Geometry;
+use crate::diffusion::{DiffusionModel, LatentDraw, LatentEncoder, LatentMode};
+use crate::runtime::{Generator, Job, Result};
+use crate::volume::{grey_scale, Geometry, CLIP_SIGMA};
 
 use super::aggregate::AggregateOptions;
 use super::enhance::enhance;
-use super::features::{latent_mode, resolve_timesteps, Timesteps, FALLBACK_VOXEL_NM};
+use super::features::{latent_mode, resolve_timesteps, tile_tensor, Timesteps, FALLBACK_VOXEL_NM};
 use super::options::{CanvasRule, SlabOptions, TimestepRule};
-use super::snr::estimate_snr;
 use super::stack::SlabStack;
 use super::tiles::TilePlan;
-
-/// Voxels further than this from the mean, in standard deviations, are clipped for matched models: gold beads and ice
-/// would otherwise set the scale of everything else.
-const CLIP_SIGMA: f32 = 6.0;
 
 /// Settings resolved against one model and one slab.
 pub struct SlabContext<'a> {
@@ -69,7 +64,10 @@ impl<'a> SlabContext<'a> {
             let plan = TilePlan::overlapping(context.slice_shape, side, 0.0)?;
             let cell = context.prepare_cell(stack, stack.middle_cell());
             let tile = plan.crop_stack(cell.view(), plan.len() / 2)?;
-            context.snr = estimate_snr(model, tile.view(), job)?;
+            let image = tile_tensor(tile.view(), model.device())?;
+            // Space-to-depth draws nothing; the generator only fills the signature.
+            let latent = model.encode(&image, LatentDraw::Mean, &mut Generator::new(0, 0), job)?;
+            context.snr = model.estimate_snr(&latent, job)?;
         }
         context.timesteps = resolve_timesteps(model, options, voxel_nm, context.snr);
         Ok(context)
@@ -86,6 +84,12 @@ impl<'a> SlabContext<'a> {
             }
         }
         cell
+    }
+
+    /// The tomogram's own density of a value in a matched model's grey scale.
+    pub fn density(&self, value: f32) -> f32 {
+        let sign = if self.options.bright { -1.0 } else { 1.0 };
+        sign * value * self.deviation + self.mean
     }
 
     /// A slice in the grey scale that the model's encoder wants: enhanced 0..=1 for an autoencoder, zero mean and unit
@@ -135,40 +139,6 @@ fn resolve_voxel(model: &DiffusionModel, geometry: &Geometry, options: &SlabOpti
         }
     }
     voxel_nm
-}
-
-/// Mean and standard deviation of the slab after one round of clipping at six sigma.
-fn grey_scale(slices: ArrayView3<f32>) -> Result<(f32, f32)> {
-    let moments = |low: f64, high: f64| {
-        let (mut count, mut sum, mut squares) = (0.0f64, 0.0f64, 0.0f64);
-        for &value in &slices {
-            let value = f64::from(value);
-            if value >= low && value <= high {
-                count += 1.0;
-                sum += value;
-                squares += value * value;
-            }
-        }
-        let mean = sum / count.max(1.0);
-        (mean, (squares / count.max(1.0) - mean * mean).max(0.0).sqrt())
-    };
-    let first = slices.first().copied().unwrap_or(0.0);
-    if slices.iter().all(|value| *value == first) {
-        return Err(Error::format(
-            "tomogram",
-            format!("every voxel of the slab is {first}; a constant slab has no structure"),
-        ));
-    }
-    let (mean, deviation) = moments(f64::NEG_INFINITY, f64::INFINITY);
-    let reach = f64::from(CLIP_SIGMA) * deviation;
-    let (mean, deviation) = moments(mean - reach, mean + reach);
-    if !(mean.is_finite() && deviation.is_finite() && deviation > 0.0) {
-        return Err(Error::format(
-            "tomogram",
-            format!("mean {mean} and standard deviation {deviation} of the slab cannot be normalised"),
-        ));
-    }
-    Ok((mean as f32, deviation as f32))
 }
 
 /// The canvas that this model can give: structures where it predicts them, else the denoised image, else, with an autoencoder in

@@ -192,7 +192,7 @@ impl DenoiserTrainer {
                 }
             })
             .collect();
-        let input = self.noised(&batch, &timesteps)?;
+        let input = batch.noised(&self.schedule, &timesteps)?;
         let times = Tensor::f_from_slice(&timesteps)?.f_to_device(self.device)?;
         let predicted = self.network.forward(&input, &times, None, None, job)?;
         let (noise, structure) = errors(&predicted, &batch)?;
@@ -224,26 +224,6 @@ impl DenoiserTrainer {
         Ok(loss)
     }
 
-    /// x_t of every crop at its own timestep.
-    fn noised(&self, batch: &Batch, timesteps: &[i64]) -> Result<Tensor> {
-        let (mut signal, mut noise) = (Vec::new(), Vec::new());
-        for t in timesteps {
-            let alpha = self.schedule.alpha_cumprod(*t)?;
-            signal.push(alpha.sqrt() as f32);
-            noise.push((1.0 - alpha).sqrt() as f32);
-        }
-        let column = |values: &[f32]| -> Result<Tensor> {
-            Ok(Tensor::f_from_slice(values)?
-                .f_view([-1, 1, 1, 1])?
-                .f_to_device(self.device)?)
-        };
-        let sum = batch
-            .clean
-            .f_mul(&column(&signal)?)?
-            .f_add(&batch.noise.f_mul(&column(&noise)?)?)?;
-        Ok(sum.f_mul(&batch.present)?)
-    }
-
     /// Loss of the averaged weights at `timesteps` on the same `crops` of `volumes` held-out phantoms every time.
     pub fn held_out(&self, volumes: usize, crops: usize, timesteps: &[i64], job: &Job) -> Result<Vec<HeldOutLoss>> {
         let options = DenoiserOptions {
@@ -257,7 +237,7 @@ impl DenoiserTrainer {
         let _guard = tch::no_grad_guard();
         let mut losses = Vec::with_capacity(timesteps.len());
         for t in timesteps {
-            let input = self.noised(&batch, &vec![*t; crops])?;
+            let input = batch.noised(&self.schedule, &vec![*t; crops])?;
             let times = Tensor::f_full([crops as i64], *t, (Kind::Int64, self.device))?;
             let predicted = self.averaged_network.forward(&input, &times, None, None, job)?;
             let (noise, structure) = errors(&predicted, &batch)?;
@@ -295,7 +275,7 @@ impl DenoiserTrainer {
 }
 
 /// Mean squared error of the noise of the middle cell where its slices are there, and mean cross-entropy of the structures.
-fn errors(predicted: &Tensor, batch: &Batch) -> Result<(Tensor, Tensor)> {
+pub(super) fn errors(predicted: &Tensor, batch: &Batch) -> Result<(Tensor, Tensor)> {
     let channels = CELLS.cell_channels();
     let present = CELLS.middle(&batch.present)?;
     let noise = CELLS.middle(&batch.noise)?;

@@ -39,7 +39,7 @@ impl MatchedVolume {
     }
 
     /// The volumes of a phantom whose noise has unit variance (SNR 1).
-    fn of(phantom: &Phantom, device: Device) -> Result<Self> {
+    pub(super) fn of(phantom: &Phantom, device: Device) -> Result<Self> {
         let (z, y, x) = phantom.signal.dim();
         let shape = [z as i64, y as i64, x as i64];
         let dense = || Error::Internal("phantom is not contiguous".into());

@@ -5,14 +5,18 @@
 //! From the simulation's truth the same network learns which voxels are membrane, molecule or filament.
 
 mod adamw;
+mod adapt;
 mod checkpoint;
+mod crops;
 mod denoiser;
 mod matched_volume;
 mod options;
+mod own_data;
 mod parameters;
 mod phantoms;
 
 pub use adamw::{AdamW, AdamWOptions};
+pub use adapt::{adapt, AdaptOptions};
 pub use denoiser::{DenoiserTrainer, HeldOutLoss, LossRecord};
 pub use matched_volume::MatchedVolume;
 pub use options::{small_unet, DenoiserOptions, CELLS, STRUCTURES};

@@ -1,9 +1,10 @@
 //! Training data: a rolling pool of phantoms, and crops of signal, noise and truth drawn from it.
 use tch::{Device, Kind, Tensor};
 
+use super::crops::Place;
 use super::matched_volume::{MatchedVolume, CERTAIN};
 use super::{DenoiserOptions, CELLS};
-use crate::diffusion::space_to_depth;
+use crate::diffusion::{space_to_depth, NoiseSchedule};
 use crate::runtime::{Error, Generator, Job, Result};
 
 /// Mean square of a crop of unit-variance signal below which it counts as empty.
@@ -21,6 +22,28 @@ pub struct Batch {
     pub present: Tensor,
     /// Truth of the middle cell, 0..=1, [B, structures x cell channels, h, w].
     pub structures: Tensor,
+}
+
+impl Batch {
+    /// x_t of every crop at its own timestep, missing slices zero.
+    pub fn noised(&self, schedule: &NoiseSchedule, timesteps: &[i64]) -> Result<Tensor> {
+        let (mut signal, mut noise) = (Vec::new(), Vec::new());
+        for t in timesteps {
+            let alpha = schedule.alpha_cumprod(*t)?;
+            signal.push(alpha.sqrt() as f32);
+            noise.push((1.0 - alpha).sqrt() as f32);
+        }
+        let column = |values: &[f32]| -> Result<Tensor> {
+            Ok(Tensor::f_from_slice(values)?
+                .f_view([-1, 1, 1, 1])?
+                .f_to_device(self.clean.device())?)
+        };
+        let sum = self
+            .clean
+            .f_mul(&column(&signal)?)?
+            .f_add(&self.noise.f_mul(&column(&noise)?)?)?;
+        Ok(sum.f_mul(&self.present)?)
+    }
 }
 
 /// Phantoms in memory. What it holds at a step depends on the seed and the step alone, so that a resumed run sees the same.
@@ -121,30 +144,28 @@ impl PhantomPool {
     /// Signal and noise (slices, side, side) and truth (structures x middle slices, side, side) of one crop.
     fn crops(&self, side: i64, gen: &mut Generator) -> Result<[Tensor; 3]> {
         let last = self.slots.len() as i64 - 1;
-        let mut place = self.place(side, gen)?;
-        let mut signal = place.cut(&self.slots[place.volume].1.signal)?;
+        let (mut volume, mut place) = self.place(side, gen)?;
+        let mut signal = place.cut(&self.slots[volume].1.signal)?;
         for _ in 0..REDRAWS {
             if f64::try_from(signal.f_square()?.f_mean(None)?)? >= EMPTY {
                 break;
             }
-            place = self.place(side, gen)?;
-            signal = place.cut(&self.slots[place.volume].1.signal)?;
+            (volume, place) = self.place(side, gen)?;
+            signal = place.cut(&self.slots[volume].1.signal)?;
         }
-        let truth = place.cut(&self.slots[place.volume].1.truth)?;
+        let truth = place.cut(&self.slots[volume].1.truth)?;
         let truth = truth
             .f_narrow(1, CELLS.context * CELLS.slices, CELLS.slices)?
             .f_reshape([-1, side, side])?
             .f_to_kind(Kind::Float)?
             .f_mul_scalar(1.0 / f64::from(CERTAIN))?;
-        let other = Place {
-            volume: if gen.chance(0.5) {
-                gen.integer(0, last) as usize
-            } else {
-                place.volume
-            },
-            ..self.place(side, gen)?
+        let source = if gen.chance(0.5) {
+            gen.integer(0, last) as usize
+        } else {
+            volume
         };
-        let mut noise = other.cut(&self.slots[other.volume].1.noise)?;
+        let (_, elsewhere) = self.place(side, gen)?;
+        let mut noise = elsewhere.cut(&self.slots[source].1.noise)?;
         if gen.chance(0.5) {
             noise = noise.f_neg()?;
         }
@@ -158,47 +179,11 @@ impl PhantomPool {
         Ok([signal, noise, truth])
     }
 
-    /// A random place for a crop, in any volume: all have one shape.
-    fn place(&self, side: i64, gen: &mut Generator) -> Result<Place> {
+    /// A random volume and a place for a crop in it: all have one shape.
+    fn place(&self, side: i64, gen: &mut Generator) -> Result<(usize, Place)> {
         let volume = gen.integer(0, self.slots.len() as i64 - 1) as usize;
-        let (depth, height, width) = self.slots[volume].1.signal.size3()?;
-        let slices = CELLS.slices_seen();
-        if depth < slices || height < side || width < side {
-            let found = format!("{depth}x{height}x{width}");
-            let allowed = format!("must be at least {slices}x{side}x{side}");
-            return Err(Error::argument("phantom", found, &allowed));
-        }
-        Ok(Place {
-            volume,
-            start: [
-                gen.integer(0, depth - slices),
-                gen.integer(0, height - side),
-                gen.integer(0, width - side),
-            ],
-            extent: [slices, side, side],
-            flips: [gen.chance(0.5), gen.chance(0.5), gen.chance(0.5)],
-        })
-    }
-}
-
-/// Where a crop lies and how it is mirrored.
-struct Place {
-    volume: usize,
-    start: [i64; 3],
-    extent: [i64; 3],
-    flips: [bool; 3],
-}
-
-impl Place {
-    /// The crop of `volume` [.., z, y, x].
-    fn cut(&self, volume: &Tensor) -> Result<Tensor> {
-        let first = volume.dim() as i64 - 3;
-        let mut part = volume.shallow_clone();
-        for axis in 0..3 {
-            part = part.f_narrow(first + axis as i64, self.start[axis], self.extent[axis])?;
-        }
-        let flips: Vec<i64> = (0..3).filter(|a| self.flips[*a as usize]).map(|a| first + a).collect();
-        Ok(if flips.is_empty() { part } else { part.f_flip(&flips)? })
+        let place = Place::random(self.slots[volume].1.signal.size3()?, side, gen)?;
+        Ok((volume, place))
     }
 }
 

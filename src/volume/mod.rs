@@ -6,6 +6,7 @@
 mod atomic;
 mod bytes;
 mod geometry;
+mod grey_scale;
 mod header;
 mod sections;
 mod tomogram;
@@ -13,5 +14,6 @@ mod write;
 
 pub use atomic::write_atomically;
 pub use geometry::Geometry;
+pub use grey_scale::{grey_scale, CLIP_SIGMA};
 pub use tomogram::{SliceSource, Tomogram};
-pub use write::{write_f32, write_i16, write_labels, write_scores};
+pub use write::{write_f32, write_i16, write_labels, write_scores, write_slices};

@@ -3,7 +3,7 @@ use std::fs::File;
 use std::path::Path;
 
 use mrc::{Header, Voxel, VoxelBlock, Writer};
-use ndarray::{Array3, Axis};
+use ndarray::{Array3, ArrayView2, Axis};
 
 use super::{write_atomically, Geometry};
 use crate::{Error, Result};
@@ -38,6 +38,57 @@ pub fn write_i16(path: &Path, voxels: &Array3<i16>, geometry: &Geometry) -> Resu
     write_volume(path, voxels, geometry, mrc::Mode::Int16, "density")
 }
 
+/// Writes densities slice by slice as float32 (mode 2) or, where `half`, float16 (mode 12), so that a volume need not fit the memory:
+/// `fill` is handed the writer of one slice (number from 0, rows x columns of `geometry.shape`) and calls it once for every slice in
+/// order. The file is whole or absent. Errors: as [`write_labels`]; whatever `fill` fails with; slices left out or out of order.
+pub fn write_slices(
+    path: &Path,
+    geometry: &Geometry,
+    half: bool,
+    fill: impl FnOnce(&mut dyn FnMut(ArrayView2<f32>) -> Result<()>) -> Result<()>,
+) -> Result<()> {
+    let mode = if half { mrc::Mode::Float16 } else { mrc::Mode::Float32 };
+    let [nz, ny, nx] = geometry.shape;
+    let header = header((nz, ny, nx), geometry, mode, "density")?;
+    let failed = |e| write_failed(path, e);
+    write_atomically(path, |file: &mut File| {
+        let handle = file.try_clone().map_err(|e| Error::io("writing", path, e))?;
+        let mut writer = Writer::from_writer(handle, header, &[]).map_err(failed)?;
+        let mut written = 0;
+        fill(&mut |slice| {
+            if slice.dim() != (ny, nx) || written >= nz {
+                let found = format!("slice {written} of {:?}", slice.dim());
+                let allowed = format!("must be {nz} slices of ({ny}, {nx})");
+                return Err(Error::argument("slices", found, &allowed));
+            }
+            f32::write(&slice_block(slice, written), &mut writer).map_err(failed)?;
+            written += 1;
+            Ok(())
+        })?;
+        if written != nz {
+            return Err(Error::argument("slices", written, &format!("must be {nz}")));
+        }
+        writer.update_header_stats().map_err(failed)?;
+        writer.finalize().map_err(failed)
+    })
+}
+
+fn write_failed(path: &Path, error: mrc::Error) -> Error {
+    match error {
+        mrc::Error::Io(e) => Error::io("writing", path, e),
+        e => Error::Internal(format!("writing {}: {e}", path.display())),
+    }
+}
+
+fn slice_block<T: Copy>(slice: ArrayView2<T>, z: usize) -> VoxelBlock<T> {
+    let (ny, nx) = slice.dim();
+    VoxelBlock {
+        offset: [0, 0, z],
+        shape: [nx, ny, 1],
+        data: slice.iter().copied().collect(),
+    }
+}
+
 /// Voxel types that the crate writes.
 trait Written: Voxel {
     fn write(block: &VoxelBlock<Self>, writer: &mut Writer) -> std::result::Result<(), mrc::Error>;
@@ -62,21 +113,12 @@ fn write_volume<T: Written>(
     content: &str,
 ) -> Result<()> {
     let header = header(voxels.dim(), geometry, mode, content)?;
-    let failed = |e: mrc::Error| match e {
-        mrc::Error::Io(e) => Error::io("writing", path, e),
-        e => Error::Internal(format!("writing {}: {e}", path.display())),
-    };
+    let failed = |e| write_failed(path, e);
     write_atomically(path, |file: &mut File| {
         let handle = file.try_clone().map_err(|e| Error::io("writing", path, e))?;
         let mut writer = Writer::from_writer(handle, header, &[]).map_err(failed)?;
         for (z, slice) in voxels.axis_iter(Axis(0)).enumerate() {
-            let (ny, nx) = slice.dim();
-            let block = VoxelBlock {
-                offset: [0, 0, z],
-                shape: [nx, ny, 1],
-                data: slice.iter().copied().collect(),
-            };
-            T::write(&block, &mut writer).map_err(failed)?;
+            T::write(&slice_block(slice, z), &mut writer).map_err(failed)?;
         }
         writer.update_header_stats().map_err(failed)?;
         writer.finalize().map_err(failed)

@@ -1,0 +1,350 @@
+//! Adapting a model to a data set, on the data set's own voxels: no labels, minutes.
+use tch::{Device, Kind, Tensor};
+
+use super::crops::Place;
+use super::denoiser::errors;
+use super::matched_volume::MatchedVolume;
+use super::own_data::{BlockRules, OwnBlock};
+use super::{AdamW, AdamWOptions, Parameters, PhantomPool, CELLS, STRUCTURES};
+use crate::diffusion::{space_to_depth, EncoderConfig, LatentMode, ModelFile, NoiseSchedule, Unet};
+use crate::phantom::{simulate_on, PhantomOptions};
+use crate::runtime::{Error, Generator, Job, Result, Stage};
+use crate::volume::Tomogram;
+
+/// Streams of the seed.
+const BLOCKS: u64 = 11;
+const BATCHES: u64 = 12;
+const PHANTOMS: u64 = 1 << 33;
+/// Timesteps of phantom crops lie this far around the data's own.
+const SPREAD: i64 = 120;
+/// Ratio of abar after and before noise is added to the data: little added noise teaches nothing, much hides everything.
+const ADDED: [f64; 2] = [0.35, 0.8];
+/// Decay of the weights' moving average: the runs are short.
+const AVERAGE: f64 = 0.99;
+
+/// How to adapt.
+#[derive(Clone, Debug)]
+pub struct AdaptOptions {
+    /// Steps, 1..=100000.
+    pub steps: u64,
+    /// Crops per step, 2..=256: half phantoms, half the data's own.
+    pub batch: usize,
+    /// Side of a crop in voxels, even, 32..=96.
+    pub crop: usize,
+    /// Phantoms at the data's voxel size, 1..=64.
+    pub phantoms: usize,
+    /// Blocks cut out of each tomogram, 1..=64.
+    pub blocks: usize,
+    /// Extents (z, y, x) of blocks and phantoms at most.
+    pub block_shape: [usize; 3],
+    /// Seed of every draw.
+    pub seed: u64,
+    /// Full learning rate.
+    pub rate: f64,
+    /// Voxel edge in nm, where the files' is wrong or unknown.
+    pub voxel_nm: Option<f64>,
+    /// Structures are brighter than their surroundings.
+    pub bright: bool,
+    /// Signal-to-noise ratio per voxel; None: estimated.
+    pub snr: Option<f64>,
+}
+
+impl Default for AdaptOptions {
+    fn default() -> Self {
+        Self {
+            steps: 200,
+            batch: 12,
+            crop: 64,
+            phantoms: 8,
+            blocks: 3,
+            block_shape: [40, 192, 192],
+            seed: 1,
+            rate: 1.5e-4,
+            voxel_nm: None,
+            bright: false,
+            snr: None,
+        }
+    }
+}
+
+impl AdaptOptions {
+    /// Refuses settings out of their documented ranges, by name.
+    pub fn validate(&self) -> Result<()> {
+        let ranges = [
+            ("steps", self.steps as f64, 1.0, 1e5),
+            ("batch", self.batch as f64, 2.0, 256.0),
+            ("crop", self.crop as f64, 32.0, 96.0),
+            ("phantoms", self.phantoms as f64, 1.0, 64.0),
+            ("blocks", self.blocks as f64, 1.0, 64.0),
+            ("rate", self.rate, 1e-9, 1.0),
+            ("voxel_nm", self.voxel_nm.unwrap_or(1.0), 0.01, 100.0),
+            ("snr", self.snr.unwrap_or(1.0), 1e-4, 1e4),
+        ];
+        for (name, value, low, high) in ranges {
+            if !(low..=high).contains(&value) {
+                return Err(Error::argument(name, value, &format!("must be {low}..={high}")));
+            }
+        }
+        if self.crop % 2 != 0 {
+            return Err(Error::argument("crop", self.crop, "must be even"));
+        }
+        Ok(())
+    }
+}
+
+/// Trains `model` on for a few minutes on the voxels of `tomograms`, which should be of one kind (microscope, voxel size, sample).
+///
+/// Half of every batch are phantoms of the data's voxel size under the data's own noise (what the model takes for noise in it, cut
+/// elsewhere, mirrored, of random sign), at about the data's noise level; from them the network learns noise and structures as in
+/// its first training. The other half are crops of the data itself, y = sqrt(abar_0) x0 + sqrt(1 - abar_0) eps0, to which more of that
+/// noise is added, x = sqrt(r) y + sqrt(1 - r) n with r = abar_1 / abar_0: the network's estimate of y from x,
+/// sqrt(abar_0) x0_hat + (1 - abar_0) sqrt(r / (1 - abar_1)) eps_hat, is held against y, which needs no clean image
+/// (Moran et al. 2020, "Noisier2Noise"; Daras et al. 2024, "Consistent Diffusion Meets Tweedie", eq. 5).
+///
+/// `go_on(steps done, loss)` may end it early. Returns the moving average of the weights. On the CPU the same input gives the same weights at
+/// the same thread count. Errors: settings out of range, unreadable or too small tomograms, a model that is not of [`CELLS`], cancel.
+pub fn adapt(
+    model: &ModelFile,
+    tomograms: &[&Tomogram],
+    options: &AdaptOptions,
+    device: Device,
+    job: &Job,
+    go_on: &mut dyn FnMut(u64, f64) -> bool,
+) -> Result<ModelFile> {
+    options.validate()?;
+    check(model)?;
+    if tomograms.is_empty() {
+        return Err(Error::argument("tomograms", "an empty list", "must hold at least one"));
+    }
+    let mut adapter = Adapter::new(model, tomograms, options, device, job)?;
+    for step in 0..options.steps {
+        job.enter(Stage::Train)?;
+        let loss = adapter.step(step, job)?;
+        job.advance_with_loss((step + 1) as f64 / options.steps as f64, loss)?;
+        if !go_on(step + 1, loss) {
+            break;
+        }
+    }
+    adapter.finish(model, tomograms)
+}
+
+fn check(model: &ModelFile) -> Result<()> {
+    let EncoderConfig::SpaceToDepth(cells) = model.config.encoder;
+    if cells != CELLS || model.config.structures != STRUCTURES || model.config.latent_mode != LatentMode::Matched {
+        return Err(Error::Unsupported(format!(
+            "model \"{}\" cannot be adapted: its cells or structures are not those of the built-in model",
+            model.config.name
+        )));
+    }
+    Ok(())
+}
+
+/// A run.
+struct Adapter {
+    options: AdaptOptions,
+    schedule: NoiseSchedule,
+    weights: Parameters,
+    average: Parameters,
+    network: Unet,
+    optimiser: AdamW,
+    phantoms: PhantomPool,
+    blocks: Vec<OwnBlock>,
+    gen: Generator,
+    device: Device,
+}
+
+/// Crops of the data with more noise on them, and what their estimate is held against.
+struct OwnBatch {
+    input: Tensor,
+    timesteps: Vec<i64>,
+    /// The middle cell of y.
+    observed: Tensor,
+    /// y_hat = a x + b eps_hat, [B, 1, 1, 1] each.
+    a: Tensor,
+    b: Tensor,
+}
+
+impl Adapter {
+    fn new(
+        model: &ModelFile,
+        tomograms: &[&Tomogram],
+        options: &AdaptOptions,
+        device: Device,
+        job: &Job,
+    ) -> Result<Self> {
+        let rules = BlockRules {
+            shape: options.block_shape,
+            count: options.blocks,
+            bright: options.bright,
+            snr: options.snr,
+        };
+        let network = model.load(device)?;
+        let mut gen = Generator::new(options.seed, BLOCKS);
+        let mut blocks = Vec::new();
+        for tomogram in tomograms {
+            blocks.extend(OwnBlock::cut(&network, tomogram, &rules, &mut gen, job)?);
+        }
+        let schedule = NoiseSchedule::new(&model.config.schedule)?;
+        let phantoms = simulate(&blocks, tomograms, options, device, job)?;
+        let mut weights = Parameters {
+            names: model.tensors.iter().map(|(name, _)| name.clone()).collect(),
+            tensors: model
+                .tensors
+                .iter()
+                .map(|(_, tensor)| Ok(tensor.f_detach_copy()?.f_to_device(device)?))
+                .collect::<Result<_>>()?,
+        };
+        let average = weights.duplicate()?;
+        weights.require_gradients()?;
+        let optimiser = AdamWOptions {
+            rate: options.rate,
+            ..AdamWOptions::default()
+        };
+        Ok(Self {
+            network: weights.network(&model.config.unet)?,
+            optimiser: AdamW::new(optimiser, &weights.tensors)?,
+            gen: Generator::new(options.seed, BATCHES),
+            options: options.clone(),
+            schedule,
+            weights,
+            average,
+            phantoms,
+            blocks,
+            device,
+        })
+    }
+
+    fn step(&mut self, step: u64, job: &Job) -> Result<f64> {
+        let side = self.options.crop;
+        let own = (self.options.batch / 2).max(1);
+        let simulated = (self.options.batch - own).max(1);
+        let batch = self.phantoms.draw(simulated, side, 0.1, &mut self.gen)?;
+        let around = self.blocks[self.gen.integer(0, self.blocks.len() as i64 - 1) as usize].timestep;
+        let mut timesteps: Vec<i64> = (0..simulated)
+            .map(|_| (around + self.gen.integer(-SPREAD, SPREAD)).clamp(0, self.schedule.len() - 1))
+            .collect();
+        let own = self.own_batch(own, side as i64)?;
+        let input = Tensor::f_cat(&[batch.noised(&self.schedule, &timesteps)?, own.input], 0)?;
+        timesteps.extend(&own.timesteps);
+        let times = Tensor::f_from_slice(&timesteps)?.f_to_device(self.device)?;
+        let predicted = self.network.forward(&input, &times, None, None, job)?;
+        let (noise, structure) = errors(&predicted.f_narrow(0, 0, simulated as i64)?, &batch)?;
+        let guess = predicted
+            .f_narrow(0, simulated as i64, own.timesteps.len() as i64)?
+            .f_narrow(1, 0, CELLS.cell_channels())?;
+        let noisy = CELLS.middle(&input.f_narrow(0, simulated as i64, own.timesteps.len() as i64)?)?;
+        let estimate = noisy.f_mul(&own.a)?.f_add(&guess.f_mul(&own.b)?)?;
+        let data = estimate.f_sub(&own.observed)?.f_square()?.f_mean(Kind::Float)?;
+        let loss = noise.f_add(&structure)?.f_add(&data)?;
+        job.check()?;
+        let gradients = Tensor::f_run_backward(&[&loss], &self.weights.tensors, false, false)?;
+        job.check()?;
+
+        let _guard = tch::no_grad_guard();
+        let done = step as f64 / self.options.steps as f64;
+        let warm = ((step + 1) as f64 / (0.05 * self.options.steps as f64).max(1.0)).min(1.0);
+        let rate = warm * (0.05 + 0.95 * 0.5 * (1.0 + (std::f64::consts::PI * done).cos()));
+        self.optimiser.step(&mut self.weights.tensors, &gradients, rate, 1.0)?;
+        let decay = AVERAGE.min((1.0 + step as f64) / (10.0 + step as f64));
+        for (average, weight) in self.average.tensors.iter_mut().zip(&self.weights.tensors) {
+            let _ = average.f_lerp_(weight, 1.0 - decay)?;
+        }
+        Ok(f64::try_from(loss)?)
+    }
+
+    fn own_batch(&mut self, count: usize, side: i64) -> Result<OwnBatch> {
+        let _guard = tch::no_grad_guard();
+        let last = self.blocks.len() as i64 - 1;
+        let (mut input, mut observed, mut timesteps) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut a, mut b) = (Vec::new(), Vec::new());
+        for _ in 0..count {
+            let block = &self.blocks[self.gen.integer(0, last) as usize];
+            let y = Place::random(block.observed.size3()?, side, &mut self.gen)?.cut(&block.observed)?;
+            let other = &self.blocks[self.gen.integer(0, last) as usize];
+            let mut n = Place::random(other.noise.size3()?, side, &mut self.gen)?.cut(&other.noise)?;
+            if self.gen.chance(0.5) {
+                n = n.f_neg()?;
+            }
+            let before = self.schedule.alpha_cumprod(block.timestep)?;
+            let wanted = before * self.gen.uniform(ADDED[0], ADDED[1]);
+            let timestep = self
+                .schedule
+                .timestep_for_snr(wanted / (1.0 - wanted))
+                .max(block.timestep + 1);
+            let timestep = timestep.min(self.schedule.len() - 1);
+            let after = self.schedule.alpha_cumprod(timestep)?.min(before);
+            let r = after / before;
+            input.push(y.f_mul_scalar(r.sqrt())?.f_add(&n.f_mul_scalar((1.0 - r).sqrt())?)?);
+            observed.push(y);
+            timesteps.push(timestep);
+            a.push(r.sqrt().recip() as f32);
+            b.push(((1.0 - before) * (r / (1.0 - after)).sqrt() - ((1.0 - after) / r).sqrt()) as f32);
+        }
+        let cells = |crops: &[Tensor]| space_to_depth(&Tensor::f_stack(crops, 0)?, CELLS.factor);
+        let column = |values: &[f32]| -> Result<Tensor> {
+            Ok(Tensor::f_from_slice(values)?
+                .f_view([-1, 1, 1, 1])?
+                .f_to_device(self.device)?)
+        };
+        Ok(OwnBatch {
+            input: cells(&input)?,
+            timesteps,
+            observed: CELLS.middle(&cells(&observed)?)?,
+            a: column(&a)?,
+            b: column(&b)?,
+        })
+    }
+
+    fn finish(self, model: &ModelFile, tomograms: &[&Tomogram]) -> Result<ModelFile> {
+        let mut config = model.config.clone();
+        let names: Vec<&str> = tomograms.iter().map(|tomogram| tomogram.name()).collect();
+        config.name = format!("{}, adapted to {}", model.config.name, names.join(", "));
+        Ok(ModelFile {
+            config,
+            tensors: self.average.named(),
+        })
+    }
+}
+
+/// Phantoms of the data's voxel size, most of them under the data's own noise.
+fn simulate(
+    blocks: &[OwnBlock],
+    tomograms: &[&Tomogram],
+    options: &AdaptOptions,
+    device: Device,
+    job: &Job,
+) -> Result<PhantomPool> {
+    let smallest = blocks
+        .iter()
+        .try_fold([i64::MAX; 3], |least, block| -> Result<[i64; 3]> {
+            let (z, y, x) = block.noise.size3()?;
+            Ok([least[0].min(z), least[1].min(y), least[2].min(x)])
+        })?;
+    let voxel_nm = match options.voxel_nm {
+        Some(voxel) => voxel,
+        None => tomograms
+            .iter()
+            .find_map(|tomogram| tomogram.geometry().voxel_nm())
+            .ok_or_else(|| Error::argument("voxel_nm", "unknown", "must be given: no tomogram says it"))?,
+    };
+    let mut volumes = Vec::with_capacity(options.phantoms);
+    for index in 0..options.phantoms {
+        let mut gen = Generator::new(options.seed, PHANTOMS.wrapping_add(index as u64));
+        let phantom = PhantomOptions {
+            shape: smallest.map(|n| n as usize),
+            voxel_nm,
+            snr: 1.0,
+            protein_dark: true,
+            ..PhantomOptions::random(&mut gen)
+        };
+        let mut volume = MatchedVolume::of(&simulate_on(&phantom, device, job)?, device)?;
+        // The rest keep the simulation's noise, so that what the model takes for noise need not be all of it.
+        if index % 4 != 3 {
+            let [z, y, x] = smallest;
+            let noise = &blocks[index % blocks.len()].noise;
+            volume.noise = noise.f_narrow(0, 0, z)?.f_narrow(1, 0, y)?.f_narrow(2, 0, x)?;
+        }
+        volumes.push(volume);
+    }
+    Ok(PhantomPool::from_volumes(volumes, device))
+}
