@@ -50,8 +50,8 @@ impl Species {
 ///
 /// Few wide blobs make a smooth body, many narrow ones a body of domains and clefts, as large complexes have.
 fn globular(diameter: f64, gen: &mut Generator) -> Vec<Blob> {
-    let count = gen.integer(12, 90);
-    let sigma = gen.uniform(0.22, 0.36) * diameter / (count as f64).cbrt();
+    let count = gen.integer(12, 40 + (6.0 * diameter) as i64);
+    let sigma = gen.uniform(0.2, 0.36) * diameter / (count as f64).cbrt();
     let reach = diameter / 2.0 - 1.3 * sigma;
     let axes = [reach * gen.uniform(0.6, 1.0), reach * gen.uniform(0.7, 1.0), reach];
     let mut blobs = vec![Blob {
@@ -154,6 +154,30 @@ pub(super) fn embed(canvas: &mut Canvas, count: usize, gen: &mut Generator) {
         };
         canvas.draw(&[blob], 1.0, BACKGROUND);
     }
+}
+
+/// Diameters of the debris, nm.
+const DEBRIS_NM: [f64; 2] = [2.5, 7.0];
+
+/// Fills the share `share` of the ice with small proteins, anywhere: what a cell is full of besides what one looks for. They change the
+/// density alone and carry no label.
+pub(super) fn scatter(canvas: &mut Canvas, share: f64, gen: &mut Generator, job: &Job) -> Result<()> {
+    let (_, height, width) = canvas.labels.dim();
+    let wanted = share * (canvas.ice.len() * height * width) as f64 * canvas.voxel.powi(3);
+    let amplitude = gen.uniform(0.3, 1.0) as f32;
+    let mut filled = 0.0;
+    while filled < wanted {
+        job.check()?;
+        let diameter = gen.uniform(DEBRIS_NM[0], DEBRIS_NM[1]);
+        let blob = Blob {
+            centre: canvas.point(gen),
+            sigma: diameter / 4.0,
+            weight: 1.0,
+        };
+        canvas.draw(&[blob], amplitude, BACKGROUND);
+        filled += std::f64::consts::PI / 6.0 * diameter.powi(3);
+    }
+    Ok(())
 }
 
 /// Whether the centre is in the ice and no blob touches a labelled voxel, seen at its centre and six points around it.

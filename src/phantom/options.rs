@@ -37,6 +37,8 @@ pub struct PhantomOptions {
     pub membrane_proteins: usize,
     /// Share of the specimen's volume that molecules fill, 0..=0.35.
     pub crowding: f64,
+    /// Share of the specimen's volume that small unlabelled proteins fill, 0..=0.35.
+    pub debris: f64,
     /// Number of molecule species, 1..=32.
     pub species: usize,
     /// Number of filaments, 0..=64.
@@ -83,6 +85,7 @@ impl Default for PhantomOptions {
             membranes: 5,
             membrane_proteins: 0,
             crowding: 0.08,
+            debris: 0.0,
             species: 6,
             filaments: 3,
             gold_beads: 0,
@@ -133,6 +136,7 @@ impl PhantomOptions {
             } else {
                 log_uniform(gen, 0.01, 0.25)
             },
+            debris: if gen.chance(0.5) { 0.0 } else { gen.uniform(0.0, 0.2) },
             species: gen.integer(2, 8) as usize,
             filaments: if gen.chance(0.4) {
                 gen.integer(1, (2.0 + 3.0 * voxel_nm) as i64) as usize
@@ -187,6 +191,7 @@ impl PhantomOptions {
             ("membranes", self.membranes as f64, 0.0, 64.0),
             ("membrane_proteins", self.membrane_proteins as f64, 0.0, 4096.0),
             ("crowding", self.crowding, 0.0, 0.35),
+            ("debris", self.debris, 0.0, 0.35),
             ("species", self.species as f64, 1.0, 32.0),
             ("filaments", self.filaments as f64, 0.0, 64.0),
             ("gold_beads", self.gold_beads as f64, 0.0, 64.0),

@@ -107,6 +107,7 @@ impl Specimen {
         molecule::embed(&mut canvas, options.membrane_proteins, gen);
         filament::place(&mut canvas, options.filaments, gen, job)?;
         molecule::place(&mut canvas, options.species, options.crowding, gen, job)?;
+        molecule::scatter(&mut canvas, options.debris, gen, job)?;
         gradient(&mut canvas, options.gradient, gen);
         canvas
             .labels
