@@ -227,18 +227,18 @@ impl Adapter {
         let input = Tensor::f_cat(&[batch.noised(&self.schedule, &timesteps)?, own.input], 0)?;
         timesteps.extend(&own.timesteps);
         let times = Tensor::f_from_slice(&timesteps)?.f_to_device(self.device)?;
-        let predicted = self.network.forward(&input, &times, None, None, job)?;
-        let (noise, structure) = errors(&predicted.f_narrow(0, 0, simulated as i64)?, &batch)?;
-        let guess = predicted
-            .f_narrow(0, simulated as i64, own.timesteps.len() as i64)?
-            .f_narrow(1, 0, CELLS.cell_channels())?;
-        let noisy = CELLS.middle(&input.f_narrow(0, simulated as i64, own.timesteps.len() as i64)?)?;
-        let estimate = noisy.f_mul(&own.a)?.f_add(&guess.f_mul(&own.b)?)?;
-        let data = estimate.f_sub(&own.observed)?.f_square()?.f_mean(Kind::Float)?;
-        let loss = noise.f_add(&structure)?.f_add(&data)?;
-        job.check()?;
-        let gradients = Tensor::f_run_backward(&[&loss], &self.weights.tensors, false, false)?;
-        job.check()?;
+        let data_crops = own.timesteps.len() as i64;
+        let (loss, gradients) = self.weights.gradients(job, || {
+            let predicted = self.network.forward(&input, &times, None, None, job)?;
+            let (noise, structure) = errors(&predicted.f_narrow(0, 0, simulated as i64)?, &batch)?;
+            let guess = predicted
+                .f_narrow(0, simulated as i64, data_crops)?
+                .f_narrow(1, 0, CELLS.cell_channels())?;
+            let noisy = CELLS.middle(&input.f_narrow(0, simulated as i64, data_crops)?)?;
+            let estimate = noisy.f_mul(&own.a)?.f_add(&guess.f_mul(&own.b)?)?;
+            let data = estimate.f_sub(&own.observed)?.f_square()?.f_mean(Kind::Float)?;
+            Ok(noise.f_add(&structure)?.f_add(&data)?)
+        })?;
 
         let _guard = tch::no_grad_guard();
         let done = step as f64 / self.options.steps as f64;
@@ -249,7 +249,7 @@ impl Adapter {
         for (average, weight) in self.average.tensors.iter_mut().zip(&self.weights.tensors) {
             let _ = average.f_lerp_(weight, 1.0 - decay)?;
         }
-        Ok(f64::try_from(loss)?)
+        Ok(loss)
     }
 
     fn own_batch(&mut self, count: usize, side: i64) -> Result<OwnBatch> {
@@ -347,4 +347,108 @@ fn simulate(
         volumes.push(volume);
     }
     Ok(PhantomPool::from_volumes(volumes, device))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diffusion::ModelFileConfig;
+    use crate::phantom::simulate;
+    use crate::train::small_unet;
+    use crate::volume::Geometry;
+
+    fn tiny() -> ModelFile {
+        let unet = small_unet([8, 8, 8, 8]);
+        let config = ModelFileConfig::matched("tiny", unet.clone(), CELLS, &STRUCTURES, [0.4, 3.2]);
+        let parameters = Parameters::random(&unet, &mut Generator::new(1, 0), Device::Cpu).unwrap();
+        ModelFile {
+            config,
+            tensors: parameters.named(),
+        }
+    }
+
+    fn tomogram() -> Tomogram {
+        let options = PhantomOptions {
+            shape: [16, 96, 96],
+            voxel_nm: 1.5,
+            ..PhantomOptions::default()
+        };
+        let voxels = simulate(&options, &Job::quiet()).unwrap().tomogram;
+        Tomogram::from_array(voxels, Geometry::new([16, 96, 96], 15.0)).unwrap()
+    }
+
+    fn options() -> AdaptOptions {
+        AdaptOptions {
+            steps: 24,
+            batch: 4,
+            crop: 32,
+            phantoms: 1,
+            blocks: 1,
+            rate: 1e-2,
+            snr: Some(0.2),
+            ..AdaptOptions::default()
+        }
+    }
+
+    #[test]
+    fn a_few_steps_lower_the_loss_even_where_the_caller_has_gradients_off() {
+        let (model, data) = (tiny(), tomogram());
+        let mut losses = Vec::new();
+        let _guard = tch::no_grad_guard();
+        let adapted = adapt(
+            &model,
+            &[&data],
+            &options(),
+            Device::Cpu,
+            &Job::quiet(),
+            &mut |_, loss| {
+                losses.push(loss);
+                true
+            },
+        )
+        .unwrap();
+        let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
+        assert!(mean(&losses[16..]) < 0.8 * mean(&losses[..4]), "{losses:?}");
+        assert_eq!(adapted.config.unet, model.config.unet);
+        assert!(
+            adapted.config.name.contains("adapted to tomogram"),
+            "{}",
+            adapted.config.name
+        );
+        let moved = adapted.tensors.iter().zip(&model.tensors).any(|(a, b)| a.1 != b.1);
+        assert!(moved, "no weight moved");
+        // The caller's choice stands again.
+        assert!(!(Tensor::ones([1], (Kind::Float, Device::Cpu)).set_requires_grad(true) * 2.0).requires_grad());
+    }
+
+    #[test]
+    fn what_cannot_be_adapted_is_refused_by_name() {
+        let (model, data) = (tiny(), tomogram());
+        let run = |model: &ModelFile, data: &[&Tomogram], options: AdaptOptions| {
+            adapt(model, data, &options, Device::Cpu, &Job::quiet(), &mut |_, _| true)
+                .err()
+                .unwrap()
+                .to_string()
+        };
+        assert!(run(&model, &[], options()).contains("tomograms"));
+        let odd = AdaptOptions { crop: 33, ..options() };
+        assert!(run(&model, &[&data], odd).contains("crop is 33"));
+        let mut other = tiny();
+        other.config.structures.pop();
+        assert!(run(&other, &[&data], options()).contains("cannot be adapted"));
+        let small =
+            Tomogram::from_array(ndarray::Array3::zeros((4, 96, 96)), Geometry::new([4, 96, 96], 15.0)).unwrap();
+        assert!(run(&model, &[&small], options()).contains("at least"));
+    }
+
+    #[test]
+    fn the_estimate_of_the_data_from_noised_data_is_the_datas_mean() {
+        // With the true conditional means in place of the network's, y_hat = a x + b eps must be E[y | x]. In one dimension with Gaussian
+        // x0 of unit variance, eps_hat = sqrt(1 - abar_1) x, so y_hat / x must be cov(y, x) / var(x) = sqrt(r) as var(y) = var(x) = 1.
+        let (before, r) = (0.3f64, 0.6f64);
+        let after = before * r;
+        let a = r.sqrt().recip();
+        let b = (1.0 - before) * (r / (1.0 - after)).sqrt() - ((1.0 - after) / r).sqrt();
+        assert!((a + b * (1.0 - after).sqrt() - r.sqrt()).abs() < 1e-12);
+    }
 }

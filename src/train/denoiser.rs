@@ -194,12 +194,11 @@ impl DenoiserTrainer {
             .collect();
         let input = batch.noised(&self.schedule, &timesteps)?;
         let times = Tensor::f_from_slice(&timesteps)?.f_to_device(self.device)?;
-        let predicted = self.network.forward(&input, &times, None, None, job)?;
-        let (noise, structure) = errors(&predicted, &batch)?;
-        let loss = noise.f_add(&structure.f_mul_scalar(options.structure_weight)?)?;
-        job.check()?;
-        let gradients = Tensor::f_run_backward(&[&loss], &self.weights.tensors, false, false)?;
-        job.check()?;
+        let (loss, gradients) = self.weights.gradients(job, || {
+            let predicted = self.network.forward(&input, &times, None, None, job)?;
+            let (noise, structure) = errors(&predicted, &batch)?;
+            Ok(noise.f_add(&structure.f_mul_scalar(options.structure_weight)?)?)
+        })?;
 
         let _guard = tch::no_grad_guard();
         let rate = options.rate(self.step);
@@ -211,7 +210,6 @@ impl DenoiserTrainer {
             let _ = average.f_lerp_(weight, 1.0 - decay)?;
         }
         self.step += 1;
-        let loss = f64::try_from(loss)?;
         self.recent.push(loss as f32);
         if self.step % RECORD_EVERY == 0 {
             let mean = self.recent.iter().sum::<f32>() / self.recent.len() as f32;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use tch::{Device, Kind, Tensor};
 
 use crate::diffusion::{unet_tensor_shapes, Unet, UnetConfig};
-use crate::runtime::{Error, Generator, Result};
+use crate::runtime::{Error, Generator, Job, Result};
 
 /// The tensors of a U-Net under their diffusers names, in the order of execution.
 pub struct Parameters {
@@ -58,6 +58,22 @@ impl Parameters {
         Ok(())
     }
 
+    /// What `loss` gives, a scalar, and its gradients in the order of the tensors. Gradients are on meanwhile, whatever the caller has;
+    /// the backward pass is one libtorch call, before and after which `job` is asked.
+    pub fn gradients(&self, job: &Job, loss: impl FnOnce() -> Result<Tensor>) -> Result<(f64, Vec<Tensor>)> {
+        tch::with_grad(|| {
+            let loss = loss()?;
+            // libtorch crashes on a loss that nothing asks gradients of.
+            if !loss.requires_grad() {
+                return Err(Error::Internal("the loss depends on no trainable weight".into()));
+            }
+            job.check()?;
+            let gradients = Tensor::f_run_backward(&[&loss], &self.tensors, false, false)?;
+            job.check()?;
+            Ok((f64::try_from(loss.f_detach()?)?, gradients))
+        })
+    }
+
     /// A U-Net on these very tensors: updates in place are seen by it.
     pub fn network(&self, config: &UnetConfig) -> Result<Unet> {
         let by_name: HashMap<&str, &Tensor> = self.names.iter().map(String::as_str).zip(&self.tensors).collect();
@@ -102,7 +118,8 @@ mod tests {
         );
         let find = |name: &str| &parameters.tensors[parameters.names.iter().position(|n| n == name).unwrap()];
         let largest = find("conv_in.weight").abs().max().double_value(&[]);
-        assert!(largest <= 1.0 / 6.0 && largest > 0.15, "{largest}");
+        // 1 / sqrt(40 x 9): forty channels in, 3 x 3 taps.
+        assert!(largest <= 0.0528 && largest > 0.05, "{largest}");
         assert_eq!(find("conv_norm_out.weight").min().double_value(&[]), 1.0);
         assert_eq!(find("conv_norm_out.bias").abs().max().double_value(&[]), 0.0);
     }
