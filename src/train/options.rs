@@ -154,7 +154,7 @@ impl DenoiserOptions {
             ("large_crop", self.large_crop as f64, 8.0, side),
             ("large_share", self.large_share, 0.0, 1.0),
             ("volumes", self.volumes as f64, 1.0, 256.0),
-            ("volume_shape.z", depth as f64, 16.0, 1024.0),
+            ("volume_shape.z", depth as f64, CELLS.slices_seen() as f64, 1024.0),
             ("timesteps[0]", self.timesteps[0] as f64, 0.0, 999.0),
             (
                 "timesteps[1]",

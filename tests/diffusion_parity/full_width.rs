@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::networks::uniform;
 use super::{open, relative_error};
 use tch::{Device, Kind, Tensor};
-use tomocut::diffusion::{model_to_bytes, unet_tensor_shapes, ModelFileConfig, PerLevel, UnetConfig};
+use tomocut::diffusion::{model_to_bytes, unet_tensor_shapes, CellShape, ModelFileConfig, PerLevel, UnetConfig};
 use tomocut::diffusion::{DiffusionModel, LatentDraw, LoadOptions};
 use tomocut::runtime::{CancelToken, Generator, Job, Logger};
 
