@@ -43,6 +43,8 @@ pub struct TiltSeries {
 struct Filter {
     exponent: f64,
     cutoff: f64,
+    /// Frequency, cycles per voxel, below which a Gaussian high-pass takes away; 0: none.
+    high_pass: f64,
     radial: bool,
 }
 
@@ -79,6 +81,11 @@ impl TiltSeries {
             filter: Filter {
                 exponent: options.filter_exponent,
                 cutoff: options.filter_cutoff,
+                high_pass: if options.high_pass_nm > 0.0 {
+                    options.voxel_nm / options.high_pass_nm
+                } else {
+                    0.0
+                },
                 radial: options.filter_radial,
             },
         }
@@ -297,11 +304,12 @@ fn column_grid(tilt: f64, [depth, _, width]: [usize; 3], columns: usize) -> Vec<
     grid
 }
 
-/// Ramp with a raised-cosine fall from 80 % to 120 % of the cut-off, (row, column) frequencies of the real FFT.
+/// Ramp with a raised-cosine fall from 80 % to 120 % of the cut-off and, where asked for, without the slowest waves, (row, column) frequencies of the real FFT.
 fn reconstruction_filter(series: &TiltSeries) -> Result<Tensor> {
     let Filter {
         exponent,
         cutoff,
+        high_pass,
         radial,
     } = series.filter;
     let mut gain = Vec::new();
@@ -309,7 +317,12 @@ fn reconstruction_filter(series: &TiltSeries) -> Result<Tensor> {
         let q = if radial { ky.hypot(ku) } else { ku.abs() };
         let fall = ((q / cutoff - 0.8) / 0.4).clamp(0.0, 1.0);
         let ramp = if ku == 0.0 { 0.0 } else { ku.abs().powf(exponent) };
-        gain.push((ramp * 0.5 * (1.0 + (PI * fall).cos())) as f32);
+        let kept = if high_pass > 0.0 {
+            1.0 - (-0.5 * (ky.hypot(ku) / high_pass).powi(2)).exp()
+        } else {
+            1.0
+        };
+        gain.push((ramp * kept * 0.5 * (1.0 + (PI * fall).cos())) as f32);
     });
     Ok(Tensor::f_from_slice(&gain)?.f_view(series.spectrum())?)
 }

@@ -61,6 +61,8 @@ pub struct PhantomOptions {
     pub filter_exponent: f64,
     /// Cut-off of the reconstruction filter, cycles per voxel, 0.05..=0.5.
     pub filter_cutoff: f64,
+    /// Wavelength, nm, beyond which a Gaussian high-pass takes slow density away, as many pipelines do; 0: none; else 10..=2000.
+    pub high_pass_nm: f64,
     /// Whether the cut-off is on the radial frequency of the projections (also along the tilt axis) or across the axis only.
     pub filter_radial: bool,
     /// Whether protein is darker than ice (as in most deposited tomograms).
@@ -97,6 +99,7 @@ impl Default for PhantomOptions {
             noise_tilt_growth: 0.3,
             filter_exponent: 1.0,
             filter_cutoff: 0.45,
+            high_pass_nm: 0.0,
             filter_radial: false,
             protein_dark: true,
         }
@@ -109,7 +112,12 @@ impl PhantomOptions {
     /// Few settings are correlated: fine voxels go with small fields, so membranes and filaments are fewer there.
     pub fn random(gen: &mut Generator) -> Self {
         let log_uniform = |gen: &mut Generator, low: f64, high: f64| gen.uniform(low.ln(), high.ln()).exp();
-        let voxel_nm = log_uniform(gen, 0.4, 3.2);
+        // More of them coarse than chance would give: whole cells are looked at so.
+        let voxel_nm = if gen.chance(0.35) {
+            log_uniform(gen, 1.4, 3.2)
+        } else {
+            log_uniform(gen, 0.4, 3.2)
+        };
         let tilt_max = gen.uniform(45.0, 68.0);
         // In focus: what a full correction of the contrast transfer, or none in a simulation, comes to.
         let defocus_um = if gen.chance(0.35) { 0.0 } else { gen.uniform(1.0, 8.0) };
@@ -156,6 +164,11 @@ impl PhantomOptions {
             noise_tilt_growth: gen.uniform(0.0, 0.8),
             filter_exponent: if gen.chance(0.6) { 1.0 } else { gen.uniform(0.5, 1.0) },
             filter_cutoff: gen.uniform(0.22, 0.5),
+            high_pass_nm: if gen.chance(0.6) {
+                0.0
+            } else {
+                log_uniform(gen, 40.0, 300.0)
+            },
             filter_radial: gen.chance(0.5),
             ..Self::default()
         }
@@ -203,12 +216,20 @@ impl PhantomOptions {
             ("noise_tilt_growth", self.noise_tilt_growth, 0.0, 3.0),
             ("filter_exponent", self.filter_exponent, 0.0, 1.0),
             ("filter_cutoff", self.filter_cutoff, 0.05, 0.5),
+            ("high_pass_nm", self.high_pass_nm, 0.0, 2000.0),
         ];
         for (name, value, low, high) in ranges {
             // NaN is refused too.
             if !(low..=high).contains(&value) {
                 return Err(Error::argument(name, value, &format!("must be {low}..={high}")));
             }
+        }
+        if self.high_pass_nm > 0.0 && self.high_pass_nm < 10.0 {
+            return Err(Error::argument(
+                "high_pass_nm",
+                self.high_pass_nm,
+                "must be 0 or 10..=2000",
+            ));
         }
         if self.tilt_max <= self.tilt_min {
             return Err(Error::argument("tilt_max", self.tilt_max, "must be above tilt_min"));

@@ -18,6 +18,9 @@ const GOLD: u8 = 255;
 /// Density of a gold bead in units of protein.
 const GOLD_DENSITY: f32 = 7.0;
 
+/// Share of a body's peak density down to which a voxel belongs to it: a molecule's envelope, the clefts between its domains included.
+const ENVELOPE: f32 = 0.22;
+
 /// What an object is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -202,7 +205,7 @@ impl Canvas {
     }
 
     /// Draws blobs as one body: the sum s saturates as 1 - exp(-s), is scaled by `amplitude` and added; unlabelled voxels above
-    /// 0.4 (or 45 % of the body's peak where the voxels are too coarse to reach that) take `label`. Returns the voxels labelled.
+    /// [`ENVELOPE`] of the body's peak take `label`. Returns the voxels labelled.
     pub fn draw(&mut self, blobs: &[Blob], amplitude: f32, label: u8) -> usize {
         let (depth, height, width) = self.density.dim();
         let mut low = [usize::MAX; 3];
@@ -255,8 +258,7 @@ impl Canvas {
             }
         }
         let body = |s: f32| 1.0 - (-s).exp();
-        let threshold = sum.iter().fold(0f32, |m, s| m.max(body(*s))) * 0.45;
-        let threshold = threshold.min(0.4);
+        let threshold = sum.iter().fold(0f32, |m, s| m.max(body(*s))) * ENVELOPE;
         let mut labelled = 0;
         for (index, s) in sum.iter().enumerate().filter(|(_, s)| **s > 1e-4) {
             let at = [
