@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tomocut.h"
@@ -52,7 +53,8 @@ static void complain(const char *format, ...) {
 
 /* ---- arguments: --name value, --name=value, --switch ---- */
 
-enum argument_kind { SWITCH, TEXT, NUMBER, COUNT };
+/* OPTIONAL_COUNT takes the next word where that is a number, and is 1 otherwise. */
+enum argument_kind { SWITCH, TEXT, NUMBER, COUNT, OPTIONAL_COUNT };
 
 struct argument {
     const char *name; /* with its dashes */
@@ -134,6 +136,9 @@ static int parse_arguments(int argc, char **argv, const struct argument *argumen
         const char *value = NULL;
         if (word[length] == '=') {
             value = word + length + 1;
+        } else if (found->kind == OPTIONAL_COUNT) {
+            uint64_t ignored;
+            value = i + 1 < argc && parse_count(argv[i + 1], &ignored) ? argv[++i] : "1";
         } else if (found->kind != SWITCH && i + 1 < argc) {
             value = argv[++i];
         }
@@ -261,6 +266,55 @@ static tomocut_status start_engine(const char *device, uint64_t threads, int qui
     options.log_level = quiet ? TOMOCUT_LOG_ERROR : TOMOCUT_LOG_WARNING;
     return tomocut_engine_create(&options, engine);
 }
+
+/* ---- files ---- */
+
+/* Name of a tomogram without folder and without .mrc, .rec, .map, .st, .gz, .bz2. The caller frees it. */
+static inline char *stem_of(const char *path) {
+    static const char *const endings[] = {".gz", ".bz2", ".mrc", ".rec", ".map", ".st"};
+    const char *slash = strrchr(path, '/');
+    const char *name = slash == NULL ? path : slash + 1;
+    char *stem = malloc(strlen(name) + 1);
+    if (stem == NULL) {
+        return NULL;
+    }
+    strcpy(stem, name);
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+        size_t length = strlen(stem), tail = strlen(endings[i]);
+        if (length > tail && strcmp(stem + length - tail, endings[i]) == 0) {
+            stem[length - tail] = '\0';
+        }
+    }
+    return stem;
+}
+
+/* Makes the output folder where it is missing; its parent must exist. */
+static inline int make_folder(const char *folder) {
+    struct stat status;
+    if (mkdir(folder, 0777) == 0 || (errno == EEXIST && stat(folder, &status) == 0 && S_ISDIR(status.st_mode))) {
+        return 1;
+    }
+    complain("making the folder %s: %s", folder, strerror(errno == EEXIST ? ENOTDIR : errno));
+    return 0;
+}
+
+/* ---- JSON ---- */
+
+static inline void print_json_text(FILE *file, const char *text) {
+    fputc('"', file);
+    for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++) {
+        if (*c == '"' || *c == '\\') {
+            fprintf(file, "\\%c", *c);
+        } else if (*c < 0x20) {
+            fprintf(file, "\\u%04x", *c);
+        } else {
+            fputc(*c, file);
+        }
+    }
+    fputc('"', file);
+}
+
+/* ---- version ---- */
 
 /* Header and library must be of one ABI. */
 static int library_fits(void) {

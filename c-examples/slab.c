@@ -3,18 +3,22 @@
  *     cc -std=c99 -I include c-examples/slab.c -o tomocut-slab -L target/release -ltomocut -lm
  */
 #define _POSIX_C_SOURCE 200809L
-#include <sys/stat.h>
-
 #include "command_line.h"
+#include "suggest.h"
 
 static const char help[] =
     "Usage: tomocut-slab IN.mrc --z A:B [options]\n"
+    "       tomocut-slab IN.mrc --suggest [N] [options]\n"
     "\n"
     "Segments slices A to B-1 (counted from 0) of a tomogram into membranes and molecules.\n"
     "Writes <stem>_labels.mrc (0 background, 1 membrane, 2 molecule, 3 filament), <stem>_score.mrc,\n"
     "<stem>_points.{csv,star,tbl,mod,coords} and <stem>_overlay.png.\n"
     "\n"
-    "  --z A:B              slices of the slab; required\n"
+    "  --z A:B              slices of the slab; or auto: the slab that --suggest names first\n"
+    "  --suggest [N]        segment nothing: print the N (default 1) slabs that hold most structure, the best\n"
+    "                       first, as \"A:B  score\"; about 0 is noise, 1 structure everywhere. With --json also the\n"
+    "                       score of every slice\n"
+    "  --thickness N        slices of a suggested slab (default: 20)\n"
     "  --out DIR            folder for the results; made where missing (default: .)\n"
     "  --model DIR|FILE     Stable Diffusion weights: a diffusers folder or one .safetensors file\n"
     "                       (default: the built-in model)\n"
@@ -40,8 +44,8 @@ static const char help[] =
 struct request {
     const char *input, *z, *model, *preset, *device, *out, *dump, *latent, *noise;
     double voxel_nm, diameter_nm, timestep;
-    uint64_t threads, z_first, z_end;
-    int json, bright, float32, quiet, help, version;
+    uint64_t threads, z_first, z_end, suggest, thickness;
+    int z_auto, json, bright, float32, quiet, help, version;
 };
 
 /* Everything that must be freed, whatever happened. */
@@ -80,6 +84,8 @@ static int parse_request(int argc, char **argv, struct request *request) {
         {"--diameter-nm", NUMBER, &request->diameter_nm},
         {"--timestep", NUMBER, &request->timestep},
         {"--threads", COUNT, &request->threads},
+        {"--suggest", OPTIONAL_COUNT, &request->suggest},
+        {"--thickness", COUNT, &request->thickness},
         {"--json", SWITCH, &request->json},
         {"--bright", SWITCH, &request->bright},
         {"--float32", SWITCH, &request->float32},
@@ -90,6 +96,7 @@ static int parse_request(int argc, char **argv, struct request *request) {
     memset(request, 0, sizeof *request);
     request->out = ".";
     request->timestep = -1.0;
+    request->suggest = NO_SUGGESTION;
     size_t n_inputs = 0;
     if (!parse_arguments(argc, argv, arguments, sizeof arguments / sizeof arguments[0], &request->input, 1, &n_inputs)) {
         return 0;
@@ -101,8 +108,19 @@ static int parse_request(int argc, char **argv, struct request *request) {
         complain("no tomogram given; see --help");
         return 0;
     }
-    if (!parse_z(request->z, &request->z_first, &request->z_end)) {
-        complain("--z is \"%s\", must be A:B with A below B, such as 40:60", request->z == NULL ? "" : request->z);
+    request->z_auto = request->z != NULL && strcmp(request->z, "auto") == 0;
+    if (request->suggest != NO_SUGGESTION) {
+        if (request->z != NULL) {
+            complain("--z and --suggest exclude each other: --suggest segments nothing");
+            return 0;
+        }
+        if (request->suggest < 1 || request->suggest > MOST_SUGGESTIONS) {
+            complain("--suggest is %llu, must be 1 to %d", (unsigned long long)request->suggest, MOST_SUGGESTIONS);
+            return 0;
+        }
+    } else if (!request->z_auto && !parse_z(request->z, &request->z_first, &request->z_end)) {
+        complain("--z is \"%s\", must be A:B with A below B, such as 40:60, or auto",
+                 request->z == NULL ? "" : request->z);
         return 0;
     }
     if (request->timestep != -1.0 && (request->timestep < 0.0 || request->timestep > 999.0 ||
@@ -167,7 +185,7 @@ static enum exit_code open_inputs(const struct request *request, struct session 
         return exit_code_after(status, EXIT_USAGE);
     }
     status = tomocut_tomogram_open(session->engine, request->input, session->cancel, &session->tomogram);
-    if (status != TOMOCUT_OK) {
+    if (status != TOMOCUT_OK || request->suggest != NO_SUGGESTION) {
         return exit_code_after(status, EXIT_BAD_INPUT);
     }
     tomocut_model_options_init(&model_options, sizeof model_options);
@@ -176,49 +194,6 @@ static enum exit_code open_inputs(const struct request *request, struct session 
                  ? tomocut_model_builtin(session->engine, &model_options, &session->model)
                  : tomocut_model_open(session->engine, request->model, &model_options, &session->model);
     return exit_code_after(status, EXIT_BAD_INPUT);
-}
-
-/* Name of a tomogram without folder and without .mrc, .rec, .map, .st, .gz, .bz2. The caller frees it. */
-static char *stem_of(const char *path) {
-    static const char *const endings[] = {".gz", ".bz2", ".mrc", ".rec", ".map", ".st"};
-    const char *slash = strrchr(path, '/');
-    const char *name = slash == NULL ? path : slash + 1;
-    char *stem = malloc(strlen(name) + 1);
-    if (stem == NULL) {
-        return NULL;
-    }
-    strcpy(stem, name);
-    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
-        size_t length = strlen(stem), tail = strlen(endings[i]);
-        if (length > tail && strcmp(stem + length - tail, endings[i]) == 0) {
-            stem[length - tail] = '\0';
-        }
-    }
-    return stem;
-}
-
-/* Makes the output folder where it is missing; its parent must exist. */
-static int make_folder(const char *folder) {
-    struct stat status;
-    if (mkdir(folder, 0777) == 0 || (errno == EEXIST && stat(folder, &status) == 0 && S_ISDIR(status.st_mode))) {
-        return 1;
-    }
-    complain("making the folder %s: %s", folder, strerror(errno == EEXIST ? ENOTDIR : errno));
-    return 0;
-}
-
-static void print_json_text(FILE *file, const char *text) {
-    fputc('"', file);
-    for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++) {
-        if (*c == '"' || *c == '\\') {
-            fprintf(file, "\\%c", *c);
-        } else if (*c < 0x20) {
-            fprintf(file, "\\u%04x", *c);
-        } else {
-            fputc(*c, file);
-        }
-    }
-    fputc('"', file);
 }
 
 /* The files that tomocut_slab_write makes. */
@@ -293,15 +268,16 @@ static enum exit_code print_json(const struct request *request, const struct ses
     return status == TOMOCUT_OK ? EXIT_DONE : EXIT_NOT_WRITTEN;
 }
 
-static void print_summary(const struct request *request, const struct session *session) {
+static void print_summary(const struct request *request, const struct session *session,
+                          const tomocut_slab_options *options) {
     FILE *stream = request->json ? stderr : stdout;
     size_t n_points = 0;
     if (request->quiet) {
         return;
     }
     tomocut_slab_points(session->slab, NULL, 0, &n_points);
-    fprintf(stream, "Slices %llu to %llu: %zu molecules\n", (unsigned long long)request->z_first,
-            (unsigned long long)request->z_end - 1, n_points);
+    fprintf(stream, "Slices %llu to %llu: %zu molecules\n", (unsigned long long)options->z_first,
+            (unsigned long long)options->z_end - 1, n_points);
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         if (!file_exists(request->out, session->stem, files[i][1])) {
             continue;
@@ -313,6 +289,29 @@ static void print_summary(const struct request *request, const struct session *s
     if (request->dump != NULL) {
         fprintf(stream, "  %s\n", request->dump);
     }
+}
+
+/* Looks for slabs: prints them, or takes the best one for `options`. */
+static enum exit_code suggest(const struct request *request, struct session *session, tomocut_slab_options *options) {
+    struct suggestions found;
+    tomocut_suggest_options settings;
+    tomocut_suggest_options_init(&settings, sizeof settings);
+    settings.thickness = request->thickness;
+    settings.voxel_nm = request->voxel_nm;
+    settings.cancel = session->cancel;
+    settings.progress = progress_show;
+    settings.progress_user_data = &session->display;
+    size_t wanted = request->z_auto ? 1 : (size_t)request->suggest;
+    enum exit_code code = suggestions_find(&found, session->tomogram, &settings, wanted);
+    progress_end(&session->display);
+    if (code == EXIT_DONE && request->z_auto) {
+        options->z_first = found.slabs[0].z_first;
+        options->z_end = found.slabs[0].z_end;
+    } else if (code == EXIT_DONE) {
+        code = suggestions_print(&found, request->input, request->json);
+    }
+    suggestions_free(&found);
+    return code;
 }
 
 static enum exit_code run(const struct request *request, struct session *session) {
@@ -333,7 +332,10 @@ static enum exit_code run(const struct request *request, struct session *session
         return EXIT_USAGE;
     }
     enum exit_code code = open_inputs(request, session);
-    if (code != EXIT_DONE) {
+    if (code == EXIT_DONE && (request->suggest != NO_SUGGESTION || request->z_auto)) {
+        code = suggest(request, session, &options);
+    }
+    if (code != EXIT_DONE || request->suggest != NO_SUGGESTION) {
         return code;
     }
     if (!make_folder(request->out)) {
@@ -352,14 +354,14 @@ static enum exit_code run(const struct request *request, struct session *session
         return exit_code_after(status, EXIT_NOT_WRITTEN);
     }
     if (request->dump != NULL) {
-        uint64_t middle = request->z_first + (request->z_end - request->z_first) / 2;
+        uint64_t middle = options.z_first + (options.z_end - options.z_first) / 2;
         status = tomocut_slab_dump(session->engine, session->model, session->tomogram, middle, &options, request->dump);
         progress_end(&session->display);
         if (status != TOMOCUT_OK) {
             return exit_code_after(status, EXIT_NOT_WRITTEN);
         }
     }
-    print_summary(request, session);
+    print_summary(request, session, &options);
     return request->json ? print_json(request, session) : EXIT_DONE;
 }
 

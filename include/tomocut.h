@@ -264,6 +264,60 @@ typedef int32_t (*tomocut_progress_fn)(const struct tomocut_progress *progress,
                                        void *user_data);
 
 /**
+ * Options of suggesting slabs. Fill with tomocut_suggest_options_init, then change what differs; zero and NULL mean the
+ * default.
+ */
+typedef struct tomocut_suggest_options {
+    /**
+     * sizeof(tomocut_suggest_options) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * Slices of a slab, at most the tomogram's; 0: 20, or all of a thinner tomogram.
+     */
+    uint64_t thickness;
+    /**
+     * Edge of a voxel in nm, 0.01 to 100, where the tomogram's own is wrong or unknown; 0: the tomogram's own.
+     */
+    double voxel_nm;
+    /**
+     * Voxels that may be read; 0: 2^30. Of a larger tomogram, fewer of the slices that lie within 4 nm of each other are
+     * read, then only every second, third ... such group.
+     */
+    uint64_t max_voxels;
+    /**
+     * Stops the call; may be NULL. Must live until the call returns.
+     */
+    const struct tomocut_cancel *cancel;
+    /**
+     * Reports on the call; may be NULL.
+     */
+    tomocut_progress_fn progress;
+    /**
+     * Handed to progress.
+     */
+    void *progress_user_data;
+} tomocut_suggest_options;
+
+/**
+ * A slab worth segmenting. This struct never changes.
+ */
+typedef struct tomocut_suggested_slab {
+    /**
+     * Its first slice, counted from 0.
+     */
+    uint64_t z_first;
+    /**
+     * The slice after its last one.
+     */
+    uint64_t z_end;
+    /**
+     * How much structure it holds: the mean of the profile over its slices; comparable within one tomogram only.
+     */
+    double score;
+} tomocut_suggested_slab;
+
+/**
  * Options of loading a model. Fill with tomocut_model_options_init, then change what differs.
  */
 typedef struct tomocut_model_options {
@@ -1122,6 +1176,49 @@ tomocut_status tomocut_tomogram_read(const struct tomocut_tomogram *tomogram,
  */
 TOMOCUT_API
 void tomocut_tomogram_free(struct tomocut_tomogram *tomogram);
+
+/**
+ * Sets all options to their defaults.
+ *
+ * @param options The struct to fill.
+ * @param size    sizeof(tomocut_suggest_options), as the caller's header has it.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_suggest_options_init(struct tomocut_suggest_options *options,
+                                            size_t size);
+
+/**
+ * Finds the slabs that hold most structure, without any model: those whose local contrast at the scales of membranes and
+ * molecules most exceeds that of noise. Dark and bright structures count alike; gold beads, padding and single damaged
+ * slices count little. Voxels that are not finite are passed over, but slabs with such voxels, which
+ * tomocut_slab_segment refuses, come after all others. Takes memory for one slice, or 64 MiB of smaller ones.
+ *
+ * @param tomogram         The tomogram.
+ * @param options          What differs from the defaults; NULL: nothing.
+ * @param slabs            Receives up to capacity slabs that do not overlap, the best first; NULL where only the
+ *                         profile is wanted.
+ * @param capacity         Entries in slabs: how many are looked for.
+ * @param found            Receives the number of slabs found; may be NULL. Fewer than capacity where no more fit.
+ * @param profile          Receives the structure of every slice: about 0 where there is only noise, 1 where every
+ *                         place certainly holds structure; or NULL.
+ * @param profile_capacity Entries in profile, at least the tomogram's number of slices; 0 where profile is NULL.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (a thickness above the number of slices, neither slabs nor profile, a
+ *         profile that is too short); TOMOCUT_E_FORMAT (no two finite voxels differ); TOMOCUT_E_IO;
+ *         TOMOCUT_E_CANCELLED; TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_STATE.
+ *
+ * Same tomogram and options: same answer. Threads: any, several at once.
+ */
+TOMOCUT_API
+tomocut_status tomocut_tomogram_suggest_slabs(const struct tomocut_tomogram *tomogram,
+                                              const struct tomocut_suggest_options *options,
+                                              struct tomocut_suggested_slab *slabs,
+                                              size_t capacity,
+                                              size_t *found,
+                                              double *profile,
+                                              size_t profile_capacity);
 
 /**
  * Sets all options to their defaults.

@@ -19,6 +19,8 @@ mod progress;
 mod tomogram;
 mod volume;
 
+mod suggestion;
+
 mod model;
 
 mod slab;
@@ -51,6 +53,7 @@ pub use slab::*;
 pub use slab_files::*;
 pub use slab_options::*;
 pub use status::*;
+pub use suggestion::*;
 pub use tomogram::*;
 pub use version::*;
 pub use volume::*;

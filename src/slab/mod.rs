@@ -2,7 +2,8 @@
 //!
 //! Stages, one file each, in the order a slice passes them: `stack` (slices and their neighbours), `context` (what the slab shares),
 //! `enhance`, `tiles`, `features` (attention of a tile), `cell` (eigenvectors and maps of the tiles), `aggregate` and `canvas` (one map), `zcorrect`,
-//! `binarise`, `split`, `points`; `pipeline` runs them, `outputs`, `overlay` and `dump` write what they found.
+//! `binarise`, `split`, `points`; `pipeline` runs them, `outputs`, `overlay` and `dump` write what they found. `suggest`
+//! says beforehand which slabs are worth it.
 
 pub mod aggregate;
 mod attention;
@@ -24,6 +25,7 @@ mod seams;
 pub mod split;
 mod stack;
 mod structures;
+mod suggest;
 pub mod tiles;
 pub mod zcorrect;
 
@@ -36,3 +38,4 @@ pub use outputs::{write_outputs, OutputFiles};
 pub use pipeline::{segment, SlabReport, SlabSegmentation};
 pub use split::{FILAMENT, MEMBRANE, MOLECULE};
 pub use structures::StructureMaps;
+pub use suggest::{suggest_slabs, SuggestOptions, SuggestedSlab, Suggestions};

@@ -103,6 +103,16 @@ impl Tomogram {
     /// [`Error::InvalidArgument`] where `z` is empty or out of range, [`Error::Format`] where a voxel is not finite
     /// (with their number and the first one's place), and those of reading.
     pub fn read_slices(&self, z: Range<usize>) -> Result<Array3<f32>> {
+        let slices = self.read_slices_as_stored(z.clone())?;
+        check_finite(&slices, &z, &self.name)?;
+        Ok(slices)
+    }
+
+    /// [`Tomogram::read_slices`] for callers that can do with voxels that are not finite.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] where `z` is empty or out of range, and those of reading.
+    pub fn read_slices_as_stored(&self, z: Range<usize>) -> Result<Array3<f32>> {
         self.geometry.check_slices(&z)?;
         let slices = self.source.read(z.clone())?;
         let expected = [z.end - z.start, self.geometry.shape[1], self.geometry.shape[2]];
@@ -110,7 +120,6 @@ impl Tomogram {
             let detail = format!("slices have shape {:?}, expected {expected:?}", slices.shape());
             return Err(Error::format(&self.name, detail));
         }
-        check_finite(&slices, &z, &self.name)?;
         Ok(slices)
     }
 }

@@ -41,6 +41,20 @@ int main(void) {
     FIELD(tomocut_progress, fraction);
     FIELD(tomocut_progress, loss);
 
+    SIZE(tomocut_suggest_options);
+    FIELD(tomocut_suggest_options, struct_size);
+    FIELD(tomocut_suggest_options, thickness);
+    FIELD(tomocut_suggest_options, voxel_nm);
+    FIELD(tomocut_suggest_options, max_voxels);
+    FIELD(tomocut_suggest_options, cancel);
+    FIELD(tomocut_suggest_options, progress);
+    FIELD(tomocut_suggest_options, progress_user_data);
+
+    SIZE(tomocut_suggested_slab);
+    FIELD(tomocut_suggested_slab, z_first);
+    FIELD(tomocut_suggested_slab, z_end);
+    FIELD(tomocut_suggested_slab, score);
+
     SIZE(tomocut_model_options);
     FIELD(tomocut_model_options, struct_size);
     FIELD(tomocut_model_options, dtype);

@@ -106,6 +106,9 @@ static void usage_errors(void) {
     finish(start(input, "--z=1:2", "--voxel-nm", "wide", NULL), 2);
     finish(start(input, "--z=1:2", "--latent", "vague", NULL), 2);
     finish(start(input, "--z=1:2", "--device", "abacus", NULL), 2);
+    finish(start(input, "--z=1:2", "--suggest", NULL), 2);
+    CHECK(strstr(said, "exclude each other") != NULL);
+    finish(start(input, "--suggest", "0", NULL), 2);
 }
 
 static void bad_inputs(void) {
@@ -137,6 +140,21 @@ static void a_whole_run(void) {
     CHECK(said[0] == '\0');
     read_said("json");
     CHECK(said[0] == '\0');
+}
+
+static void suggestions(void) {
+    finish(start(input, "--suggest", "2", "--thickness", "8", "--quiet", NULL), 0);
+    CHECK(said[0] == '\0');
+    read_said("json");
+    CHECK(strchr(said, ':') != NULL && strchr(said, '\n') != strrchr(said, '\n'));
+    finish(start("--suggest", input, "--thickness=5", "--json", "--quiet", NULL), 0);
+    read_said("json");
+    CHECK(strstr(said, "\"slabs\": [{\"z_first\": ") != NULL && strstr(said, "\"profile\": [") != NULL);
+    finish(start(input, "--suggest", "--thickness", "17", NULL), 3);
+    CHECK(strstr(said, "thickness is 17, must be 1..=16") != NULL);
+    finish(start(input, "--z", "auto", "--thickness", "1", "--out", out, "--threads", "1", NULL), 0);
+    read_said("json");
+    CHECK(strncmp(said, "Slices ", 7) == 0);
 }
 
 static void ctrl_c(void) {
@@ -173,6 +191,7 @@ int main(void) {
     usage_errors();
     bad_inputs();
     a_whole_run();
+    suggestions();
     ctrl_c();
     return 0;
 }
