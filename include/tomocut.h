@@ -465,8 +465,8 @@ typedef struct tomocut_slab_options {
      */
     const char *canvas;
     /**
-     * "circularity" (slice by slice, the released code's test) or "shape3d" (size in nm and shape of 3D components);
-     * NULL: the preset's.
+     * "circularity" (slice by slice, the released code's test), "shape3d" (size in nm and shape of 3D components) or
+     * "cellpose" (slice by slice, the instances of the network in cellpose_weights); NULL: the preset's.
      */
     const char *split;
     /**
@@ -516,6 +516,15 @@ typedef struct tomocut_slab_options {
      * Handed to progress.
      */
     void *progress_user_data;
+    /**
+     * A safetensors file with the weights of a CellPose network (cyto, cyto2, cyto3, nuclei or one trained from these) for
+     * the split "cellpose"; NULL: none. CellPose's own files are refused with a message that says how to convert them.
+     */
+    const char *cellpose_weights;
+    /**
+     * Diameter that CellPose looks for in nm, 0.1 to 1000; 0: the geometric mean of the molecule diameters accepted.
+     */
+    double cellpose_diameter_nm;
 } tomocut_slab_options;
 
 /**

@@ -2,6 +2,7 @@
 //! storage types, and every file that must be refused. Fixtures: tests/oracle/diffusers_parity.py.
 #[path = "diffusion_parity/full_width.rs"]
 mod full_width;
+mod hashed;
 #[path = "diffusion_parity/networks.rs"]
 mod networks;
 

@@ -7,8 +7,8 @@ use tomocut::metrics;
 use tomocut::phantom::{simulate, PhantomOptions};
 use tomocut::runtime::{CancelToken, Error, Generator, Job, Logger};
 use tomocut::slab::{
-    dump_slice, segment, write_outputs, CanvasRule, Preset, SlabOptions, SlabSegmentation, SolverKind, Tiling,
-    TimestepRule, MEMBRANE, MOLECULE,
+    dump_slice, segment, write_outputs, CanvasRule, Preset, SlabOptions, SlabSegmentation, SolverKind, SplitRule,
+    Tiling, TimestepRule, MEMBRANE, MOLECULE,
 };
 use tomocut::volume::{Geometry, Tomogram};
 
@@ -132,6 +132,49 @@ fn eigenvectors_are_computed_where_the_canvas_mixes_them_in() {
     let mixed = run(&tomogram, &options);
     assert!(mixed.report.worst_residual > 0.0 && mixed.report.worst_residual <= 1e-5);
     assert_eq!(run(&tomogram, &quick(0..2)).report.worst_residual, 0.0);
+}
+
+#[test]
+fn cellpose_splits_where_it_is_asked_for_and_given() {
+    let tomogram = ball((16, 80, 96), 0.5);
+    let weights = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/cellpose/narrow.safetensors");
+    let options = SlabOptions {
+        split: SplitRule::CellPose,
+        cellpose_weights: Some(weights),
+        ..quick(2..14)
+    };
+    let found = run(&tomogram, &options);
+    assert_eq!(found.labels[[6, 40, 48]], MOLECULE);
+    let near = |p: &&tomocut::picks::Pick| (p.position[1] - 40.0).hypot(p.position[2] - 48.0) <= 3.0;
+    let ball: Vec<_> = found.points.iter().filter(near).collect();
+    // Twelve sections of one ball are one point.
+    assert_eq!(ball.len(), 1, "{:?}", found.points);
+    assert!((ball[0].position[0] - 8.0).abs() <= 2.0, "{:?}", ball[0]);
+    assert!((ball[0].diameter_nm - 18.0).abs() <= 6.0, "{:?}", ball[0]);
+
+    let released = SlabOptions {
+        tile_cells: 16,
+        solver: SolverKind::Krylov,
+        preset: Preset::Cvpr2026Code,
+        split: SplitRule::CellPose,
+        cellpose_weights: options.cellpose_weights.clone(),
+        cellpose_diameter_nm: Some(18.0),
+        ..SlabOptions::new(Preset::Cvpr2026Code, 7..9)
+    };
+    let found = run(&tomogram, &released);
+    assert!(found.labels.iter().all(|l| [0, MEMBRANE, MOLECULE].contains(l)));
+
+    for (weights, text) in [
+        (None, "cellpose_weights is not given"),
+        (Some("no/such.safetensors".into()), "opening no/such.safetensors"),
+    ] {
+        let options = SlabOptions {
+            cellpose_weights: weights,
+            ..options.clone()
+        };
+        let error = segment(&model(), &tomogram, &options, &Job::quiet()).unwrap_err();
+        assert!(error.to_string().starts_with(text), "{error}");
+    }
 }
 
 #[test]

@@ -92,8 +92,8 @@ pub struct tomocut_slab_options {
     /// "structures" (what the model says each voxel is, where it was trained to), "greedy" (the paper's merge of eigenvectors), "denoised" (the model's one-step denoised image; no eigenvectors
     /// are computed) or "mixed" (half that image, half its projection on the eigenvectors); NULL: the preset's.
     pub canvas: *const c_char,
-    /// "circularity" (slice by slice, the released code's test) or "shape3d" (size in nm and shape of 3D components);
-    /// NULL: the preset's.
+    /// "circularity" (slice by slice, the released code's test), "shape3d" (size in nm and shape of 3D components) or
+    /// "cellpose" (slice by slice, the instances of the network in cellpose_weights); NULL: the preset's.
     pub split: *const c_char,
     /// The paper's consistency step across z, TOMOCUT_SWITCH_*.
     pub z_correction: tomocut_switch,
@@ -120,6 +120,11 @@ pub struct tomocut_slab_options {
     pub progress: tomocut_progress_fn,
     /// Handed to progress.
     pub progress_user_data: *mut c_void,
+    /// A safetensors file with the weights of a CellPose network (cyto, cyto2, cyto3, nuclei or one trained from these) for
+    /// the split "cellpose"; NULL: none. CellPose's own files are refused with a message that says how to convert them.
+    pub cellpose_weights: *const c_char,
+    /// Diameter that CellPose looks for in nm, 0.1 to 1000; 0: the geometric mean of the molecule diameters accepted.
+    pub cellpose_diameter_nm: f64,
 }
 
 // SAFETY: repr(C), struct_size first, numbers and pointers only, no padding; zero is the default of every field.
@@ -221,6 +226,7 @@ pub(super) unsafe fn translate(options: &tomocut_slab_options) -> Result<SlabOpt
         let rules = [
             ("circularity", SplitRule::CircularityPerSlice),
             ("shape3d", SplitRule::Shape3d),
+            ("cellpose", SplitRule::CellPose),
         ];
         settings.split = one_of("split", split, &rules)?;
     }
@@ -263,6 +269,11 @@ pub(super) unsafe fn translate(options: &tomocut_slab_options) -> Result<SlabOpt
         given(options.molecule_min_nm).unwrap_or(settings.molecule_nm.0),
         given(options.molecule_max_nm).unwrap_or(settings.molecule_nm.1),
     );
+    if !options.cellpose_weights.is_null() {
+        // SAFETY: as above.
+        settings.cellpose_weights = Some(unsafe { path(options.cellpose_weights, "cellpose_weights") }?);
+    }
+    settings.cellpose_diameter_nm = given(options.cellpose_diameter_nm);
     Ok(settings)
 }
 

@@ -1,7 +1,7 @@
 //! Spatial transformer of the U-Net, and the taps on its self-attention.
 use tch::{Kind, Tensor};
 
-use super::weights::{Conv2d, GroupNorm, LayerNorm, Linear, Scope};
+use crate::weights::{Conv2d, GroupNorm, LayerNorm, Linear, Scope};
 use crate::runtime::{Error, Job, Result};
 
 /// Floating-point operations of one uninterrupted attention call at inference, counting a logit's exponential as 40:

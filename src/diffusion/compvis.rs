@@ -5,7 +5,7 @@
 use serde_json::{json, Map, Value};
 use tch::{Device, Kind, Tensor};
 
-use super::store::WeightFiles;
+use crate::weights::WeightFiles;
 use crate::runtime::{Error, Result};
 
 /// Prefix of the U-Net. `model_ema.*`, where present, is left alone: the plain weights are used as they are.

@@ -11,12 +11,11 @@ use super::config::{refuse_other_values, UnetConfig};
 use super::latent::LatentMode;
 use super::model::{DiffusionModel, LatentEncoder, LoadOptions, ModelConfig};
 use super::schedule::ScheduleConfig;
-use super::store::{TensorFile, WeightFiles};
 use super::text::{embed_empty_prompt, Activation, Padding, TextConfig};
 use super::unet::Unet;
 use super::vae::{VaeConfig, VaeEncoder};
-use super::weights::FetchTensor;
 use crate::runtime::{Error, Job, Result};
+use crate::weights::{FetchTensor, TensorFile, WeightFiles};
 
 /// Settings of all parts, before any weight is read.
 struct Parts {

@@ -17,11 +17,9 @@ mod resnet;
 pub mod schedule;
 pub mod single_file;
 mod snr;
-mod store;
 pub mod text;
 pub mod unet;
 pub mod vae;
-mod weights;
 
 #[cfg(test)]
 mod tests;
@@ -33,8 +31,8 @@ pub use latent::{depth_to_space, space_to_depth, CellShape, EncoderConfig, Laten
 pub use model::{DiffusionModel, Extraction, LatentEncoder, LoadOptions, ModelConfig};
 pub use schedule::{NoiseSchedule, PredictionType, ScheduleConfig};
 pub use single_file::{model_to_bytes, unet_channels, write_model, ModelFile, ModelFileConfig};
-pub use store::read_tensor;
 pub use text::TextConfig;
 pub use unet::{unet_tensor_shapes, Unet};
 pub use vae::{VaeConfig, VaeEncoder};
-pub use weights::FetchTensor;
+
+pub use crate::weights::{read_tensor, FetchTensor};

@@ -9,7 +9,7 @@ use super::latent::{depth_to_space, space_to_depth, CellShape, EncoderConfig, La
 use super::loading::{open_folder, open_single_file};
 use super::schedule::{NoiseSchedule, ScheduleConfig};
 use super::single_file::ModelFileConfig;
-use super::store::TensorFile;
+use crate::weights::TensorFile;
 use super::unet::Unet;
 use super::vae::VaeEncoder;
 use crate::runtime::{Error, Generator, Job, Result, Stage};

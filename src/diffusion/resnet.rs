@@ -1,7 +1,7 @@
 //! Residual block, down- and upsampling, shared by the U-Net and the autoencoder.
 use tch::Tensor;
 
-use super::weights::{Conv2d, GroupNorm, Linear, Scope};
+use crate::weights::{Conv2d, GroupNorm, Linear, Scope};
 use crate::runtime::{Job, Result};
 
 /// norm, SiLU, conv, (+ time), norm, SiLU, conv, + input (through a 1x1 conv where the width changes).

@@ -12,9 +12,8 @@ use tch::{Device, Kind, Tensor};
 use super::config::UnetConfig;
 use super::latent::{CellShape, EncoderConfig, LatentMode, Structure};
 use super::schedule::ScheduleConfig;
-use super::store::TensorFile;
 use super::unet::unet_tensor_shapes;
-use super::weights::wrong_shape;
+use crate::weights::{wrong_shape, TensorFile};
 use crate::runtime::{Error, Result};
 use crate::volume::write_atomically;
 

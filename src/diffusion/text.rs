@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tch::{Device, Tensor};
 
-use super::weights::{FetchTensor, LayerNorm, Linear, Scope};
+use crate::weights::{FetchTensor, LayerNorm, Linear, Scope};
 use crate::runtime::{Error, Job, Result};
 
 /// Activation of the feed-forward.

@@ -4,7 +4,7 @@ use tch::{Kind, Tensor};
 use super::attention::{SpatialTransformer, Taps, TransformerShape};
 use super::config::UnetConfig;
 use super::resnet::{ResnetBlock, Upsample};
-use super::weights::{Conv2d, FetchTensor, GroupNorm, Linear, Scope};
+use crate::weights::{Conv2d, FetchTensor, GroupNorm, Linear, Scope};
 use crate::runtime::{Error, Job, Result};
 
 /// Residual blocks of one resolution on the way down, each followed by a transformer where the level has attention.

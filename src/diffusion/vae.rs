@@ -7,7 +7,7 @@ use super::attention::attend;
 use super::config::refuse_other_values;
 use super::latent::LatentDraw;
 use super::resnet::ResnetBlock;
-use super::weights::{Conv2d, FetchTensor, GroupNorm, Linear, Scope};
+use crate::weights::{Conv2d, FetchTensor, GroupNorm, Linear, Scope};
 use crate::runtime::{Error, Generator, Job, Result};
 
 /// Every norm of the autoencoder has this epsilon.

@@ -152,6 +152,12 @@ impl<'a> Job<'a> {
         self.span.set((span.start, span.end));
     }
 
+    /// The share of the whole call that [`Job::advance`] runs through at present.
+    pub fn span(&self) -> Range<f64> {
+        let (start, end) = self.span.get();
+        start..end
+    }
+
     /// Checks for cancel and reports that `fraction` (0..=1) of the current span is done.
     pub fn advance(&self, fraction: f64) -> Result<()> {
         self.advance_with_loss(fraction, f64::NAN)

@@ -2,6 +2,7 @@
 use ndarray::{stack, Array2, Array3, ArrayView2, ArrayView3, Axis};
 
 use crate::image::{gaussian_f32, percentiles, reflect};
+use crate::networks::cpnet::CellPose;
 use crate::picks::Pick;
 use crate::runtime::{Error, Job, Result, Stage};
 
@@ -10,7 +11,7 @@ use super::canvas::SliceCanvas;
 use super::context::SlabContext;
 use super::options::SplitRule;
 use super::points::{body_points, link_z, tile_detections, unique, LinkRules, PointRules};
-use super::split::{Shape3d, ShapePerSlice, Split, Splitter};
+use super::split::{CellPosePerSlice, Shape3d, ShapePerSlice, Split, Splitter, FILAMENT, MOLECULE};
 use super::structures::{molecule_points, CentreRules, StructureMaps};
 use super::tiles::TilePlan;
 use super::zcorrect::z_correct;
@@ -125,11 +126,15 @@ fn from_canvases(context: &SlabContext, mut panels: Panels, job: &Job) -> Result
             structures: None,
         });
     }
+    let splitter: Box<dyn Splitter> = match options.split {
+        SplitRule::CellPose => Box::new(CellPosePerSlice::released(open_cellpose(context)?, options.cellpose_nm())),
+        _ => Box::new(ShapePerSlice::default()),
+    };
     let rules = PointRules::default();
     let mut labels = Vec::new();
     let mut detections = Vec::new();
     for (tile, (foreground, score)) in foregrounds.iter().zip(&scores).enumerate() {
-        let split = ShapePerSlice::default().split(foreground.view(), Some(score.view()), canvas_nm, job)?;
+        let split = splitter.split(foreground.view(), Some(score.view()), canvas_nm, job)?;
         detections.extend(tile_detections(&split, plan, tile, &rules, context.voxel_nm)?);
         labels.push(split.labels);
     }
@@ -163,6 +168,21 @@ fn from_structures(context: &SlabContext, maps: Vec<Vec<Array2<f32>>>, job: &Job
     let foreground = score_foreground(score.view(), options.binarisation);
     job.enter(Stage::Split)?;
     let mut labels = maps.labels(&foreground);
+    if options.split == SplitRule::CellPose {
+        let (split, points) = by_cellpose(context, foreground.view(), score.view(), job)?;
+        // What the model knows as filaments stays that; all other foreground is membrane or molecule as CellPose says.
+        labels.zip_mut_with(&split.labels, |label, &found| {
+            if found == MOLECULE || *label != FILAMENT {
+                *label = found;
+            }
+        });
+        return Ok(Decision {
+            labels,
+            score,
+            points,
+            structures: Some(maps),
+        });
+    }
     job.enter(Stage::Points)?;
     let rules = CentreRules {
         molecule_nm: options.molecule_nm,
@@ -197,20 +217,19 @@ fn from_scores(context: &SlabContext, scores: Vec<Array2<f32>>, job: &Job) -> Re
         }
     }
     job.enter(Stage::Split)?;
-    let split = match options.split {
-        SplitRule::Shape3d => split_3d(context, foreground.view(), score.view(), job)?,
-        SplitRule::CircularityPerSlice => {
-            ShapePerSlice::default().split(foreground.view(), Some(score.view()), context.voxel_nm, job)?
+    let (foreground, shade) = (foreground.view(), score.view());
+    let (split, points) = match options.split {
+        SplitRule::Shape3d => {
+            let split = split_3d(context, foreground, shade, job)?;
+            let points = body_points(&split.objects);
+            (split, points)
         }
-    };
-    job.enter(Stage::Points)?;
-    let points = match options.split {
-        SplitRule::Shape3d => body_points(&split.objects),
         SplitRule::CircularityPerSlice => {
-            let plan = TilePlan::whole(context.slice_shape, 1)?;
-            let detections = tile_detections(&split, &plan, 0, &PointRules::default(), context.voxel_nm)?;
-            link_z(detections, &LinkRules::default(), context.voxel_nm)
+            let split = ShapePerSlice::default().split(foreground, Some(shade), context.voxel_nm, job)?;
+            let points = linked(context, &split, &PointRules::default(), job)?;
+            (split, points)
         }
+        SplitRule::CellPose => by_cellpose(context, foreground, shade, job)?,
     };
     Ok(Decision {
         labels: split.labels,
@@ -218,6 +237,35 @@ fn from_scores(context: &SlabContext, scores: Vec<Array2<f32>>, job: &Job) -> Re
         points,
         structures: None,
     })
+}
+
+/// Objects of slices of the whole size as points, those of neighbouring slices linked.
+fn linked(context: &SlabContext, split: &Split, rules: &PointRules, job: &Job) -> Result<Vec<Pick>> {
+    job.enter(Stage::Points)?;
+    let plan = TilePlan::whole(context.slice_shape, 1)?;
+    let detections = tile_detections(split, &plan, 0, rules, context.voxel_nm)?;
+    Ok(link_z(detections, &LinkRules::default(), context.voxel_nm))
+}
+
+/// CellPose on each slice of a score, and its instances through z as points.
+fn by_cellpose(
+    context: &SlabContext,
+    foreground: ArrayView3<bool>,
+    score: ArrayView3<f32>,
+    job: &Job,
+) -> Result<(Split, Vec<Pick>)> {
+    let options = context.options;
+    let (least_nm, largest_nm) = options.molecule_nm;
+    let rule = CellPosePerSlice::graded(open_cellpose(context)?, options.cellpose_nm(), largest_nm);
+    let split = rule.split(foreground, Some(score), context.voxel_nm, job)?;
+    let mut points = linked(context, &split, &PointRules::instances(), job)?;
+    // Near its poles a molecule is cut thin: the least size is that of its largest section.
+    points.retain(|point| point.diameter_nm >= least_nm);
+    Ok((split, points))
+}
+
+fn open_cellpose(context: &SlabContext) -> Result<CellPose> {
+    CellPose::open(context.options.cellpose_path()?, context.model.device())
 }
 
 fn split_3d(context: &SlabContext, foreground: ArrayView3<bool>, score: ArrayView3<f32>, job: &Job) -> Result<Split> {

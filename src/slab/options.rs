@@ -1,8 +1,9 @@
 //! Every setting of the slab pipeline, in the order of its stages, and the presets that fill them.
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::diffusion::{LatentDraw, LatentMode};
+use crate::networks::cpnet::CellPose;
 use crate::runtime::{Error, Result};
 
 use super::aggregate::AggregateOptions;
@@ -118,6 +119,8 @@ pub enum SplitRule {
     CircularityPerSlice,
     /// On 3D components, by size in nm and shape.
     Shape3d,
+    /// Slice by slice: the instances of a CellPose network are molecules ([`SlabOptions::cellpose_weights`]).
+    CellPose,
 }
 
 /// All settings of [`super::segment`].
@@ -176,6 +179,10 @@ pub struct SlabOptions {
     pub molecule_nm: (f64, f64),
     /// Detections of neighbouring slices become one point.
     pub link_z: bool,
+    /// Weights of the CellPose network, as [`crate::networks::cpnet::CellPose::open`] reads them; [`SplitRule::CellPose`] only.
+    pub cellpose_weights: Option<PathBuf>,
+    /// Diameter that CellPose looks for, in nm; `None`: the geometric mean of the molecule diameters accepted.
+    pub cellpose_diameter_nm: Option<f64>,
 }
 
 impl SlabOptions {
@@ -208,6 +215,8 @@ impl SlabOptions {
             split: SplitRule::CircularityPerSlice,
             molecule_nm: (8.0, 45.0),
             link_z: false,
+            cellpose_weights: None,
+            cellpose_diameter_nm: None,
         };
         match preset {
             Preset::Cvpr2026Code => Self {
@@ -235,7 +244,8 @@ impl SlabOptions {
         }
     }
 
-    /// Checks every range. `depth` is the tomogram's number of slices.
+    /// Checks every range, and the header of the CellPose weights where the split needs them. `depth` is the tomogram's number
+    /// of slices.
     pub fn validate(&self, depth: usize) -> Result<()> {
         if self.z.start >= self.z.end || self.z.end > depth {
             return Err(Error::argument(
@@ -276,7 +286,26 @@ impl SlabOptions {
         if let Some(layer) = self.layers.iter().find(|layer| **layer > 15) {
             return Err(Error::argument("layers", layer, "must be 0..=15"));
         }
+        in_range("cellpose_diameter_nm", self.cellpose_nm(), 0.1, 1000.0)?;
+        if self.split == SplitRule::CellPose {
+            // A wrong file should not show after hours of attention.
+            CellPose::check(self.cellpose_path()?)?;
+        }
         Ok(())
+    }
+
+    /// The CellPose weights, which [`SplitRule::CellPose`] cannot do without.
+    pub(super) fn cellpose_path(&self) -> Result<&Path> {
+        self.cellpose_weights.as_deref().ok_or_else(|| {
+            let allowed = "must be the safetensors file of a CellPose network where the split is by CellPose";
+            Error::argument("cellpose_weights", "not given", allowed)
+        })
+    }
+
+    /// Diameter that CellPose looks for, in nm.
+    pub(super) fn cellpose_nm(&self) -> f64 {
+        let (low, high) = self.molecule_nm;
+        self.cellpose_diameter_nm.unwrap_or((low * high).sqrt())
     }
 }
 

@@ -36,6 +36,17 @@ impl Default for PointRules {
     }
 }
 
+impl PointRules {
+    /// For instances that a network has told apart: neighbours may touch each other and lie on a membrane.
+    pub fn instances() -> Self {
+        Self {
+            membrane_distance: 0.0,
+            pair_distance: 0.0,
+            ..Self::default()
+        }
+    }
+}
+
 /// A molecule in one slice.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Detection {

@@ -1,11 +1,13 @@
 //! Foreground into membranes and molecules.
+mod cellpose;
 mod shape3d;
 
+pub use cellpose::{CellPoseInput, CellPosePerSlice};
 pub use shape3d::Shape3d;
 
 use std::f64::consts::PI;
 
-use ndarray::{s, Array3, ArrayView3, Axis};
+use ndarray::{s, Array3, ArrayView2, ArrayView3, Axis};
 
 use crate::image::{circularity, label_2d, perimeter, Connectivity};
 use crate::runtime::{Error, Job, Result};
@@ -93,16 +95,12 @@ impl Splitter for ShapePerSlice {
         for (z, slice) in foreground.axis_iter(Axis(0)).enumerate() {
             job.check()?;
             let parts = label_2d(slice, Connectivity::Full);
-            let mut bodies = vec![Body::default(); parts.areas.len()];
-            for ((y, x), &label) in parts.labels.indexed_iter().filter(|(_, &label)| label > 0) {
-                let value = score.as_ref().map_or(1.0, |score| score[[z, y, x]]);
-                bodies[label as usize - 1].add([z, y, x], value);
-            }
+            let bodies = slice_bodies(parts.labels.view(), parts.areas.len(), z, score.as_ref());
             let mut accepted = vec![false; parts.areas.len() + 1];
             for (label, body) in (1_u32..).zip(&bodies) {
                 let ([_, top, left], [_, bottom, right]) = (body.low, body.high);
                 let outline = parts.labels.slice(s![top..=bottom, left..=right]).mapv(|l| l == label);
-                let diameter_nm = 2.0 * (body.size as f64 / PI).sqrt() * voxel_nm;
+                let diameter_nm = disc_diameter(body.size) * voxel_nm;
                 let fits = self
                     .diameter_nm
                     .is_none_or(|(low, high)| (low..=high).contains(&diameter_nm));
@@ -120,6 +118,21 @@ impl Splitter for ShapePerSlice {
         }
         Ok(Split { labels, objects })
     }
+}
+
+/// Moments of parts 1..=`count` of slice `z`, in order of their numbers.
+fn slice_bodies(parts: ArrayView2<u32>, count: usize, z: usize, score: Option<&ArrayView3<f32>>) -> Vec<Body> {
+    let mut bodies = vec![Body::default(); count];
+    for ((y, x), &label) in parts.indexed_iter().filter(|(_, &label)| label > 0) {
+        let value = score.map_or(1.0, |score| score[[z, y, x]]);
+        bodies[label as usize - 1].add([z, y, x], value);
+    }
+    bodies
+}
+
+/// Diameter of the disc of `pixels` pixels.
+fn disc_diameter(pixels: usize) -> f64 {
+    2.0 * (pixels as f64 / PI).sqrt()
 }
 
 fn check(foreground: &ArrayView3<bool>, score: Option<&ArrayView3<f32>>, voxel_nm: f64) -> Result<()> {

@@ -100,6 +100,8 @@ int main(void) {
     FIELD(tomocut_slab_options, cancel);
     FIELD(tomocut_slab_options, progress);
     FIELD(tomocut_slab_options, progress_user_data);
+    FIELD(tomocut_slab_options, cellpose_weights);
+    FIELD(tomocut_slab_options, cellpose_diameter_nm);
 
     SIZE(tomocut_pick);
     FIELD(tomocut_pick, x);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::networks::uniform;
+use crate::hashed::uniform;
 use super::{open, relative_error};
 use tch::{Device, Kind, Tensor};
 use tomocut::diffusion::{model_to_bytes, unet_tensor_shapes, CellShape, ModelFileConfig, PerLevel, UnetConfig};

@@ -8,7 +8,7 @@ use safetensors::tensor::Metadata;
 use safetensors::{Dtype, SafeTensors};
 use tch::{Device, Kind, Tensor};
 
-use super::weights::wrong_shape;
+use super::layers::wrong_shape;
 use crate::runtime::{Error, Result};
 
 /// What a pickle checkpoint is answered with; it runs code when it is opened, so this engine never opens one.
@@ -23,7 +23,7 @@ enum Bytes<'a> {
 }
 
 /// One open safetensors file (or its bytes). The header is checked as a whole on opening: lengths, offsets, shapes.
-pub(super) struct TensorFile<'a> {
+pub(crate) struct TensorFile<'a> {
     what: String,
     bytes: Bytes<'a>,
     start: usize,
@@ -171,7 +171,7 @@ impl<'a> TensorFile<'a> {
 }
 
 /// The files that hold one component: one, or the shards of a large one.
-pub(super) struct WeightFiles<'a> {
+pub(crate) struct WeightFiles<'a> {
     what: String,
     files: Vec<TensorFile<'a>>,
 }

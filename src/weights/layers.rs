@@ -1,6 +1,6 @@
 //! Where weights come from, and the four layers that every network here is made of.
 //!
-//! A network is built by asking a source for each tensor by its diffusers name and shape. The same walk lists the
+//! A network is built by asking a source for each tensor by its published name and shape. The same walk lists the
 //! tensors of a configuration, loads a file, or makes random weights for training.
 use tch::Tensor;
 
@@ -10,7 +10,7 @@ use crate::runtime::{Error, Job, Result};
 pub type FetchTensor<'a> = dyn FnMut(&str, &[i64]) -> Result<Tensor> + 'a;
 
 /// A place in the tree of tensor names: a source and the prefix under which the next names are looked up.
-pub(super) struct Scope<'s, 'f> {
+pub(crate) struct Scope<'s, 'f> {
     fetch: &'s mut FetchTensor<'f>,
     prefix: String,
     /// Off only while names and shapes are being listed.
@@ -65,12 +65,12 @@ impl<'s, 'f> Scope<'s, 'f> {
 }
 
 /// The error for `what` ("tensor NAME") of shape `found` where `expected` is needed.
-pub(super) fn wrong_shape(what: &str, expected: &[i64], found: &[i64]) -> Error {
+pub(crate) fn wrong_shape(what: &str, expected: &[i64], found: &[i64]) -> Error {
     Error::format(what, format_args!("has shape {found:?}, expected {expected:?}"))
 }
 
 /// y = x W^T + b on the last axis.
-pub(super) struct Linear {
+pub(crate) struct Linear {
     weight: Tensor,
     bias: Option<Tensor>,
 }
@@ -92,7 +92,7 @@ impl Linear {
 const CONV_FLOP_LIMIT: f64 = 4e9;
 
 /// Square two-dimensional convolution with bias.
-pub(super) struct Conv2d {
+pub(crate) struct Conv2d {
     weight: Tensor,
     bias: Tensor,
     stride: i64,
@@ -176,7 +176,7 @@ impl Conv2d {
 }
 
 /// Group normalisation over channel groups.
-pub(super) struct GroupNorm {
+pub(crate) struct GroupNorm {
     weight: Tensor,
     bias: Tensor,
     groups: i64,
@@ -205,7 +205,7 @@ impl GroupNorm {
 }
 
 /// Layer normalisation over the last axis.
-pub(super) struct LayerNorm {
+pub(crate) struct LayerNorm {
     weight: Tensor,
     bias: Tensor,
     eps: f64,

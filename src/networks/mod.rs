@@ -1,0 +1,3 @@
+//! Published networks beside the diffusion model, read from safetensors and run as their authors run them.
+
+pub mod cpnet;

@@ -1,0 +1,12 @@
+//! Weights of networks: safetensors files, the source a network asks for its tensors, and the layers they share.
+//!
+//! Names of tensors are those of the library that each network was published with; no code of those is used.
+
+mod layers;
+mod store;
+
+pub use layers::FetchTensor;
+pub use store::read_tensor;
+
+pub(crate) use layers::{wrong_shape, Conv2d, GroupNorm, LayerNorm, Linear, Scope};
+pub(crate) use store::{TensorFile, WeightFiles};
