@@ -31,7 +31,12 @@ struct Oracle(HashMap<String, Tensor>);
 
 impl Oracle {
     fn read() -> Self {
-        Self(Tensor::read_safetensors(fixture("parity.safetensors")).unwrap().into_iter().collect())
+        Self(
+            Tensor::read_safetensors(fixture("parity.safetensors"))
+                .unwrap()
+                .into_iter()
+                .collect(),
+        )
     }
 
     fn flat(&self, name: &str) -> (Vec<usize>, Vec<f32>) {
@@ -134,8 +139,13 @@ fn flows_of_an_image_are_those_of_cellpose() {
     let error = deviation(&normalise(image.view()), &oracle.image("image/normalised"));
     assert!(error <= 1e-6, "normalised: {error:.1e}");
     let model = narrow();
-    assert_eq!((model.diam_mean(), &model.network().config().nbase[..]), (30.0, &[2, 4, 8, 16, 32][..]));
-    let found = model.flows(image.view(), &at_ten(DynamicsCode::Cpu), &Job::quiet()).unwrap();
+    assert_eq!(
+        (model.diam_mean(), &model.network().config().nbase[..]),
+        (30.0, &[2, 4, 8, 16, 32][..])
+    );
+    let found = model
+        .flows(image.view(), &at_ten(DynamicsCode::Cpu), &Job::quiet())
+        .unwrap();
     let errors = [
         deviation(&found.flows, &oracle.maps("image/flows")),
         deviation(&found.cell_probability, &oracle.image("image/probability")),
@@ -147,7 +157,10 @@ fn flows_of_an_image_are_those_of_cellpose() {
     // At the training diameter nothing is scaled.
     let options = CellPoseOptions::default();
     let found = model.flows(image.view(), &options, &Job::quiet()).unwrap();
-    let error = deviation(&found.flows.slice(s![.., 20..60, 30..80]), &oracle.maps("image/flows_30"));
+    let error = deviation(
+        &found.flows.slice(s![.., 20..60, 30..80]),
+        &oracle.maps("image/flows_30"),
+    );
     assert!(error <= 1e-5, "at the training diameter: {error:.1e}");
     assert_eq!(found.steps, 200);
 }
@@ -162,7 +175,10 @@ fn instances_of_an_image_are_those_of_cellpose() {
         assert_eq!(found, oracle.labels(&format!("image/masks_{name}")), "{name}");
         // The network knows discs: most of them are found, and membranes are not taken for them.
         let truth = oracle.labels("image/truth");
-        assert!(matched(found.view(), truth.view()) * 10 >= 8 * count(truth.view()), "{name}");
+        assert!(
+            matched(found.view(), truth.view()) * 10 >= 8 * count(truth.view()),
+            "{name}"
+        );
     }
     // A grey level of no account: the image is normalised.
     let brighter = image.mapv(|v| 4.0 * v - 1000.0);
@@ -223,7 +239,9 @@ fn images_of_any_size_and_without_signal_work() {
     }
     // Tiles without signal are computed once; a speck elsewhere must not change them.
     let mut image = Array2::zeros((80, 200));
-    let blank = model.flows(image.view(), &at_ten(DynamicsCode::Gpu), &Job::quiet()).unwrap();
+    let blank = model
+        .flows(image.view(), &at_ten(DynamicsCode::Gpu), &Job::quiet())
+        .unwrap();
     image.slice_mut(s![36..46, 180..190]).fill(1.0);
     let options = CellPoseOptions {
         normalise: false,
@@ -343,12 +361,17 @@ fn the_splitter_tells_discs_from_a_membrane() {
         CellPosePerSlice::released(narrow(), 12.5),
         CellPosePerSlice::graded(narrow(), 12.5, 30.0),
     ] {
-        let split = splitter.split(foreground.view(), Some(score.view()), 1.0, &Job::quiet()).unwrap();
+        let split = splitter
+            .split(foreground.view(), Some(score.view()), 1.0, &Job::quiet())
+            .unwrap();
         for z in 0..3 {
             let here = |o: &&tomocut::slab::split::Object| o.centroid[0] == z as f64;
             let found: Vec<_> = split.objects.iter().filter(here).collect();
             assert_eq!(found.len(), 4, "{found:?}");
-            for (object, centre) in found.iter().zip([[50.0, 25.0], [50.0, 70.0], [61.0, 75.5], [80.0, 100.0]]) {
+            for (object, centre) in found
+                .iter()
+                .zip([[50.0, 25.0], [50.0, 70.0], [61.0, 75.5], [80.0, 100.0]])
+            {
                 let offset = (object.centroid[1] - centre[0]).hypot(object.centroid[2] - centre[1] - z as f64);
                 assert!(offset <= 1.5, "{object:?}");
                 assert!((object.diameter_nm - 12.5).abs() <= 3.0, "{object:?}");
@@ -363,14 +386,18 @@ fn the_splitter_tells_discs_from_a_membrane() {
             largest_nm: 15.0,
             ..splitter
         };
-        let again = half.split(foreground.view(), Some(score.view()), 0.5, &Job::quiet()).unwrap();
+        let again = half
+            .split(foreground.view(), Some(score.view()), 0.5, &Job::quiet())
+            .unwrap();
         assert_eq!(again.labels, split.labels);
         // Nothing larger than what is asked for.
         let small = CellPosePerSlice {
             largest_nm: 3.0,
             ..half
         };
-        let none = small.split(foreground.view(), Some(score.view()), 0.5, &Job::quiet()).unwrap();
+        let none = small
+            .split(foreground.view(), Some(score.view()), 0.5, &Job::quiet())
+            .unwrap();
         assert!(none.objects.is_empty() && none.labels.iter().all(|label| *label != MOLECULE));
     }
 }

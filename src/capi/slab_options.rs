@@ -89,10 +89,12 @@ pub struct tomocut_slab_options {
     pub n_eigenvectors: u32,
     /// Iterations of the adam solver, 1 to 100000; 0: the preset's.
     pub adam_iterations: u32,
-    /// "structures" (what the model says each voxel is, where it was trained to), "greedy" (the paper's merge of eigenvectors), "denoised" (the model's one-step denoised image; no eigenvectors
-    /// are computed) or "mixed" (half that image, half its projection on the eigenvectors); NULL: the preset's.
+    /// "structures" (what the model says each voxel is, where it was trained to say it), "greedy" (the paper's merge of
+    /// eigenvectors), "denoised" (the model's one-step denoised image; no eigenvectors are computed) or "mixed" (half that
+    /// image, half its projection on the eigenvectors); NULL: the preset's.
     pub canvas: *const c_char,
-    /// "circularity" (slice by slice, the released code's test), "shape3d" (size in nm and shape of 3D components) or
+    /// "structures" (what the model says each voxel is, and where it sees centres), "circularity" (slice by slice, the
+    /// released code's test), "shape3d" (size in nm and shape of 3D components) or
     /// "cellpose" (slice by slice, the instances of the network in cellpose_weights); NULL: the preset's.
     pub split: *const c_char,
     /// The paper's consistency step across z, TOMOCUT_SWITCH_*.
@@ -224,6 +226,7 @@ pub(super) unsafe fn translate(options: &tomocut_slab_options) -> Result<SlabOpt
     }
     if let Some(split) = name(options.split, "split")? {
         let rules = [
+            ("structures", SplitRule::Structures),
             ("circularity", SplitRule::CircularityPerSlice),
             ("shape3d", SplitRule::Shape3d),
             ("cellpose", SplitRule::CellPose),

@@ -1,8 +1,8 @@
 //! Spatial transformer of the U-Net, and the taps on its self-attention.
 use tch::{Kind, Tensor};
 
-use crate::weights::{Conv2d, GroupNorm, LayerNorm, Linear, Scope};
 use crate::runtime::{Error, Job, Result};
+use crate::weights::{Conv2d, GroupNorm, LayerNorm, Linear, Scope};
 
 /// Floating-point operations of one uninterrupted attention call at inference, counting a logit's exponential as 40:
 /// one head of width 8 to 20 at 64x64 tokens, about 20 ms on two CPU cores.

@@ -5,8 +5,8 @@
 use serde_json::{json, Map, Value};
 use tch::{Device, Kind, Tensor};
 
-use crate::weights::WeightFiles;
 use crate::runtime::{Error, Result};
+use crate::weights::WeightFiles;
 
 /// Prefix of the U-Net. `model_ema.*`, where present, is left alone: the plain weights are used as they are.
 pub(super) const UNET: &str = "model.diffusion_model.";

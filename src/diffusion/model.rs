@@ -9,10 +9,10 @@ use super::latent::{depth_to_space, space_to_depth, CellShape, EncoderConfig, La
 use super::loading::{open_folder, open_single_file};
 use super::schedule::{NoiseSchedule, ScheduleConfig};
 use super::single_file::ModelFileConfig;
-use crate::weights::TensorFile;
 use super::unet::Unet;
 use super::vae::VaeEncoder;
 use crate::runtime::{Error, Generator, Job, Result, Stage};
+use crate::weights::TensorFile;
 
 /// Where the weights go.
 #[derive(Clone, Copy, Debug)]

@@ -1,8 +1,8 @@
 //! Residual block, down- and upsampling, shared by the U-Net and the autoencoder.
 use tch::Tensor;
 
-use crate::weights::{Conv2d, GroupNorm, Linear, Scope};
 use crate::runtime::{Job, Result};
+use crate::weights::{Conv2d, GroupNorm, Linear, Scope};
 
 /// norm, SiLU, conv, (+ time), norm, SiLU, conv, + input (through a 1x1 conv where the width changes).
 pub(super) struct ResnetBlock {

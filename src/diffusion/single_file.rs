@@ -13,9 +13,9 @@ use super::config::UnetConfig;
 use super::latent::{CellShape, EncoderConfig, LatentMode, Structure};
 use super::schedule::ScheduleConfig;
 use super::unet::unet_tensor_shapes;
-use crate::weights::{wrong_shape, TensorFile};
 use crate::runtime::{Error, Result};
 use crate::volume::write_atomically;
+use crate::weights::{wrong_shape, TensorFile};
 
 /// Key of the settings in `__metadata__`.
 pub(super) const KEY: &str = "tomocut";

@@ -3,8 +3,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tch::{Device, Tensor};
 
-use crate::weights::{FetchTensor, LayerNorm, Linear, Scope};
 use crate::runtime::{Error, Job, Result};
+use crate::weights::{FetchTensor, LayerNorm, Linear, Scope};
 
 /// Activation of the feed-forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,8 +4,8 @@ use tch::{Kind, Tensor};
 use super::attention::{SpatialTransformer, Taps, TransformerShape};
 use super::config::UnetConfig;
 use super::resnet::{ResnetBlock, Upsample};
-use crate::weights::{Conv2d, FetchTensor, GroupNorm, Linear, Scope};
 use crate::runtime::{Error, Job, Result};
+use crate::weights::{Conv2d, FetchTensor, GroupNorm, Linear, Scope};
 
 /// Residual blocks of one resolution on the way down, each followed by a transformer where the level has attention.
 struct DownBlock {

@@ -7,8 +7,8 @@ use super::attention::attend;
 use super::config::refuse_other_values;
 use super::latent::LatentDraw;
 use super::resnet::ResnetBlock;
-use crate::weights::{Conv2d, FetchTensor, GroupNorm, Linear, Scope};
 use crate::runtime::{Error, Generator, Job, Result};
+use crate::weights::{Conv2d, FetchTensor, GroupNorm, Linear, Scope};
 
 /// Every norm of the autoencoder has this epsilon.
 const EPS: f64 = 1e-6;

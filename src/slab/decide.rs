@@ -6,7 +6,7 @@ use crate::networks::cpnet::CellPose;
 use crate::picks::Pick;
 use crate::runtime::{Error, Job, Result, Stage};
 
-use super::binarise::{canvas_foreground, mend, score_foreground};
+use super::binarise::{canvas_foreground, mend, score_foreground, Binarisation};
 use super::canvas::SliceCanvas;
 use super::context::SlabContext;
 use super::options::SplitRule;
@@ -116,7 +116,7 @@ fn from_canvases(context: &SlabContext, mut panels: Panels, job: &Job) -> Result
     }
     let score = join(plan, &scores)?;
     job.enter(Stage::Split)?;
-    if options.split == SplitRule::Shape3d {
+    if matches!(options.split, SplitRule::Shape3d | SplitRule::Structures) {
         let foreground = join(plan, &foregrounds)?;
         let split = split_3d(context, foreground.view(), score.view(), job)?;
         return Ok(Decision {
@@ -127,7 +127,10 @@ fn from_canvases(context: &SlabContext, mut panels: Panels, job: &Job) -> Result
         });
     }
     let splitter: Box<dyn Splitter> = match options.split {
-        SplitRule::CellPose => Box::new(CellPosePerSlice::released(open_cellpose(context)?, options.cellpose_nm())),
+        SplitRule::CellPose => Box::new(CellPosePerSlice::released(
+            open_cellpose(context)?,
+            options.cellpose_nm(),
+        )),
         _ => Box::new(ShapePerSlice::default()),
     };
     let rules = PointRules::default();
@@ -157,20 +160,16 @@ fn from_canvases(context: &SlabContext, mut panels: Panels, job: &Job) -> Result
 fn from_structures(context: &SlabContext, maps: Vec<Vec<Array2<f32>>>, job: &Job) -> Result<Decision> {
     let options = context.options;
     job.enter(Stage::ZCorrection)?;
-    let sigma = options.score_smoothing_nm / context.voxel_nm;
-    let maps = maps
-        .into_iter()
-        .map(|slices| smooth(volume(&slices)?, sigma, job))
-        .collect::<Result<_>>()?;
+    let maps = maps.into_iter().map(|slices| volume(&slices)).collect::<Result<_>>()?;
     let maps = StructureMaps::new(&context.model.config().structures, maps)?;
     job.enter(Stage::Binarise)?;
     let score = maps.foreground();
     let foreground = score_foreground(score.view(), options.binarisation);
     job.enter(Stage::Split)?;
     let mut labels = maps.labels(&foreground);
-    if options.split == SplitRule::CellPose {
-        let (split, points) = by_cellpose(context, foreground.view(), score.view(), job)?;
-        // What the model knows as filaments stays that; all other foreground is membrane or molecule as CellPose says.
+    if options.split != SplitRule::Structures {
+        let (split, points) = split_mask(context, foreground.view(), score.view(), job)?;
+        // What the model knows as filaments stays that; all other foreground is membrane or molecule as the rule says.
         labels.zip_mut_with(&split.labels, |label, &found| {
             if found == MOLECULE || *label != FILAMENT {
                 *label = found;
@@ -209,7 +208,12 @@ fn from_scores(context: &SlabContext, scores: Vec<Array2<f32>>, job: &Job) -> Re
     drop(scores);
     normalise(&mut score);
     job.enter(Stage::Binarise)?;
-    let mut foreground = score_foreground(score.view(), options.binarisation);
+    let rule = match options.binarisation {
+        // A denoised image is no likelihood.
+        Binarisation::ExpectedDice => Binarisation::Otsu,
+        rule => rule,
+    };
+    let mut foreground = score_foreground(score.view(), rule);
     if options.mend != (0, 0) {
         for mut slice in foreground.outer_iter_mut() {
             let mended = mend(slice.view(), options.mend.0, options.mend.1);
@@ -217,26 +221,35 @@ fn from_scores(context: &SlabContext, scores: Vec<Array2<f32>>, job: &Job) -> Re
         }
     }
     job.enter(Stage::Split)?;
-    let (foreground, shade) = (foreground.view(), score.view());
-    let (split, points) = match options.split {
-        SplitRule::Shape3d => {
-            let split = split_3d(context, foreground, shade, job)?;
-            let points = body_points(&split.objects);
-            (split, points)
-        }
-        SplitRule::CircularityPerSlice => {
-            let split = ShapePerSlice::default().split(foreground, Some(shade), context.voxel_nm, job)?;
-            let points = linked(context, &split, &PointRules::default(), job)?;
-            (split, points)
-        }
-        SplitRule::CellPose => by_cellpose(context, foreground, shade, job)?,
-    };
+    let (split, points) = split_mask(context, foreground.view(), score.view(), job)?;
     Ok(Decision {
         labels: split.labels,
         score,
         points,
         structures: None,
     })
+}
+
+/// The foreground split by a rule of shape or by CellPose; without structure maps their rule is the one of 3D shape.
+fn split_mask(
+    context: &SlabContext,
+    foreground: ArrayView3<bool>,
+    score: ArrayView3<f32>,
+    job: &Job,
+) -> Result<(Split, Vec<Pick>)> {
+    match context.options.split {
+        SplitRule::Shape3d | SplitRule::Structures => {
+            let split = split_3d(context, foreground, score, job)?;
+            let points = body_points(&split.objects);
+            Ok((split, points))
+        }
+        SplitRule::CircularityPerSlice => {
+            let split = ShapePerSlice::default().split(foreground, Some(score), context.voxel_nm, job)?;
+            let points = linked(context, &split, &PointRules::default(), job)?;
+            Ok((split, points))
+        }
+        SplitRule::CellPose => by_cellpose(context, foreground, score, job),
+    }
 }
 
 /// Objects of slices of the whole size as points, those of neighbouring slices linked.

@@ -115,6 +115,9 @@ pub enum CanvasRule {
 /// How foreground is split into membranes and molecules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SplitRule {
+    /// What the model says each foreground voxel is, and where it sees the centres of molecules. Where the canvas is not the model's
+    /// structures, as [`SplitRule::Shape3d`].
+    Structures,
     /// Slice by slice with the released code's circularity test.
     CircularityPerSlice,
     /// On 3D components, by size in nm and shape.
@@ -166,8 +169,8 @@ pub struct SlabOptions {
     pub canvas: CanvasRule,
     /// The paper's z-consistency step.
     pub z_correction: bool,
-    /// Standard deviation, in nm, of the 3D Gaussian over the score volume before thresholding (at least 0.75 voxel);
-    /// 0: none.
+    /// Standard deviation, in nm, of the 3D Gaussian over the score volume of [`CanvasRule::Denoised`] before thresholding (at
+    /// least 0.75 voxel); 0: none. Structure maps are smooth already.
     pub score_smoothing_nm: f64,
     /// Canvas to foreground.
     pub binarisation: Binarisation,
@@ -237,7 +240,7 @@ impl SlabOptions {
                 binarisation: Binarisation::ExpectedDice,
                 // Smoothing along z does what the correction is for.
                 z_correction: false,
-                split: SplitRule::Shape3d,
+                split: SplitRule::Structures,
                 link_z: true,
                 ..paper
             },

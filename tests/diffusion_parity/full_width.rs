@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::hashed::uniform;
 use super::{open, relative_error};
+use crate::hashed::uniform;
 use tch::{Device, Kind, Tensor};
 use tomocut::diffusion::{model_to_bytes, unet_tensor_shapes, CellShape, ModelFileConfig, PerLevel, UnetConfig};
 use tomocut::diffusion::{DiffusionModel, LatentDraw, LoadOptions};

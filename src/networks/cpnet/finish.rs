@@ -100,7 +100,10 @@ mod tests {
             [3, 0, 0, 0, 2, 0],
         ];
         assert_eq!(finish(labels.clone(), 0), expected);
-        assert_eq!(finish(labels, 2), expected.mapv(|label| if label == 3 { 0 } else { label }));
+        assert_eq!(
+            finish(labels, 2),
+            expected.mapv(|label| if label == 3 { 0 } else { label })
+        );
         assert_eq!(finish(Array2::zeros((3, 4)), 15), Array2::<u32>::zeros((3, 4)));
     }
 }

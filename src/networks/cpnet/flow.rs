@@ -83,7 +83,10 @@ fn sampled(
             .f_to_kind(Kind::Int64)?
             .f_to_device(Device::Cpu)?;
         let values = Vec::<i64>::try_from(values)?;
-        Ok(values.into_iter().map(|v| v.clamp(0, side as i64 - 1) as usize).collect())
+        Ok(values
+            .into_iter()
+            .map(|v| v.clamp(0, side as i64 - 1) as usize)
+            .collect())
     };
     let (x, y) = (axis(0, last[0], cols)?, axis(1, last[1], rows)?);
     Ok(y.into_iter().zip(x).map(|(y, x)| [y, x]).collect())

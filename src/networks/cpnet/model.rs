@@ -178,7 +178,10 @@ impl CellPose {
             return Err(Error::argument(
                 "diameter",
                 self.diam_mean / scale,
-                &format!("scales the image to {} x {} pixels, must be 1 to 2^28 of them", scaled.0, scaled.1),
+                &format!(
+                    "scales the image to {} x {} pixels, must be 1 to 2^28 of them",
+                    scaled.0, scaled.1
+                ),
             ));
         }
         let resized = match scaled == shape {
@@ -227,14 +230,7 @@ pub fn instances(flows: &Flows, options: &CellPoseOptions, device: Device, job: 
         job.advance(1.0)?;
         return Ok(Array2::zeros(shape));
     }
-    let ends = follow(
-        flows.flows.view(),
-        &pixels,
-        flows.steps,
-        options.dynamics,
-        device,
-        job,
-    )?;
+    let ends = follow(flows.flows.view(), &pixels, flows.steps, options.dynamics, device, job)?;
     let mut labels = gather(&ends, &pixels, shape, options.largest_share);
     if options.flow_threshold > 0.0 {
         drop_inconsistent(

@@ -124,7 +124,10 @@ impl Cpnet {
             return Err(Error::argument(
                 "images",
                 format!("{:?}", images.size()),
-                &format!("must be [B, {}, h, w] with sides that {step} divides", self.config.nbase[0]),
+                &format!(
+                    "must be [B, {}, h, w] with sides that {step} divides",
+                    self.config.nbase[0]
+                ),
             ));
         }
         let mut levels: Vec<Tensor> = Vec::new();
@@ -139,7 +142,12 @@ impl Cpnet {
             return Err(Error::Internal("a CPnet without levels".into()));
         };
         let mean = coarsest.f_mean_dim([2_i64, 3].as_slice(), false, None)?;
-        let style = mean.f_div(&mean.f_square()?.f_sum_dim_intlist([1].as_slice(), true, None)?.f_sqrt()?)?;
+        let style = mean.f_div(
+            &mean
+                .f_square()?
+                .f_sum_dim_intlist([1].as_slice(), true, None)?
+                .f_sqrt()?,
+        )?;
         let mut x = coarsest.shallow_clone();
         for (level, block) in self.up.iter().enumerate().rev() {
             let skip = &levels[level];
@@ -293,7 +301,10 @@ impl Up {
     fn forward(&self, x: &Tensor, skip: &Tensor, style: &Tensor, job: &Job) -> Result<Tensor> {
         let [a, b, c] = &self.styled;
         let joined = self.first.forward(x, job)?.f_add(skip)?;
-        let x = self.projection.forward(x, job)?.f_add(&a.forward(&joined, style, job)?)?;
+        let x = self
+            .projection
+            .forward(x, job)?
+            .f_add(&a.forward(&joined, style, job)?)?;
         let second = c.forward(&b.forward(&x, style, job)?, style, job)?;
         Ok(x.f_add(&second)?)
     }

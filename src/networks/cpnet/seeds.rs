@@ -46,7 +46,13 @@ pub(super) fn gather(
         sizes[label as usize] += 1;
     }
     let largest = largest_share * (shape.0 * shape.1) as f64;
-    labels.mapv_inplace(|label| if sizes[label as usize] as f64 > largest { 0 } else { label });
+    labels.mapv_inplace(|label| {
+        if sizes[label as usize] as f64 > largest {
+            0
+        } else {
+            label
+        }
+    });
     labels
 }
 
@@ -75,7 +81,10 @@ fn grow(histogram: &Array2<u32>, seed: [usize; 2]) -> Vec<[usize; 2]> {
         let before = grown;
         for (y, row) in grown.iter_mut().enumerate() {
             for (x, cell) in row.iter_mut().enumerate() {
-                let (ys, xs) = (y.saturating_sub(1)..(y + 2).min(WINDOW), x.saturating_sub(1)..(x + 2).min(WINDOW));
+                let (ys, xs) = (
+                    y.saturating_sub(1)..(y + 2).min(WINDOW),
+                    x.saturating_sub(1)..(x + 2).min(WINDOW),
+                );
                 *cell = dense(y, x) && before[ys].iter().any(|row| row[xs.clone()].contains(&true));
             }
         }

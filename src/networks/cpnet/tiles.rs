@@ -90,9 +90,7 @@ pub(super) fn run(
             .collect::<Result<Vec<_>>>()?;
         let grey = Tensor::f_stack(&tiles, 0)?.f_unsqueeze(-1)?;
         // Channels last in memory: half the time of a convolution on the CPU. All but the first are zero.
-        let images = grey
-            .f_constant_pad_nd([0, channels - 1])?
-            .f_permute([0, 3, 1, 2])?;
+        let images = grey.f_constant_pad_nd([0, channels - 1])?.f_permute([0, 3, 1, 2])?;
         let found = network.forward(&images, job)?;
         for (i, corner) in corners.iter().enumerate() {
             let (maps, style) = (found.maps.f_get(i as i64)?, found.style.f_get(i as i64)?);
@@ -126,9 +124,7 @@ struct Sum {
 impl Sum {
     fn new(frame: (usize, usize), tile: (usize, usize), device: Device) -> Result<Self> {
         let (rows, cols) = (taper(tile.0), taper(tile.1));
-        let zeros = |channels: i64| {
-            Tensor::f_zeros([channels, frame.0 as i64, frame.1 as i64], (Kind::Float, device))
-        };
+        let zeros = |channels: i64| Tensor::f_zeros([channels, frame.0 as i64, frame.1 as i64], (Kind::Float, device));
         let taper = Tensor::f_from_slice(&rows)?
             .f_unsqueeze(1)?
             .f_mul(&Tensor::f_from_slice(&cols)?)?;
@@ -158,7 +154,9 @@ impl Sum {
     }
 
     fn finish(self) -> Result<(Tensor, Tensor)> {
-        let style = self.style.ok_or_else(|| Error::Internal("an image without tiles".into()))?;
+        let style = self
+            .style
+            .ok_or_else(|| Error::Internal("an image without tiles".into()))?;
         let length = style.f_square()?.f_sum(Kind::Float)?.f_sqrt()?;
         Ok((self.maps.f_div(&self.weights)?, style.f_div(&length)?))
     }
