@@ -27,6 +27,7 @@ static const char help[] =
     "  --threads N          threads (default: as many as this process may use)\n"
     "  --voxel-nm X         voxel size, where the file's header is wrong or empty\n"
     "  --diameter-nm D      diameter of the molecules looked for\n"
+    "  --picks N            the N best molecules (default: as many as promise the best balance)\n"
     "  --bright             structures are brighter than their surroundings (default: darker)\n"
     "  --float32            scores as float32 (default: float16)\n"
     "  --json               print one JSON object on stdout: what was done, how long each stage took, the files\n"
@@ -44,7 +45,7 @@ static const char help[] =
 struct request {
     const char *input, *z, *model, *preset, *device, *out, *dump, *latent, *noise;
     double voxel_nm, diameter_nm, timestep;
-    uint64_t threads, z_first, z_end, suggest, thickness;
+    uint64_t threads, picks, z_first, z_end, suggest, thickness;
     int z_auto, json, bright, float32, quiet, help, version;
 };
 
@@ -82,6 +83,7 @@ static int parse_request(int argc, char **argv, struct request *request) {
         {"--noise", TEXT, &request->noise},
         {"--voxel-nm", NUMBER, &request->voxel_nm},
         {"--diameter-nm", NUMBER, &request->diameter_nm},
+        {"--picks", COUNT, &request->picks},
         {"--timestep", NUMBER, &request->timestep},
         {"--threads", COUNT, &request->threads},
         {"--suggest", OPTIONAL_COUNT, &request->suggest},
@@ -149,6 +151,7 @@ static int fill_slab_options(const struct request *request, struct session *sess
     options->molecule_min_nm = request->diameter_nm * 0.6;
     options->molecule_max_nm = request->diameter_nm * 1.6;
     options->bright = request->bright;
+    options->n_points = request->picks;
     options->cancel = session->cancel;
     options->progress = progress_show;
     options->progress_user_data = &session->display;

@@ -460,12 +460,14 @@ typedef struct tomocut_slab_options {
      */
     uint32_t adam_iterations;
     /**
-     * "structures" (what the model says each voxel is, where it was trained to), "greedy" (the paper's merge of eigenvectors), "denoised" (the model's one-step denoised image; no eigenvectors
-     * are computed) or "mixed" (half that image, half its projection on the eigenvectors); NULL: the preset's.
+     * "structures" (what the model says each voxel is, where it was trained to say it), "greedy" (the paper's merge of
+     * eigenvectors), "denoised" (the model's one-step denoised image; no eigenvectors are computed) or "mixed" (half that
+     * image, half its projection on the eigenvectors); NULL: the preset's.
      */
     const char *canvas;
     /**
-     * "circularity" (slice by slice, the released code's test), "shape3d" (size in nm and shape of 3D components) or
+     * "structures" (what the model says each voxel is, and where it sees centres), "circularity" (slice by slice, the
+     * released code's test), "shape3d" (size in nm and shape of 3D components) or
      * "cellpose" (slice by slice, the instances of the network in cellpose_weights); NULL: the preset's.
      */
     const char *split;

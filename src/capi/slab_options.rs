@@ -127,6 +127,8 @@ pub struct tomocut_slab_options {
     pub cellpose_weights: *const c_char,
     /// Diameter that CellPose looks for in nm, 0.1 to 1000; 0: the geometric mean of the molecule diameters accepted.
     pub cellpose_diameter_nm: f64,
+    /// With the split "structures": the best so many molecules; 0: as many as promise the best balance of right and missed.
+    pub n_points: u64,
 }
 
 // SAFETY: repr(C), struct_size first, numbers and pointers only, no padding; zero is the default of every field.
@@ -277,6 +279,9 @@ pub(super) unsafe fn translate(options: &tomocut_slab_options) -> Result<SlabOpt
         settings.cellpose_weights = Some(unsafe { path(options.cellpose_weights, "cellpose_weights") }?);
     }
     settings.cellpose_diameter_nm = given(options.cellpose_diameter_nm);
+    if options.n_points != 0 {
+        settings.n_points = Some(to_usize("n_points", options.n_points)?);
+    }
     Ok(settings)
 }
 

@@ -23,7 +23,7 @@ const SCORE_RANGE: [f64; 2] = [1.0, 99.9];
 const LEAST_SMOOTHING: f64 = 0.75;
 
 /// Least nearness to a molecule's centre that makes a point; the model's likelihoods are low where the noise is high.
-const LEAST_NEARNESS: f32 = 0.1;
+const LEAST_NEARNESS: f32 = 0.03;
 
 /// Labels, score and points of a slab.
 pub(super) struct Decision {
@@ -186,6 +186,7 @@ fn from_structures(context: &SlabContext, maps: Vec<Vec<Array2<f32>>>, job: &Job
     let rules = CentreRules {
         molecule_nm: options.molecule_nm,
         least: LEAST_NEARNESS,
+        count: options.n_points,
     };
     let points = molecule_points(&maps, &mut labels, &rules, context.voxel_nm, job)?;
     Ok(Decision {

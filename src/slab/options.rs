@@ -182,6 +182,8 @@ pub struct SlabOptions {
     pub molecule_nm: (f64, f64),
     /// Detections of neighbouring slices become one point.
     pub link_z: bool,
+    /// The best so many molecules of [`SplitRule::Structures`]; None: as many as promise the best F1.
+    pub n_points: Option<usize>,
     /// Weights of the CellPose network, as [`crate::networks::cpnet::CellPose::open`] reads them; [`SplitRule::CellPose`] only.
     pub cellpose_weights: Option<PathBuf>,
     /// Diameter that CellPose looks for, in nm; `None`: the geometric mean of the molecule diameters accepted.
@@ -218,6 +220,7 @@ impl SlabOptions {
             split: SplitRule::CircularityPerSlice,
             molecule_nm: (8.0, 45.0),
             link_z: false,
+            n_points: None,
             cellpose_weights: None,
             cellpose_diameter_nm: None,
         };

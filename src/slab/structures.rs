@@ -84,15 +84,21 @@ impl StructureMaps {
 pub struct CentreRules {
     /// Bounds on the diameter of the ball of a molecule's volume, in nm.
     pub molecule_nm: (f64, f64),
-    /// Least nearness at a centre, 0..=1.
+    /// Least nearness to a centre that is looked at, 0..=1.
     pub least: f32,
+    /// The best so many; None: as many as give the largest expected F1.
+    pub count: Option<usize>,
 }
 
-/// One point for each molecule: the peaks of the nearness to centres that lie on molecules, as far apart as the smallest molecule is
-/// wide. Each molecule voxel belongs to the nearest peak of its 26-connected body; a body without a peak counts as one molecule at its
-/// centre of mass. Bodies cut by the slab's faces are judged by their largest slice.
+/// Share of the likelihood at a centre down to which a voxel belongs to its molecule.
+const EDGE: f32 = 0.5;
+
+/// One point for each molecule: peaks of the nearness to centres, from the best down, at least as far apart as the smallest molecule
+/// is wide. A molecule is what can be reached from its centre over voxels that are at least half as likely molecule, within the largest
+/// molecule's radius, and are no nearer to another centre; where its size does not fit it is dropped. Molecules cut by the slab's faces are judged by
+/// their largest section. The score is the peak's height times the molecule's mean likelihood.
 ///
-/// The score is the peak's height (the mean likelihood for bodies without) times the mean likelihood of the molecule's voxels.
+/// Foreground labelled molecule whose whole 26-connected body is smaller than the smallest molecule loses its label.
 pub fn molecule_points(
     maps: &StructureMaps,
     labels: &mut Array3<i8>,
@@ -100,110 +106,139 @@ pub fn molecule_points(
     voxel_nm: f64,
     job: &Job,
 ) -> Result<Vec<Pick>> {
-    let bodies = label_3d(labels.mapv(|l| l == MOLECULE).view(), Connectivity::Full, || {
-        job.check()
-    })?;
-    let peaks: Vec<_> = local_maxima(maps.centre.view(), rules.least)
-        .into_iter()
-        .filter(|(at, _)| bodies.labels[*at] > 0)
-        .collect();
-    let peaks = spread_out(peaks, rules.molecule_nm.0 / voxel_nm);
-    let mut by_body: Vec<Vec<usize>> = vec![Vec::new(); bodies.areas.len()];
-    for (index, (at, _)) in peaks.iter().enumerate() {
-        by_body[bodies.labels[*at] as usize - 1].push(index);
-    }
-    // Molecules 0..peaks have a centre, those after are bodies without.
-    let mut molecules: Vec<Molecule> = peaks.iter().map(|(_, height)| Molecule::new(Some(*height))).collect();
-    let mut alone = vec![None; bodies.areas.len()];
-    for (body, centres) in by_body.iter().enumerate().filter(|(_, centres)| centres.is_empty()) {
-        debug_assert!(centres.is_empty());
-        alone[body] = Some(molecules.len());
-        molecules.push(Molecule::new(None));
-    }
-    let mut owner = Array3::<u32>::zeros(labels.dim());
-    for ((z, y, x), &body) in bodies.labels.indexed_iter().filter(|(_, &body)| body > 0) {
-        let body = body as usize - 1;
-        let nearest = by_body[body].iter().min_by_key(|&&peak| {
-            let ([k, j, i], _) = peaks[peak];
-            k.abs_diff(z).pow(2) + j.abs_diff(y).pow(2) + i.abs_diff(x).pow(2)
-        });
-        let Some(molecule) = nearest.copied().or(alone[body]) else {
-            continue;
-        };
-        molecules[molecule].add([z, y, x], maps.molecule[[z, y, x]]);
-        owner[[z, y, x]] = molecule as u32 + 1;
-    }
-    job.check()?;
-    let depth = labels.dim().0;
-    let kept: Vec<Option<Pick>> = molecules
-        .iter()
-        .map(|molecule| molecule.pick(rules, voxel_nm, depth))
-        .collect();
-    Zip::from(labels).and(&owner).for_each(|label, &owner| {
-        if owner > 0 && kept[owner as usize - 1].is_none() {
-            *label = 0;
+    remove_specks(labels, rules.molecule_nm.0 / voxel_nm, job)?;
+    let peaks = spread_out(
+        local_maxima(maps.centre.view(), rules.least),
+        rules.molecule_nm.0 / voxel_nm,
+    );
+    let mut taken = Array3::<bool>::default(labels.dim());
+    let mut found = Vec::new();
+    let radius = rules.molecule_nm.1 / 2.0 / voxel_nm;
+    for &(at, height) in &peaks {
+        job.check()?;
+        let rivals: Vec<[usize; 3]> = peaks
+            .iter()
+            .map(|(other, _)| *other)
+            .filter(|other| *other != at && squared(*other, at) <= 4.0 * radius * radius)
+            .collect();
+        let molecule = Molecule::around(&maps.molecule, &mut taken, at, radius, &rivals);
+        if let Some(pick) = molecule.pick(height, rules, voxel_nm, labels.dim().0) {
+            found.push((pick, f64::from(height)));
         }
-    });
-    let mut points: Vec<Pick> = kept.into_iter().flatten().collect();
+    }
+    let count = rules
+        .count
+        .unwrap_or_else(|| expected_f1_count(found.iter().map(|(_, height)| *height)));
+    let mut points: Vec<Pick> = found.into_iter().map(|(pick, _)| pick).collect();
     points.sort_by(|a, b| b.score.total_cmp(&a.score));
+    points.truncate(count);
     Ok(points)
 }
 
+/// How many of the `likelihoods`, best first, give the largest expected F1: 2 sum(taken) / (number taken + sum(all)).
+fn expected_f1_count(likelihoods: impl Iterator<Item = f64>) -> usize {
+    let mut sorted: Vec<f64> = likelihoods.collect();
+    sorted.sort_by(|a, b| b.total_cmp(a));
+    let total: f64 = sorted.iter().sum();
+    let (mut inside, mut best, mut count) = (0.0, 0.0, 0);
+    for (index, likelihood) in sorted.iter().enumerate() {
+        inside += likelihood;
+        let expected = 2.0 * inside / ((index + 1) as f64 + total);
+        if expected > best {
+            (best, count) = (expected, index + 1);
+        }
+    }
+    count
+}
+
+/// Takes the label off molecule bodies of less than the volume of a ball of `diameter` voxels.
+fn remove_specks(labels: &mut Array3<i8>, diameter: f64, job: &Job) -> Result<()> {
+    let bodies = label_3d(labels.mapv(|l| l == MOLECULE).view(), Connectivity::Full, || {
+        job.check()
+    })?;
+    let least = std::f64::consts::PI / 6.0 * diameter.powi(3);
+    // A slab may be thinner than the ball: the section of the ball through its middle is as good.
+    let section = std::f64::consts::PI / 4.0 * diameter.powi(2) * labels.dim().0 as f64;
+    let least = least.min(section);
+    labels.zip_mut_with(&bodies.labels, |label, &body| {
+        if body > 0 && (bodies.areas[body as usize - 1] as f64) < least {
+            *label = 0;
+        }
+    });
+    Ok(())
+}
+
+fn squared(a: [usize; 3], b: [usize; 3]) -> f64 {
+    (0..3).map(|axis| (a[axis] as f64 - b[axis] as f64).powi(2)).sum()
+}
+
 /// Voxels that belong to one centre.
+#[derive(Default)]
 struct Molecule {
-    height: Option<f32>,
     voxels: usize,
     sum: [f64; 3],
     likelihood: f64,
-    /// Voxels per slice, first slice and counts.
-    first: usize,
-    by_slice: Vec<usize>,
+    /// Voxels of each slice.
+    by_slice: std::collections::BTreeMap<usize, usize>,
 }
 
 impl Molecule {
-    fn new(height: Option<f32>) -> Self {
-        Self {
-            height,
-            voxels: 0,
-            sum: [0.0; 3],
-            likelihood: 0.0,
-            first: 0,
-            by_slice: Vec::new(),
+    /// The voxels reached from `centre` that are no nearer to one of the `rivals`; they are taken from then on.
+    fn around(
+        likelihood: &Array3<f32>,
+        taken: &mut Array3<bool>,
+        centre: [usize; 3],
+        radius: f64,
+        rivals: &[[usize; 3]],
+    ) -> Self {
+        let least = EDGE * likelihood[centre];
+        let mut molecule = Self::default();
+        let mut open = vec![centre];
+        while let Some(at) = open.pop() {
+            let distance = squared(at, centre);
+            let beyond = taken[at] || likelihood[at] < least || distance > radius * radius;
+            if beyond || rivals.iter().any(|rival| squared(at, *rival) < distance) {
+                continue;
+            }
+            taken[at] = true;
+            molecule.add(at, likelihood[at]);
+            for axis in 0..3 {
+                if at[axis] > 0 {
+                    let mut next = at;
+                    next[axis] -= 1;
+                    open.push(next);
+                }
+                if at[axis] + 1 < taken.shape()[axis] {
+                    let mut next = at;
+                    next[axis] += 1;
+                    open.push(next);
+                }
+            }
         }
+        molecule
     }
 
-    /// Voxels come in scan order.
     fn add(&mut self, at: [usize; 3], likelihood: f32) {
-        if self.voxels == 0 {
-            self.first = at[0];
-        }
         self.voxels += 1;
         for (sum, v) in self.sum.iter_mut().zip(at) {
             *sum += v as f64;
         }
         self.likelihood += f64::from(likelihood);
-        self.by_slice.resize(at[0] - self.first + 1, 0);
-        if let Some(last) = self.by_slice.last_mut() {
-            *last += 1;
-        }
+        *self.by_slice.entry(at[0]).or_default() += 1;
     }
 
-    fn pick(&self, rules: &CentreRules, voxel_nm: f64, depth: usize) -> Option<Pick> {
+    fn pick(&self, height: f32, rules: &CentreRules, voxel_nm: f64, depth: usize) -> Option<Pick> {
         use std::f64::consts::PI;
         let count = self.voxels.max(1) as f64;
         let ball = (6.0 * self.voxels as f64 / PI).cbrt() * voxel_nm;
-        let cut = self.first == 0 || self.first + self.by_slice.len() >= depth;
-        let disc = 2.0 * (self.by_slice.iter().copied().max()? as f64 / PI).sqrt() * voxel_nm;
+        let cut = self.by_slice.contains_key(&0) || self.by_slice.contains_key(&(depth - 1));
+        let disc = 2.0 * (self.by_slice.values().copied().max()? as f64 / PI).sqrt() * voxel_nm;
         let diameter_nm = if cut { ball.max(disc) } else { ball };
         let (low, high) = rules.molecule_nm;
-        if !(low..=high).contains(&diameter_nm) {
-            return None;
-        }
-        let likelihood = self.likelihood / count;
-        Some(Pick {
+        (low..=high).contains(&diameter_nm).then(|| Pick {
             position: self.sum.map(|sum| sum / count),
             diameter_nm,
-            score: self.height.map_or(likelihood, f64::from) * likelihood,
+            score: f64::from(height) * self.likelihood / count,
         })
     }
 }
@@ -247,14 +282,35 @@ mod tests {
         let rules = CentreRules {
             molecule_nm: (8.0, 45.0),
             least: 0.2,
+            count: None,
         };
         let points = molecule_points(&maps, &mut labels, &rules, 1.0, &Job::quiet()).unwrap();
-        let mut at: Vec<[i64; 3]> = points.iter().map(|p| p.position.map(|v| v.round() as i64)).collect();
-        at.sort();
-        assert_eq!(at, [[12, 12, 10], [12, 12, 22]]);
-        assert!(points.iter().all(|p| (p.diameter_nm - 12.4).abs() < 1.0), "{points:?}");
+        assert_eq!(points.len(), 2, "{points:?}");
+        for ball in [10.0, 22.0] {
+            let near = |p: &&Pick| (p.position[2] - ball).abs() < 1.0 && (p.position[0] - 12.0).abs() < 1.0;
+            assert!(points.iter().any(|p| near(&p)), "{points:?}");
+        }
         assert_eq!(labels[[3, 0, 35]], 0, "the speck is too small");
         assert_eq!(labels[[12, 12, 16]], MOLECULE);
+        let one = CentreRules {
+            count: Some(1),
+            ..rules
+        };
+        assert_eq!(
+            molecule_points(&maps, &mut labels, &one, 1.0, &Job::quiet())
+                .unwrap()
+                .len(),
+            1
+        );
+    }
+
+    #[test]
+    fn as_many_points_as_promise_the_best_f1() {
+        // Two sure ones and a crowd of unlikely ones: 2 x 1.8 / (2 + 2.8) beats taking more.
+        let list = [0.9, 0.9].into_iter().chain(std::iter::repeat_n(0.05, 20));
+        assert_eq!(expected_f1_count(list), 2);
+        assert_eq!(expected_f1_count(std::iter::empty()), 0);
+        assert_eq!(expected_f1_count([0.6, 0.5].into_iter()), 2);
     }
 
     #[test]
