@@ -151,8 +151,8 @@ fn flows_of_an_image_are_those_of_cellpose() {
         deviation(&found.cell_probability, &oracle.image("image/probability")),
         deviation(&found.style, &oracle.flat("image/style").1),
     ];
-    eprintln!("flows, cell probability and style within {errors:.1e?}");
-    assert!(errors.iter().all(|error| *error <= 1e-5), "{errors:.1e?}");
+    eprintln!("flows, cell probability and style within {errors:?}");
+    assert!(errors.iter().all(|error| *error <= 1e-5), "{errors:?}");
     assert_eq!(found.steps, 66);
     // At the training diameter nothing is scaled.
     let options = CellPoseOptions::default();
