@@ -28,7 +28,7 @@ pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
     let plan = parse(arguments)?;
     process::require_compilers()?;
     let torch = libtorch::ensure(layout, false)?;
-    let programs = Programs::build(layout, &torch)?;
+    let programs = Programs::build(layout, &torch, &["tomocut-evaluate"])?;
     // Results and the user's file are named from where the command was typed.
     let here = std::env::current_dir().map_err(|e| Failure::new(format!("the current folder: {e}")))?;
     let out = plan.out.map_or_else(|| programs.folder.clone(), |out| here.join(out));
@@ -84,9 +84,11 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// Builds the library, `tomocut-evaluate` and the C programs.
-    pub fn build(layout: &Layout, torch: &libtorch::Libtorch) -> Result<Self> {
-        let library = Library::build(layout, torch, Profile::Release, &["--lib", "--bin", "tomocut-evaluate"])?;
+    /// Builds the library, cargo's programs of these names, and the C programs.
+    pub fn build(layout: &Layout, torch: &libtorch::Libtorch, binaries: &[&str]) -> Result<Self> {
+        let mut asked = vec!["--lib"];
+        asked.extend(binaries.iter().flat_map(|name| ["--bin", name]));
+        let library = Library::build(layout, torch, Profile::Release, &asked)?;
         let folder = layout.target.join("demo");
         std::fs::create_dir_all(&folder).map_err(|e| Failure::io("making", &folder, &e))?;
         for name in ["slab", "phantom"] {
@@ -119,6 +121,11 @@ impl Programs {
     /// `tomocut-evaluate`.
     pub fn evaluate(&self, layout: &Layout) -> Command {
         process::command(layout, self.cargo_folder.join("tomocut-evaluate"))
+    }
+
+    /// `tomocut-train-model`.
+    pub fn train_model(&self, layout: &Layout) -> Command {
+        process::command(layout, self.cargo_folder.join("tomocut-train-model"))
     }
 }
 
