@@ -163,11 +163,14 @@ fn simulated(layout: &Layout, programs: &Programs, out: &Path) -> Result<()> {
     evaluate.arg("--labels").arg(out.join("phantom_labels.mrc"));
     evaluate.arg("--score").arg(out.join("phantom_score.mrc"));
     evaluate.arg("--points").arg(out.join("phantom_points.csv"));
+    let page = out.join("phantom_evaluation.html");
+    evaluate.arg("--html").arg(&page);
     process::run(&mut evaluate, "tomocut-evaluate")?;
 
     println!("demo: labels  {}", out.join("phantom_labels.mrc").display());
     println!("demo: points  {}", out.join("phantom_points.csv").display());
     println!("demo: picture {}", out.join("phantom_overlay.png").display());
+    println!("demo: scores  {}", page.display());
     Ok(())
 }
 

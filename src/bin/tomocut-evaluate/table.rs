@@ -49,19 +49,27 @@ pub fn slab_sections(report: &SlabReport) -> Vec<Section> {
     let mut sections = Vec::new();
     sections.extend(report.voxels.as_ref().map(voxel_section));
     if let Some(points) = &report.points {
-        sections.push(match_section(distance_title(points), points, &points.by_distance));
-        if let Some(by_box) = &points.by_box {
-            let title = format!(
-                "Picks, a hit shares {} of the union of cubes of {:.1} voxels",
-                by_box.iou, by_box.side_voxels
-            );
-            sections.push(match_section(title, points, &by_box.matched));
-        }
+        let (distance, boxes) = point_sections(points);
+        sections.push(distance);
+        sections.extend(boxes);
     }
     sections
 }
 
-fn voxel_section(voxels: &Voxels) -> Section {
+/// Picks by distance and, where the diameter is known, by overlap of boxes; the lines of both have the same names.
+pub fn point_sections(points: &Points) -> (Section, Option<Section>) {
+    let boxes = points.by_box.as_ref().map(|by_box| {
+        let (iou, side) = (by_box.iou, by_box.side_voxels);
+        let title = format!("Picks, a hit shares {iou} of the union of cubes of {side:.1} voxels");
+        match_section(title, points, &by_box.matched)
+    });
+    (
+        match_section(distance_title(points), points, &points.by_distance),
+        boxes,
+    )
+}
+
+pub fn voxel_section(voxels: &Voxels) -> Section {
     let mut section = Section::new("Voxels");
     section.figure("foreground Dice", Some(&voxels.foreground_dice));
     section.figure("foreground IoU", Some(&voxels.foreground_iou));
@@ -130,7 +138,7 @@ pub fn image_sections(report: &ImageReport) -> Vec<Section> {
 
 /// One line per figure: its name, its value, the floor's.
 pub fn render(first: &str, sections: &[Section], last: &str) -> String {
-    let mut text = format!("{first}\n{:<30}{:>9}{:>9}\n", "", "tomocut", "floor");
+    let mut text = format!("{first:<30}{:>9}{:>9}\n", "tomocut", "floor");
     let show = |v: Option<f64>| v.map_or("-".to_owned(), |v| format!("{v:.3}"));
     for section in sections {
         let _ = writeln!(text, "{}", section.title);

@@ -30,9 +30,9 @@ const DIAGONAL: Stroke = Stroke {
     dash: "4 3",
 };
 
-/// Share of positives over the mean score, bin by bin, and how many voxels each bin holds.
+/// Share of positives over the mean score, bin by bin, and how many scores each bin holds.
 pub fn reliability(title: &str, table: &Reliability) -> String {
-    let mut plot = Plot::new(title, "score", "share of positives", 60.0);
+    let mut plot = Plot::new(title, "score", "share of positives");
     for bin in &table.bins {
         plot.bar(bin.low, bin.high, bin.share_positive.unwrap_or(0.0), "#bcd7ea");
     }
@@ -42,7 +42,7 @@ pub fn reliability(title: &str, table: &Reliability) -> String {
         .iter()
         .filter_map(|bin| Some((bin.mean_score?, bin.share_positive?, bin.count)));
     for (score, share, count) in filled {
-        let tooltip = format!("mean score {score:.3}, positive {share:.3}, {count} voxels");
+        let tooltip = format!("mean score {score:.3}, positive {share:.3}, {count} scores");
         plot.dot(score, share, BLUE, &tooltip);
     }
     let text = format!("expected error {:.3}", table.error);
@@ -52,18 +52,18 @@ pub fn reliability(title: &str, table: &Reliability) -> String {
     let most = logs.iter().copied().fold(0.0, f64::max).max(1.0);
     let shares: Vec<f64> = logs.iter().map(|log| log / most).collect();
     let largest = table.bins.iter().map(|bin| bin.count).max().unwrap_or(0);
-    plot.strip(&format!("voxels per bin, log scale, at most {largest}"), &shares);
+    plot.strip(&format!("count in each bin, log scale, at most {largest}"), &shares);
     plot.finish(&format!("{title}: expected calibration error {:.3}", table.error))
 }
 
 /// Precision over recall as the threshold of the score falls.
 pub fn precision_recall(points: &Points, rankings: &Rankings) -> String {
-    let mut plot = Plot::new("Picks", "recall", "precision", 52.0);
+    let mut plot = Plot::new("Picks", "recall", "precision");
     let area = |value: Option<f64>| value.map_or("-".into(), |v| format!("{v:.3}"));
     let mut row = 0;
     let mut curve = |name: &str, ranking: &PickRanking, average: Option<f64>, stroke: Stroke| {
         plot.line(&steps(ranking), stroke);
-        plot.legend(row, &format!("{name}, average precision {}", area(average)), stroke);
+        plot.legend(row, &format!("{name}: AP {}", area(average)), stroke);
         row += 1;
     };
     let by_distance = &points.by_distance;
@@ -101,21 +101,15 @@ fn steps(ranking: &PickRanking) -> Vec<(f64, f64)> {
     line
 }
 
-/// The AUC of every picture over its floor's.
+/// The AUC of every picture over its floor's; nothing where there is no floor.
 pub fn over_floor(pictures: &[PictureReport]) -> Option<String> {
-    let mut plot = Plot::new("AUC of each picture", "line filter", "tomocut", 0.0);
-    plot.line(&[(0.0, 0.0), (1.0, 1.0)], DIAGONAL);
-    let mut any = false;
-    for picture in pictures {
-        if let (Some(area), Some(floor)) = (picture.auc, picture.floor) {
-            plot.dot(
-                floor,
-                area,
-                BLUE,
-                &format!("{}: {area:.3}, floor {floor:.3}", picture.name),
-            );
-            any = true;
-        }
+    let pairs = || pictures.iter().filter_map(|p| Some((p.floor?, p.auc?, &p.name)));
+    let least = pairs().map(|(floor, area, _)| floor.min(area)).reduce(f64::min)?;
+    let low = if least >= 0.5 { 0.5 } else { 0.0 };
+    let mut plot = Plot::from(low, "AUC of each picture", "line filter", "tomocut");
+    plot.line(&[(low, low), (1.0, 1.0)], DIAGONAL);
+    for (floor, area, name) in pairs() {
+        plot.dot(floor, area, BLUE, &format!("{name}: {area:.3}, floor {floor:.3}"));
     }
-    any.then(|| plot.finish("AUC of each picture over that of a line filter"))
+    Some(plot.finish("AUC of each picture over that of a line filter"))
 }

@@ -3,7 +3,7 @@ use std::fmt::Write;
 
 use tomocut::Result;
 
-use super::text::{cell, escape, file_name, settings, table};
+use super::text::{escape, file_name, pair, settings, table};
 use super::{charts, document, panels};
 use crate::arguments::ImageArguments;
 use crate::images::ImageScores;
@@ -11,6 +11,10 @@ use crate::table::image_sections;
 
 /// Rows of a column of the table of pictures.
 const ROWS: usize = 16;
+
+const CAPTION: &str = "<p><b>Table 1.</b> Area under the ROC curve (AUC): probability that a random pixel of the mask scores \
+    above a random other one, per picture. The floor is a line filter, the larger eigenvalue of the Hessian after the one of \
+    three Gaussian blurs whose mean is best. Bold: the better of both.</p>\n";
 
 pub fn image_page(a: &ImageArguments, scores: &ImageScores) -> Result<String> {
     let report = &scores.report;
@@ -44,12 +48,13 @@ pub fn image_page(a: &ImageArguments, scores: &ImageScores) -> Result<String> {
         ),
     ]);
     body += "<h2>Figures</h2>\n";
-    body += &table(
-        &image_sections(report),
-        "<b>Table 1.</b> Area under the ROC curve (AUC): probability that a random pixel of the mask scores above a random \
-         other one, per picture. The floor is a line filter, the larger eigenvalue of the Hessian after the one of three \
-         Gaussian blurs whose mean is best. Bold: the better of both.",
-    );
+    body += CAPTION;
+    let sections = image_sections(report);
+    let titled: Vec<_> = sections
+        .iter()
+        .map(|section| (section.title.as_str(), section))
+        .collect();
+    body += &table(&titled);
     let mut shapes = String::new();
     if let Some(table) = &report.calibration {
         shapes += &charts::reliability("Score", table);
@@ -75,15 +80,8 @@ pub fn image_page(a: &ImageArguments, scores: &ImageScores) -> Result<String> {
     for rows in report.pictures.chunks(ROWS) {
         body += "<table>\n<thead><tr><th scope=\"col\">picture</th><th scope=\"col\">AUC</th><th scope=\"col\">floor</th></tr></thead>\n<tbody>\n";
         for picture in rows {
-            let (area, floor) = (picture.auc, picture.floor);
-            let above = |a: Option<f64>, b: Option<f64>| a.zip(b).is_some_and(|(a, b)| a > b);
-            let _ = writeln!(
-                body,
-                "<tr><td style=\"text-align:left\">{}</td>{}{}</tr>",
-                escape(&picture.name),
-                cell(area, above(area, floor)),
-                cell(floor, above(floor, area))
-            );
+            let (name, figures) = (escape(&picture.name), pair(picture.auc, picture.floor));
+            let _ = writeln!(body, "<tr><th scope=\"row\">{name}</th>{figures}</tr>");
         }
         body += "</tbody>\n</table>\n";
     }

@@ -80,16 +80,21 @@ impl Panel {
         let power = 10f64.powf(wanted.log10().floor());
         let length = [5.0, 2.0, 1.0].into_iter().find(|n| n * power <= wanted).unwrap_or(1.0) * power;
         let (width, size) = (length / voxel_nm, 0.045 * cols);
-        let (x, y) = (cols - width - 0.03 * cols, 0.965 * rows);
+        // The plate is as wide as the longer of bar and text.
+        let plate = width.max(0.2 * cols) + 0.03 * cols;
+        let (middle, y) = (cols - plate / 2.0 - 0.01 * cols, 0.96 * rows);
         let _ = write!(
             self.layers,
-            "<path d=\"M{x:.2} {y:.2}h{width:.2}\" stroke=\"#fff\" stroke-width=\"{:.2}\"/>\
-             <text x=\"{:.2}\" y=\"{:.2}\" font-size=\"{size:.2}\" text-anchor=\"middle\" fill=\"#fff\" \
-             stroke=\"#000\" stroke-width=\"{:.2}\" paint-order=\"stroke\">{length} nm</text>",
+            "<rect x=\"{:.2}\" y=\"{:.2}\" width=\"{plate:.2}\" height=\"{:.2}\" fill=\"#000\" fill-opacity=\"0.55\"/>\
+             <path d=\"M{:.2} {y:.2}h{width:.2}\" stroke=\"#fff\" stroke-width=\"{:.2}\"/>\
+             <text x=\"{middle:.2}\" y=\"{:.2}\" font-size=\"{size:.2}\" text-anchor=\"middle\" fill=\"#fff\" \
+             font-weight=\"600\">{length} nm</text>",
+            middle - plate / 2.0,
+            y - 0.075 * cols,
+            0.1 * cols,
+            middle - width / 2.0,
             0.012 * cols,
-            x + width / 2.0,
-            y - 0.02 * cols,
-            0.008 * cols
+            y - 0.025 * cols
         );
     }
 

@@ -1,4 +1,4 @@
-//! A square plot of two quantities of 0..=1 as SVG.
+//! A square plot of two quantities of 0..=1, or of the upper part of that range, as SVG.
 use std::fmt::Write;
 
 use super::text::escape;
@@ -11,6 +11,8 @@ const TOP: f64 = 24.0;
 pub struct Plot {
     svg: String,
     height: f64,
+    /// Where both axes start.
+    low: f64,
 }
 
 /// How a line is drawn.
@@ -23,8 +25,13 @@ pub struct Stroke {
 }
 
 impl Plot {
-    /// An empty plot with axes and `below` more pixels under the label of its x axis.
-    pub fn new(title: &str, x_label: &str, y_label: &str, below: f64) -> Self {
+    /// An empty plot with axes of 0 to 1 and room for a strip or a legend under it.
+    pub fn new(title: &str, x_label: &str, y_label: &str) -> Self {
+        Self::from(0.0, title, x_label, y_label)
+    }
+
+    /// The same with axes of `low` to 1.
+    pub fn from(low: f64, title: &str, x_label: &str, y_label: &str) -> Self {
         let mut svg = String::new();
         let (right, bottom) = (LEFT + SIDE, TOP + SIDE);
         let title = escape(title);
@@ -34,8 +41,8 @@ impl Plot {
             LEFT + SIDE / 2.0
         );
         for n in 0..=5 {
-            let value = f64::from(n) / 5.0;
-            let (x, y) = (LEFT + SIDE * value, bottom - SIDE * value);
+            let share = f64::from(n) / 5.0;
+            let (x, y, value) = (LEFT + SIDE * share, bottom - SIDE * share, low + (1.0 - low) * share);
             let _ = write!(
                 svg,
                 "<path d=\"M{x} {bottom}V{TOP}M{LEFT} {y}H{right}\" stroke=\"#e4e4e4\" stroke-width=\"0.7\"/>\
@@ -57,19 +64,21 @@ impl Plot {
         );
         Self {
             svg,
-            height: bottom + 36.0 + below,
+            height: bottom + 96.0,
+            low,
         }
     }
 
     /// Place of a pair of values.
-    fn at(x: f64, y: f64) -> (f64, f64) {
-        (LEFT + SIDE * x.clamp(0.0, 1.0), TOP + SIDE * (1.0 - y.clamp(0.0, 1.0)))
+    fn at(&self, x: f64, y: f64) -> (f64, f64) {
+        let share = |v: f64| ((v - self.low) / (1.0 - self.low)).clamp(0.0, 1.0);
+        (LEFT + SIDE * share(x), TOP + SIDE * (1.0 - share(y)))
     }
 
     pub fn line(&mut self, points: &[(f64, f64)], stroke: Stroke) {
         let mut path = String::new();
         for (n, &(x, y)) in points.iter().enumerate() {
-            let (x, y) = Self::at(x, y);
+            let (x, y) = self.at(x, y);
             let _ = write!(path, "{}{x:.1} {y:.1}", if n == 0 { 'M' } else { 'L' });
         }
         let Stroke { colour, width, dash } = stroke;
@@ -81,7 +90,7 @@ impl Plot {
 
     /// A bar from 0 up to `value` between two values of x.
     pub fn bar(&mut self, low: f64, high: f64, value: f64, fill: &str) {
-        let ((x, y), (right, bottom)) = (Self::at(low, value), Self::at(high, 0.0));
+        let ((x, y), (right, bottom)) = (self.at(low, value), self.at(high, 0.0));
         let (width, height) = (right - x - 1.0, bottom - y);
         let _ = write!(
             self.svg,
@@ -91,7 +100,7 @@ impl Plot {
     }
 
     pub fn dot(&mut self, x: f64, y: f64, colour: &str, tooltip: &str) {
-        let ((x, y), tooltip) = (Self::at(x, y), escape(tooltip));
+        let ((x, y), tooltip) = (self.at(x, y), escape(tooltip));
         let _ = write!(
             self.svg,
             "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.6\" fill=\"{colour}\"><title>{tooltip}</title></circle>"
@@ -100,7 +109,7 @@ impl Plot {
 
     /// A word beside a point.
     pub fn word(&mut self, x: f64, y: f64, text: &str) {
-        let ((x, y), text) = (Self::at(x, y), escape(text));
+        let ((x, y), text) = (self.at(x, y), escape(text));
         let _ = write!(
             self.svg,
             "<text x=\"{:.1}\" y=\"{:.1}\" font-size=\"9.5\" paint-order=\"stroke\" stroke=\"#fff\" stroke-width=\"2.5\">{text}</text>",

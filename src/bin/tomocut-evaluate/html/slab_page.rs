@@ -7,13 +7,14 @@ use super::text::{file_name, settings, table};
 use super::{charts, document, panels};
 use crate::arguments::SlabArguments;
 use crate::images::evenly_spaced;
+use crate::report::SlabReport;
 use crate::slab::SlabScores;
-use crate::table::slab_sections;
+use crate::table::{point_sections, voxel_section};
 
-const CAPTION: &str = "<b>Table 1.</b> Agreement with the truth. The floor is what works without learning on the same \
+const CAPTION: &str = "<p><b>Table 1.</b> Agreement with the truth. The floor is what works without learning on the same \
     slices and knows more than a user does: for voxels the best of three Gaussian blurs, thresholded at the true number of \
     voxels; for picks as many Laplacian-of-Gaussian peaks as there are picks, the best-scored first, and for the average \
-    precision ten times as many peaks as truths. Bold: the better of both.";
+    precision ten times as many peaks as truths. Bold: the better of both.</p>\n";
 
 const NOTES: &str = "<p class=\"notes\"><b>Measures.</b> Dice = 2|P ∩ T| / (|P| + |T|) and IoU = |P ∩ T| / |P ∪ T| over the \
     voxels of all slices. AUC: probability that a random voxel of the class scores above a random other one. Calibration \
@@ -30,7 +31,8 @@ pub fn slab_page(a: &SlabArguments, scores: &SlabScores, shown: usize) -> Result
     let subject = subject.map_or_else(String::new, |path| file_name(path));
     let mut body = heading(a, scores);
     body += "<h2>Figures</h2>\n";
-    body += &table(&slab_sections(report), CAPTION);
+    body += CAPTION;
+    body += &tables(report);
 
     let mut shapes = String::new();
     let mut described = Vec::new();
@@ -53,7 +55,7 @@ pub fn slab_page(a: &SlabArguments, scores: &SlabScores, shown: usize) -> Result
     }
     if let (Some(points), Some(evidence)) = (&report.points, &scores.points) {
         shapes += &charts::precision_recall(points, &evidence.rankings);
-        described.push("Picks: precision over recall as the threshold of the score falls.");
+        described.push("Picks: precision over recall as the threshold of the score falls (AP: average precision).");
     }
     if !shapes.is_empty() {
         let text = described.join(" ");
@@ -79,6 +81,22 @@ pub fn slab_page(a: &SlabArguments, scores: &SlabScores, shown: usize) -> Result
     }
     body += NOTES;
     Ok(document(&format!("Evaluation of {subject}"), &body))
+}
+
+/// Voxels, and beside them the picks by either rule.
+fn tables(report: &SlabReport) -> String {
+    let voxels = report.voxels.as_ref().map(voxel_section);
+    let points = report.points.as_ref().map(point_sections);
+    let mut html = String::from("<div class=\"tables\">\n");
+    if let Some(voxels) = &voxels {
+        html += &table(&[("voxels", voxels)]);
+    }
+    if let Some((distance, boxes)) = &points {
+        let mut sections = vec![("picks, by distance", distance)];
+        sections.extend(boxes.as_ref().map(|section| ("picks, by box overlap", section)));
+        html += &table(&sections);
+    }
+    html + "</div>\n"
 }
 
 /// What was compared, and how.
