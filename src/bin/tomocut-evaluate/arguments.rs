@@ -16,7 +16,7 @@ pub struct Arguments {
 #[derive(Debug)]
 pub enum Task {
     /// Labels, scores or points of a slab.
-    Slab(SlabArguments),
+    Slab(Box<SlabArguments>),
     /// Scores of single pictures.
     Images(ImageArguments),
 }
@@ -143,7 +143,7 @@ fn parse_from(mut parser: lexopt::Parser) -> Result<Option<Arguments>, lexopt::E
             mask_above,
             bright: slab.bright,
         }),
-        (None, None) => Task::Slab(slab),
+        (None, None) => Task::Slab(Box::new(slab)),
         (Some(_), None) => return Err("--truth-masks needs --scores".into()),
         (None, Some(_)) => return Err("--scores needs --truth-masks".into()),
     };

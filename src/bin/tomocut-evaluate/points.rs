@@ -1,7 +1,7 @@
 //! Picks against true positions: one to one, by distance and by overlap of boxes.
 use std::path::Path;
 
-use tomocut::metrics::{blob_peaks, MatchRule, PickRanking, PointMatch};
+use tomocut::metrics::{blob_peaks, MatchRule, Peak, PickRanking, PointMatch};
 use tomocut::picks::{read_labelled_csv, Pick, PickFormat, PickSet};
 use tomocut::runtime::Job;
 use tomocut::{Error, Result};
@@ -68,7 +68,11 @@ pub fn score(a: &SlabArguments, inputs: &Inputs, job: &Job) -> Result<Option<Poi
     let asked = a.at_picks.iter().copied().max().unwrap_or(0);
     let most = picks.len().max(FLOOR_PEAKS * truths.len()).max(asked);
     let peaks = blobs(inputs, diameter.unwrap_or(2.0 * reach), !a.bright, most, job)?;
-    let predicted: Vec<([f64; 3], f64)> = picks.iter().map(|p| (p.position, p.score)).collect();
+    let scored = |pick: &Pick| Peak {
+        position: pick.position,
+        score: pick.score,
+    };
+    let predicted: Vec<Peak> = picks.iter().map(scored).collect();
     let rule = MatchRule::Distance(reach);
     let distance = rank(&predicted, &truths, rule);
     let floor = peaks.as_ref().map(|peaks| rank(peaks, &truths, rule));
@@ -118,18 +122,18 @@ fn read_truths(a: &SlabArguments, path: &Path, inside: impl Fn(f64) -> bool) -> 
 }
 
 /// The floor's peaks in voxels of the tomogram with their heights, best first.
-fn blobs(inputs: &Inputs, diameter: f64, dark: bool, count: usize, job: &Job) -> Result<Option<Vec<([f64; 3], f64)>>> {
+fn blobs(inputs: &Inputs, diameter: f64, dark: bool, count: usize, job: &Job) -> Result<Option<Vec<Peak>>> {
     let Some(tomogram) = &inputs.tomogram else {
         return Ok(None);
     };
     let shift = inputs.slices.start as f64 - tomogram.keep.start as f64;
-    let peaks = blob_peaks(&tomogram.voxels, tomogram.keep.clone(), diameter, dark, count, job)?;
-    let placed = |p: &tomocut::metrics::Peak| ([p.position[0] + shift, p.position[1], p.position[2]], p.score);
-    Ok(Some(peaks.iter().map(placed).collect()))
+    let mut peaks = blob_peaks(&tomogram.voxels, tomogram.keep.clone(), diameter, dark, count, job)?;
+    peaks.iter_mut().for_each(|peak| peak.position[0] += shift);
+    Ok(Some(peaks))
 }
 
-fn rank(picks: &[([f64; 3], f64)], truths: &[[f64; 3]], rule: MatchRule) -> PickRanking {
-    let (positions, scores): (Vec<_>, Vec<_>) = picks.iter().copied().unzip();
+fn rank(picks: &[Peak], truths: &[[f64; 3]], rule: MatchRule) -> PickRanking {
+    let (positions, scores): (Vec<_>, Vec<_>) = picks.iter().map(|pick| (pick.position, pick.score)).unzip();
     PickRanking::new(&positions, &scores, truths, rule)
 }
 
