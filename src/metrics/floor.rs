@@ -3,7 +3,7 @@ use std::ops::Range;
 
 use ndarray::{s, Array3, ArrayView3, ArrayViewMut1, Axis, Zip};
 
-use super::overlap::check_shapes;
+use super::overlap::{check_shapes, counted_pairs};
 use super::{auc, Overlap};
 use crate::runtime::Job;
 use crate::{Error, Result};
@@ -78,11 +78,10 @@ impl BlurFloor {
         })
     }
 
-    /// Best area under the ROC curve against `truth`.
-    pub fn auc(&self, truth: &Array3<bool>) -> Result<FloorScore> {
-        let positive: Vec<bool> = truth.iter().copied().collect();
+    /// Best area under the ROC curve against `truth`; with `counted`, among the voxels where it is true.
+    pub fn auc(&self, truth: &Array3<bool>, counted: Option<&Array3<bool>>) -> Result<FloorScore> {
         self.best(|scores| {
-            let scores: Vec<f32> = scores.iter().copied().collect();
+            let (scores, positive) = counted_pairs(scores, truth, counted)?;
             auc(&scores, &positive)
         })
     }

@@ -51,13 +51,10 @@ pub struct PointMatch {
 impl PointMatch {
     /// Matches `predictions` with their `scores` (missing ones count 0) to `truths`.
     pub fn new(predictions: &[[f64; 3]], scores: &[f64], truths: &[[f64; 3]], rule: MatchRule) -> Self {
-        let score = |n: usize| scores.get(n).copied().unwrap_or(0.0);
-        let mut order: Vec<usize> = (0..predictions.len()).collect();
-        order.sort_by(|&a, &b| score(b).total_cmp(&score(a)).then(a.cmp(&b)));
         let mut free = vec![true; truths.len()];
         let mut truth_of = vec![None; predictions.len()];
         let mut redundant = vec![false; predictions.len()];
-        for n in order {
+        for n in by_score(predictions.len(), scores) {
             let mut best: Option<(usize, f64)> = None;
             let mut fits_taken = false;
             for (k, truth) in truths.iter().enumerate() {
@@ -123,6 +120,14 @@ impl Detection {
     pub fn f1(&self) -> f64 {
         share(2 * self.found, 2 * self.found + self.wrong + self.missed)
     }
+}
+
+/// The numbers 0 to `count` - 1, best score first, equal scores in the order given; missing scores count 0.
+pub(super) fn by_score(count: usize, scores: &[f64]) -> Vec<usize> {
+    let score = |n: usize| scores.get(n).copied().unwrap_or(0.0);
+    let mut order: Vec<usize> = (0..count).collect();
+    order.sort_by(|&a, &b| score(b).total_cmp(&score(a)).then(a.cmp(&b)));
+    order
 }
 
 fn share(part: usize, whole: usize) -> f64 {

@@ -2,12 +2,18 @@
 //!
 //! Volumes are (z, y, x). Nothing here knows files: positions and scores come as plain slices.
 
+mod calibration;
 mod floor;
+mod lines;
 mod matching;
 mod overlap;
+mod pick_ranking;
 mod ranking;
 
+pub use calibration::{Calibration, CalibrationBin};
 pub use floor::{blob_peaks, BlurFloor, FloorScore, Peak};
+pub use lines::{line_strength, LINE_SIGMAS};
 pub use matching::{Detection, MatchRule, PointMatch};
-pub use overlap::{mean_slice_dice, Overlap};
+pub use overlap::{counted_pairs, mean_slice_dice, Overlap};
+pub use pick_ranking::{CurvePoint, PickRanking};
 pub use ranking::auc;

@@ -85,3 +85,31 @@ pub(super) fn check_shapes(name: &str, expected: &[usize], found: &[usize]) -> R
     let allowed = format!("must have the prediction's {expected:?}");
     Err(Error::argument(name, format!("of shape {found:?}"), &allowed))
 }
+
+/// Scores and truth voxel by voxel in z, y, x order; with `counted`, of the voxels where it is true: what [`super::auc`]
+/// and [`super::Calibration::add`] take.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] where the shapes differ.
+pub fn counted_pairs(
+    scores: &Array3<f32>,
+    truth: &Array3<bool>,
+    counted: Option<&Array3<bool>>,
+) -> Result<(Vec<f32>, Vec<bool>)> {
+    check_shapes("truth", scores.shape(), truth.shape())?;
+    let Some(counted) = counted else {
+        return Ok((scores.iter().copied().collect(), truth.iter().copied().collect()));
+    };
+    check_shapes("counted", scores.shape(), counted.shape())?;
+    let mut pairs = (Vec::with_capacity(scores.len()), Vec::with_capacity(scores.len()));
+    Zip::from(scores)
+        .and(truth)
+        .and(counted)
+        .for_each(|&score, &positive, &counts| {
+            if counts {
+                pairs.0.push(score);
+                pairs.1.push(positive);
+            }
+        });
+    Ok(pairs)
+}

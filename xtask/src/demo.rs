@@ -28,7 +28,7 @@ pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
     let plan = parse(arguments)?;
     process::require_compilers()?;
     let torch = libtorch::ensure(layout, false)?;
-    let programs = Programs::build(layout, &torch)?;
+    let programs = Programs::build(layout, &torch, &["tomocut-evaluate"])?;
     // Results and the user's file are named from where the command was typed.
     let here = std::env::current_dir().map_err(|e| Failure::new(format!("the current folder: {e}")))?;
     let out = plan.out.map_or_else(|| programs.folder.clone(), |out| here.join(out));
@@ -84,9 +84,11 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// Builds the library, `tomocut-evaluate` and the C programs.
-    pub fn build(layout: &Layout, torch: &libtorch::Libtorch) -> Result<Self> {
-        let library = Library::build(layout, torch, Profile::Release, &["--lib", "--bin", "tomocut-evaluate"])?;
+    /// Builds the library, cargo's programs of these names, and the C programs.
+    pub fn build(layout: &Layout, torch: &libtorch::Libtorch, binaries: &[&str]) -> Result<Self> {
+        let mut asked = vec!["--lib"];
+        asked.extend(binaries.iter().flat_map(|name| ["--bin", name]));
+        let library = Library::build(layout, torch, Profile::Release, &asked)?;
         let folder = layout.target.join("demo");
         std::fs::create_dir_all(&folder).map_err(|e| Failure::io("making", &folder, &e))?;
         for name in ["slab", "phantom"] {
@@ -119,6 +121,11 @@ impl Programs {
     /// `tomocut-evaluate`.
     pub fn evaluate(&self, layout: &Layout) -> Command {
         process::command(layout, self.cargo_folder.join("tomocut-evaluate"))
+    }
+
+    /// `tomocut-train-model`.
+    pub fn train_model(&self, layout: &Layout) -> Command {
+        process::command(layout, self.cargo_folder.join("tomocut-train-model"))
     }
 }
 
@@ -156,11 +163,14 @@ fn simulated(layout: &Layout, programs: &Programs, out: &Path) -> Result<()> {
     evaluate.arg("--labels").arg(out.join("phantom_labels.mrc"));
     evaluate.arg("--score").arg(out.join("phantom_score.mrc"));
     evaluate.arg("--points").arg(out.join("phantom_points.csv"));
+    let page = out.join("phantom_evaluation.html");
+    evaluate.arg("--html").arg(&page);
     process::run(&mut evaluate, "tomocut-evaluate")?;
 
     println!("demo: labels  {}", out.join("phantom_labels.mrc").display());
     println!("demo: points  {}", out.join("phantom_points.csv").display());
     println!("demo: picture {}", out.join("phantom_overlay.png").display());
+    println!("demo: scores  {}", page.display());
     Ok(())
 }
 

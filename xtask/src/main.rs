@@ -31,7 +31,8 @@ usage: cargo xtask COMMAND [OPTIONS]
   abi [--record]              compare exported symbols and struct layout with abi/, or record them
   gpu-test [-- FILTER]        run the tests that need a GPU
   train-model [-- ARGS]       train the built-in model (the options of tomocut-train-model)
-  evaluate                    score the data sets with truth and write docs/quality.md
+  evaluate [--model NAME=FILE]...  score the data sets with truth and write docs/quality.md; a row for each model
+  evaluate --only TEXT        the same for the data sets whose names hold TEXT; only printed
 
 exit status: 0 done, 1 failed, 2 wrong arguments";
 

@@ -1,40 +1,31 @@
 //! The command line.
+use std::ops::Range;
 use std::path::PathBuf;
 
 use lexopt::prelude::*;
 
-pub const HELP: &str = "\
-tomocut-evaluate --labels FILE --truth-labels FILE [options]
-tomocut-evaluate --points FILE --truth-points FILE --diameter-nm D [options]
+use crate::help::BOX_IOU;
 
-Prints how well a segmented slab agrees with the truth and, with --tomogram, what
-a Gaussian blur with a threshold and Laplacian-of-Gaussian peaks reach on the same slices.
+/// What is to be scored, and where the answer goes.
+#[derive(Debug)]
+pub struct Arguments {
+    pub task: Task,
+    pub output: Output,
+}
 
-Predictions
-  --labels FILE            label volume of the slab: 0 background, 1 membrane, 2 molecule
-  --score FILE             score volume of the slab
-  --points FILE            molecule positions (.csv, .star, .tbl, .mod, .coords)
-Truth, of the whole tomogram or of the same slab
-  --truth-labels FILE      label volume; every label above 0 is foreground
-  --label-table FILE       CSV with the columns label,class: membrane, particle, membrane_protein
-  --membrane-labels A,B    labels that are membrane (instead of the table)
-  --molecule-labels A,B    labels that are molecules (instead of the table)
-  --truth-points FILE      positions: x,y,z or x_vox,y_vox,z_vox in 0-based voxels of the whole tomogram
-  --truth-point-label A,B  only the points with these labels
-Matching and floors
-  --tomogram FILE          the tomogram: its voxel size counts, and the floors come from it
-  --bright                 structures are brighter than their surroundings
-  --diameter-nm D          diameter of the molecules
-  --match-nm R             largest distance of a hit (default: half the diameter)
-  --z A:B                  slices of the tomogram to score, where no label volume tells them
-  --json                   print JSON
-Both volumes are placed by NZSTART. Exit codes: 0 done, 1 a file is unfit, 2 wrong usage.
-";
+#[derive(Debug)]
+pub enum Task {
+    /// Labels, scores or points of a slab.
+    Slab(Box<SlabArguments>),
+    /// Scores of single pictures.
+    Images(ImageArguments),
+}
 
 #[derive(Debug, Default)]
-pub struct Arguments {
+pub struct SlabArguments {
     pub labels: Option<PathBuf>,
     pub score: Option<PathBuf>,
+    pub membrane_score: Option<PathBuf>,
     pub points: Option<PathBuf>,
     pub tomogram: Option<PathBuf>,
     pub truth_labels: Option<PathBuf>,
@@ -45,36 +36,123 @@ pub struct Arguments {
     pub truth_point_labels: Option<Vec<i64>>,
     pub bright: bool,
     pub diameter_nm: Option<f64>,
-    pub match_nm: Option<f64>,
-    pub z: Option<std::ops::Range<usize>>,
-    pub json: bool,
+    pub reach: Option<Reach>,
+    /// Least overlap of two boxes that match.
+    pub box_iou: f64,
+    pub at_picks: Vec<usize>,
+    pub z: Option<Range<usize>>,
+}
+
+/// Largest distance of a hit.
+#[derive(Clone, Copy, Debug)]
+pub enum Reach {
+    Nanometres(f64),
+    Voxels(f64),
+}
+
+#[derive(Debug)]
+pub struct ImageArguments {
+    pub masks: PathBuf,
+    pub scores: PathBuf,
+    /// The pictures that were scored, for the floor.
+    pub images: Option<PathBuf>,
+    /// A pixel of a mask above this is true; none: by the kind of file.
+    pub mask_above: Option<f32>,
+    pub bright: bool,
+}
+
+#[derive(Debug)]
+pub struct Output {
+    pub json: Option<JsonTarget>,
+    pub html: Option<PathBuf>,
+    /// Slices or pictures shown in the page.
+    pub shown: usize,
+}
+
+#[derive(Debug)]
+pub enum JsonTarget {
+    StandardOutput,
+    File(PathBuf),
 }
 
 /// `None` where help is asked for.
 pub fn parse() -> Result<Option<Arguments>, lexopt::Error> {
-    let mut parser = lexopt::Parser::from_env();
-    let mut a = Arguments::default();
+    parse_from(lexopt::Parser::from_env())
+}
+
+fn parse_from(mut parser: lexopt::Parser) -> Result<Option<Arguments>, lexopt::Error> {
+    let mut slab = SlabArguments {
+        box_iou: BOX_IOU,
+        ..SlabArguments::default()
+    };
+    let (mut masks, mut scores, mut images, mut mask_above) = (None, None, None, None);
+    let mut output = Output {
+        json: None,
+        html: None,
+        shown: 3,
+    };
     while let Some(argument) = parser.next()? {
         match argument {
-            Long("labels") => a.labels = Some(parser.value()?.into()),
-            Long("score") => a.score = Some(parser.value()?.into()),
-            Long("points") => a.points = Some(parser.value()?.into()),
-            Long("tomogram") => a.tomogram = Some(parser.value()?.into()),
-            Long("truth-labels") => a.truth_labels = Some(parser.value()?.into()),
-            Long("label-table") => a.label_table = Some(parser.value()?.into()),
-            Long("truth-points") => a.truth_points = Some(parser.value()?.into()),
-            Long("membrane-labels") => a.membrane_labels = Some(parser.value()?.parse_with(list)?),
-            Long("molecule-labels") => a.molecule_labels = Some(parser.value()?.parse_with(list)?),
-            Long("truth-point-label") => a.truth_point_labels = Some(parser.value()?.parse_with(list)?),
-            Long("bright") => a.bright = true,
-            Long("diameter-nm") => a.diameter_nm = Some(parser.value()?.parse_with(length)?),
-            Long("match-nm") => a.match_nm = Some(parser.value()?.parse_with(length)?),
-            Long("z") => a.z = Some(parser.value()?.parse_with(range)?),
-            Long("json") => a.json = true,
+            Long("labels") => slab.labels = Some(parser.value()?.into()),
+            Long("score") => slab.score = Some(parser.value()?.into()),
+            Long("membrane-score") => slab.membrane_score = Some(parser.value()?.into()),
+            Long("points") => slab.points = Some(parser.value()?.into()),
+            Long("tomogram") => slab.tomogram = Some(parser.value()?.into()),
+            Long("truth-labels") => slab.truth_labels = Some(parser.value()?.into()),
+            Long("label-table") => slab.label_table = Some(parser.value()?.into()),
+            Long("truth-points") => slab.truth_points = Some(parser.value()?.into()),
+            Long("membrane-labels") => slab.membrane_labels = Some(parser.value()?.parse_with(list)?),
+            Long("molecule-labels") => slab.molecule_labels = Some(parser.value()?.parse_with(list)?),
+            Long("truth-point-label") => slab.truth_point_labels = Some(parser.value()?.parse_with(list)?),
+            Long("bright") => slab.bright = true,
+            Long("diameter-nm") => slab.diameter_nm = Some(parser.value()?.parse_with(length)?),
+            Long(name @ ("match-nm" | "match-voxels")) => {
+                if slab.reach.is_some() {
+                    return Err("of --match-nm and --match-voxels only one may be given, once".into());
+                }
+                let unit = match name {
+                    "match-nm" => Reach::Nanometres,
+                    _ => Reach::Voxels,
+                };
+                slab.reach = Some(unit(parser.value()?.parse_with(length)?));
+            }
+            Long("box-iou") => slab.box_iou = parser.value()?.parse_with(overlap)?,
+            Long("at-picks") => slab.at_picks = parser.value()?.parse_with(counts)?,
+            Long("z") => slab.z = Some(parser.value()?.parse_with(range)?),
+            Long("truth-masks") => masks = Some(parser.value()?.into()),
+            Long("scores") => scores = Some(parser.value()?.into()),
+            Long("images") => images = Some(parser.value()?.into()),
+            Long("mask-above") => mask_above = Some(parser.value()?.parse()?),
+            Long("json") => {
+                output.json = Some(match parser.optional_value() {
+                    Some(file) if file != "-" => JsonTarget::File(file.into()),
+                    _ => JsonTarget::StandardOutput,
+                })
+            }
+            Long("html") => output.html = Some(parser.value()?.into()),
+            Long("slices") => output.shown = parser.value()?.parse()?,
             Long("help") | Short('h') => return Ok(None),
             _ => return Err(argument.unexpected()),
         }
     }
+    let task = match (masks, scores) {
+        (Some(masks), Some(scores)) => Task::Images(ImageArguments {
+            masks,
+            scores,
+            images,
+            mask_above,
+            bright: slab.bright,
+        }),
+        (None, None) => Task::Slab(Box::new(slab)),
+        (Some(_), None) => return Err("--truth-masks needs --scores".into()),
+        (None, Some(_)) => return Err("--scores needs --truth-masks".into()),
+    };
+    check(&task)?;
+    Ok(Some(Arguments { task, output }))
+}
+
+fn check(task: &Task) -> Result<(), lexopt::Error> {
+    let Task::Slab(a) = task else { return Ok(()) };
     if a.labels.is_none() && a.points.is_none() {
         return Err("neither --labels nor --points is given".into());
     }
@@ -84,26 +162,33 @@ pub fn parse() -> Result<Option<Arguments>, lexopt::Error> {
     if a.points.is_some() && a.truth_points.is_none() && a.labels.is_none() {
         return Err("--points needs --truth-points".into());
     }
-    if a.truth_points.is_some() && a.diameter_nm.is_none() && a.match_nm.is_none() {
-        return Err("--truth-points needs --diameter-nm or --match-nm".into());
+    if a.truth_points.is_some() && a.diameter_nm.is_none() && a.reach.is_none() {
+        return Err("--truth-points needs --diameter-nm, --match-nm or --match-voxels".into());
     }
-    Ok(Some(a))
+    Ok(())
 }
 
 fn list(text: &str) -> Result<Vec<i64>, std::num::ParseIntError> {
     text.split(',').map(|item| item.trim().parse()).collect()
 }
 
-fn length(text: &str) -> Result<f64, String> {
-    let value: f64 = text.parse().map_err(|_| "must be a number of nanometres".to_owned())?;
-    if value.is_finite() && value > 0.0 {
-        Ok(value)
-    } else {
-        Err("must be a positive number of nanometres".to_owned())
-    }
+fn counts(text: &str) -> Result<Vec<usize>, String> {
+    let number = |item: &str| item.trim().parse().ok().filter(|n| *n > 0);
+    let all: Option<Vec<usize>> = text.split(',').map(number).collect();
+    all.ok_or_else(|| "must be numbers of picks, as in 55,165".to_owned())
 }
 
-fn range(text: &str) -> Result<std::ops::Range<usize>, String> {
+fn length(text: &str) -> Result<f64, String> {
+    let value = text.parse().ok().filter(|v: &f64| v.is_finite() && *v > 0.0);
+    value.ok_or_else(|| "must be a positive number".to_owned())
+}
+
+fn overlap(text: &str) -> Result<f64, String> {
+    let value = text.parse().ok().filter(|v: &f64| *v > 0.0 && *v <= 1.0);
+    value.ok_or_else(|| "must be above 0 and at most 1".to_owned())
+}
+
+fn range(text: &str) -> Result<Range<usize>, String> {
     let parse = || {
         let (a, b) = text.split_once(':')?;
         Some(a.parse().ok()?..b.parse().ok()?)

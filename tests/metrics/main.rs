@@ -1,10 +1,15 @@
 //! Metrics against hand-made cases and invariants, and the trivial floors against those measured for the development data.
+mod images_program;
+mod oracle;
+mod ranking;
+mod slab_program;
+
 use ndarray::Array3;
 use proptest::prelude::*;
 use tomocut::metrics::{auc, blob_peaks, mean_slice_dice, BlurFloor, MatchRule, Overlap, PointMatch};
-use tomocut::picks::{read_labelled_csv, Pick, PickFormat, PickSet};
+use tomocut::picks::read_labelled_csv;
 use tomocut::runtime::Job;
-use tomocut::volume::{write_f32, write_labels, write_scores, Geometry, Tomogram};
+use tomocut::volume::Tomogram;
 
 fn mask(shape: [usize; 3], ones: &[usize]) -> Array3<bool> {
     let mut mask = Array3::from_elem(shape, false);
@@ -114,9 +119,9 @@ fn blur_floor_of_a_noise_free_volume_is_high() {
     let floor = BlurFloor::new(&volume, 0..7, false, &Job::quiet()).unwrap();
     let best = floor.dice(&truth, None).unwrap();
     assert_eq!((best.value, best.sigma), (1.0, 1.0));
-    assert_eq!(floor.auc(&truth).unwrap().value, 1.0);
+    assert_eq!(floor.auc(&truth, None).unwrap().value, 1.0);
     let dark = BlurFloor::new(&volume, 0..7, true, &Job::quiet()).unwrap();
-    assert!(dark.auc(&truth).unwrap().value < 0.5);
+    assert!(dark.auc(&truth, None).unwrap().value < 0.5);
     assert!(BlurFloor::new(&volume, 5..9, true, &Job::quiet()).is_err());
 }
 
@@ -217,119 +222,4 @@ fn floors_on_the_development_data() {
         eprintln!("tomo9, {count} blobs: recall {recall:.2}");
         assert!((recall - expected).abs() < 0.08, "{count}");
     }
-}
-
-/// The program on a small volume with known truth: a dark sheet and dark balls, of which the prediction has all but one.
-#[test]
-fn the_program_scores_a_slab_by_its_nzstart() {
-    let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name);
-    let geometry = Geometry::new([40, 48, 48], 20.0);
-    let balls = [
-        [14usize, 10, 10],
-        [18, 34, 12],
-        [22, 14, 36],
-        [26, 36, 36],
-        [36, 24, 10],
-    ];
-    let truth = Array3::from_shape_fn([40, 48, 48], |(z, y, x)| {
-        let near = |c: &[usize; 3]| {
-            [z, y, x]
-                .iter()
-                .zip(c)
-                .map(|(a, b)| (*a as f64 - *b as f64).powi(2))
-                .sum::<f64>()
-                <= 9.0
-        };
-        if balls.iter().any(near) {
-            3i8
-        } else if x == 24 {
-            1
-        } else if x == 25 && y < 3 {
-            9
-        } else {
-            0
-        }
-    });
-    let noise = |z: usize, y: usize, x: usize| ((z * 7919 + y * 104_729 + x * 1_299_709) % 1000) as f32 / 1000.0;
-    let voxels = Array3::from_shape_fn([40, 48, 48], |(z, y, x)| {
-        noise(z, y, x) - f32::from(truth[[z, y, x]].signum())
-    });
-    write_labels(&at("truth.mrc"), &truth, &geometry).unwrap();
-    write_f32(&at("tomogram.mrc"), &voxels, &geometry).unwrap();
-    std::fs::write(
-        at("labels.csv"),
-        "label,class,model\n0,background,\n1,membrane,a\n3,particle,b\n9,membrane_protein,c\n",
-    )
-    .unwrap();
-    let rows: Vec<String> = balls.iter().map(|[z, y, x]| format!("3,{x},{y},{z}")).collect();
-    std::fs::write(
-        at("particles.csv"),
-        format!("label,x_vox,y_vox,z_vox\n5,1,1,20\n{}\n", rows.join("\n")),
-    )
-    .unwrap();
-    let slab = geometry.slab(10..30).unwrap();
-    let labels = truth
-        .slice(ndarray::s![10..30, .., ..])
-        .mapv(|t| [0, 1, 0, 2, 0, 0, 0, 0, 0, 1][t as usize]);
-    write_labels(&at("p_labels.mrc"), &labels, &slab).unwrap();
-    write_scores(&at("p_score.mrc"), &labels.mapv(f32::from), &slab, true).unwrap();
-    let picks = balls[..3].iter().map(|b| Pick {
-        position: b.map(|v| v as f64 + 0.5),
-        diameter_nm: 12.0,
-        score: 1.0,
-    });
-    PickSet::new(picks.collect(), &geometry, "t")
-        .write(&at("p.csv"), PickFormat::Csv)
-        .unwrap();
-    let run = |more: &[&str]| {
-        let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_tomocut-evaluate"));
-        let file = |option: &str, name: &str| [option.into(), at(name).into_os_string()];
-        program
-            .args(file("--labels", "p_labels.mrc"))
-            .args(file("--score", "p_score.mrc"))
-            .args(file("--points", "p.csv"));
-        program
-            .args(file("--tomogram", "tomogram.mrc"))
-            .args(file("--truth-labels", "truth.mrc"));
-        program
-            .args(file("--label-table", "labels.csv"))
-            .args(file("--truth-points", "particles.csv"));
-        let output = program
-            .args(["--truth-point-label", "3", "--diameter-nm", "12"])
-            .args(more)
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    };
-    let report: serde_json::Value = serde_json::from_str(&run(&["--json"])).unwrap();
-    let number = |pointer: &str| {
-        report
-            .pointer(pointer)
-            .and_then(|v| v.as_f64())
-            .unwrap_or_else(|| panic!("{pointer}"))
-    };
-    assert_eq!((number("/z/0"), number("/z/1")), (10.0, 30.0));
-    for name in ["foreground_dice", "membrane_dice", "molecule_dice", "score_auc"] {
-        assert_eq!(number(&format!("/voxels/{name}/value")), 1.0, "{name}");
-        assert!((0.5..1.0).contains(&number(&format!("/voxels/{name}/floor"))), "{name}");
-    }
-    assert_eq!(
-        (number("/points/truths"), number("/points/prediction/found")),
-        (4.0, 3.0)
-    );
-    assert_eq!(
-        (
-            number("/points/prediction/precision"),
-            number("/points/prediction/recall")
-        ),
-        (1.0, 0.75)
-    );
-    assert!(number("/points/floor_at_truths/recall") >= 0.5);
-    let table = run(&[]);
-    assert!(
-        table.contains("foreground Dice") && table.contains("4 true molecules"),
-        "{table}"
-    );
 }

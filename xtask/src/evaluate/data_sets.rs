@@ -1,0 +1,132 @@
+//! The data sets with truth, and what is to be reached on them.
+use std::path::{Path, PathBuf};
+
+/// One table of the page.
+pub struct DataSet {
+    /// Its name in the page.
+    pub name: &'static str,
+    /// What is to be known when reading its table.
+    pub note: &'static str,
+    pub source: Source,
+    /// Column headings with the least value that counts as a result.
+    pub goals: &'static [(&'static str, f64)],
+}
+
+pub enum Source {
+    Tomogram(TomogramSource),
+    Pictures(PictureSource),
+}
+
+/// A tomogram with truth, in the folder of development data.
+pub struct TomogramSource {
+    /// Its folder.
+    pub folder: &'static str,
+    /// The tomogram's file.
+    pub tomogram: &'static str,
+    /// The file of true positions.
+    pub points: &'static str,
+    /// Labels of the positions that count, where the folder has `labels.mrc.gz` and `labels.csv`: its particles, not the
+    /// proteins in its membranes. None where only positions are known.
+    pub particles: Option<&'static str>,
+    /// Diameter of a typical molecule in nm.
+    pub diameter_nm: &'static str,
+    /// How far a hit may be off: an option of `tomocut-evaluate` and its value.
+    pub reach: [&'static str; 2],
+    /// Slices that are segmented.
+    pub z: &'static str,
+    /// Numbers of picks whose recall is a column.
+    pub at_picks: &'static [usize],
+}
+
+/// Pictures with masks of their membranes, packed.
+pub struct PictureSource {
+    pub archive: &'static str,
+    /// Voxel size that the engine is told, in nm.
+    pub voxel_nm: f64,
+}
+
+impl DataSet {
+    /// The file without which the set cannot be measured.
+    pub fn file(&self, data: &Path) -> PathBuf {
+        match &self.source {
+            Source::Tomogram(source) => data.join(source.folder).join(source.tomogram),
+            Source::Pictures(source) => data.join(source.archive),
+        }
+    }
+}
+
+/// The middle 20 slices: every one of these tomograms has 128.
+const SLAB: &str = "54:74";
+
+const fn simulated(folder: &'static str, tomogram: &'static str, particles: &'static str) -> TomogramSource {
+    TomogramSource {
+        folder,
+        tomogram,
+        points: "particles.csv",
+        particles: Some(particles),
+        // From 12 nm (a small enzyme) to 27 nm (a ribosome).
+        diameter_nm: "20",
+        reach: ["--match-nm", "10"],
+        z: SLAB,
+        at_picks: &[],
+    }
+}
+
+const SIMULATED: &str = "Middle 20 of 128 slices; a hit is within 10 nm.";
+
+pub const DATA_SETS: [DataSet; 6] = [
+    DataSet {
+        name: "sim_pn_dev1, SNR 0.8",
+        note: SIMULATED,
+        source: Source::Tomogram(simulated("sim_pn_dev1", "tomo_easy.mrc.gz", "3,4,5,6,7,8")),
+        goals: &[("foreground Dice", 0.70)],
+    },
+    DataSet {
+        name: "sim_pn_dev1, SNR 0.1",
+        note: SIMULATED,
+        source: Source::Tomogram(simulated("sim_pn_dev1", "tomo_hard.mrc.gz", "3,4,5,6,7,8")),
+        goals: &[("foreground Dice", 0.57)],
+    },
+    DataSet {
+        name: "sim_pn_dev2, SNR 0.1",
+        note: SIMULATED,
+        source: Source::Tomogram(simulated("sim_pn_dev2", "tomo_hard.mrc.gz", "3,4,5,6,7,8")),
+        goals: &[("foreground Dice", 0.54)],
+    },
+    DataSet {
+        name: "sim_semi_TE1, SNR 0.1",
+        note: "Middle 20 of 128 slices; the molecules are its ribosomes, most of the other particles are of 5 nm, four \
+               voxels; a hit is within 12.5 nm.",
+        source: Source::Tomogram(TomogramSource {
+            diameter_nm: "27",
+            reach: ["--match-nm", "12.5"],
+            ..simulated("sim_semi_TE1", "tomo_hard.mrc.gz", "4")
+        }),
+        goals: &[("foreground Dice", 0.57)],
+    },
+    DataSet {
+        name: "EMPIAR-11658 tomogram 9, real",
+        note: "The whole tomogram with its 55 published ribosomes, a list that may be incomplete; a hit is within 4 voxels.",
+        source: Source::Tomogram(TomogramSource {
+            folder: "real_empiar11658_tomo9",
+            tomogram: "tomo9.mrc.gz",
+            points: "ribosomes_80S.csv",
+            particles: None,
+            diameter_nm: "27",
+            reach: ["--match-voxels", "4"],
+            z: "0:128",
+            at_picks: &[55, 165],
+        }),
+        goals: &[("recall of the best 55", 0.29), ("recall of the best 165", 0.71)],
+    },
+    DataSet {
+        name: "48 slices of cryo-electron tomograms, real",
+        note: "Hand-made membrane masks, in which some membranes are unmarked; one slice at a time, so that the engine sees no \
+               neighbours. The pixel size is not published, 1.5 nm is assumed.",
+        source: Source::Pictures(PictureSource {
+            archive: "real_dlcryotomo_2d.tar.gz",
+            voxel_nm: 1.5,
+        }),
+        goals: &[("mean AUC", 0.71)],
+    },
+];
