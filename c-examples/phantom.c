@@ -10,8 +10,9 @@ static const char help[] =
     "\n"
     "Simulates a tomogram of membranes, molecules and filaments: a drawn specimen, tilted, imaged and\n"
     "reconstructed. Writes <stem>.mrc, its two parts <stem>_signal.mrc and <stem>_noise.mrc, the truth\n"
-    "<stem>_labels.mrc (0 background, 1 membrane, 2 molecule, 3 filament) and <stem>_instances.csv, and\n"
-    "<stem>_parameters.json.\n"
+    "<stem>_labels.mrc (0 background, 1 membrane, 2 molecule, 3 filament) and <stem>_instances.csv,\n"
+    "<stem>_parameters.json, and the picture <stem>_preview.png: tomogram, signal and labels of the middle\n"
+    "slice, and below of the middle section across y.\n"
     "\n"
     "  --out DIR            folder for the files; made where missing (default: .)\n"
     "  --stem NAME          how their names begin (default: phantom)\n"
@@ -179,8 +180,8 @@ int main(int argc, char **argv) {
     enum exit_code code = simulate(&request, &options);
     free(parameters);
     if (code == EXIT_DONE && !request.quiet) {
-        static const char *const files[] = {".mrc",        "_signal.mrc",    "_noise.mrc",
-                                            "_labels.mrc", "_instances.csv", "_parameters.json"};
+        static const char *const files[] = {".mrc",           "_signal.mrc",      "_noise.mrc",  "_labels.mrc",
+                                            "_instances.csv", "_parameters.json", "_preview.png"};
         for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
             printf("%s/%s%s\n", request.out, request.stem, files[i]);
         }

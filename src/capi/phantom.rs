@@ -90,7 +90,8 @@ unsafe fn translate(options: &tomocut_phantom_options) -> Result<PhantomOptions>
 
 /// Simulates a tomogram of membranes, molecules and filaments and writes it with its truth: STEM.mrc (float32),
 /// STEM_signal.mrc and STEM_noise.mrc (its two parts), STEM_labels.mrc (0 background, 1 membrane, 2 molecule, 3
-/// filament), STEM_instances.csv (every object) and STEM_parameters.json (the settings). No file is ever half-written.
+/// filament), STEM_instances.csv (every object), STEM_parameters.json (the settings) and STEM_preview.png (tomogram, signal
+/// and labels of the middle slice, and below of the middle section across y). No file is ever half-written.
 ///
 /// @param engine  Computes; serves this call alone until it returns.
 /// @param options What differs from the defaults; NULL: nothing.

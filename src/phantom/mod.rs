@@ -10,6 +10,7 @@ mod membrane;
 mod molecule;
 mod optics;
 mod options;
+mod preview;
 mod specimen;
 mod write;
 
