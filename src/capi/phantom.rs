@@ -29,7 +29,9 @@ pub struct tomocut_phantom_options {
     /// Seed of specimen, optics and noise; 0 stands for 1.
     pub seed: u64,
     /// Any further setting, as one JSON object with the names that the written STEM_parameters.json has, such as
-    /// {"membranes": 3, "crowding": 0.1}; the members above win where both are given. NULL: none.
+    /// {"membranes": 3, "crowding": 0.1}; the members above win where both are given. Molecules of known structure are
+    /// placed by "densities": [{"path": "ribosome.mrc"}], where each may also have "threshold", "diameter_nm", "voxel_nm"
+    /// and "copies"; {"species": 0} then leaves the drawn ones out. NULL: none.
     pub parameters_json: *const c_char,
     /// Stops the call; may be NULL. Must live until the call returns.
     pub cancel: *const tomocut_cancel,
