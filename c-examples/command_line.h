@@ -53,13 +53,18 @@ static void complain(const char *format, ...) {
 
 /* ---- arguments: --name value, --name=value, --switch ---- */
 
-/* OPTIONAL_COUNT takes the next word where that is a number, and is 1 otherwise. */
-enum argument_kind { SWITCH, TEXT, NUMBER, COUNT, OPTIONAL_COUNT };
+/* OPTIONAL_COUNT takes the next word where that is a number, and is 1 otherwise. TEXT_LIST may be given again and again. */
+enum argument_kind { SWITCH, TEXT, TEXT_LIST, NUMBER, COUNT, OPTIONAL_COUNT };
+
+struct text_list {
+    const char *items[32];
+    size_t n;
+};
 
 struct argument {
     const char *name; /* with its dashes */
     enum argument_kind kind;
-    void *target; /* int, const char *, double or uint64_t */
+    void *target; /* int, const char *, struct text_list, double or uint64_t */
 };
 
 static int parse_count(const char *text, uint64_t *value) {
@@ -92,6 +97,15 @@ static int store_argument(const struct argument *argument, const char *value) {
     case TEXT:
         *(const char **)argument->target = value;
         return 1;
+    case TEXT_LIST: {
+        struct text_list *list = argument->target;
+        if (list->n == sizeof list->items / sizeof list->items[0]) {
+            complain("%s is given more than %zu times", argument->name, list->n);
+            return 0;
+        }
+        list->items[list->n++] = value;
+        return 1;
+    }
     case NUMBER:
         if (parse_number(value, argument->target)) {
             return 1;

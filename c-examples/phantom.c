@@ -10,8 +10,9 @@ static const char help[] =
     "\n"
     "Simulates a tomogram of membranes, molecules and filaments: a drawn specimen, tilted, imaged and\n"
     "reconstructed. Writes <stem>.mrc, its two parts <stem>_signal.mrc and <stem>_noise.mrc, the truth\n"
-    "<stem>_labels.mrc (0 background, 1 membrane, 2 molecule, 3 filament) and <stem>_instances.csv, and\n"
-    "<stem>_parameters.json.\n"
+    "<stem>_labels.mrc (0 background, 1 membrane, 2 molecule, 3 filament) and <stem>_instances.csv,\n"
+    "<stem>_parameters.json, and the picture <stem>_preview.png: tomogram, signal and labels of the middle\n"
+    "slice, and below of the middle section across y.\n"
     "\n"
     "  --out DIR            folder for the files; made where missing (default: .)\n"
     "  --stem NAME          how their names begin (default: phantom)\n"
@@ -19,6 +20,9 @@ static const char help[] =
     "  --voxel-nm X         edge of a voxel, 0.2 to 10 (default: 1)\n"
     "  --snr X              variance of the signal over variance of the noise (default: 0.2)\n"
     "  --seed N             seed of specimen, optics and noise (default: 1)\n"
+    "  --density FILE.mrc   also place this molecule (bright in the file); may be given up to 32 times. Its species\n"
+    "                       number follows those of the drawn molecules. Threshold, number of copies and so on\n"
+    "                       go into --parameters, as {\"densities\": [{\"path\": \"a.mrc\", \"copies\": 5}]}\n"
     "  --parameters FILE    JSON object with any other setting, named as in <stem>_parameters.json\n"
     "  --device NAME        cpu (default), cuda or cuda:N\n"
     "  --threads N          threads (default: as many as this process may use)\n"
@@ -28,6 +32,7 @@ static const char help[] =
 
 struct request {
     const char *out, *stem, *size, *parameters, *device;
+    struct text_list densities;
     double voxel_nm, snr;
     uint64_t seed, threads;
     int quiet, help, version;
@@ -86,12 +91,63 @@ static char *read_text(const char *path) {
     return text;
 }
 
+/* `parameters` (a JSON object, or NULL for none) with the density files added; the caller frees it. */
+static char *with_densities(const char *parameters, const struct text_list *files) {
+    const char *object = parameters == NULL ? "{}" : parameters;
+    const char *close = strrchr(object, '}');
+    char *text = NULL;
+    size_t length = 0, last;
+    FILE *out = close == NULL ? NULL : open_memstream(&text, &length);
+    if (out == NULL) {
+        complain("%s", close == NULL ? "the parameters are no JSON object" : "out of memory");
+        return NULL;
+    }
+    for (last = (size_t)(close - object); last > 0 && strchr(" \t\r\n", object[last - 1]) != NULL; last--) {
+    }
+    fwrite(object, 1, last, out);
+    fputs(last > 0 && object[last - 1] == '{' ? "\"densities\": [" : ", \"densities\": [", out);
+    for (size_t i = 0; i < files->n; i++) {
+        fputs(i == 0 ? "{\"path\": " : ", {\"path\": ", out);
+        print_json_text(out, files->items[i]);
+        fputc('}', out);
+    }
+    fprintf(out, "]%s", close);
+    if (fclose(out) != 0) {
+        complain("out of memory");
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+/* The JSON of --parameters and --density, NULL where there is none; the caller frees it. */
+static enum exit_code read_parameters(const struct request *request, char **parameters) {
+    *parameters = NULL;
+    if (request->parameters != NULL && (*parameters = read_text(request->parameters)) == NULL) {
+        return EXIT_BAD_INPUT;
+    }
+    if (request->densities.n == 0) {
+        return EXIT_DONE;
+    }
+    for (size_t i = 0; i < request->densities.n; i++) {
+        if (access(request->densities.items[i], R_OK) != 0) {
+            complain("reading %s: %s", request->densities.items[i], strerror(errno));
+            return EXIT_BAD_INPUT;
+        }
+    }
+    char *joined = with_densities(*parameters, &request->densities);
+    free(*parameters);
+    *parameters = joined;
+    return joined == NULL ? EXIT_BAD_INPUT : EXIT_DONE;
+}
+
 static int parse_request(int argc, char **argv, struct request *request, tomocut_phantom_options *options) {
     const struct argument arguments[] = {
         {"--out", TEXT, &request->out},
         {"--stem", TEXT, &request->stem},
         {"--size", TEXT, &request->size},
         {"--parameters", TEXT, &request->parameters},
+        {"--density", TEXT_LIST, &request->densities},
         {"--device", TEXT, &request->device},
         {"--voxel-nm", NUMBER, &request->voxel_nm},
         {"--snr", NUMBER, &request->snr},
@@ -169,18 +225,15 @@ int main(int argc, char **argv) {
         print_version();
         return EXIT_DONE;
     }
-    if (request.parameters != NULL) {
-        parameters = read_text(request.parameters);
-        if (parameters == NULL) {
-            return EXIT_BAD_INPUT;
-        }
+    enum exit_code code = read_parameters(&request, &parameters);
+    if (code == EXIT_DONE) {
         options.parameters_json = parameters;
+        code = simulate(&request, &options);
     }
-    enum exit_code code = simulate(&request, &options);
     free(parameters);
     if (code == EXIT_DONE && !request.quiet) {
-        static const char *const files[] = {".mrc",        "_signal.mrc",    "_noise.mrc",
-                                            "_labels.mrc", "_instances.csv", "_parameters.json"};
+        static const char *const files[] = {".mrc",           "_signal.mrc",      "_noise.mrc",  "_labels.mrc",
+                                            "_instances.csv", "_parameters.json", "_preview.png"};
         for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
             printf("%s/%s%s\n", request.out, request.stem, files[i]);
         }

@@ -182,7 +182,7 @@ fn files_read_back_with_the_voxel_size() {
         ..small()
     });
     let written = phantom.write(folder.path(), "ph").unwrap();
-    assert_eq!(written.len(), 6);
+    assert_eq!(written.len(), 7);
     let tomogram = tomocut::volume::Tomogram::open(&written[0], &Job::quiet()).unwrap();
     assert_eq!(tomogram.geometry().shape, [16, 32, 40]);
     assert!((tomogram.geometry().voxel_angstrom[0] - 16.0).abs() < 1e-4);

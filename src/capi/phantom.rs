@@ -29,7 +29,9 @@ pub struct tomocut_phantom_options {
     /// Seed of specimen, optics and noise; 0 stands for 1.
     pub seed: u64,
     /// Any further setting, as one JSON object with the names that the written STEM_parameters.json has, such as
-    /// {"membranes": 3, "crowding": 0.1}; the members above win where both are given. NULL: none.
+    /// {"membranes": 3, "crowding": 0.1}; the members above win where both are given. Molecules of known structure are
+    /// placed by "densities": [{"path": "ribosome.mrc"}], where each may also have "threshold", "diameter_nm", "voxel_nm"
+    /// and "copies"; {"species": 0} then leaves the drawn ones out. NULL: none.
     pub parameters_json: *const c_char,
     /// Stops the call; may be NULL. Must live until the call returns.
     pub cancel: *const tomocut_cancel,
@@ -90,7 +92,8 @@ unsafe fn translate(options: &tomocut_phantom_options) -> Result<PhantomOptions>
 
 /// Simulates a tomogram of membranes, molecules and filaments and writes it with its truth: STEM.mrc (float32),
 /// STEM_signal.mrc and STEM_noise.mrc (its two parts), STEM_labels.mrc (0 background, 1 membrane, 2 molecule, 3
-/// filament), STEM_instances.csv (every object) and STEM_parameters.json (the settings). No file is ever half-written.
+/// filament), STEM_instances.csv (every object), STEM_parameters.json (the settings) and STEM_preview.png (tomogram, signal
+/// and labels of the middle slice, and below of the middle section across y). No file is ever half-written.
 ///
 /// @param engine  Computes; serves this call alone until it returns.
 /// @param options What differs from the defaults; NULL: nothing.

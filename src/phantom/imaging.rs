@@ -8,124 +8,19 @@ use std::f64::consts::PI;
 use tch::{Device, Kind, Tensor};
 
 use super::optics::{critical_exposure, phase_flipped_ctf};
+use super::series::{Filter, TiltSeries};
 use super::PhantomOptions;
 use crate::runtime::{Generator, Job, Result};
 
 /// Planes per libtorch call: small enough to cancel within milliseconds.
 const PLANES: i64 = 16;
-/// Columns and rows on either side of the detector that only absorb the wrap-around of the filters.
-const MARGIN: usize = 16;
-/// `grid_sampler`: bilinear, zeros outside.
+/// `grid_sampler`: bilinear, zeros or the edge outside.
 const BILINEAR: i64 = 0;
 const ZEROS: i64 = 0;
+const EDGE: i64 = 1;
 
-/// Angles, optics and errors of every projection, and the detector's extents.
-#[derive(Clone, Debug)]
-pub struct TiltSeries {
-    /// Tilt angles in degrees.
-    pub angles: Vec<f64>,
-    /// Underfocus in Angstrom.
-    pub defocus: Vec<f64>,
-    /// Alignment error (row, column) in voxels.
-    pub shifts: Vec<[f64; 2]>,
-    /// Exposure before and during each projection, halfway, in electrons per square Angstrom.
-    pub exposure: Vec<f64>,
-    /// Detector rows, one per plane y.
-    pub rows: usize,
-    /// Rows of the Fourier transforms: the detector's and a margin.
-    padded_rows: usize,
-    /// Detector columns, enough for every voxel at every tilt.
-    pub columns: usize,
-    filter: Filter,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Filter {
-    exponent: f64,
-    cutoff: f64,
-    /// Frequency, cycles per voxel, below which a Gaussian high-pass takes away; 0: none.
-    high_pass: f64,
-    radial: bool,
-}
-
-impl TiltSeries {
-    /// Draws defocus and shifts; the exposure follows the dose-symmetric scheme (Hagen et al. 2017): lowest tilts first.
-    pub fn new(options: &PhantomOptions, gen: &mut Generator) -> Self {
-        let angles = options.tilt_angles();
-        let [depth, rows, width] = options.shape;
-        let reach = angles.iter().map(|a| {
-            let t = a.to_radians();
-            width as f64 * t.cos() + depth as f64 * t.sin().abs()
-        });
-        let columns = even_smooth(reach.fold(width as f64, f64::max).ceil() as usize + 2 * MARGIN);
-        let mut order: Vec<usize> = (0..angles.len()).collect();
-        order.sort_by(|&a, &b| angles[a].abs().total_cmp(&angles[b].abs()).then(a.cmp(&b)));
-        let mut exposure = vec![0.0; angles.len()];
-        for (turn, &index) in order.iter().enumerate() {
-            exposure[index] = (turn as f64 + 0.5) * options.dose_per_tilt;
-        }
-        let mut defocus = Vec::with_capacity(angles.len());
-        let mut shifts = Vec::with_capacity(angles.len());
-        for _ in &angles {
-            defocus.push(1e4 * (options.defocus_um + options.defocus_spread_um * gen.normal()).max(0.0));
-            shifts.push([options.shift_error * gen.normal(), options.shift_error * gen.normal()]);
-        }
-        Self {
-            angles,
-            defocus,
-            shifts,
-            exposure,
-            rows,
-            padded_rows: even_smooth(rows + 2 * MARGIN),
-            columns,
-            filter: Filter {
-                exponent: options.filter_exponent,
-                cutoff: options.filter_cutoff,
-                high_pass: if options.high_pass_nm > 0.0 {
-                    options.voxel_nm / options.high_pass_nm
-                } else {
-                    0.0
-                },
-                radial: options.filter_radial,
-            },
-        }
-    }
-
-    /// Extents of the real FFT of one projection.
-    fn spectrum(&self) -> [i64; 2] {
-        [self.padded_rows as i64, self.columns as i64 / 2 + 1]
-    }
-
-    /// `image` (row, column) with its real FFT multiplied by `transfer`; the edge rows go on into the margin.
-    fn filtered(&self, image: &Tensor, transfer: &Tensor) -> Result<Tensor> {
-        let (rows, padded) = (self.rows as i64, self.padded_rows as i64);
-        let before = (padded - rows) / 2;
-        let image = image.f_unsqueeze(0)?.f_unsqueeze(0)?;
-        let image = image.f_replication_pad2d([0, 0, before, padded - rows - before])?;
-        let image = image.f_squeeze_dim(0)?.f_squeeze_dim(0)?;
-        let spectrum = image.f_fft_rfft2(None::<&[i64]>, [-2i64, -1].as_slice(), "backward")?;
-        let extents = [padded, self.columns as i64];
-        let result = spectrum
-            .f_mul(transfer)?
-            .f_fft_irfft2(extents.as_slice(), [-2i64, -1].as_slice(), "backward")?;
-        Ok(result.f_narrow(0, before, rows)?)
-    }
-}
-
-/// The next even number of the form 2^a 3^b 5^c, for the FFT.
-fn even_smooth(least: usize) -> usize {
-    let smooth = |mut n: usize| {
-        for p in [2, 3, 5] {
-            while n % p == 0 {
-                n /= p;
-            }
-        }
-        n == 1
-    };
-    (least.max(2)..).find(|n| n % 2 == 0 && smooth(*n)).unwrap_or(least)
-}
-
-/// Line integrals of `density` (z, y, x) at every tilt: (tilt, row, column), in voxels.
+/// Line integrals of `density` (z, y, x) at every true tilt, turned by the error of the tilt axis: (tilt, row, column), in
+/// voxels.
 ///
 /// Rays are sampled on planes of constant z, subdivided at high tilt so that samples stay about a voxel apart. Beyond the x faces
 /// the specimen is mirrored (a real specimen goes on); beyond the z faces is vacuum.
@@ -133,7 +28,7 @@ pub fn project(density: &Tensor, series: &TiltSeries, job: &Job) -> Result<Tenso
     let (depth, rows, width) = density.size3()?;
     let planes = density.f_permute([1, 0, 2])?.f_contiguous()?.f_unsqueeze(0)?;
     let mut projections = Vec::with_capacity(series.angles.len());
-    for angle in &series.angles {
+    for (angle, axis_error) in series.true_angles.iter().zip(&series.axis_errors) {
         let (grid, weight) = ray_grid(angle.to_radians(), depth, width, series.columns);
         let samples = grid.len() as i64 / (2 * series.columns as i64);
         let grid = Tensor::f_from_slice(&grid)?
@@ -146,9 +41,33 @@ pub fn project(density: &Tensor, series: &TiltSeries, job: &Job) -> Result<Tenso
             let rays = part.f_grid_sampler(&grid, BILINEAR, ZEROS, true)?;
             parts.push(rays.f_sum_dim_intlist(2, false, Kind::Float)?.f_mul_scalar(weight)?);
         }
-        projections.push(Tensor::f_cat(&parts, 1)?.f_squeeze_dim(0)?);
+        projections.push(turned(&Tensor::f_cat(&parts, 1)?.f_squeeze_dim(0)?, *axis_error)?);
     }
     Ok(Tensor::f_stack(&projections, 0)?)
+}
+
+/// `image` (row, column) turned by `degrees` about its centre; the edge goes on outside.
+fn turned(image: &Tensor, degrees: f64) -> Result<Tensor> {
+    if degrees == 0.0 {
+        return Ok(image.shallow_clone());
+    }
+    let (rows, columns) = image.size2()?;
+    let (sine, cosine) = degrees.to_radians().sin_cos();
+    let (cr, cc) = ((rows - 1) as f64 / 2.0, (columns - 1) as f64 / 2.0);
+    let mut grid = Vec::with_capacity((2 * rows * columns) as usize);
+    for row in 0..rows {
+        for column in 0..columns {
+            let (r, c) = (row as f64 - cr, column as f64 - cc);
+            grid.push(((c * cosine - r * sine) / cc.max(0.5)) as f32);
+            grid.push(((c * sine + r * cosine) / cr.max(0.5)) as f32);
+        }
+    }
+    let grid = Tensor::f_from_slice(&grid)?
+        .f_view([1, rows, columns, 2])?
+        .f_to_device(image.device())?;
+    let image = image.f_unsqueeze(0)?.f_unsqueeze(0)?;
+    let turned = image.f_grid_sampler(&grid, BILINEAR, EDGE, true)?;
+    Ok(turned.f_squeeze_dim(0)?.f_squeeze_dim(0)?)
 }
 
 /// Normalised (x, z) of every ray sample (sample, column), and the length of ray that one sample stands for.
@@ -383,6 +302,33 @@ mod tests {
     }
 
     #[test]
+    fn errors_of_angle_and_axis_move_points_as_a_rotation_does() {
+        let options = exact([32, 40, 48]);
+        let mut series = TiltSeries::new(&options, &mut Generator::new(1, 0));
+        series.true_angles = series.angles.iter().map(|a| a + 2.0).collect();
+        series.axis_errors = vec![5.0; series.angles.len()];
+        let density = Tensor::zeros([32, 40, 48], (Kind::Float, Device::Cpu));
+        let _ = density.get(20).get(30).get(30).fill_(1.0);
+        let stack = project(&density, &series, &Job::quiet()).unwrap();
+        let index = 20;
+        assert_eq!(series.angles[index], 0.0);
+        let t = 2f64.to_radians();
+        let (u, v) = ((30.0 - 23.5) * t.cos() + (20.0 - 15.5) * t.sin(), 30.0 - 19.5);
+        // Sampling at R p turns the image by the inverse of R.
+        let (s, c) = 5f64.to_radians().sin_cos();
+        let expected = [
+            v * c - u * s + 19.5,
+            u * c + v * s + (series.columns as f64 - 1.0) / 2.0,
+        ];
+        let peak = stack.get(index as i64).argmax(None, false).int64_value(&[]);
+        let found = [peak / series.columns as i64, peak % series.columns as i64];
+        assert!(
+            (0..2).all(|a| (found[a] as f64 - expected[a]).abs() <= 0.8),
+            "{found:?}, expected {expected:?}"
+        );
+    }
+
+    #[test]
     fn a_point_is_reconstructed_where_it_was() {
         let options = exact([24, 8, 40]);
         let series = TiltSeries::new(&options, &mut Generator::new(1, 0));
@@ -392,15 +338,6 @@ mod tests {
         let stack = project(&density, &series, &job).unwrap();
         let volume = reconstruct(&stack, &series, options.shape, &job).unwrap();
         assert_eq!(volume.argmax(None, false).int64_value(&[]), (15 * 8 + 3) * 40 + 28);
-    }
-
-    #[test]
-    fn the_low_tilts_get_the_first_exposure() {
-        let series = TiltSeries::new(&exact([16, 16, 16]), &mut Generator::new(1, 0));
-        let first = series.exposure.iter().cloned().fold(f64::MAX, f64::min);
-        let index = series.exposure.iter().position(|e| *e == first).unwrap();
-        assert_eq!(series.angles[index], 0.0);
-        assert_eq!(series.exposure[0].max(series.exposure[40]), 40.5 * 3.0);
     }
 
     #[test]

@@ -4,18 +4,23 @@
 //! computed separately; the tomogram is their sum at the wanted signal-to-noise ratio, and either is a training target.
 //! Nothing here is fitted to any data set: every parameter is drawn widely by [`PhantomOptions::random`].
 
+mod density;
 mod filament;
 mod imaging;
 mod membrane;
 mod molecule;
 mod optics;
 mod options;
+mod preview;
+mod series;
 mod specimen;
 mod write;
 
-pub use imaging::{project, reconstruct, TiltSeries};
+pub use density::DensityOptions;
+pub use imaging::{project, reconstruct};
 pub use optics::{critical_exposure, phase_flipped_ctf, wavelength_angstrom};
 pub use options::PhantomOptions;
+pub use series::TiltSeries;
 pub use specimen::{Instance, InstanceKind, Specimen, BACKGROUND, FILAMENT, MEMBRANE, MOLECULE};
 
 use ndarray::Array3;

@@ -1,6 +1,7 @@
 //! Every setting of a simulated tomogram, with ranges, and the wide random draw that training uses.
 use serde::{Deserialize, Serialize};
 
+use super::DensityOptions;
 use crate::runtime::{Error, Generator, Result};
 
 /// What to simulate and how to image it. Lengths in nm unless the name says otherwise.
@@ -31,6 +32,10 @@ pub struct PhantomOptions {
     pub dose_per_tilt: f64,
     /// Standard deviation of each projection's alignment error in voxels, 0..=5.
     pub shift_error: f64,
+    /// Standard deviation of each projection's error of the tilt angle in degrees, 0..=5.
+    pub tilt_angle_error: f64,
+    /// Standard deviation of each projection's error of the tilt axis, a rotation in its plane, in degrees, 0..=5.
+    pub tilt_axis_error: f64,
     /// Number of membranes to try to place, 0..=64.
     pub membranes: usize,
     /// Number of small proteins embedded in the membranes, 0..=4096; part of the density, not of the truth.
@@ -39,8 +44,10 @@ pub struct PhantomOptions {
     pub crowding: f64,
     /// Share of the specimen's volume that small unlabelled proteins fill, 0..=0.35.
     pub debris: f64,
-    /// Number of molecule species, 1..=32.
+    /// Number of molecule species that are drawn, 1..=32, or 0 where `densities` are given.
     pub species: usize,
+    /// Densities of further species, at most 32, read from files.
+    pub densities: Vec<DensityOptions>,
     /// Number of filaments, 0..=64.
     pub filaments: usize,
     /// Number of gold beads, 0..=64.
@@ -84,11 +91,14 @@ impl Default for PhantomOptions {
             amplitude_contrast: 0.1,
             dose_per_tilt: 3.0,
             shift_error: 0.4,
+            tilt_angle_error: 0.0,
+            tilt_axis_error: 0.0,
             membranes: 5,
             membrane_proteins: 0,
             crowding: 0.08,
             debris: 0.0,
             species: 6,
+            densities: Vec::new(),
             filaments: 3,
             gold_beads: 0,
             ice_fraction: 0.9,
@@ -201,11 +211,19 @@ impl PhantomOptions {
             ("amplitude_contrast", self.amplitude_contrast, 0.0, 1.0),
             ("dose_per_tilt", self.dose_per_tilt, 0.0, 50.0),
             ("shift_error", self.shift_error, 0.0, 5.0),
+            ("tilt_angle_error", self.tilt_angle_error, 0.0, 5.0),
+            ("tilt_axis_error", self.tilt_axis_error, 0.0, 5.0),
             ("membranes", self.membranes as f64, 0.0, 64.0),
             ("membrane_proteins", self.membrane_proteins as f64, 0.0, 4096.0),
             ("crowding", self.crowding, 0.0, 0.35),
             ("debris", self.debris, 0.0, 0.35),
-            ("species", self.species as f64, 1.0, 32.0),
+            (
+                "species",
+                self.species as f64,
+                if self.densities.is_empty() { 1.0 } else { 0.0 },
+                32.0,
+            ),
+            ("number of densities", self.densities.len() as f64, 0.0, 32.0),
             ("filaments", self.filaments as f64, 0.0, 64.0),
             ("gold_beads", self.gold_beads as f64, 0.0, 64.0),
             ("ice_fraction", self.ice_fraction, 0.2, 1.0),
@@ -230,6 +248,9 @@ impl PhantomOptions {
                 self.high_pass_nm,
                 "must be 0 or 10..=2000",
             ));
+        }
+        for (index, density) in self.densities.iter().enumerate() {
+            density.validate(index)?;
         }
         if self.tilt_max <= self.tilt_min {
             return Err(Error::argument("tilt_max", self.tilt_max, "must be above tilt_min"));

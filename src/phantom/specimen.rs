@@ -2,7 +2,7 @@
 use ndarray::Array3;
 use serde::Serialize;
 
-use super::{filament, membrane, molecule, PhantomOptions};
+use super::{density, filament, membrane, molecule, PhantomOptions};
 use crate::runtime::{Generator, Job, Result};
 
 /// Label of ice, vacuum and gold.
@@ -39,6 +39,8 @@ pub enum InstanceKind {
     Ring,
     /// Molecule: stacked rings.
     Barrel,
+    /// Molecule: a density from a file.
+    Density,
     /// Actin-like filament.
     Actin,
     /// Microtubule.
@@ -58,6 +60,7 @@ impl InstanceKind {
             Self::Globular => "globular",
             Self::Ring => "ring",
             Self::Barrel => "barrel",
+            Self::Density => "density",
             Self::Actin => "actin",
             Self::Microtubule => "microtubule",
             Self::Gold => "gold",
@@ -68,7 +71,7 @@ impl InstanceKind {
     pub fn label(self) -> u8 {
         match self {
             Self::Sphere | Self::Ellipsoid | Self::Tube | Self::Sheet => MEMBRANE,
-            Self::Globular | Self::Ring | Self::Barrel => MOLECULE,
+            Self::Globular | Self::Ring | Self::Barrel | Self::Density => MOLECULE,
             Self::Actin | Self::Microtubule => FILAMENT,
             Self::Gold => BACKGROUND,
         }
@@ -97,19 +100,21 @@ pub struct Specimen {
     pub density: Array3<f32>,
     /// (z, y, x).
     pub labels: Array3<u8>,
-    /// In the order of drawing: gold, membranes, filaments, molecules.
+    /// In the order of drawing: gold, membranes, filaments, densities, molecules.
     pub instances: Vec<Instance>,
 }
 
 impl Specimen {
     /// Draws a specimen; large objects first, so that small ones find the gaps.
     pub fn draw(options: &PhantomOptions, gen: &mut Generator, job: &Job) -> Result<Self> {
+        let densities = density::load(options, job)?;
         let mut canvas = Canvas::new(options);
         gold(&mut canvas, options.gold_beads, gen);
         membrane::place(&mut canvas, options.membranes, gen, job)?;
         molecule::embed(&mut canvas, options.membrane_proteins, gen);
         filament::place(&mut canvas, options.filaments, gen, job)?;
-        molecule::place(&mut canvas, options.species, options.crowding, gen, job)?;
+        let crowding = density::place(&mut canvas, &densities, options, gen, job)?;
+        molecule::place(&mut canvas, options.species, crowding, gen, job)?;
         molecule::scatter(&mut canvas, options.debris, gen, job)?;
         gradient(&mut canvas, options.gradient, gen);
         canvas

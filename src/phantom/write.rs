@@ -8,8 +8,8 @@ use crate::runtime::{Error, Result};
 use crate::volume::{write_atomically, write_f32, write_labels, Geometry};
 
 impl Phantom {
-    /// Writes `<stem>.mrc`, `<stem>_signal.mrc`, `<stem>_noise.mrc` (float32), `<stem>_labels.mrc` (int8), `<stem>_instances.csv`
-    /// and `<stem>_parameters.json` into `folder`, each whole or not at all; returns the paths in this order.
+    /// Writes `<stem>.mrc`, `<stem>_signal.mrc`, `<stem>_noise.mrc` (float32), `<stem>_labels.mrc` (int8), `<stem>_instances.csv`,
+    /// `<stem>_parameters.json` and `<stem>_preview.png` into `folder`, each whole or not at all; returns the paths in this order.
     pub fn write(&self, folder: &Path, stem: &str) -> Result<Vec<PathBuf>> {
         let geometry = Geometry::new(self.parameters.shape, 10.0 * self.parameters.voxel_nm);
         let place = |suffix: &str| folder.join(format!("{stem}{suffix}"));
@@ -28,11 +28,14 @@ impl Phantom {
         written.push(path);
         let json = serde_json::to_string_pretty(&self.parameters)
             .map_err(|e| Error::Internal(format!("phantom settings: {e}")))?;
-        for (suffix, text) in [("_instances.csv", self.instances_csv()), ("_parameters.json", json)] {
+        for (suffix, bytes) in [
+            ("_instances.csv", self.instances_csv().into_bytes()),
+            ("_parameters.json", json.into_bytes()),
+            ("_preview.png", self.preview_png()?),
+        ] {
             let path = place(suffix);
             write_atomically(&path, |file| {
-                file.write_all(text.as_bytes())
-                    .map_err(|e| Error::io("writing", &path, e))
+                file.write_all(&bytes).map_err(|e| Error::io("writing", &path, e))
             })?;
             written.push(path);
         }

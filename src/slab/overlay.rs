@@ -1,12 +1,10 @@
 //! A picture of one slice: the tomogram, and beside it what was found in it.
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::Path;
 
-use ::image::codecs::png::PngEncoder;
-use ::image::{ExtendedColorType, ImageEncoder};
-use ndarray::{Array2, ArrayView2};
+use ndarray::ArrayView2;
 
-use crate::image::{gaussian_f32, percentiles, resize_linear_f32, resize_nearest, stretch_u8};
+use crate::image::{grey_panel, resize_nearest, Picture};
 use crate::picks::Pick;
 use crate::runtime::{Error, Result};
 use crate::volume::write_atomically;
@@ -18,9 +16,6 @@ const PANEL: (usize, usize) = (768, 2048);
 
 /// White pixels between the panels.
 const GAP: usize = 8;
-
-/// Percent of the grey levels clipped at either end.
-const CLIP: f64 = 0.5;
 
 /// Orange and sky blue: told apart in every form of colour blindness, and from grey.
 const MEMBRANE_COLOUR: [u8; 3] = [255, 150, 20];
@@ -45,42 +40,10 @@ pub fn write_overlay(
     z: usize,
     voxel_nm: f64,
 ) -> Result<()> {
-    let picture = draw(slice, labels, points, z, voxel_nm)?;
+    let png = draw(slice, labels, points, z, voxel_nm)?.png()?;
     write_atomically(path, |file| {
-        let mut out = BufWriter::new(file);
-        PngEncoder::new(&mut out)
-            .write_image(
-                &picture.pixels,
-                picture.width as u32,
-                picture.height as u32,
-                ExtendedColorType::Rgb8,
-            )
-            .map_err(|error| match error {
-                ::image::ImageError::IoError(error) => Error::io("writing", path, error),
-                other => Error::Internal(format!("PNG of {}: {other}", path.display())),
-            })?;
-        out.flush().map_err(|error| Error::io("writing", path, error))
+        file.write_all(&png).map_err(|error| Error::io("writing", path, error))
     })
-}
-
-/// 8-bit RGB, row by row.
-struct Picture {
-    width: usize,
-    height: usize,
-    pixels: Vec<u8>,
-}
-
-impl Picture {
-    /// Mixes `share` of `colour` into a pixel; outside the picture nothing happens.
-    fn paint(&mut self, row: usize, col: usize, colour: [u8; 3], share: f32) {
-        if row >= self.height || col >= self.width {
-            return;
-        }
-        let start = 3 * (row * self.width + col);
-        for (pixel, colour) in self.pixels[start..start + 3].iter_mut().zip(colour) {
-            *pixel = (f32::from(*pixel) * (1.0 - share) + f32::from(colour) * share).round() as u8;
-        }
-    }
 }
 
 fn draw(slice: ArrayView2<f32>, labels: ArrayView2<i8>, points: &[Pick], z: usize, voxel_nm: f64) -> Result<Picture> {
@@ -95,18 +58,12 @@ fn draw(slice: ArrayView2<f32>, labels: ArrayView2<i8>, points: &[Pick], z: usiz
     let scale = longer.clamp(PANEL.0, PANEL.1) as f64 / longer as f64;
     let side = |pixels: usize| ((pixels as f64 * scale).round() as usize).max(1);
     let (rows, cols) = (side(slice.nrows()), side(slice.ncols()));
-    let grey = grey_panel(slice, (rows, cols), scale);
+    let grey = grey_panel(slice, (rows, cols));
     let labels = resize_nearest(labels, (rows, cols));
 
-    let width = 2 * cols + GAP;
-    let mut picture = Picture {
-        width,
-        height: rows,
-        pixels: vec![255; 3 * width * rows],
-    };
-    for ((r, c), &level) in grey.indexed_iter() {
-        picture.paint(r, c, [level; 3], 1.0);
-        picture.paint(r, cols + GAP + c, [level; 3], 1.0);
+    let mut picture = Picture::white(rows, 2 * cols + GAP);
+    for left in [0, cols + GAP] {
+        picture.paint_grey((0, left), grey.view());
     }
     for ((r, c), _) in labels.indexed_iter().filter(|(_, &label)| label == MEMBRANE) {
         let inside = |r: usize, c: usize| labels.get([r, c]).is_none_or(|&label| label == MEMBRANE);
@@ -119,21 +76,6 @@ fn draw(slice: ArrayView2<f32>, labels: ArrayView2<i8>, points: &[Pick], z: usiz
         circle(&mut picture, (cols + GAP, cols), point, z, voxel_nm, scale);
     }
     Ok(picture)
-}
-
-/// Grey levels between the percentiles, resized.
-fn grey_panel(slice: ArrayView2<f32>, shape: (usize, usize), scale: f64) -> Array2<u8> {
-    let clipped = match percentiles(slice, &[CLIP, 100.0 - CLIP]).as_deref() {
-        Some(&[low, high]) if low <= high => slice.mapv(|v| v.clamp(low, high)),
-        _ => slice.to_owned(),
-    };
-    // Smoothing before reduction: bilinear sampling alone would alias.
-    let smooth = if scale < 1.0 {
-        gaussian_f32(clipped.view(), 0.5 / scale)
-    } else {
-        clipped
-    };
-    stretch_u8(resize_linear_f32(smooth.view(), shape).view())
 }
 
 /// The outline of a molecule that reaches slice `z`, two pixels wide, within the panel of `width` that starts at column
@@ -156,7 +98,7 @@ fn circle(picture: &mut Picture, (left, width): (usize, usize), point: &Pick, z:
         let low = (centre - radius - 1.0).max(0.0) as usize;
         low..((centre + radius + 2.0).max(0.0) as usize).min(end)
     };
-    for row in range(centre[0], picture.height) {
+    for row in range(centre[0], picture.dim().0) {
         for col in range(centre[1], width) {
             let distance = (row as f64 - centre[0]).hypot(col as f64 - centre[1]);
             // Fades over half a pixel: a smooth line.
@@ -170,6 +112,8 @@ fn circle(picture: &mut Picture, (left, width): (usize, usize), point: &Pick, z:
 
 #[cfg(test)]
 mod tests {
+    use ndarray::Array2;
+
     use super::super::split::MOLECULE;
     use super::*;
 
@@ -197,15 +141,8 @@ mod tests {
             point([5.0, f64::NAN, 1.0], 9.0),
         ];
         let picture = draw(slice.view(), labels.view(), &points, 7, 1.0).unwrap();
-        assert_eq!((picture.width, picture.height), (2 * 512 + GAP, 768));
-        let at = |row: usize, col: usize| {
-            let start = 3 * (row * picture.width + col);
-            [
-                picture.pixels[start],
-                picture.pixels[start + 1],
-                picture.pixels[start + 2],
-            ]
-        };
+        assert_eq!(picture.dim(), (768, 2 * 512 + GAP));
+        let at = |row: usize, col: usize| picture.colour(row, col).unwrap();
         let right = 512 + GAP;
         // Membrane rows 12..16 are pixels 96..128; the molecule's circle has a radius of 10 voxels = 80 pixels.
         assert_eq!(at(96, right + 300), MEMBRANE_COLOUR);
@@ -240,6 +177,6 @@ mod tests {
     fn a_large_slice_is_reduced() {
         let (slice, labels) = scene(100, 4100);
         let picture = draw(slice.view(), labels.view(), &[], 0, 1.0).unwrap();
-        assert_eq!((picture.width, picture.height), (2 * 2048 + GAP, 50));
+        assert_eq!(picture.dim(), (50, 2 * 2048 + GAP));
     }
 }

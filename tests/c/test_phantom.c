@@ -18,6 +18,86 @@ static char *read_file(const char *folder, const char *name, size_t *size) {
     return bytes;
 }
 
+static int exists(const char *folder, const char *name) {
+    char path[4200];
+    struct stat status;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return stat(path, &status) == 0;
+}
+
+/* A ball of 7 voxels of 1 nm, bright in the dark. */
+static void write_ball(const char *path) {
+    enum { SIDE = 12 };
+    int32_t header[256] = {SIDE, SIDE, SIDE, 2, 0, 0, 0, SIDE, SIDE, SIDE};
+    const float cell[] = {SIDE * 10.0f, SIDE * 10.0f, SIDE * 10.0f, 90.0f, 90.0f, 90.0f};
+    const int32_t axes[] = {1, 2, 3};
+    FILE *file = fopen(path, "wb");
+    CHECK(file != NULL);
+    memcpy(header + 10, cell, sizeof cell);
+    memcpy(header + 16, axes, sizeof axes);
+    memcpy(header + 52, "MAP \x44\x44\0\0", 8);
+    CHECK(fwrite(header, sizeof header, 1, file) == 1);
+    for (int i = 0; i < SIDE * SIDE * SIDE; i++) {
+        int x = i % SIDE - SIDE / 2, y = i / SIDE % SIDE - SIDE / 2, z = i / (SIDE * SIDE) - SIDE / 2;
+        float value = x * x + y * y + z * z < 12 ? 5.0f : 1.0f;
+        CHECK(fwrite(&value, sizeof value, 1, file) == 1);
+    }
+    CHECK(fclose(file) == 0);
+}
+
+static size_t count(const char *text, const char *word) {
+    size_t n = 0;
+    while ((text = strstr(text, word)) != NULL) {
+        text += strlen(word);
+        n++;
+    }
+    return n;
+}
+
+/* Molecules from files, by the library and by the program. */
+static void densities_are_placed(tomocut_engine *engine, const char *folder) {
+    tomocut_phantom_options options;
+    char ball[4096], json[8600];
+    size_t size = 0;
+    snprintf(ball, sizeof ball, "%s", scratch("ball.mrc"));
+    write_ball(ball);
+    CHECK_OK(tomocut_phantom_options_init(&options, sizeof options));
+    options.shape[0] = 24;
+    options.shape[1] = options.shape[2] = 40;
+    snprintf(json, sizeof json,
+             "{\"tilt_step\": 12, \"membranes\": 0, \"filaments\": 0, \"species\": 0, \"tilt_axis_error\": 1,"
+             " \"tilt_angle_error\": 0.5, \"densities\": [{\"path\": \"%s\", \"copies\": 3}]}", ball);
+    options.parameters_json = json;
+    CHECK_OK(tomocut_phantom_simulate(engine, &options, folder, "balls"));
+    char *table = read_file(folder, "balls_instances.csv", &size);
+    CHECK(count(table, "2,density,1,") == 3 && count(table, "\n") == 4);
+    free(table);
+    options.parameters_json = "{\"species\": 0}";
+    CHECK_REFUSED("species is 0", tomocut_phantom_simulate(engine, &options, folder, "none"));
+    options.parameters_json = "{\"densities\": [{\"path\": \"absent.mrc\"}]}";
+    CHECK_ERROR(TOMOCUT_E_IO, "absent.mrc", tomocut_phantom_simulate(engine, &options, folder, "none"));
+    CHECK(!exists(folder, "none.mrc"));
+
+    const char *programs = getenv("TOMOCUT_PROGRAMS");
+    if (programs == NULL) {
+        printf("skipped: TOMOCUT_PROGRAMS does not name the folder of tomocut-phantom\n");
+        return;
+    }
+    char command[20000], parameters[4096];
+    snprintf(parameters, sizeof parameters, "%s", scratch("parameters.json"));
+    FILE *file = fopen(parameters, "wb");
+    CHECK(file != NULL && fputs("{\"tilt_step\": 12, \"membranes\": 0, \"species\": 2\n}\n", file) >= 0);
+    CHECK(fclose(file) == 0);
+    snprintf(command, sizeof command,
+             "'%s/tomocut-phantom' --quiet --size 40x40x24 --density '%s' --density='%s' --parameters '%s' --out '%s' --stem"
+             " program", programs, ball, ball, parameters, folder);
+    CHECK(system(command) == 0);
+    table = read_file(folder, "program_instances.csv", &size);
+    CHECK(count(table, "2,density,3,") > 0 && count(table, "2,density,4,") > 0);
+    free(table);
+    CHECK(exists(folder, "program_preview.png"));
+}
+
 static int32_t stop_at_once(const tomocut_progress *progress, void *user_data) {
     (void)user_data;
     CHECK(progress->stage == TOMOCUT_STAGE_SIMULATE);
@@ -46,6 +126,8 @@ int main(void) {
     a = read_file(folder, "a_parameters.json", &size_a);
     CHECK(strstr(a, "\"tilt_step\": 12") != NULL && strstr(a, "\"seed\": 3") != NULL);
     free(a);
+    CHECK(exists(folder, "a_preview.png") && exists(folder, "a_labels.mrc"));
+    densities_are_placed(engine, folder);
     snprintf(path, sizeof path, "%s/a.mrc", folder);
     CHECK_OK(tomocut_tomogram_open(engine, path, NULL, &tomogram));
     tomocut_tomogram_free(tomogram);
@@ -66,9 +148,7 @@ int main(void) {
     options.snr = 0.0;
     options.progress = stop_at_once;
     CHECK_STATUS(TOMOCUT_E_CANCELLED, tomocut_phantom_simulate(engine, &options, folder, "c"));
-    snprintf(path, sizeof path, "%s/c.mrc", folder);
-    struct stat status;
-    CHECK(stat(path, &status) != 0);
+    CHECK(!exists(folder, "c.mrc"));
     tomocut_engine_free(engine);
     return 0;
 }
