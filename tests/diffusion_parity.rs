@@ -1,5 +1,7 @@
 //! Stable Diffusion 1 and 2 of reduced width beside diffusers: both file layouts, both namings of the autoencoder, all
 //! storage types, and every file that must be refused. Fixtures: tests/oracle/diffusers_parity.py.
+#[path = "diffusion_parity/autoencoder.rs"]
+mod autoencoder;
 #[path = "diffusion_parity/full_width.rs"]
 mod full_width;
 mod hashed;

@@ -1,4 +1,7 @@
-//! Training of the matched-noise denoiser on a tiny network and tiny phantoms.
+//! Training on tiny networks and tiny phantoms: here the matched-noise denoiser.
+#[path = "training/autoencoder.rs"]
+mod autoencoder;
+
 use std::path::Path;
 
 use tch::Device;

@@ -2,6 +2,7 @@
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
+use super::vae::VaeConfig;
 use crate::runtime::{Error, Result};
 
 /// How a slice enters the U-Net.
@@ -101,6 +102,8 @@ impl CellShape {
 pub enum EncoderConfig {
     /// Voxels as they are, gathered into cells: nothing is learned, nothing is scaled.
     SpaceToDepth(CellShape),
+    /// An autoencoder in the same file: encoder, `quant_conv`, `post_quant_conv` and decoder.
+    Autoencoder(VaeConfig),
 }
 
 /// What a model may predict beside the noise: how likely each voxel belongs to a structure.

@@ -20,6 +20,9 @@ mod snr;
 pub mod text;
 pub mod unet;
 pub mod vae;
+pub mod vae_decoder;
+mod vae_folder;
+mod vae_mid;
 
 #[cfg(test)]
 mod tests;
@@ -30,9 +33,11 @@ pub use config::{PerLevel, UnetConfig};
 pub use latent::{depth_to_space, space_to_depth, CellShape, EncoderConfig, LatentDraw, LatentMode, Structure};
 pub use model::{DiffusionModel, Extraction, LatentEncoder, LoadOptions, ModelConfig};
 pub use schedule::{NoiseSchedule, PredictionType, ScheduleConfig};
-pub use single_file::{model_to_bytes, unet_channels, write_model, ModelFile, ModelFileConfig};
+pub use single_file::{model_to_bytes, unet_channels, with_autoencoder, write_model, ModelFile, ModelFileConfig};
 pub use text::TextConfig;
 pub use unet::{unet_tensor_shapes, Unet};
 pub use vae::{VaeConfig, VaeEncoder};
+pub use vae_decoder::{vae_tensor_shapes, VaeDecoder};
+pub use vae_folder::write_autoencoder;
 
 pub use crate::weights::{read_tensor, FetchTensor};

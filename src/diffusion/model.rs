@@ -8,7 +8,7 @@ use super::config::UnetConfig;
 use super::latent::{depth_to_space, space_to_depth, CellShape, EncoderConfig, LatentDraw, LatentMode, Structure};
 use super::loading::{open_folder, open_single_file};
 use super::schedule::{NoiseSchedule, ScheduleConfig};
-use super::single_file::ModelFileConfig;
+use super::single_file::{ModelFileConfig, AUTOENCODER};
 use super::unet::Unet;
 use super::vae::VaeEncoder;
 use crate::runtime::{Error, Generator, Job, Result, Stage};
@@ -36,7 +36,7 @@ impl Default for LoadOptions {
 pub enum LatentEncoder {
     /// Voxels as they are, gathered into cells.
     SpaceToDepth(CellShape),
-    /// Stable Diffusion's autoencoder.
+    /// An autoencoder of Stable Diffusion's shape.
     Vae(Box<VaeEncoder>),
 }
 
@@ -139,7 +139,17 @@ impl DiffusionModel {
             job.check()?;
             file.tensor(name, shape, options.kind, options.device)
         })?;
-        let EncoderConfig::SpaceToDepth(cells) = settings.encoder;
+        let (encoder, pixels_per_token) = match &settings.encoder {
+            EncoderConfig::SpaceToDepth(cells) => (LatentEncoder::SpaceToDepth(*cells), cells.factor),
+            EncoderConfig::Autoencoder(vae) => {
+                // In float32 whatever the U-Net's type: it runs once per image.
+                let encoder = VaeEncoder::from_tensors(vae, &mut |name, shape| {
+                    job.check()?;
+                    file.tensor(&format!("{AUTOENCODER}{name}"), shape, Kind::Float, options.device)
+                })?;
+                (LatentEncoder::Vae(Box::new(encoder)), vae.factor())
+            }
+        };
         Self::assemble(
             ModelConfig {
                 name: settings.name,
@@ -148,10 +158,10 @@ impl DiffusionModel {
                 latent_mode: settings.latent_mode,
                 voxel_nm: settings.voxel_nm,
                 structures: settings.structures,
-                pixels_per_token: cells.factor,
+                pixels_per_token,
             },
             unet,
-            LatentEncoder::SpaceToDepth(cells),
+            encoder,
             None,
             options,
         )
@@ -213,7 +223,7 @@ impl DiffusionModel {
     /// Latent [B, C, h, w] of `image` [B, S, H, W]: sides must be multiples of [`ModelConfig::pixels_per_token`].
     ///
     /// Space-to-depth: S is [`CellShape::slices_seen`], zero mean and unit variance; slices that are not there are zero;
-    /// nothing is scaled. Autoencoder: [B, 1 or 3, H, W] in 0..=1; the
+    /// nothing is scaled. Autoencoder: [B, 1 or its channels, H, W] in 0..=1; the
     /// latent comes scaled by the model's factor; `generator` serves [`LatentDraw::Sample`] only. The result is float32.
     pub fn encode(&self, image: &Tensor, draw: LatentDraw, generator: &mut Generator, job: &Job) -> Result<Tensor> {
         job.check()?;

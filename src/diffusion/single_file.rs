@@ -1,5 +1,5 @@
-//! tomocut's own model file: one safetensors file, the U-Net's tensors under their diffusers names, and the settings as
-//! JSON under the header's `__metadata__` key `tomocut`.
+//! tomocut's own model file: one safetensors file, the U-Net's tensors under their diffusers names, those of an autoencoder
+//! (where the model has one) under theirs after `vae.`, and the settings as JSON under the header's `__metadata__` key `tomocut`.
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
@@ -13,12 +13,17 @@ use super::config::UnetConfig;
 use super::latent::{CellShape, EncoderConfig, LatentMode, Structure};
 use super::schedule::ScheduleConfig;
 use super::unet::unet_tensor_shapes;
+use super::vae::VaeConfig;
+use super::vae_decoder::vae_tensor_shapes;
 use crate::runtime::{Error, Result};
 use crate::volume::write_atomically;
 use crate::weights::{wrong_shape, TensorFile};
 
 /// Key of the settings in `__metadata__`.
 pub(super) const KEY: &str = "tomocut";
+
+/// In front of the names of an autoencoder's tensors.
+pub(super) const AUTOENCODER: &str = "vae.";
 
 /// Version of the settings that this engine writes and reads.
 const FORMAT: u32 = 1;
@@ -68,6 +73,30 @@ impl ModelFileConfig {
         }
     }
 
+    /// Settings of an ordinary latent diffusion model on the latents of `vae`: white noise, Stable Diffusion's schedule.
+    pub fn latent(name: &str, unet: UnetConfig, vae: VaeConfig, voxel_nm: [f64; 2]) -> Self {
+        Self {
+            format: FORMAT,
+            name: name.to_owned(),
+            encoder: EncoderConfig::Autoencoder(vae),
+            latent_mode: LatentMode::Noised,
+            unet,
+            schedule: ScheduleConfig::default(),
+            voxel_nm: Some(voxel_nm),
+            structures: Vec::new(),
+        }
+    }
+
+    /// Every tensor of the file: its name and its shape.
+    pub fn tensor_shapes(&self) -> Result<Vec<(String, Vec<i64>)>> {
+        let mut shapes = unet_tensor_shapes(&self.unet)?;
+        if let EncoderConfig::Autoencoder(vae) = &self.encoder {
+            let theirs = vae_tensor_shapes(vae)?.into_iter();
+            shapes.extend(theirs.map(|(name, shape)| (format!("{AUTOENCODER}{name}"), shape)));
+        }
+        Ok(shapes)
+    }
+
     /// The settings in `file`, or none where it is not a tomocut file.
     pub(super) fn read(file: &TensorFile) -> Result<Option<Self>> {
         let Some(text) = file.text(KEY) else { return Ok(None) };
@@ -95,15 +124,29 @@ impl ModelFileConfig {
     /// Checks that the parts fit each other.
     pub fn validate(&self) -> Result<()> {
         self.unet.validate()?;
-        let EncoderConfig::SpaceToDepth(cells) = self.encoder;
-        cells.validate()?;
+        let wanted = match &self.encoder {
+            EncoderConfig::SpaceToDepth(cells) => {
+                cells.validate()?;
+                unet_channels(*cells, self.structures.len())
+            }
+            EncoderConfig::Autoencoder(vae) => {
+                vae.validate()?;
+                if self.latent_mode == LatentMode::Matched || !self.structures.is_empty() {
+                    return Err(Error::format(
+                        "model settings",
+                        "latent_mode matched and structures need voxels as they are: a model with an autoencoder has neither",
+                    ));
+                }
+                (vae.latent_channels, vae.latent_channels)
+            }
+        };
         let given = (self.unet.in_channels, self.unet.out_channels);
-        let wanted = unet_channels(cells, self.structures.len());
         if given != wanted {
             return Err(Error::format(
                 "model settings",
                 format_args!(
-                    "{cells:?} with {} structures needs a U-Net of {wanted:?} channels in and out, it has {given:?}",
+                    "{:?} with {} structures needs a U-Net of {wanted:?} channels in and out, it has {given:?}",
+                    self.encoder,
                     self.structures.len()
                 ),
             ));
@@ -128,7 +171,7 @@ impl ModelFileConfig {
 pub struct ModelFile {
     /// The settings.
     pub config: ModelFileConfig,
-    /// Tensors in float32 on the CPU, named and ordered as [`unet_tensor_shapes`] lists them.
+    /// Tensors in float32 on the CPU, named and ordered as [`ModelFileConfig::tensor_shapes`] lists them.
     pub tensors: Vec<(String, Tensor)>,
 }
 
@@ -146,7 +189,8 @@ impl ModelFile {
     fn take(file: &TensorFile) -> Result<Self> {
         let config = ModelFileConfig::read(file)?
             .ok_or_else(|| Error::format(file.what(), "is no model in tomocut's own form"))?;
-        let tensors = unet_tensor_shapes(&config.unet)?
+        let tensors = config
+            .tensor_shapes()?
             .into_iter()
             .map(|(name, shape)| {
                 let tensor = file.tensor(&name, &shape, Kind::Float, Device::Cpu)?;
@@ -172,10 +216,30 @@ pub fn unet_channels(cells: CellShape, structures: usize) -> (i64, i64) {
     (cells.input_channels(), cells.cell_channels() * (1 + structures as i64))
 }
 
-/// The bytes of a model file. `tensors` are named as [`unet_tensor_shapes`] lists them; all must be there, none beside.
+/// The tensors of a U-Net and those of its autoencoder, under the names that a model file has for them.
+pub fn with_autoencoder(unet: Vec<(String, Tensor)>, autoencoder: Vec<(String, Tensor)>) -> Vec<(String, Tensor)> {
+    let theirs = autoencoder.into_iter();
+    unet.into_iter()
+        .chain(theirs.map(|(name, tensor)| (format!("{AUTOENCODER}{name}"), tensor)))
+        .collect()
+}
+
+/// The bytes of a model file. `tensors` are named as [`ModelFileConfig::tensor_shapes`] lists them; all must be there, none beside.
 /// `kind` is float32, float16 or bfloat16. The same input gives the same bytes.
 pub fn model_to_bytes(config: &ModelFileConfig, tensors: &[(String, Tensor)], kind: Kind) -> Result<Vec<u8>> {
     config.validate()?;
+    let json = serde_json::to_string(config).map_err(|e| Error::Internal(format!("model settings: {e}")))?;
+    let metadata = HashMap::from([(KEY.to_owned(), json)]);
+    tensors_to_bytes(&config.tensor_shapes()?, tensors, kind, metadata)
+}
+
+/// The bytes of a safetensors file of the `wanted` tensors; all must be among `tensors`, none beside.
+pub(super) fn tensors_to_bytes(
+    wanted: &[(String, Vec<i64>)],
+    tensors: &[(String, Tensor)],
+    kind: Kind,
+    metadata: HashMap<String, String>,
+) -> Result<Vec<u8>> {
     let dtype = match kind {
         Kind::Float => Dtype::F32,
         Kind::Half => Dtype::F16,
@@ -189,13 +253,12 @@ pub fn model_to_bytes(config: &ModelFileConfig, tensors: &[(String, Tensor)], ki
         }
     };
     let given: HashMap<&str, &Tensor> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
-    let wanted = unet_tensor_shapes(&config.unet)?;
     if tensors.len() != wanted.len() {
-        let detail = format!("{} tensors were given, the network has {}", tensors.len(), wanted.len());
+        let detail = format!("{} tensors were given, the model has {}", tensors.len(), wanted.len());
         return Err(Error::format("model", detail));
     }
     let mut data = Vec::with_capacity(wanted.len());
-    for (name, shape) in &wanted {
+    for (name, shape) in wanted {
         let missing = || {
             Error::format(
                 format_args!("tensor {name}"),
@@ -222,8 +285,6 @@ pub fn model_to_bytes(config: &ModelFileConfig, tensors: &[(String, Tensor)], ki
         let shape = shape.iter().map(|n| *n as usize).collect();
         views.push((name.as_str(), TensorView::new(dtype, shape, bytes).map_err(defect)?));
     }
-    let json = serde_json::to_string(config).map_err(|e| Error::Internal(format!("model settings: {e}")))?;
-    let metadata = HashMap::from([(KEY.to_owned(), json)]);
     safetensors::serialize(views, Some(metadata)).map_err(defect)
 }
 

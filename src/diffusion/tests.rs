@@ -276,7 +276,7 @@ fn own_files_are_written_whole_and_checked() {
                 ..CellShape::SINGLE
             })
         },
-        "makes 9 channels",
+        "needs a U-Net of (9, 9)",
     );
     refused(&|s| s.unet.norm_num_groups = 5, "norm_num_groups = 5");
     refused(&|s| s.unet.block_out_channels[0] = 16, "conv_in.weight");

@@ -3,21 +3,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tch::Tensor;
 
-use super::attention::attend;
 use super::config::refuse_other_values;
 use super::latent::LatentDraw;
 use super::resnet::ResnetBlock;
+use super::vae_mid::{MidBlock, EPS};
 use crate::runtime::{Error, Generator, Job, Result};
-use crate::weights::{Conv2d, FetchTensor, GroupNorm, Linear, Scope};
-
-/// Every norm of the autoencoder has this epsilon.
-const EPS: f64 = 1e-6;
+use crate::weights::{Conv2d, FetchTensor, GroupNorm, Scope};
 
 /// Architecture of an `AutoencoderKL`, in the words of diffusers' `vae/config.json`; absent keys have its defaults.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct VaeConfig {
-    /// Channels of the image.
+    /// Channels of the image, in and out: 3 in Stable Diffusion, 1 where it was trained on slices of tomograms.
     pub in_channels: i64,
     /// Channels of the latent.
     pub latent_channels: i64,
@@ -48,7 +45,7 @@ impl Default for VaeConfig {
 const FIXED: &[(&str, &[&str])] = &[
     ("_class_name", &["\"AutoencoderKL\""]),
     ("act_fn", &["\"silu\"", "\"swish\""]),
-    ("in_channels", &["3"]),
+    ("in_channels", &["1", "3"]),
     ("latents_mean", &["null"]),
     ("latents_std", &["null"]),
     ("mid_block_add_attention", &["true"]),
@@ -71,14 +68,21 @@ impl VaeConfig {
             }
         }
         let config: Self = serde_json::from_value(json.clone()).map_err(|e| Error::format("autoencoder config", e))?;
-        let widths = &config.block_out_channels;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// Refuses sizes that this engine does not build, by name.
+    pub fn validate(&self) -> Result<()> {
+        let widths = &self.block_out_channels;
         if widths.is_empty() || widths.len() > 16 || widths.iter().any(|c| !(1..=1 << 16).contains(c)) {
             let detail = format!("block_out_channels is {widths:?}, must be 1..=16 widths of 1..=65536");
             return Err(Error::format("autoencoder config", detail));
         }
         for (name, value) in [
-            ("layers_per_block", config.layers_per_block),
-            ("latent_channels", config.latent_channels),
+            ("in_channels", self.in_channels),
+            ("layers_per_block", self.layers_per_block),
+            ("latent_channels", self.latent_channels),
         ] {
             if !(1..=64).contains(&value) {
                 return Err(Error::format(
@@ -87,11 +91,11 @@ impl VaeConfig {
                 ));
             }
         }
-        if !(config.scaling_factor.is_finite() && config.scaling_factor > 0.0) {
-            let detail = format!("scaling_factor is {}, must be positive", config.scaling_factor);
+        if !(self.scaling_factor.is_finite() && self.scaling_factor > 0.0) {
+            let detail = format!("scaling_factor is {}, must be positive", self.scaling_factor);
             return Err(Error::format("autoencoder config", detail));
         }
-        Ok(config)
+        Ok(())
     }
 
     /// Pixels per latent pixel along each side: 8 in Stable Diffusion.
@@ -106,47 +110,12 @@ struct Level {
     downsample: Option<Conv2d>,
 }
 
-/// Single-head attention over all pixels of the coarsest level.
-struct PixelAttention {
-    group_norm: GroupNorm,
-    to_q: Linear,
-    to_k: Linear,
-    to_v: Linear,
-    to_out: Linear,
-}
-
-impl PixelAttention {
-    fn new(mut scope: Scope, channels: i64, groups: i64) -> Result<Self> {
-        let mut linear = |name: &str| Linear::new(scope.enter(name), channels, channels, true);
-        Ok(Self {
-            to_q: linear("to_q")?,
-            to_k: linear("to_k")?,
-            to_v: linear("to_v")?,
-            to_out: linear("to_out.0")?,
-            group_norm: GroupNorm::new(scope.enter("group_norm"), channels, groups, EPS)?,
-        })
-    }
-
-    fn forward(&self, x: &Tensor, job: &Job) -> Result<Tensor> {
-        let (batch, channels, rows, columns) = x.size4()?;
-        let tokens = self.group_norm.forward(x)?;
-        let tokens = tokens.f_reshape([batch, channels, rows * columns])?.f_transpose(1, 2)?;
-        let head = |linear: &Linear| -> Result<Tensor> { Ok(linear.forward(&tokens)?.f_unsqueeze(1)?) };
-        let mixed = attend(&head(&self.to_q)?, &head(&self.to_k)?, &head(&self.to_v)?, job)?;
-        let out = self.to_out.forward(&mixed.f_squeeze_dim(1)?)?;
-        Ok(out
-            .f_transpose(1, 2)?
-            .f_reshape([batch, channels, rows, columns])?
-            .f_add(x)?)
-    }
-}
-
-/// The encoder's weights.
+/// The encoder's weights. Autograd runs through it when its tensors ask for gradients.
 pub struct VaeEncoder {
     config: VaeConfig,
     conv_in: Conv2d,
     levels: Vec<Level>,
-    mid: (ResnetBlock, PixelAttention, ResnetBlock),
+    mid: MidBlock,
     conv_norm_out: GroupNorm,
     conv_out: Conv2d,
     quant_conv: Conv2d,
@@ -154,9 +123,13 @@ pub struct VaeEncoder {
 
 impl VaeEncoder {
     /// An encoder whose tensors are what `fetch(name, shape)` returns, by their present diffusers names
-    /// (`encoder.mid_block.attentions.0.to_q.weight` [C, C]).
+    /// (`encoder.mid_block.attentions.0.to_q.weight` [C, C]). They are shared, not copied.
     pub fn from_tensors(config: &VaeConfig, fetch: &mut FetchTensor) -> Result<Self> {
-        let mut root = Scope::root(fetch);
+        Self::build(config, Scope::root(fetch))
+    }
+
+    pub(super) fn build(config: &VaeConfig, mut root: Scope) -> Result<Self> {
+        config.validate()?;
         let groups = config.norm_num_groups;
         let resnet = |scope: Scope, from, to| ResnetBlock::new(scope, from, to, None, groups, EPS);
         let quant_conv = {
@@ -182,11 +155,7 @@ impl VaeEncoder {
             };
             levels.push(Level { resnets, downsample });
         }
-        let mid = (
-            resnet(scope.enter("mid_block.resnets.0"), from, from)?,
-            PixelAttention::new(scope.enter("mid_block.attentions.0"), from, groups)?,
-            resnet(scope.enter("mid_block.resnets.1"), from, from)?,
-        );
+        let mid = MidBlock::new(scope.enter("mid_block"), from, groups)?;
         Ok(Self {
             conv_norm_out: GroupNorm::new(scope.enter("conv_norm_out"), from, groups, EPS)?,
             conv_out: Conv2d::new(scope.enter("conv_out"), from, 2 * config.latent_channels, 3, 1, 1)?,
@@ -203,31 +172,33 @@ impl VaeEncoder {
         &self.config
     }
 
-    /// Scaled latent [B, C, H/8, W/8] of `image` [B, 1 or 3, H, W] in 0..=1, which enters the network as 2 x - 1; one
-    /// channel is repeated. The sample is mean + exp(log variance / 2) * normal, the log variance clamped to -30..=20.
+    /// Scaled latent [B, C, H/8, W/8] of `image` [B, channels, H, W] in 0..=1, which enters the network as 2 x - 1; one channel
+    /// is repeated where the network takes more. The sample is mean + exp(log variance / 2) * normal.
     pub fn encode(&self, image: &Tensor, draw: LatentDraw, generator: &mut Generator, job: &Job) -> Result<Tensor> {
         let size = image.size();
-        let factor = self.config.factor();
+        let (factor, channels) = (self.config.factor(), self.config.in_channels);
         let batch = match size[..] {
-            [batch, 1 | 3, rows, columns]
-                if batch > 0 && rows > 0 && columns > 0 && rows % factor == 0 && columns % factor == 0 =>
+            [batch, found, rows, columns]
+                if batch > 0
+                    && (found == 1 || found == channels)
+                    && rows > 0
+                    && columns > 0
+                    && rows % factor == 0
+                    && columns % factor == 0 =>
             {
                 batch
             }
             _ => {
-                let allowed = format!("must be [B, 1 or 3, H, W] with H and W multiples of {factor}");
+                let allowed = format!("must be [B, 1 or {channels}, H, W] with H and W multiples of {factor}");
                 return Err(Error::argument("image", format_args!("{size:?}"), &allowed));
             }
         };
-        let image = image.f_expand([batch, 3, -1, -1], false)?;
-        let moments = self.moments(&image.f_mul_scalar(2.0)?.f_sub_scalar(1.0)?, job)?;
-        let channels = self.config.latent_channels;
-        let mean = moments.f_narrow(1, 0, channels)?;
+        let image = image.f_expand([batch, channels, -1, -1], false)?;
+        let (mean, log_variance) = self.posterior(&image.f_mul_scalar(2.0)?.f_sub_scalar(1.0)?, job)?;
         let latent = match draw {
             LatentDraw::Mean => mean,
             LatentDraw::Sample => {
-                let deviation = moments.f_narrow(1, channels, channels)?.f_clamp(-30.0, 20.0)?;
-                let deviation = deviation.f_mul_scalar(0.5)?.f_exp()?;
+                let deviation = log_variance.f_mul_scalar(0.5)?.f_exp()?;
                 let normal = generator.normal_tensor(&mean.size(), mean.device())?;
                 mean.f_add(&deviation.f_mul(&normal)?)?
             }
@@ -235,7 +206,16 @@ impl VaeEncoder {
         Ok(latent.f_mul_scalar(self.config.scaling_factor)?)
     }
 
-    /// Mean and log variance of the posterior, [B, 2 C, h, w], of `x` in -1..=1.
+    /// Mean and log variance (clamped to -30..=20) of the posterior, each [B, C, h, w] and unscaled, of `x` [B, channels, H, W] in
+    /// -1..=1.
+    pub fn posterior(&self, x: &Tensor, job: &Job) -> Result<(Tensor, Tensor)> {
+        let moments = self.moments(x, job)?;
+        let channels = self.config.latent_channels;
+        let log_variance = moments.f_narrow(1, channels, channels)?.f_clamp(-30.0, 20.0)?;
+        Ok((moments.f_narrow(1, 0, channels)?, log_variance))
+    }
+
+    /// Both moments as the network gives them, [B, 2 C, h, w].
     fn moments(&self, x: &Tensor, job: &Job) -> Result<Tensor> {
         let mut h = self.conv_in.forward(x, job)?;
         for level in &self.levels {
@@ -247,9 +227,7 @@ impl VaeEncoder {
                 h = downsample.forward(&h.f_constant_pad_nd([0, 1, 0, 1])?, job)?;
             }
         }
-        h = self.mid.0.forward(&h, None, job)?;
-        h = self.mid.1.forward(&h, job)?;
-        h = self.mid.2.forward(&h, None, job)?;
+        h = self.mid.forward(&h, job)?;
         h = self.conv_out.forward(&self.conv_norm_out.forward(&h)?.f_silu()?, job)?;
         self.quant_conv.forward(&h, job)
     }

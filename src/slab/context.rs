@@ -2,11 +2,11 @@
 use ndarray::{Array2, Array3, ArrayView2};
 
 use crate::diffusion::{DiffusionModel, LatentDraw, LatentEncoder, LatentMode};
+use crate::image::enhance;
 use crate::runtime::{Generator, Job, Result};
 use crate::volume::{grey_scale, Geometry, CLIP_SIGMA};
 
 use super::aggregate::AggregateOptions;
-use super::enhance::enhance;
 use super::features::{latent_mode, resolve_timesteps, tile_tensor, Timesteps, FALLBACK_VOXEL_NM};
 use super::options::{CanvasRule, SlabOptions, TimestepRule};
 use super::stack::SlabStack;

@@ -1,7 +1,7 @@
 //! A slab of a tomogram to membrane mask, molecule points and a score: the slab paper end to end.
 //!
-//! Stages, one file each, in the order a slice passes them: `stack` (slices and their neighbours), `context` (what the slab shares),
-//! `enhance`, `tiles`, `features` (attention of a tile), `cell` (eigenvectors and maps of the tiles), `aggregate` and `canvas` (one map), `zcorrect`,
+//! Stages, one file each, in the order a slice passes them: `stack` (slices and their neighbours), `context` (what the slab shares,
+//! and how a slice is enhanced), `tiles`, `features` (attention of a tile), `cell` (eigenvectors and maps of the tiles), `aggregate` and `canvas` (one map), `zcorrect`,
 //! `binarise`, `split`, `points`; `pipeline` runs them, `outputs`, `overlay` and `dump` write what they found. `suggest`
 //! says beforehand which slabs are worth it.
 
@@ -14,7 +14,6 @@ pub mod context;
 mod decide;
 mod denoise;
 mod dump;
-pub mod enhance;
 mod features;
 mod options;
 mod outputs;

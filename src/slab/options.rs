@@ -3,12 +3,12 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::diffusion::{LatentDraw, LatentMode};
+use crate::image::EnhanceOptions;
 use crate::networks::cpnet::CellPose;
 use crate::runtime::{Error, Result};
 
 use super::aggregate::AggregateOptions;
 use super::binarise::Binarisation;
-use super::enhance::EnhanceOptions;
 
 /// A named set of settings. The names are part of the ABI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -129,8 +129,11 @@ pub fn adapt(
 }
 
 fn check(model: &ModelFile) -> Result<()> {
-    let EncoderConfig::SpaceToDepth(cells) = model.config.encoder;
-    if cells != CELLS || model.config.structures != STRUCTURES || model.config.latent_mode != LatentMode::Matched {
+    let cells = EncoderConfig::SpaceToDepth(CELLS);
+    if model.config.encoder != cells
+        || model.config.structures != STRUCTURES
+        || model.config.latent_mode != LatentMode::Matched
+    {
         return Err(Error::Unsupported(format!(
             "model \"{}\" cannot be adapted: its cells or structures are not those of the built-in model",
             model.config.name

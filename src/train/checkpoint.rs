@@ -5,70 +5,67 @@ use std::path::Path;
 
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use super::{AdamW, DenoiserOptions, LossRecord, Parameters};
+use super::run::Run;
+use super::{AdamW, LossRecord, Parameters, TrainingSchedule};
 use crate::runtime::{Error, Generator, Result};
 use crate::volume::write_atomically;
 
 /// Key of the state in `__metadata__`.
 const KEY: &str = "tomocut-checkpoint";
 
-/// What is not a tensor.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct State {
-    pub options: DenoiserOptions,
-    pub step: u64,
-    pub optimiser_steps: u64,
-    /// Seed, stream and position of the generator of batches; the position as text, because JSON has no 128-bit numbers.
-    pub generator: ([u8; 32], u64, String),
-    pub history: Vec<LossRecord>,
-    /// Losses since the last record; f32, which JSON carries exactly.
-    #[serde(default)]
-    pub recent: Vec<f32>,
+/// The settings of a run, as its checkpoint carries them.
+pub(super) trait RunOptions: Clone + Serialize + DeserializeOwned {
+    /// Refuses settings out of their ranges.
+    fn validate(&self) -> Result<()>;
+
+    /// Name and shape of everything that is trained.
+    fn tensor_shapes(&self) -> Result<Vec<(String, Vec<i64>)>>;
+
+    /// How the weights move.
+    fn schedule(&self) -> TrainingSchedule;
 }
 
-impl State {
-    pub fn generator(&self) -> Result<Generator> {
+/// What is not a tensor.
+#[derive(Serialize, Deserialize)]
+struct State<O> {
+    options: O,
+    step: u64,
+    optimiser_steps: u64,
+    /// Seed, stream and position of the generator of batches; the position as text, because JSON has no 128-bit numbers.
+    generator: ([u8; 32], u64, String),
+    history: Vec<LossRecord>,
+    /// Losses since the last record; f32, which JSON carries exactly.
+    #[serde(default)]
+    recent: Vec<f32>,
+}
+
+impl<O> State<O> {
+    fn generator(&self) -> Result<Generator> {
         let (seed, stream, position) = &self.generator;
         let position = position.parse().map_err(|e| Error::format("checkpoint generator", e))?;
         Ok(Generator::from_state(*seed, *stream, position))
     }
 }
 
-/// Weights, their average and the optimiser, as a checkpoint holds them.
-pub(super) struct Tensors {
-    pub weights: Parameters,
-    pub average: Parameters,
-    pub optimiser: AdamW,
-}
-
 /// Groups of tensors in the file.
-fn groups<'t>(
-    weights: &'t Parameters,
-    average: &'t Parameters,
-    optimiser: &'t AdamW,
-) -> [(&'static str, &'t [Tensor]); 4] {
+fn groups(run: &Run) -> [(&'static str, &[Tensor]); 4] {
     [
-        ("weights", &weights.tensors),
-        ("average", &average.tensors),
-        ("first", &optimiser.first),
-        ("second", &optimiser.second),
+        ("weights", &run.weights.tensors),
+        ("average", &run.average.tensors),
+        ("first", &run.optimiser.first),
+        ("second", &run.optimiser.second),
     ]
 }
 
 /// Writes a checkpoint to `path`: a temporary file beside it, synced, then renamed.
-pub(super) fn save(
-    path: &Path,
-    state: &State,
-    weights: &Parameters,
-    average: &Parameters,
-    optimiser: &AdamW,
-) -> Result<()> {
+pub(super) fn save<O: RunOptions>(path: &Path, options: &O, run: &Run) -> Result<()> {
     let mut data = Vec::new();
-    for (group, tensors) in groups(weights, average, optimiser) {
-        for (name, tensor) in weights.names.iter().zip(tensors) {
+    for (group, tensors) in groups(run) {
+        for (name, tensor) in run.weights.names.iter().zip(tensors) {
             let tensor = tensor
                 .f_detach()?
                 .f_to_device(Device::Cpu)?
@@ -89,7 +86,16 @@ pub(super) fn save(
             TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(defect)?,
         ));
     }
-    let json = serde_json::to_string(state).map_err(|e| Error::Internal(format!("checkpoint state: {e}")))?;
+    let (seed, stream, position) = run.gen.state();
+    let state = State {
+        options: options.clone(),
+        step: run.step,
+        optimiser_steps: run.optimiser.taken,
+        generator: (seed, stream, position.to_string()),
+        history: run.history.clone(),
+        recent: run.recent.clone(),
+    };
+    let json = serde_json::to_string(&state).map_err(|e| Error::Internal(format!("checkpoint state: {e}")))?;
     let bytes = safetensors::serialize(views, Some(HashMap::from([(KEY.to_owned(), json)]))).map_err(defect)?;
     write_atomically(path, |file| {
         file.write_all(&bytes).map_err(|e| Error::io("writing", path, e))
@@ -97,16 +103,16 @@ pub(super) fn save(
 }
 
 /// Reads a checkpoint. Errors: the operating system's; [`Error::Format`] that names what is missing or misshapen.
-pub(super) fn load(path: &Path, device: Device) -> Result<(State, Tensors)> {
+pub(super) fn load<O: RunOptions>(path: &Path, device: Device) -> Result<(O, Run)> {
     let what = path.display().to_string();
     let bytes = std::fs::read(path).map_err(|e| Error::io("reading", path, e))?;
     let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| Error::format(&what, e))?;
     let text = metadata.metadata().as_ref().and_then(|map| map.get(KEY));
     let text = text.ok_or_else(|| Error::format(&what, "is not a checkpoint: its metadata has no state"))?;
-    let state: State = serde_json::from_str(text).map_err(|e| Error::format(&what, e))?;
+    let state: State<O> = serde_json::from_str(text).map_err(|e| Error::format(&what, e))?;
     state.options.validate()?;
     let file = SafeTensors::deserialize(&bytes).map_err(|e| Error::format(&what, e))?;
-    let shapes = crate::diffusion::unet_tensor_shapes(&state.options.unet)?;
+    let shapes = state.options.tensor_shapes()?;
     let group = |group: &str| -> Result<Vec<Tensor>> {
         let mut tensors = Vec::with_capacity(shapes.len());
         for (name, shape) in &shapes {
@@ -124,7 +130,7 @@ pub(super) fn load(path: &Path, device: Device) -> Result<(State, Tensors)> {
         Ok(tensors)
     };
     let names: Vec<String> = shapes.iter().map(|(name, _)| name.clone()).collect();
-    let weights = Parameters {
+    let mut weights = Parameters {
         names: names.clone(),
         tensors: group("weights")?,
     };
@@ -132,16 +138,19 @@ pub(super) fn load(path: &Path, device: Device) -> Result<(State, Tensors)> {
         names,
         tensors: group("average")?,
     };
-    let mut optimiser = AdamW::new(state.options.adamw, &weights.tensors)?;
+    let mut optimiser = AdamW::new(state.options.schedule().adamw, &weights.tensors)?;
     optimiser.first = group("first")?;
     optimiser.second = group("second")?;
     optimiser.taken = state.optimiser_steps;
-    Ok((
-        state,
-        Tensors {
-            weights,
-            average,
-            optimiser,
-        },
-    ))
+    weights.require_gradients()?;
+    let run = Run {
+        gen: state.generator()?,
+        weights,
+        average,
+        optimiser,
+        step: state.step,
+        history: state.history,
+        recent: state.recent,
+    };
+    Ok((state.options, run))
 }

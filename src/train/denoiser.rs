@@ -1,13 +1,14 @@
-//! The training run of the matched-noise denoiser.
+//! The training run of a denoising U-Net.
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tch::{Device, Kind, Reduction, Tensor};
 
-use super::checkpoint::{self, State, Tensors};
-use super::{AdamW, Batch, DenoiserOptions, Parameters, PhantomPool, CELLS, STRUCTURES};
+use super::checkpoint;
+use super::run::{Objective, Run};
+use super::{Batch, BatchSource, DenoiserOptions, LossRecord, Parameters, PhantomPool, CELLS, STRUCTURES};
 use crate::diffusion::{write_model, ModelFileConfig, NoiseSchedule, ScheduleConfig, Unet};
-use crate::runtime::{Generator, Job, Result, Stage};
+use crate::runtime::{Generator, Job, Result};
 
 /// Streams of the seed.
 const WEIGHTS: u64 = 1;
@@ -15,19 +16,8 @@ const BATCHES: u64 = 2;
 const HELD_OUT: u64 = 3;
 /// Added to the seed of the phantoms that are never trained on.
 const HELD_OUT_SEED: u64 = 0x9e37_79b9_7f4a_7c15;
-/// Steps per record of the loss history.
-const RECORD_EVERY: u64 = 25;
 /// Voxel sizes of the phantoms, nm.
 const VOXEL_NM: [f64; 2] = [0.4, 3.2];
-
-/// Mean loss of the steps that end before `step`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LossRecord {
-    /// Steps done.
-    pub step: u64,
-    /// Mean of the last `RECORD_EVERY` losses.
-    pub loss: f32,
-}
 
 /// Loss of the averaged weights on phantoms that are never trained on.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -42,79 +32,78 @@ pub struct HeldOutLoss {
     pub structure_error: f64,
 }
 
-/// A run: weights, their moving average, optimiser, phantoms and where in the schedule it stands.
-pub struct DenoiserTrainer {
+/// Mean squared error of the noise that a U-Net finds in batches of one source, at random timesteps.
+struct NoisePrediction<S> {
     options: DenoiserOptions,
     schedule: NoiseSchedule,
-    weights: Parameters,
-    average: Parameters,
     network: Unet,
-    averaged_network: Unet,
-    optimiser: AdamW,
-    pool: PhantomPool,
-    gen: Generator,
-    step: u64,
-    history: Vec<LossRecord>,
-    /// Losses since the last record.
-    recent: Vec<f32>,
+    source: S,
     device: Device,
 }
 
+/// A run: weights, their moving average, optimiser, data and where in the schedule it stands. `S` is where the batches come
+/// from: phantoms and their own noise for a matched model, latents of an autoencoder and white noise for an ordinary one.
+pub struct DenoiserTrainer<S = PhantomPool> {
+    task: NoisePrediction<S>,
+    averaged_network: Unet,
+    run: Run,
+}
+
 impl DenoiserTrainer {
-    /// A fresh run; simulates the first phantoms.
+    /// A fresh run of a matched-noise denoiser; simulates the first phantoms.
     pub fn new(options: &DenoiserOptions, device: Device, job: &Job) -> Result<Self> {
         options.validate()?;
-        let weights = Parameters::random(&options.unet, &mut Generator::new(options.seed, WEIGHTS), device)?;
-        let average = weights.duplicate()?;
-        let optimiser = AdamW::new(options.adamw, &weights.tensors)?;
-        let state = State {
-            options: options.clone(),
-            step: 0,
-            optimiser_steps: 0,
-            generator: generator_state(&Generator::new(options.seed, BATCHES)),
-            history: Vec::new(),
-            recent: Vec::new(),
-        };
-        Self::assemble(
-            state,
-            Tensors {
-                weights,
-                average,
-                optimiser,
-            },
-            device,
-            job,
-        )
+        options.validate_channels(CELLS, STRUCTURES.len())?;
+        let pool = PhantomPool::new(options, 0, device, job)?;
+        Self::start(options, pool, device)
     }
 
     /// Goes on from a checkpoint, with the same numbers as a run that never stopped (on the CPU, at the same thread count).
     pub fn resume(path: &Path, device: Device, job: &Job) -> Result<Self> {
-        let (state, tensors) = checkpoint::load(path, device)?;
-        Self::assemble(state, tensors, device, job)
+        Self::resume_with(path, device, |options, step| {
+            options.validate_channels(CELLS, STRUCTURES.len())?;
+            PhantomPool::new(options, step, device, job)
+        })
     }
 
-    fn assemble(state: State, tensors: Tensors, device: Device, job: &Job) -> Result<Self> {
-        let Tensors {
-            mut weights,
-            average,
-            optimiser,
-        } = tensors;
-        weights.require_gradients()?;
-        let pool = PhantomPool::new(&state.options, state.step, device, job)?;
+    /// Writes the averaged weights as a model file in float16.
+    pub fn export(&self, path: &Path, name: &str) -> Result<()> {
+        let config = ModelFileConfig::matched(name, self.options().unet.clone(), CELLS, &STRUCTURES, VOXEL_NM);
+        write_model(path, &config, &self.averaged().named(), Kind::Half)
+    }
+}
+
+impl<S: BatchSource> DenoiserTrainer<S> {
+    /// A fresh run on batches of `source`.
+    pub(super) fn start(options: &DenoiserOptions, source: S, device: Device) -> Result<Self> {
+        let weights = Parameters::random(&options.unet, &mut Generator::new(options.seed, WEIGHTS), device)?;
+        let run = Run::new(weights, options.adamw, Generator::new(options.seed, BATCHES))?;
+        Self::assemble(options.clone(), run, source, device)
+    }
+
+    /// Goes on from a checkpoint; `source(options, step)` makes the data as they were.
+    pub(super) fn resume_with(
+        path: &Path,
+        device: Device,
+        source: impl FnOnce(&DenoiserOptions, u64) -> Result<S>,
+    ) -> Result<Self> {
+        let (options, run) = checkpoint::load::<DenoiserOptions>(path, device)?;
+        let source = source(&options, run.step)?;
+        Self::assemble(options, run, source, device)
+    }
+
+    fn assemble(options: DenoiserOptions, run: Run, source: S, device: Device) -> Result<Self> {
+        options.validate_channels(source.cells(), source.structures().len())?;
         Ok(Self {
-            schedule: NoiseSchedule::new(&ScheduleConfig::default())?,
-            network: weights.network(&state.options.unet)?,
-            averaged_network: average.network(&state.options.unet)?,
-            gen: state.generator()?,
-            step: state.step,
-            history: state.history,
-            options: state.options,
-            weights,
-            average,
-            optimiser,
-            pool,
-            recent: state.recent,
-            device,
+            averaged_network: run.average.network(&options.unet)?,
+            task: NoisePrediction {
+                schedule: NoiseSchedule::new(&ScheduleConfig::default())?,
+                network: run.weights.network(&options.unet)?,
+                options,
+                source,
+                device,
+            },
+            run,
         })
     }
 
@@ -122,31 +111,36 @@ impl DenoiserTrainer {
     pub fn reschedule(&mut self, steps: u64) -> Result<()> {
         let options = DenoiserOptions {
             steps,
-            ..self.options.clone()
+            ..self.task.options.clone()
         };
         options.validate()?;
-        self.options = options;
+        self.task.options = options;
         Ok(())
     }
 
     /// Steps done.
     pub fn step(&self) -> u64 {
-        self.step
+        self.run.step
     }
 
     /// The settings.
     pub fn options(&self) -> &DenoiserOptions {
-        &self.options
+        &self.task.options
+    }
+
+    /// Where the batches come from.
+    pub fn source(&self) -> &S {
+        &self.task.source
     }
 
     /// Mean losses so far.
     pub fn history(&self) -> &[LossRecord] {
-        &self.history
+        &self.run.history
     }
 
     /// The averaged weights.
     pub fn averaged(&self) -> &Parameters {
-        &self.average
+        &self.run.average
     }
 
     /// Trains until `until` steps (at most the schedule's) are done or `go_on(steps done, loss)` says no.
@@ -154,94 +148,38 @@ impl DenoiserTrainer {
     /// A cancel is heard between libtorch calls; the backward pass is one of them and takes about half a step. The step that a
     /// cancel interrupts is lost, so save before or go on from the last checkpoint.
     pub fn train(&mut self, until: u64, job: &Job, go_on: &mut dyn FnMut(u64, f64) -> bool) -> Result<()> {
-        job.enter(Stage::Train)?;
-        let until = until.min(self.options.steps);
-        while self.step < until {
-            self.pool.advance(&self.options, self.step, job)?;
-            job.enter(Stage::Train)?;
-            let loss = self.one_step(job)?;
-            job.advance_with_loss(self.step as f64 / self.options.steps as f64, loss)?;
-            if !go_on(self.step, loss) {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn one_step(&mut self, job: &Job) -> Result<f64> {
-        let options = &self.options;
-        let late = 2 * self.step >= options.steps;
-        let large = late && self.gen.chance(options.large_share);
-        let (side, count) = if large {
-            let ratio = (options.crop as f64 / options.large_crop as f64).powi(2);
-            (
-                options.large_crop,
-                ((options.batch as f64 * ratio).round() as usize).max(1),
-            )
-        } else {
-            (options.crop, options.batch)
-        };
-        let batch = self.pool.draw(count, side, options.missing_share, &mut self.gen)?;
-        let [low, high] = options.timesteps;
-        let timesteps: Vec<i64> = (0..count)
-            .map(|_| {
-                if self.gen.chance(options.any_timestep) {
-                    self.gen.integer(0, self.schedule.len() - 1)
-                } else {
-                    self.gen.integer(low, high)
-                }
-            })
-            .collect();
-        let input = batch.noised(&self.schedule, &timesteps)?;
-        let times = Tensor::f_from_slice(&timesteps)?.f_to_device(self.device)?;
-        let (loss, gradients) = self.weights.gradients(job, || {
-            let predicted = self.network.forward(&input, &times, None, None, job)?;
-            let (noise, structure) = errors(&predicted, &batch)?;
-            Ok(noise.f_add(&structure.f_mul_scalar(options.structure_weight)?)?)
-        })?;
-
-        let _guard = tch::no_grad_guard();
-        let rate = options.rate(self.step);
-        self.optimiser
-            .step(&mut self.weights.tensors, &gradients, rate, options.clip)?;
-        let n = self.step as f64;
-        let decay = options.ema_decay.min((1.0 + n) / (10.0 + n));
-        for (average, weight) in self.average.tensors.iter_mut().zip(&self.weights.tensors) {
-            let _ = average.f_lerp_(weight, 1.0 - decay)?;
-        }
-        self.step += 1;
-        self.recent.push(loss as f32);
-        if self.step % RECORD_EVERY == 0 {
-            let mean = self.recent.iter().sum::<f32>() / self.recent.len() as f32;
-            self.history.push(LossRecord {
-                step: self.step,
-                loss: mean,
-            });
-            self.recent.clear();
-        }
-        Ok(loss)
+        let schedule = self.task.options.schedule();
+        self.run.train(&mut self.task, &schedule, until, job, go_on)
     }
 
     /// Loss of the averaged weights at `timesteps` on the same `crops` of `volumes` held-out phantoms every time.
     pub fn held_out(&self, volumes: usize, crops: usize, timesteps: &[i64], job: &Job) -> Result<Vec<HeldOutLoss>> {
+        let task = &self.task;
         let options = DenoiserOptions {
-            seed: self.options.seed ^ HELD_OUT_SEED,
+            seed: task.options.seed ^ HELD_OUT_SEED,
             volumes,
             refresh: 0,
-            ..self.options.clone()
+            ..task.options.clone()
         };
-        let pool = PhantomPool::new(&options, 0, self.device, job)?;
-        let batch = pool.draw(crops, options.crop, 0.0, &mut Generator::new(options.seed, HELD_OUT))?;
+        let source = task.source.held_out(&options, job)?;
+        let cells = source.cells();
         let _guard = tch::no_grad_guard();
+        let batch = source.batch(
+            crops,
+            options.crop,
+            0.0,
+            &mut Generator::new(options.seed, HELD_OUT),
+            job,
+        )?;
         let mut losses = Vec::with_capacity(timesteps.len());
         for t in timesteps {
-            let input = batch.noised(&self.schedule, &vec![*t; crops])?;
-            let times = Tensor::f_full([crops as i64], *t, (Kind::Int64, self.device))?;
+            let input = batch.noised(&task.schedule, &vec![*t; crops])?;
+            let times = Tensor::f_full([crops as i64], *t, (Kind::Int64, task.device))?;
             let predicted = self.averaged_network.forward(&input, &times, None, None, job)?;
             let (noise, structure) = errors(&predicted, &batch)?;
-            let predicted = predicted.f_narrow(1, 0, CELLS.cell_channels())?;
-            let clean = self.schedule.clean(&CELLS.middle(&input)?, &predicted, *t)?;
-            let truth = CELLS.middle(&batch.clean)?;
+            let predicted = predicted.f_narrow(1, 0, cells.cell_channels())?;
+            let clean = task.schedule.clean(&cells.middle(&input)?, &predicted, *t)?;
+            let truth = cells.middle(&batch.clean)?;
             losses.push(HeldOutLoss {
                 timestep: *t,
                 noise_error: f64::try_from(noise)?,
@@ -254,40 +192,64 @@ impl DenoiserTrainer {
 
     /// Writes a checkpoint, whole or not at all.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let state = State {
-            options: self.options.clone(),
-            step: self.step,
-            optimiser_steps: self.optimiser.taken,
-            generator: generator_state(&self.gen),
-            history: self.history.clone(),
-            recent: self.recent.clone(),
-        };
-        checkpoint::save(path, &state, &self.weights, &self.average, &self.optimiser)
+        checkpoint::save(path, &self.task.options, &self.run)
+    }
+}
+
+impl<S: BatchSource> Objective for NoisePrediction<S> {
+    fn advance(&mut self, step: u64, job: &Job) -> Result<()> {
+        self.source.advance(&self.options, step, job)
     }
 
-    /// Writes the averaged weights as a model file in float16.
-    pub fn export(&self, path: &Path, name: &str) -> Result<()> {
-        let config = ModelFileConfig::matched(name, self.options.unet.clone(), CELLS, &STRUCTURES, VOXEL_NM);
-        write_model(path, &config, &self.average.named(), Kind::Half)
+    fn loss(&self, step: u64, gen: &mut Generator, job: &Job) -> Result<Tensor> {
+        let options = &self.options;
+        let late = 2 * step >= options.steps;
+        let large = late && gen.chance(options.large_share);
+        let (side, count) = if large {
+            let ratio = (options.crop as f64 / options.large_crop as f64).powi(2);
+            (
+                options.large_crop,
+                ((options.batch as f64 * ratio).round() as usize).max(1),
+            )
+        } else {
+            (options.crop, options.batch)
+        };
+        let batch = self.source.batch(count, side, options.missing_share, gen, job)?;
+        let [low, high] = options.timesteps;
+        let timesteps: Vec<i64> = (0..count)
+            .map(|_| {
+                if gen.chance(options.any_timestep) {
+                    gen.integer(0, self.schedule.len() - 1)
+                } else {
+                    gen.integer(low, high)
+                }
+            })
+            .collect();
+        let input = batch.noised(&self.schedule, &timesteps)?;
+        let times = Tensor::f_from_slice(&timesteps)?.f_to_device(self.device)?;
+        let predicted = self.network.forward(&input, &times, None, None, job)?;
+        let (noise, structure) = errors(&predicted, &batch)?;
+        Ok(noise.f_add(&structure.f_mul_scalar(options.structure_weight)?)?)
     }
 }
 
 /// Mean squared error of the noise of the middle cell where its slices are there, and mean cross-entropy of the structures.
 pub(super) fn errors(predicted: &Tensor, batch: &Batch) -> Result<(Tensor, Tensor)> {
-    let channels = CELLS.cell_channels();
-    let present = CELLS.middle(&batch.present)?;
-    let noise = CELLS.middle(&batch.noise)?;
+    let cells = batch.cells;
+    let channels = cells.cell_channels();
+    let present = cells.middle(&batch.present)?;
+    let noise = cells.middle(&batch.noise)?;
     let wrong = predicted.f_narrow(1, 0, channels)?.f_sub(&noise)?.f_square()?;
     // Mean over the middle's channels that are there; one of its slices always is.
     let share = present.f_mean(None)?;
     let noise_error = wrong.f_mul(&present)?.f_mean(None)?.f_div(&share)?;
-    let logits = predicted.f_narrow(1, channels, channels * STRUCTURES.len() as i64)?;
+    let truth = batch.structures.size4()?.1;
+    if truth == 0 {
+        let none = share.f_zeros_like()?;
+        return Ok((noise_error, none));
+    }
+    let logits = predicted.f_narrow(1, channels, truth)?;
     let structure_error =
         logits.f_binary_cross_entropy_with_logits::<&Tensor>(&batch.structures, None, None, Reduction::Mean)?;
     Ok((noise_error, structure_error))
-}
-
-fn generator_state(gen: &Generator) -> ([u8; 32], u64, String) {
-    let (seed, stream, position) = gen.state();
-    (seed, stream, position.to_string())
 }

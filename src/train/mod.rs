@@ -3,22 +3,38 @@
 //! x_t = sqrt(abar_t) x0 + sqrt(1 - abar_t) eps, where x0 is a noise-free reconstruction and eps a reconstruction of pure noise,
 //! both of unit variance. A real slice of unit variance is then x_t at abar_t = SNR / (1 + SNR), and nothing has to be added to it.
 //! From the simulation's truth the same network learns which voxels are membrane, molecule or filament.
+//!
+//! Models of Stable Diffusion's own making, an autoencoder and an ordinary denoiser on its latents, are trained by the same loop
+//! (`run`), from phantoms and, on request, from the user's own tomograms.
 
 mod adamw;
 mod adapt;
+mod autoencoder;
+mod autoencoder_options;
+mod batch;
 mod checkpoint;
 mod crops;
 mod denoiser;
+mod latents;
 mod matched_volume;
 mod options;
 mod own_data;
 mod parameters;
 mod phantoms;
+mod renewal;
+mod run;
+mod slices;
 
 pub use adamw::{AdamW, AdamWOptions};
 pub use adapt::{adapt, AdaptOptions};
-pub use denoiser::{DenoiserTrainer, HeldOutLoss, LossRecord};
+pub use autoencoder::{AutoencoderTrainer, Reconstruction};
+pub use autoencoder_options::{small_autoencoder, AutoencoderOptions};
+pub use batch::{Batch, BatchSource};
+pub use denoiser::{DenoiserTrainer, HeldOutLoss};
+pub use latents::LatentPool;
 pub use matched_volume::MatchedVolume;
 pub use options::{small_unet, DenoiserOptions, CELLS, STRUCTURES};
 pub use parameters::Parameters;
-pub use phantoms::{Batch, PhantomPool};
+pub use phantoms::PhantomPool;
+pub use run::{LossRecord, TrainingSchedule};
+pub use slices::{SliceBatch, SliceOptions, SlicePool};

@@ -1,8 +1,9 @@
 //! Every setting of the denoiser's training.
 use serde::{Deserialize, Serialize};
 
-use super::AdamWOptions;
-use crate::diffusion::{unet_channels, CellShape, PerLevel, Structure, UnetConfig};
+use super::checkpoint::RunOptions;
+use super::{AdamWOptions, TrainingSchedule};
+use crate::diffusion::{unet_channels, unet_tensor_shapes, CellShape, PerLevel, Structure, UnetConfig};
 use crate::runtime::{Error, Result};
 
 /// What the networks that are trained here predict beside the noise.
@@ -127,17 +128,6 @@ impl DenoiserOptions {
     /// Refuses settings out of their documented ranges, by name.
     pub fn validate(&self) -> Result<()> {
         self.unet.validate()?;
-        let (found, wanted) = (
-            (self.unet.in_channels, self.unet.out_channels),
-            unet_channels(CELLS, STRUCTURES.len()),
-        );
-        if found != wanted {
-            return Err(Error::argument(
-                "U-Net channels",
-                format_args!("{found:?}"),
-                &format!("must be {wanted:?}, in and out"),
-            ));
-        }
         if self.unet.cross_attention_dim.is_some() {
             return Err(Error::argument(
                 "cross_attention_dim",
@@ -148,7 +138,6 @@ impl DenoiserOptions {
         let [depth, height, width] = self.volume_shape;
         let side = height.min(width).min(512) as f64;
         let ranges = [
-            ("steps", self.steps as f64, 1.0, 1e7),
             ("batch", self.batch as f64, 1.0, 256.0),
             ("crop", self.crop as f64, 8.0, side),
             ("large_crop", self.large_crop as f64, 8.0, side),
@@ -165,31 +154,65 @@ impl DenoiserOptions {
             ("any_timestep", self.any_timestep, 0.0, 1.0),
             ("missing_share", self.missing_share, 0.0, 1.0),
             ("structure_weight", self.structure_weight, 0.0, 1e3),
-            ("cool_down", self.cool_down, 0.0, 1.0),
-            ("clip", self.clip, 1e-6, 1e6),
-            ("ema_decay", self.ema_decay, 0.0, 1.0),
         ];
-        for (name, value, low, high) in ranges {
-            if !(low..=high).contains(&value) {
-                return Err(Error::argument(name, value, &format!("must be {low}..={high}")));
-            }
-        }
+        check_ranges(&ranges)?;
         for (name, side) in [("crop", self.crop), ("large_crop", self.large_crop)] {
             if side % 2 != 0 {
                 return Err(Error::argument(name, side, "must be even"));
             }
         }
-        self.adamw.validate()
+        self.schedule().validate()
     }
 
-    /// Learning rate of step `step` (0-based) relative to the full one.
-    pub fn rate(&self, step: u64) -> f64 {
-        let warm = (step + 1) as f64 / self.warm_up.max(1) as f64;
-        let start = self.steps as f64 * (1.0 - self.cool_down);
-        let cooled = ((step as f64 - start) / (self.steps as f64 - start).max(1.0)).clamp(0.0, 1.0);
-        let cool = 0.02 + 0.98 * 0.5 * (1.0 + (std::f64::consts::PI * cooled).cos());
-        warm.min(1.0) * cool
+    /// Refuses a U-Net whose channels are not those of `cells` and `structures` logits per voxel.
+    pub(super) fn validate_channels(&self, cells: CellShape, structures: usize) -> Result<()> {
+        let found = (self.unet.in_channels, self.unet.out_channels);
+        let wanted = unet_channels(cells, structures);
+        if found != wanted {
+            return Err(Error::argument(
+                "U-Net channels",
+                format_args!("{found:?}"),
+                &format!("must be {wanted:?}, in and out"),
+            ));
+        }
+        Ok(())
     }
+
+    /// How the weights move.
+    pub fn schedule(&self) -> TrainingSchedule {
+        TrainingSchedule {
+            steps: self.steps,
+            adamw: self.adamw,
+            warm_up: self.warm_up,
+            cool_down: self.cool_down,
+            clip: self.clip,
+            ema_decay: self.ema_decay,
+        }
+    }
+}
+
+impl RunOptions for DenoiserOptions {
+    fn validate(&self) -> Result<()> {
+        Self::validate(self)
+    }
+
+    fn tensor_shapes(&self) -> Result<Vec<(String, Vec<i64>)>> {
+        unet_tensor_shapes(&self.unet)
+    }
+
+    fn schedule(&self) -> TrainingSchedule {
+        Self::schedule(self)
+    }
+}
+
+/// Refuses the first of (name, value, lowest, highest) that is out of its range or not a number.
+pub(super) fn check_ranges(ranges: &[(&str, f64, f64, f64)]) -> Result<()> {
+    for (name, value, low, high) in ranges {
+        if !(low..=high).contains(&value) {
+            return Err(Error::argument(name, value, &format!("must be {low}..={high}")));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -200,20 +223,6 @@ mod tests {
     fn the_small_network_has_sixteen_attention_layers() {
         assert_eq!(small_unet([32, 64, 96, 96]).attention_layers(), 16);
         DenoiserOptions::default().validate().unwrap();
-    }
-
-    #[test]
-    fn the_rate_warms_up_and_cools_down() {
-        let options = DenoiserOptions {
-            steps: 1000,
-            warm_up: 10,
-            cool_down: 0.2,
-            ..DenoiserOptions::default()
-        };
-        assert!((options.rate(0) - 0.1).abs() < 1e-12);
-        assert_eq!(options.rate(500), 1.0);
-        assert!((options.rate(900) - 0.51).abs() < 1e-9);
-        assert!(options.rate(999) < 0.03);
     }
 
     #[test]

@@ -1,12 +1,12 @@
-//! Named trainable tensors of a U-Net.
+//! Named trainable tensors of a network.
 use std::collections::HashMap;
 
 use tch::{Device, Kind, Tensor};
 
-use crate::diffusion::{unet_tensor_shapes, Unet, UnetConfig};
+use crate::diffusion::{unet_tensor_shapes, Unet, UnetConfig, VaeConfig, VaeDecoder, VaeEncoder};
 use crate::runtime::{Error, Generator, Job, Result};
 
-/// The tensors of a U-Net under their diffusers names, in the order of execution.
+/// The tensors of a network under their diffusers names, in the order of execution.
 pub struct Parameters {
     /// diffusers names.
     pub names: Vec<String>,
@@ -15,12 +15,17 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// Fresh weights with PyTorch's default bounds: weights and biases uniform within 1 / sqrt(fan in), norms one and zero.
+    /// Fresh weights of a U-Net; see [`Parameters::random_of`].
     pub fn random(config: &UnetConfig, gen: &mut Generator, device: Device) -> Result<Self> {
+        Self::random_of(unet_tensor_shapes(config)?, gen, device)
+    }
+
+    /// Fresh weights with PyTorch's default bounds: weights and biases uniform within 1 / sqrt(fan in), norms one and zero.
+    pub fn random_of(shapes: Vec<(String, Vec<i64>)>, gen: &mut Generator, device: Device) -> Result<Self> {
         let (mut names, mut tensors) = (Vec::new(), Vec::new());
         // A bias follows its weight, whose fan-in bounds it; 0 marks a norm.
         let mut bound = 0.0f64;
-        for (name, shape) in unet_tensor_shapes(config)? {
+        for (name, shape) in shapes {
             let is_weight = name.ends_with("weight");
             if is_weight {
                 let fan_in: i64 = shape.iter().skip(1).product();
@@ -76,15 +81,30 @@ impl Parameters {
 
     /// A U-Net on these very tensors: updates in place are seen by it.
     pub fn network(&self, config: &UnetConfig) -> Result<Unet> {
+        Unet::from_tensors(config, &mut self.fetch())
+    }
+
+    /// An encoder on these very tensors.
+    pub fn encoder(&self, config: &VaeConfig) -> Result<VaeEncoder> {
+        VaeEncoder::from_tensors(config, &mut self.fetch())
+    }
+
+    /// A decoder on these very tensors.
+    pub fn decoder(&self, config: &VaeConfig) -> Result<VaeDecoder> {
+        VaeDecoder::from_tensors(config, &mut self.fetch())
+    }
+
+    /// These very tensors by name, as networks are built from.
+    fn fetch(&self) -> impl FnMut(&str, &[i64]) -> Result<Tensor> + use<'_> {
         let by_name: HashMap<&str, &Tensor> = self.names.iter().map(String::as_str).zip(&self.tensors).collect();
-        Unet::from_tensors(config, &mut |name, shape| {
+        move |name, shape| {
             by_name.get(name).map(|tensor| tensor.shallow_clone()).ok_or_else(|| {
                 Error::format(
                     format!("tensor {name}"),
                     format!("is missing, expected shape {shape:?}"),
                 )
             })
-        })
+        }
     }
 
     /// Number of weights.

@@ -3,48 +3,15 @@ use tch::{Device, Kind, Tensor};
 
 use super::crops::Place;
 use super::matched_volume::{MatchedVolume, CERTAIN};
-use super::{DenoiserOptions, CELLS};
-use crate::diffusion::{space_to_depth, NoiseSchedule};
+use super::renewal::occupant;
+use super::{Batch, BatchSource, DenoiserOptions, CELLS, STRUCTURES};
+use crate::diffusion::{space_to_depth, CellShape, Structure};
 use crate::runtime::{Error, Generator, Job, Result};
 
 /// Mean square of a crop of unit-variance signal below which it counts as empty.
 const EMPTY: f64 = 0.12;
 /// Redraws of an empty crop.
 const REDRAWS: usize = 2;
-
-/// Latents of a batch; h = w = crop / 2.
-pub struct Batch {
-    /// x0, [B, input channels, h, w].
-    pub clean: Tensor,
-    /// eps, [B, input channels, h, w].
-    pub noise: Tensor,
-    /// 1 where the slice of a channel is there, 0 where it is missing, [B, input channels, 1, 1].
-    pub present: Tensor,
-    /// Truth of the middle cell, 0..=1, [B, structures x cell channels, h, w].
-    pub structures: Tensor,
-}
-
-impl Batch {
-    /// x_t of every crop at its own timestep, missing slices zero.
-    pub fn noised(&self, schedule: &NoiseSchedule, timesteps: &[i64]) -> Result<Tensor> {
-        let (mut signal, mut noise) = (Vec::new(), Vec::new());
-        for t in timesteps {
-            let alpha = schedule.alpha_cumprod(*t)?;
-            signal.push(alpha.sqrt() as f32);
-            noise.push((1.0 - alpha).sqrt() as f32);
-        }
-        let column = |values: &[f32]| -> Result<Tensor> {
-            Ok(Tensor::f_from_slice(values)?
-                .f_view([-1, 1, 1, 1])?
-                .f_to_device(self.clean.device())?)
-        };
-        let sum = self
-            .clean
-            .f_mul(&column(&signal)?)?
-            .f_add(&self.noise.f_mul(&column(&noise)?)?)?;
-        Ok(sum.f_mul(&self.present)?)
-    }
-}
 
 /// Phantoms in memory. What it holds at a step depends on the seed and the step alone, so that a resumed run sees the same.
 pub struct PhantomPool {
@@ -81,17 +48,9 @@ impl PhantomPool {
         }
     }
 
-    /// Number of the phantom that slot `slot` holds at `step`: every `refresh` steps the next slot moves on.
+    /// Number of the phantom that slot `slot` holds at `step`.
     fn index_at(options: &DenoiserOptions, slot: u64, step: u64) -> u64 {
-        let volumes = options.volumes as u64;
-        let renewals = step.checked_div(options.refresh).unwrap_or(0);
-        // Slot s has been renewed once for every renewal number s, s + volumes, ... below `renewals`.
-        let times = if renewals > slot {
-            (renewals - slot - 1) / volumes + 1
-        } else {
-            0
-        };
-        slot + times * volumes
+        occupant(slot, options.volumes as u64, options.refresh, step)
     }
 
     /// Brings the pool to `step`.
@@ -132,6 +91,7 @@ impl PhantomPool {
         let [clean, noise, structures] =
             parts.map(|crops| -> Result<Tensor> { space_to_depth(&Tensor::f_stack(&crops, 0)?, CELLS.factor) });
         Ok(Batch {
+            cells: CELLS,
             clean: clean?,
             noise: noise?,
             structures: structures?,
@@ -187,6 +147,28 @@ impl PhantomPool {
     }
 }
 
+impl BatchSource for PhantomPool {
+    fn cells(&self) -> CellShape {
+        CELLS
+    }
+
+    fn structures(&self) -> &'static [Structure] {
+        &STRUCTURES
+    }
+
+    fn advance(&mut self, options: &DenoiserOptions, step: u64, job: &Job) -> Result<()> {
+        Self::advance(self, options, step, job)
+    }
+
+    fn batch(&self, count: usize, side: usize, missing: f64, gen: &mut Generator, _: &Job) -> Result<Batch> {
+        self.draw(count, side, missing, gen)
+    }
+
+    fn held_out(&self, options: &DenoiserOptions, job: &Job) -> Result<Self> {
+        Self::new(options, 0, self.device, job)
+    }
+}
+
 /// Which of the slices seen are there: all, or, for the share `missing`, a run around the middle cell's first. A fifth of these are
 /// single images.
 fn slices_present(missing: f64, gen: &mut Generator) -> Vec<bool> {
@@ -205,23 +187,6 @@ fn slices_present(missing: f64, gen: &mut Generator) -> Vec<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::STRUCTURES;
-
-    #[test]
-    fn slots_are_renewed_in_turn() {
-        let options = DenoiserOptions {
-            volumes: 3,
-            refresh: 10,
-            ..DenoiserOptions::default()
-        };
-        let at = |step| [0, 1, 2].map(|slot| PhantomPool::index_at(&options, slot, step));
-        assert_eq!(at(9), [0, 1, 2]);
-        assert_eq!(at(10), [3, 1, 2]);
-        assert_eq!(at(39), [3, 4, 5]);
-        assert_eq!(at(40), [6, 4, 5]);
-        let never = DenoiserOptions { refresh: 0, ..options };
-        assert_eq!(PhantomPool::index_at(&never, 2, 1000), 2);
-    }
 
     /// A volume whose signal is its voxel's number, so that a crop tells where it was cut.
     fn numbered(gen: &mut Generator) -> MatchedVolume {

@@ -10,7 +10,8 @@ use tch::Tensor;
 
 use crate::hashed::uniform;
 
-fn weight(name: &str, shape: &[usize]) -> Vec<f32> {
+/// Matrices and kernels of unit gain; norms near one; biases near zero.
+pub fn weight(name: &str, shape: &[usize]) -> Vec<f32> {
     let u = uniform(name, shape.iter().product());
     if shape.len() >= 2 {
         let gain = (3.0 / shape[1..].iter().product::<usize>() as f64).sqrt() as f32;
@@ -222,7 +223,8 @@ pub fn write(path: &Path, tensors: &Tensors, store: Store) {
     safetensors::serialize_to_file(views, None, path).unwrap();
 }
 
-fn fixture(name: &str) -> PathBuf {
+/// A file of the fixtures.
+pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/fixtures/diffusion")
         .join(name)

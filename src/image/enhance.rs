@@ -1,7 +1,7 @@
 //! Contrast enhancement of one slice before an autoencoder.
 use ndarray::{Array2, ArrayView2};
 
-use crate::image::{clahe, gaussian_truncated_u8, percentiles, stretch_u8};
+use super::{clahe, gaussian_truncated_u8, percentiles, stretch_u8};
 
 /// Clip limit of CLAHE, in mean bins (the released code's).
 const CLAHE_CLIP: f64 = 2.0;

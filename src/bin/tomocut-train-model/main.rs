@@ -1,0 +1,65 @@
+//! Makes a model: simulated tomograms, then a denoiser, then one float16 file. Exit codes: 0 done, 1 failed, 2 wrong arguments.
+mod arguments;
+mod autoencoder;
+mod progress;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use arguments::Arguments;
+use progress::{drive, Pace};
+use tomocut::runtime::{open_device, Job};
+use tomocut::train::{DenoiserOptions, DenoiserTrainer};
+use tomocut::Result;
+
+fn main() -> ExitCode {
+    let arguments = match arguments::parse() {
+        Ok(Some(arguments)) => arguments,
+        Ok(None) => {
+            print!("{}", arguments::HELP);
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("tomocut-train-model: {error}; --help lists the options");
+            return ExitCode::from(2);
+        }
+    };
+    let done = if arguments.autoencoder.is_some() {
+        autoencoder::run(&arguments)
+    } else {
+        matched(&arguments)
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tomocut-train-model: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The matched-noise denoiser, whose latents are the voxels.
+fn matched(arguments: &Arguments) -> Result<()> {
+    let job = Job::quiet();
+    let device = open_device(&arguments.device)?;
+    let export = |trainer: &DenoiserTrainer, path: &Path| trainer.export(path, &arguments.name);
+    if arguments.random {
+        let options = DenoiserOptions {
+            volumes: 1,
+            volume_shape: [16, 128, 128],
+            ..arguments.options.clone()
+        };
+        return export(&DenoiserTrainer::new(&options, device, &job)?, &arguments.out);
+    }
+    let pace = Pace::new(&arguments.checkpoint, arguments.minutes);
+    let mut trainer = if arguments.checkpoint.exists() {
+        let mut trainer = DenoiserTrainer::resume(&arguments.checkpoint, device, &job)?;
+        if let Some(steps) = arguments.steps {
+            trainer.reschedule(steps)?;
+        }
+        trainer
+    } else {
+        DenoiserTrainer::new(&arguments.options, device, &job)?
+    };
+    drive(&mut trainer, &pace, &job, &|trainer| export(trainer, &arguments.out))
+}
