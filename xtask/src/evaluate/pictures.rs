@@ -22,8 +22,8 @@ pub fn measure(bench: &Bench, source: &PictureSource, model: &Model) -> Result<V
     let scores = out.join("scores");
     layout::fresh_folder(&scores)?;
     for image in files(&images)? {
-        let files = bench.segment(model, &image, "0:1", &out)?;
-        let score = match files.find("membrane_score") {
+        let files = bench.segment(model, &image, "0:1", &[], &out)?;
+        let score = match files.find("membrane") {
             Some(score) => score,
             None => files.get("score")?,
         };

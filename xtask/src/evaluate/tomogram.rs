@@ -11,12 +11,12 @@ pub fn measure(bench: &Bench, source: &TomogramSource, model: &Model) -> Result<
     let folder = bench.data.join(source.folder);
     let tomogram = folder.join(source.tomogram);
     let out = bench.fresh(&format!("{}_{}", source.folder, source.tomogram), model)?;
-    let files = bench.segment(model, &tomogram, source.z, &out)?;
+    let files = bench.segment(model, &tomogram, source.z, source.told, &out)?;
 
     let mut evaluate = bench.evaluate();
     evaluate.arg("--json").arg("--tomogram").arg(&tomogram);
     evaluate.args(["--labels", files.get("labels")?, "--score", files.get("score")?]);
-    if let Some(score) = files.find("membrane_score") {
+    if let Some(score) = files.find("membrane") {
         evaluate.args(["--membrane-score", score]);
     }
     evaluate.args(["--points", files.get("points_csv")?]);
