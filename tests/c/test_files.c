@@ -6,8 +6,8 @@
 
 #include "sample.h"
 
-static const char *const endings[] = {"_labels.mrc", "_score.mrc",    "_points.csv",    "_points.star",
-                                      "_points.tbl", "_points.mod",   "_points.coords", "_overlay.png"};
+static const char *const endings[] = {"_labels.mrc",  "_score.mrc",  "_membrane.mrc", "_molecule.mrc",  "_points.csv",
+                                      "_points.star", "_points.tbl", "_points.mod",   "_points.coords", "_overlay.png"};
 enum { N_ENDINGS = sizeof endings / sizeof endings[0] };
 
 static long size_of(const char *folder, const char *stem, const char *ending) {

@@ -15,7 +15,7 @@ static void take_results(const tomocut_slab *slab) {
 
 static void results_are_sane(const tomocut_slab *slab) {
     tomocut_geometry geometry;
-    size_t counts[3] = {0, 0, 0};
+    size_t counts[4] = {0, 0, 0, 0};
     double inside = 0.0, outside = 0.0;
     CHECK_OK(tomocut_geometry_init(&geometry, sizeof geometry));
     CHECK_OK(tomocut_slab_info(slab, &geometry));
@@ -27,7 +27,7 @@ static void results_are_sane(const tomocut_slab *slab) {
         for (int y = 0; y < SAMPLE_NY; y++) {
             for (int x = 0; x < SAMPLE_NX; x++) {
                 float distance = sqrtf((float)((x - 40) * (x - 40) + (y - 44) * (y - 44)));
-                CHECK(labels[z][y][x] >= 0 && labels[z][y][x] <= 2);
+                CHECK(labels[z][y][x] >= 0 && labels[z][y][x] <= TOMOCUT_LABEL_FILAMENT);
                 CHECK(scores[z][y][x] >= 0.0f && scores[z][y][x] <= 1.0f);
                 counts[labels[z][y][x]]++;
                 inside += fabsf(distance - 26.0f) < 2.0f ? scores[z][y][x] / 650.0 : 0.0;
@@ -37,7 +37,7 @@ static void results_are_sane(const tomocut_slab *slab) {
     }
     printf("  voxels: %zu background, %zu membrane, %zu molecule; mean score %.2f on the shell, %.2f in it\n", counts[0],
            counts[1], counts[2], inside / DEPTH, outside / DEPTH);
-    CHECK(counts[1] + counts[2] > 0 && counts[0] > counts[1] + counts[2]);
+    CHECK(counts[1] + counts[2] > 0 && counts[0] > counts[1] + counts[2] + counts[3]);
     CHECK(inside > outside);
 }
 

@@ -91,7 +91,7 @@ impl Programs {
         let library = Library::build(layout, torch, Profile::Release, &asked)?;
         let folder = layout.target.join("demo");
         std::fs::create_dir_all(&folder).map_err(|e| Failure::io("making", &folder, &e))?;
-        for name in ["slab", "phantom"] {
+        for name in ["slab", "phantom", "denoise", "adapt"] {
             let source = layout.root.join(format!("c-examples/{name}.c"));
             let program = folder.join(format!("tomocut-{name}"));
             println!("demo: cc {} -> {}", source.display(), program.display());
