@@ -527,6 +527,10 @@ typedef struct tomocut_slab_options {
      * Diameter that CellPose looks for in nm, 0.1 to 1000; 0: the geometric mean of the molecule diameters accepted.
      */
     double cellpose_diameter_nm;
+    /**
+     * With the split "structures": the best so many molecules; 0: as many as promise the best balance of right and missed.
+     */
+    uint64_t n_points;
 } tomocut_slab_options;
 
 /**
@@ -717,7 +721,9 @@ typedef struct tomocut_phantom_options {
     uint64_t seed;
     /**
      * Any further setting, as one JSON object with the names that the written STEM_parameters.json has, such as
-     * {"membranes": 3, "crowding": 0.1}; the members above win where both are given. NULL: none.
+     * {"membranes": 3, "crowding": 0.1}; the members above win where both are given. Molecules of known structure are
+     * placed by "densities": [{"path": "ribosome.mrc"}], where each may also have "threshold", "diameter_nm", "voxel_nm"
+     * and "copies"; {"species": 0} then leaves the drawn ones out. NULL: none.
      */
     const char *parameters_json;
     /**
@@ -1709,7 +1715,8 @@ tomocut_status tomocut_phantom_options_init(struct tomocut_phantom_options *opti
 /**
  * Simulates a tomogram of membranes, molecules and filaments and writes it with its truth: STEM.mrc (float32),
  * STEM_signal.mrc and STEM_noise.mrc (its two parts), STEM_labels.mrc (0 background, 1 membrane, 2 molecule, 3
- * filament), STEM_instances.csv (every object) and STEM_parameters.json (the settings). No file is ever half-written.
+ * filament), STEM_instances.csv (every object), STEM_parameters.json (the settings) and STEM_preview.png (tomogram, signal
+ * and labels of the middle slice, and below of the middle section across y). No file is ever half-written.
  *
  * @param engine  Computes; serves this call alone until it returns.
  * @param options What differs from the defaults; NULL: nothing.

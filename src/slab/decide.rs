@@ -1,5 +1,7 @@
 //! From canvases or scores of all slices to labels and points.
-use ndarray::{stack, Array2, Array3, ArrayView2, ArrayView3, Axis};
+use std::ops::Range;
+
+use ndarray::{s, stack, Array2, Array3, ArrayView2, ArrayView3, Axis};
 
 use crate::image::{gaussian_f32, percentiles, reflect};
 use crate::networks::cpnet::CellPose;
@@ -32,6 +34,28 @@ pub(super) struct Decision {
     pub points: Vec<Pick>,
     /// What the model says of each structure, where the canvas is that.
     pub structures: Option<StructureMaps>,
+}
+
+impl Decision {
+    /// The part of it within the slices `wanted` of the slices `seen`; a point belongs where its centre is.
+    pub fn within(mut self, seen: &Range<usize>, wanted: &Range<usize>) -> Self {
+        if seen == wanted {
+            return self;
+        }
+        let (first, end) = (wanted.start - seen.start, wanted.end - seen.start);
+        let cut = |map: Array3<f32>| map.slice(s![first..end, .., ..]).to_owned();
+        self.labels = self.labels.slice(s![first..end, .., ..]).to_owned();
+        self.score = cut(self.score);
+        self.structures = self.structures.map(|maps| StructureMaps {
+            membrane: cut(maps.membrane),
+            molecule: cut(maps.molecule),
+            filament: cut(maps.filament),
+            centre: cut(maps.centre),
+        });
+        let inside = |z: f64| z >= wanted.start as f64 - 0.5 && z < wanted.end as f64 - 0.5;
+        self.points.retain(|point| inside(point.position[0]));
+        self
+    }
 }
 
 /// Canvases of one panel (a quadrant or the whole slice) through the slab, with the plan that places it.

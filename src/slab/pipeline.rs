@@ -13,7 +13,7 @@ use super::canvas::SliceCanvas;
 use super::cell::CellRun;
 use super::context::SlabContext;
 use super::decide::decide;
-use super::options::SlabOptions;
+use super::options::{CanvasRule, SlabOptions};
 use super::stack::SlabStack;
 use super::structures::StructureMaps;
 
@@ -70,6 +70,16 @@ pub struct SlabReport {
     pub seconds: Vec<(String, f64)>,
 }
 
+/// The slab and, where the model says itself what is structure, one cell of slices more on either side: a molecule whose centre lies
+/// beyond the slab is then seen to.
+fn with_margin(model: &DiffusionModel, options: &SlabOptions, depth: usize) -> Range<usize> {
+    if options.canvas != CanvasRule::Structures || model.config().structures.is_empty() {
+        return options.z.clone();
+    }
+    let margin = model.cells().slices as usize;
+    options.z.start.saturating_sub(margin)..(options.z.end + margin).min(depth)
+}
+
 /// Segments the slab `options.z` of `tomogram`.
 ///
 /// Errors: settings out of range, unreadable or constant slices, cancel, out of memory, device failures. Memory beyond the model's own need: about
@@ -83,12 +93,18 @@ pub fn segment(
     let geometry = tomogram.geometry();
     options.validate(geometry.shape[0])?;
     job.enter(Stage::Read)?;
-    let stack = SlabStack::read(tomogram, options.z.clone(), model.cells())?;
+    let seen = SlabOptions {
+        z: with_margin(model, options, geometry.shape[0]),
+        // The best of the slab are taken once those of the margin are gone.
+        n_points: options.n_points.map(|_| usize::MAX),
+        ..options.clone()
+    };
+    let stack = SlabStack::read(tomogram, seen.z.clone(), model.cells())?;
     job.check()?;
-    let context = SlabContext::new(model, geometry, &stack, options, job)?;
+    let context = SlabContext::new(model, geometry, &stack, &seen, job)?;
 
     let depth = options.z.len();
-    let mut canvases: Vec<SliceCanvas> = Vec::with_capacity(depth);
+    let mut canvases: Vec<SliceCanvas> = Vec::with_capacity(seen.z.len());
     let mut report = SlabReport {
         preset: options.preset.name(),
         model: model.config().name.clone(),
@@ -126,7 +142,8 @@ pub fn segment(
     }
     job.set_span(SLICES_SHARE..1.0);
     drop(stack);
-    let decision = decide(&context, canvases, job)?;
+    let mut decision = decide(&context, canvases, job)?.within(&seen.z, &options.z);
+    decision.points.truncate(options.n_points.unwrap_or(usize::MAX));
 
     let voxels = decision.labels.len() as f64;
     let share = |label: i8| decision.labels.iter().filter(|l| **l == label).count() as f64 / voxels;

@@ -122,7 +122,7 @@ pub fn molecule_points(
             .filter(|other| *other != at && squared(*other, at) <= 4.0 * radius * radius)
             .collect();
         let molecule = Molecule::around(&maps.molecule, &mut taken, at, radius, &rivals);
-        if let Some(pick) = molecule.pick(height, rules, voxel_nm, labels.dim().0) {
+        if let Some(pick) = molecule.pick((at, height), rules, voxel_nm, labels.dim().0) {
             found.push((pick, f64::from(height)));
         }
     }
@@ -227,7 +227,13 @@ impl Molecule {
         *self.by_slice.entry(at[0]).or_default() += 1;
     }
 
-    fn pick(&self, height: f32, rules: &CentreRules, voxel_nm: f64, depth: usize) -> Option<Pick> {
+    fn pick(
+        &self,
+        (centre, height): ([usize; 3], f32),
+        rules: &CentreRules,
+        voxel_nm: f64,
+        depth: usize,
+    ) -> Option<Pick> {
         use std::f64::consts::PI;
         let count = self.voxels.max(1) as f64;
         let ball = (6.0 * self.voxels as f64 / PI).cbrt() * voxel_nm;
@@ -235,8 +241,13 @@ impl Molecule {
         let disc = 2.0 * (self.by_slice.values().copied().max()? as f64 / PI).sqrt() * voxel_nm;
         let diameter_nm = if cut { ball.max(disc) } else { ball };
         let (low, high) = rules.molecule_nm;
-        (low..=high).contains(&diameter_nm).then(|| Pick {
-            position: self.sum.map(|sum| sum / count),
+        let mut position = self.sum.map(|sum| sum / count);
+        if cut {
+            // The mean of what the face leaves of it says nothing about where it is.
+            position[0] = centre[0] as f64;
+        }
+        (low..=high).contains(&diameter_nm).then_some(Pick {
+            position,
             diameter_nm,
             score: f64::from(height) * self.likelihood / count,
         })
