@@ -1,6 +1,6 @@
 //! Gaussian smoothing in the three dialects that matter: scipy on uint8 (truncating after every pass), plain float32,
 //! and OpenCV's 8-bit fixed-point blur.
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis};
 
 use super::border::{reflect, reflect_101};
 use super::{from_row_major, row_major};
@@ -15,6 +15,42 @@ pub fn gaussian_truncated_u8(image: ArrayView2<u8>, sigma: f64) -> Array2<u8> {
 /// <= 0 returns the image.
 pub fn gaussian_f32(image: ArrayView2<f32>, sigma: f64) -> Array2<f32> {
     separable(image, sigma, f64::from, |v| v as f32)
+}
+
+/// The same on a volume (z, y, x), slice by slice and then along z. `check` is asked now and then; its error ends the work.
+pub fn gaussian_3d<E>(
+    volume: ArrayView3<f32>,
+    sigma: f64,
+    mut check: impl FnMut() -> Result<(), E>,
+) -> Result<Array3<f32>, E> {
+    let mut smooth = volume.to_owned();
+    if !sigma.is_normal() || sigma <= 0.0 {
+        return Ok(smooth);
+    }
+    for mut slice in smooth.outer_iter_mut() {
+        let blurred = gaussian_f32(slice.view(), sigma);
+        slice.assign(&blurred);
+        check()?;
+    }
+    // Along z, one (z, x) plane at a time, so that the copy stays small.
+    let kernel = half_kernel(sigma);
+    let depth = smooth.len_of(Axis(0));
+    for mut plane in smooth.axis_iter_mut(Axis(1)) {
+        let source = plane.to_owned();
+        for z in 0..depth {
+            let mut row = plane.row_mut(z);
+            row.fill(0.0);
+            for (offset, weight) in kernel.iter().enumerate() {
+                let weight = *weight as f32;
+                row.scaled_add(weight, &source.row(reflect(z as isize + offset as isize, depth)));
+                if offset > 0 {
+                    row.scaled_add(weight, &source.row(reflect(z as isize - offset as isize, depth)));
+                }
+            }
+        }
+        check()?;
+    }
+    Ok(smooth)
 }
 
 /// Half of the sampled Gaussian, centre first, normalised over both halves.

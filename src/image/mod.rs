@@ -27,7 +27,7 @@ pub use clahe::clahe;
 pub use components::{external_contours, label_2d, label_3d, Components, Connectivity};
 pub use distance::{distance_2d, distance_3d};
 pub use enhance::{enhance, EnhanceOptions};
-pub use gaussian::{gaussian_blur_u8, gaussian_f32, gaussian_truncated_u8};
+pub use gaussian::{gaussian_3d, gaussian_blur_u8, gaussian_f32, gaussian_truncated_u8};
 pub use guided::{box_mean, guided_filter, local_mean_std, local_normalise};
 pub use morphology::{close, dilate, erode, Element};
 pub use peaks::{local_maxima, spread_out};

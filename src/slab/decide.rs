@@ -3,7 +3,7 @@ use std::ops::Range;
 
 use ndarray::{s, stack, Array2, Array3, ArrayView2, ArrayView3, Axis};
 
-use crate::image::{gaussian_f32, percentiles, reflect};
+use crate::image::{gaussian_3d, percentiles};
 use crate::networks::cpnet::CellPose;
 use crate::picks::Pick;
 use crate::runtime::{Error, Job, Result, Stage};
@@ -229,7 +229,7 @@ fn from_scores(context: &SlabContext, scores: Vec<Array2<f32>>, job: &Job) -> Re
         0.0 => 0.0,
         nm => (nm / context.voxel_nm).max(LEAST_SMOOTHING),
     };
-    let mut score = smooth(volume(&scores)?, sigma, job)?;
+    let mut score = gaussian_3d(volume(&scores)?.view(), sigma, || job.check())?;
     drop(scores);
     normalise(&mut score);
     job.enter(Stage::Binarise)?;
@@ -341,47 +341,6 @@ fn join<T: Copy + Default>(plan: &TilePlan, panels: &[Array3<T>]) -> Result<Arra
         })
         .collect::<Result<Vec<_>>>()?;
     volume(&slices)
-}
-
-/// Gaussian of `sigma` voxels along all three axes, reflected at the faces; none below a tenth of a voxel.
-fn smooth(volume: Array3<f32>, sigma: f64, job: &Job) -> Result<Array3<f32>> {
-    if sigma < 0.1 {
-        return Ok(volume);
-    }
-    let mut smooth = volume;
-    for mut slice in smooth.outer_iter_mut() {
-        let blurred = gaussian_f32(slice.view(), sigma);
-        slice.assign(&blurred);
-        job.check()?;
-    }
-    // Along z, one (z, x) plane at a time, so that the copy stays small.
-    let kernel = half_kernel(sigma);
-    let depth = smooth.len_of(Axis(0));
-    for mut plane in smooth.axis_iter_mut(Axis(1)) {
-        let source = plane.to_owned();
-        for z in 0..depth {
-            let mut row = plane.row_mut(z);
-            row.fill(0.0);
-            for (offset, weight) in kernel.iter().enumerate() {
-                row.scaled_add(*weight, &source.row(reflect(z as isize + offset as isize, depth)));
-                if offset > 0 {
-                    row.scaled_add(*weight, &source.row(reflect(z as isize - offset as isize, depth)));
-                }
-            }
-        }
-        job.check()?;
-    }
-    Ok(smooth)
-}
-
-/// Centre and right half of a normalised Gaussian, cut at four sigma as scipy does.
-fn half_kernel(sigma: f64) -> Vec<f32> {
-    let radius = (4.0 * sigma + 0.5) as usize;
-    let weights: Vec<f64> = (0..=radius)
-        .map(|i| (-0.5 * (i as f64 / sigma).powi(2)).exp())
-        .collect();
-    let total = 2.0 * weights.iter().sum::<f64>() - 1.0;
-    weights.iter().map(|w| (w / total) as f32).collect()
 }
 
 /// Scales the score to 0..=1 between two percentiles.

@@ -2,7 +2,7 @@
 use ndarray::{Array3, Zip};
 
 use crate::diffusion::Structure;
-use crate::image::{label_3d, local_maxima, spread_out, Connectivity};
+use crate::image::{gaussian_3d, label_3d, local_maxima, spread_out, Connectivity};
 use crate::picks::Pick;
 use crate::runtime::{Error, Job, Result};
 
@@ -90,11 +90,17 @@ pub struct CentreRules {
     pub count: Option<usize>,
 }
 
+/// Standard deviation of the blur of the nearness to centres, in diameters of the smallest molecule.
+const CENTRE_BLUR: f64 = 0.2;
+
+/// Two peaks are of one molecule where the way between them never falls below this share of the lower one.
+const VALLEY: f32 = 0.7;
+
 /// Share of the likelihood at a centre down to which a voxel belongs to its molecule.
 const EDGE: f32 = 0.5;
 
-/// One point for each molecule: peaks of the nearness to centres, from the best down, at least as far apart as the smallest molecule
-/// is wide. A molecule is what can be reached from its centre over voxels that are at least half as likely molecule, within the largest
+/// One point for each molecule: peaks of the nearness to centres, a little blurred, from the best down, at least as far apart as the
+/// smallest molecule is wide and with a valley between them. A molecule is what can be reached from its centre over voxels that are at least half as likely molecule, within the largest
 /// molecule's radius, and are no nearer to another centre; where its size does not fit it is dropped. Molecules cut by the slab's faces are judged by
 /// their largest section. The score is the peak's height times the molecule's mean likelihood.
 ///
@@ -107,10 +113,11 @@ pub fn molecule_points(
     job: &Job,
 ) -> Result<Vec<Pick>> {
     remove_specks(labels, rules.molecule_nm.0 / voxel_nm, job)?;
-    let peaks = spread_out(
-        local_maxima(maps.centre.view(), rules.least),
-        rules.molecule_nm.0 / voxel_nm,
-    );
+    let smooth = gaussian_3d(maps.centre.view(), CENTRE_BLUR * rules.molecule_nm.0 / voxel_nm, || {
+        job.check()
+    })?;
+    let peaks = spread_out(local_maxima(smooth.view(), rules.least), rules.molecule_nm.0 / voxel_nm);
+    let peaks = without_shoulders(&smooth, peaks, rules.molecule_nm.1 / 2.0 / voxel_nm);
     let mut taken = Array3::<bool>::default(labels.dim());
     let mut found = Vec::new();
     let radius = rules.molecule_nm.1 / 2.0 / voxel_nm;
@@ -133,6 +140,30 @@ pub fn molecule_points(
     points.sort_by(|a, b| b.score.total_cmp(&a.score));
     points.truncate(count);
     Ok(points)
+}
+
+/// Drops peaks of which a better one lies within `reach` voxels with no valley between them: domains of one molecule.
+fn without_shoulders(map: &Array3<f32>, peaks: Vec<([usize; 3], f32)>, reach: f64) -> Vec<([usize; 3], f32)> {
+    let mut kept: Vec<([usize; 3], f32)> = Vec::new();
+    for peak in peaks {
+        let is_shoulder = |other: &([usize; 3], f32)| {
+            squared(peak.0, other.0) <= reach * reach && valley(map, peak.0, other.0) >= VALLEY * peak.1
+        };
+        if !kept.iter().any(is_shoulder) {
+            kept.push(peak);
+        }
+    }
+    kept
+}
+
+/// The least value of `map` on the straight way from `a` to `b`, by nearest voxels.
+fn valley(map: &Array3<f32>, a: [usize; 3], b: [usize; 3]) -> f32 {
+    let steps = (0..3).map(|axis| a[axis].abs_diff(b[axis])).max().unwrap_or(0).max(1);
+    let at = |step: usize| {
+        let share = step as f64 / steps as f64;
+        [0, 1, 2].map(|axis| (a[axis] as f64 + share * (b[axis] as f64 - a[axis] as f64)).round() as usize)
+    };
+    (0..=steps).map(|step| map[at(step)]).fold(f32::MAX, f32::min)
 }
 
 /// How many of the `likelihoods`, best first, give the largest expected F1: 2 sum(taken) / (number taken + sum(all)).
