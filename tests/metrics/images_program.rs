@@ -82,7 +82,7 @@ fn pictures_are_paired_by_name_whatever_their_format() {
     write_grey_tiff(&at("masks/empty.tiff"), &Array2::zeros(SHAPE));
     std::fs::write(at("masks/README.txt"), "no picture").unwrap();
     let right = mask().mapv(|v| if v == 254 { 0.75 } else { 0.25 });
-    write_mrc(&at("scores/a_membrane_score.mrc"), right.clone());
+    write_mrc(&at("scores/a_membrane.mrc"), right.clone());
     // Upside down in value: AUC 0.
     write_mrc(&at("scores/b_score.mrc"), right.mapv(|v| 1.0 - v));
     write_mrc(&at("scores/c.mrc"), Array2::from_elem(SHAPE, 0.5));

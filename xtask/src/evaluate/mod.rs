@@ -121,13 +121,13 @@ impl Bench<'_> {
         Ok(folder)
     }
 
-    /// Runs `tomocut-slab` on the slices `z` and gives the files that it names.
-    fn segment(&self, model: &Model, tomogram: &Path, z: &str, out: &Path) -> Result<Files> {
+    /// Runs `tomocut-slab` with `more` options on the slices `z` and gives the files that it names.
+    fn segment(&self, model: &Model, tomogram: &Path, z: &str, more: &[String], out: &Path) -> Result<Files> {
         let mut slab = self.programs.slab(self.layout);
         slab.arg(tomogram)
             .args(["--z", z, "--quiet", "--json", "--out"])
             .arg(out);
-        slab.args(&model.options);
+        slab.args(more).args(&model.options);
         let made = json(&mut slab, "tomocut-slab")?;
         Ok(Files(made))
     }

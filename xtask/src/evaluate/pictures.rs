@@ -14,7 +14,7 @@ use crate::failure::{Failure, Result};
 use crate::layout;
 use crate::process;
 
-/// Scores the membrane score of every picture, or the structure score where the engine gives no other.
+/// Scores the membrane likelihood of every picture, or the structure score where the model gives no other.
 pub fn measure(bench: &Bench, source: &PictureSource, model: &Model) -> Result<Value> {
     let set = source.archive.split('.').next().unwrap_or(source.archive);
     let (images, masks) = unpack(bench, source, set)?;
@@ -22,8 +22,8 @@ pub fn measure(bench: &Bench, source: &PictureSource, model: &Model) -> Result<V
     let scores = out.join("scores");
     layout::fresh_folder(&scores)?;
     for image in files(&images)? {
-        let files = bench.segment(model, &image, "0:1", &out)?;
-        let score = match files.find("membrane_score") {
+        let files = bench.segment(model, &image, "0:1", &[], &out)?;
+        let score = match files.find("membrane") {
             Some(score) => score,
             None => files.get("score")?,
         };

@@ -11,13 +11,19 @@ pub fn measure(bench: &Bench, source: &TomogramSource, model: &Model) -> Result<
     let folder = bench.data.join(source.folder);
     let tomogram = folder.join(source.tomogram);
     let out = bench.fresh(&format!("{}_{}", source.folder, source.tomogram), model)?;
-    let files = bench.segment(model, &tomogram, source.z, &out)?;
+    let picks = match source.at_picks.iter().max() {
+        Some(most) => vec!["--picks".to_owned(), most.to_string()],
+        None => Vec::new(),
+    };
+    let files = bench.segment(model, &tomogram, source.z, &picks, &out)?;
 
     let mut evaluate = bench.evaluate();
     evaluate.arg("--json").arg("--tomogram").arg(&tomogram);
     evaluate.args(["--labels", files.get("labels")?, "--score", files.get("score")?]);
-    if let Some(score) = files.find("membrane_score") {
-        evaluate.args(["--membrane-score", score]);
+    for (name, option) in [("membrane", "--membrane-score"), ("molecule", "--molecule-score")] {
+        if let Some(score) = files.find(name) {
+            evaluate.args([option, score]);
+        }
     }
     evaluate.args(["--points", files.get("points_csv")?]);
     if let Some(particles) = source.particles {

@@ -40,6 +40,7 @@ pub fn slab_page(a: &SlabArguments, scores: &SlabScores, shown: usize) -> Result
         let tables = [
             ("Structure score", &voxels.score_calibration),
             ("Membrane score", &voxels.membrane_score_calibration),
+            ("Molecule score", &voxels.molecule_score_calibration),
         ];
         for (title, reliability) in tables {
             if let Some(reliability) = reliability {
@@ -143,11 +144,13 @@ fn heading(a: &SlabArguments, scores: &SlabScores) -> String {
         ("labels", name(&a.labels)),
         ("structure score", name(&a.score)),
         ("membrane score", name(&a.membrane_score)),
+        ("molecule score", name(&a.molecule_score)),
         ("picks", name(&a.points)),
         ("true labels", name(&a.truth_labels)),
         ("membrane labels", list(&scores.classes.membrane)),
         ("molecule labels", list(&scores.classes.molecule)),
-        ("labels left out of both", list(&scores.classes.unclear)),
+        ("filament labels", list(&scores.classes.filament)),
+        ("labels left out of these", list(&scores.classes.unclear)),
         ("true positions", name(&a.truth_points)),
         ("with labels", a.truth_point_labels.as_deref().and_then(list)),
         ("molecules", counts),
