@@ -165,8 +165,8 @@ fn pictures_are_paired_by_name_whatever_their_format() {
     said("c.mrc");
 }
 
-/// The data's README: dark-line filters reach a mean AUC of 0.71 on these 48 slices. (0.6597, 0.7131 and 0.7180 at 1, 2 and
-/// 3 pixels by scipy's Gaussian derivatives.)
+/// The data's README: dark-line filters reach a mean AUC of 0.71 on these 48 slices. (0.6597, 0.7131 and 0.7180 at 1,
+/// 2 and 3 pixels by scipy's Gaussian derivatives.)
 #[test]
 fn line_filters_on_the_real_slices() {
     let Some(data) = super::data_folder() else { return };

@@ -25,8 +25,8 @@ pub struct TomogramSource {
     pub tomogram: &'static str,
     /// The file of true positions.
     pub points: &'static str,
-    /// Labels of the positions that count, where the folder has `labels.mrc.gz` and `labels.csv`: its particles, not the
-    /// proteins in its membranes. None where only positions are known.
+    /// Labels of the positions that count, where the folder has `labels.mrc.gz` and `labels.csv`: its particles, not
+    /// the proteins in its membranes. None where only positions are known.
     pub particles: Option<&'static str>,
     /// Diameter of a typical molecule in nm.
     pub diameter_nm: &'static str,
@@ -96,7 +96,8 @@ pub const DATA_SETS: [DataSet; 6] = [
     },
     DataSet {
         name: "sim_semi_TE1, SNR 0.1",
-        note: "Middle 20 of 128 slices; the molecules are its ribosomes, most of the other particles are of 5 nm, four \
+        note:
+            "Middle 20 of 128 slices; the molecules are its ribosomes, most of the other particles are of 5 nm, four \
                voxels; a hit is within 12.5 nm.",
         source: Source::Tomogram(TomogramSource {
             diameter_nm: "27",
@@ -107,7 +108,8 @@ pub const DATA_SETS: [DataSet; 6] = [
     },
     DataSet {
         name: "EMPIAR-11658 tomogram 9, real",
-        note: "The whole tomogram with its 55 published ribosomes, a list that may be incomplete; a hit is within 4 voxels. The engine is asked for 165 picks.",
+        note: "The whole tomogram with its 55 published ribosomes, a list that may be incomplete; a hit is \
+               within 4 voxels. The engine is asked for 165 picks.",
         source: Source::Tomogram(TomogramSource {
             folder: "real_empiar11658_tomo9",
             tomogram: "tomo9.mrc.gz",
@@ -122,8 +124,9 @@ pub const DATA_SETS: [DataSet; 6] = [
     },
     DataSet {
         name: "48 slices of cryo-electron tomograms, real",
-        note: "Hand-made membrane masks, in which some membranes are unmarked; one slice at a time, so that the engine sees no \
-               neighbours. The pixel size is not published, 1.5 nm is assumed.",
+        note:
+            "Hand-made membrane masks, in which some membranes are unmarked; one slice at a time, so that the engine \
+               sees no neighbours. The pixel size is not published, 1.5 nm is assumed.",
         source: Source::Pictures(PictureSource {
             archive: "real_dlcryotomo_2d.tar.gz",
             voxel_nm: 1.5,
