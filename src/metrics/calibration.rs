@@ -3,9 +3,9 @@ use crate::{Error, Result};
 
 /// A reliability table: scores in bins of equal width, and in each bin the share of positives beside the mean score.
 ///
-/// Guo et al. 2017, *On calibration of modern neural networks*, section 2, for the positive class of a two-class problem:
-/// bin m of M holds the scores in ((m - 1) / M, m / M], the first one 0 as well. Values come in portions: a whole data set
-/// need not be in memory.
+/// Guo et al. 2017, *On calibration of modern neural networks*, section 2, for the positive class of a two-class
+/// problem: bin m of M holds the scores in ((m - 1) / M, m / M], the first one 0 as well. Values come in portions: a
+/// whole data set need not be in memory.
 ///
 /// A constant score at the share of positives is perfectly calibrated and says nothing: read this beside an AUC.
 #[derive(Clone, Debug, PartialEq)]

@@ -62,8 +62,9 @@ impl Overlap {
     }
 }
 
-/// Mean Dice over the slices along z as the slab paper's scripts take it: a slice that is empty in both counts 1, one that is
-/// empty in just one counts 0 (slab-pipeline, table 1 row 15). It rewards empty slices; report the Dice of all voxels beside it.
+/// Mean Dice over the slices along z as the slab paper's scripts take it: a slice that is empty in both counts 1, one
+/// that is empty in just one counts 0 (slab-pipeline, table 1 row 15). It rewards empty slices; report the Dice of
+/// all voxels beside it.
 pub fn mean_slice_dice(prediction: &Array3<bool>, truth: &Array3<bool>) -> Result<f64> {
     check_shapes("truth", prediction.shape(), truth.shape())?;
     let slices = prediction.axis_iter(Axis(0)).zip(truth.axis_iter(Axis(0)));
@@ -86,8 +87,8 @@ pub(super) fn check_shapes(name: &str, expected: &[usize], found: &[usize]) -> R
     Err(Error::argument(name, format!("of shape {found:?}"), &allowed))
 }
 
-/// Scores and truth voxel by voxel in z, y, x order; with `counted`, of the voxels where it is true: what [`super::auc`]
-/// and [`super::Calibration::add`] take.
+/// Scores and truth voxel by voxel in z, y, x order; with `counted`, of the voxels where it is true: what
+/// [`super::auc`] and [`super::Calibration::add`] take.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] where the shapes differ.

@@ -4,8 +4,8 @@ use super::{Detection, MatchRule, PointMatch};
 
 /// Picks in the order of their score, each right or wrong.
 ///
-/// Picks are matched in that order ([`PointMatch`]), so that the best N of them are right or wrong whatever follows: one
-/// matching gives the figures of every N. Redundant picks are wrong.
+/// Picks are matched in that order ([`PointMatch`]), so that the best N of them are right or wrong whatever follows:
+/// one matching gives the figures of every N. Redundant picks are wrong.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PickRanking {
     /// Scores, best first.
@@ -29,8 +29,8 @@ pub struct CurvePoint {
 }
 
 impl PickRanking {
-    /// Matches `predictions` with their `scores` (missing ones count 0) to `truths`. Positions are (z, y, x) in the unit
-    /// of the rule.
+    /// Matches `predictions` with their `scores` (missing ones count 0) to `truths`. Positions are (z, y, x) in the
+    /// unit of the rule.
     pub fn new(predictions: &[[f64; 3]], scores: &[f64], truths: &[[f64; 3]], rule: MatchRule) -> Self {
         Self::of(&PointMatch::new(predictions, scores, truths, rule), scores)
     }

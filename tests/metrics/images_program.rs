@@ -82,7 +82,7 @@ fn pictures_are_paired_by_name_whatever_their_format() {
     write_grey_tiff(&at("masks/empty.tiff"), &Array2::zeros(SHAPE));
     std::fs::write(at("masks/README.txt"), "no picture").unwrap();
     let right = mask().mapv(|v| if v == 254 { 0.75 } else { 0.25 });
-    write_mrc(&at("scores/a_membrane_score.mrc"), right.clone());
+    write_mrc(&at("scores/a_membrane.mrc"), right.clone());
     // Upside down in value: AUC 0.
     write_mrc(&at("scores/b_score.mrc"), right.mapv(|v| 1.0 - v));
     write_mrc(&at("scores/c.mrc"), Array2::from_elem(SHAPE, 0.5));
@@ -165,8 +165,8 @@ fn pictures_are_paired_by_name_whatever_their_format() {
     said("c.mrc");
 }
 
-/// The data's README: dark-line filters reach a mean AUC of 0.71 on these 48 slices. (0.6597, 0.7131 and 0.7180 at 1, 2 and
-/// 3 pixels by scipy's Gaussian derivatives.)
+/// The data's README: dark-line filters reach a mean AUC of 0.71 on these 48 slices. (0.6597, 0.7131 and 0.7180 at 1,
+/// 2 and 3 pixels by scipy's Gaussian derivatives.)
 #[test]
 fn line_filters_on_the_real_slices() {
     let Some(data) = super::data_folder() else { return };

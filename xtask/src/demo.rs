@@ -156,6 +156,8 @@ fn simulated(layout: &Layout, programs: &Programs, out: &Path) -> Result<()> {
         "1",
         "--molecule-labels",
         "2",
+        "--filament-labels",
+        "3",
         "--truth-point-label",
         "2",
     ]);

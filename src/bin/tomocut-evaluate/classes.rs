@@ -1,4 +1,4 @@
-//! Which labels of the truth are membranes, molecules, and neither (proteins in membranes).
+//! Which labels of the truth are membranes, molecules, filaments, and none of these (proteins in membranes).
 use ndarray::Array3;
 use tomocut::{Error, Result};
 
@@ -8,7 +8,8 @@ use crate::arguments::SlabArguments;
 pub struct Classes {
     pub membrane: Vec<i64>,
     pub molecule: Vec<i64>,
-    /// Neither right nor wrong as membrane or as molecule.
+    pub filament: Vec<i64>,
+    /// Neither right nor wrong as any of the others.
     pub unclear: Vec<i64>,
 }
 
@@ -26,6 +27,7 @@ impl Classes {
                 match class {
                     "membrane" => classes.membrane.push(label),
                     "particle" => classes.molecule.push(label),
+                    "filament" => classes.filament.push(label),
                     "background" => {}
                     _ => classes.unclear.push(label),
                 }
@@ -37,6 +39,12 @@ impl Classes {
         if let Some(labels) = &a.molecule_labels {
             classes.molecule = labels.clone();
         }
+        if let Some(labels) = &a.filament_labels {
+            classes.filament = labels.clone();
+        }
+        // What an option names is clear, whatever the table calls it.
+        let named = [&classes.membrane[..], &classes.molecule, &classes.filament].concat();
+        classes.unclear.retain(|label| !named.contains(label));
         Ok(classes)
     }
 }

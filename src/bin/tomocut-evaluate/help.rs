@@ -12,15 +12,18 @@ Prints how well a segmented slab agrees with the truth and, with --tomogram, wha
 a Gaussian blur with a threshold and Laplacian-of-Gaussian peaks reach on the same slices.
 
 Predictions
-  --labels FILE            label volume of the slab: 0 background, 1 membrane, 2 molecule
+  --labels FILE            label volume of the slab: 0 background, 1 membrane, 2 molecule, 3 filament
   --score FILE             score volume of the slab: how much a voxel looks like structure
   --membrane-score FILE    score volume of the slab: how much it looks like membrane
+  --molecule-score FILE    score volume of the slab: how much it looks like molecule
   --points FILE            molecule positions (.csv, .star, .tbl, .mod, .coords)
 Truth, of the whole tomogram or of the same slab
   --truth-labels FILE      label volume; every label above 0 is foreground
-  --label-table FILE       CSV with the columns label,class: membrane, particle, membrane_protein
+  --label-table FILE       CSV with the columns label,class: membrane, particle, filament; others are
+                           foreground, and neither right nor wrong as one of these
   --membrane-labels A,B    labels that are membrane (instead of the table)
   --molecule-labels A,B    labels that are molecules (instead of the table)
+  --filament-labels A,B    labels that are filaments (instead of the table)
   --truth-points FILE      positions: x,y,z or x_vox,y_vox,z_vox in 0-based voxels of the whole tomogram
   --truth-point-label A,B  only the points with these labels
 Matching and floors

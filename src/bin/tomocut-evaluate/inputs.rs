@@ -22,6 +22,7 @@ pub struct Inputs {
     pub truth: Option<Array3<f32>>,
     pub score: Option<Array3<f32>>,
     pub membrane_score: Option<Array3<f32>>,
+    pub molecule_score: Option<Array3<f32>>,
 }
 
 /// The slab of the tomogram with a margin.
@@ -84,6 +85,7 @@ impl Inputs {
             truth: part(&a.truth_labels)?,
             score: part(&a.score)?,
             membrane_score: part(&a.membrane_score)?,
+            molecule_score: part(&a.molecule_score)?,
             slices: slices.clone(),
         };
         inputs.check_shapes()?;
@@ -104,6 +106,7 @@ impl Inputs {
             ("truth labels", array(&self.truth)),
             ("score", array(&self.score)),
             ("membrane score", array(&self.membrane_score)),
+            ("molecule score", array(&self.molecule_score)),
         ];
         all.into_iter()
             .filter_map(|(name, shape)| Some((name, shape?)))

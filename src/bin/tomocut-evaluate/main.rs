@@ -1,5 +1,5 @@
-//! Scores the segmentation of a slab, or of single pictures, against known truth, beside what trivial methods reach on the
-//! same slices: a table, JSON, and a page with curves and pictures.
+//! Scores the segmentation of a slab, or of single pictures, against known truth, beside what trivial methods reach
+//! on the same slices: a table, JSON, and a page with curves and pictures.
 mod arguments;
 mod classes;
 mod help;

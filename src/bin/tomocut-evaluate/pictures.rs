@@ -26,7 +26,7 @@ const ENDINGS: [(&str, f32); 8] = [
 ];
 
 /// What programs add to the name of the picture that they were given.
-const ADDED: [&str; 6] = ["_membrane_score", "_membrane", "_score", "_scores", "_mask", "_labels"];
+const ADDED: [&str; 5] = ["_membrane", "_score", "_scores", "_mask", "_labels"];
 
 /// The ending of a file that is a picture.
 fn ending(path: &Path) -> Option<(&'static str, f32)> {

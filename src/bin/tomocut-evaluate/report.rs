@@ -56,11 +56,15 @@ pub struct Voxels {
     pub membrane_iou: Option<Figure>,
     pub molecule_dice: Option<Figure>,
     pub molecule_iou: Option<Figure>,
+    pub filament_dice: Option<Figure>,
+    pub filament_iou: Option<Figure>,
     pub score_auc: Figure,
     /// None where there is no score, or one that leaves 0..=1 and so is no probability.
     pub score_calibration: Option<Reliability>,
     pub membrane_score_auc: Option<Figure>,
     pub membrane_score_calibration: Option<Reliability>,
+    pub molecule_score_auc: Option<Figure>,
+    pub molecule_score_calibration: Option<Reliability>,
 }
 
 /// A reliability table.

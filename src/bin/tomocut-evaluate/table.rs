@@ -78,12 +78,17 @@ pub fn voxel_section(voxels: &Voxels) -> Section {
     section.figure("membrane IoU", voxels.membrane_iou.as_ref());
     section.figure("molecule Dice", voxels.molecule_dice.as_ref());
     section.figure("molecule IoU", voxels.molecule_iou.as_ref());
+    section.figure("filament Dice", voxels.filament_dice.as_ref());
+    section.figure("filament IoU", voxels.filament_iou.as_ref());
     section.figure("score AUC", Some(&voxels.score_auc));
     let error = voxels.score_calibration.as_ref().map(|c| c.error);
     section.line("score calibration error", error, None);
     section.figure("membrane score AUC", voxels.membrane_score_auc.as_ref());
     let error = voxels.membrane_score_calibration.as_ref().map(|c| c.error);
     section.line("membrane calibration error", error, None);
+    section.figure("molecule score AUC", voxels.molecule_score_auc.as_ref());
+    let error = voxels.molecule_score_calibration.as_ref().map(|c| c.error);
+    section.line("molecule calibration error", error, None);
     section.line("predicted foreground", Some(voxels.predicted_fraction), None);
     section.line("true foreground", Some(voxels.true_fraction), None);
     section

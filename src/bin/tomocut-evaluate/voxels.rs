@@ -2,7 +2,7 @@
 use ndarray::Array3;
 use tomocut::metrics::{auc, counted_pairs, mean_slice_dice, BlurFloor, Calibration, Overlap};
 use tomocut::runtime::Job;
-use tomocut::Result;
+use tomocut::{Error, Result};
 
 use crate::classes::{holds, Classes};
 use crate::inputs::Inputs;
@@ -38,16 +38,18 @@ pub fn score(inputs: &Inputs, classes: &Classes, dark: bool, job: &Job) -> Resul
     };
     let membrane_dice = class_dice(1, &classes.membrane)?;
     let molecule_dice = class_dice(2, &classes.molecule)?;
+    let filament_dice = class_dice(3, &classes.filament)?;
 
     let (score_auc, score_calibration) = score_quality(inputs.score.as_ref(), &real, None, blur.as_ref())?;
-    let membrane = match &inputs.membrane_score {
-        Some(score) if !classes.membrane.is_empty() => {
-            let real = holds(truth, &classes.membrane);
-            Some(score_quality(Some(score), &real, Some(&counted), blur.as_ref())?)
+    let class_score = |score: &Option<Array3<f32>>, wanted: &[i64]| match score {
+        Some(score) if !wanted.is_empty() => {
+            let (area, table) = score_quality(Some(score), &holds(truth, wanted), Some(&counted), blur.as_ref())?;
+            Ok((Some(area), table))
         }
-        _ => None,
+        _ => Ok::<_, Error>((None, None)),
     };
-    let (membrane_score_auc, membrane_score_calibration) = membrane.map_or((None, None), |(a, c)| (Some(a), c));
+    let (membrane_score_auc, membrane_score_calibration) = class_score(&inputs.membrane_score, &classes.membrane)?;
+    let (molecule_score_auc, molecule_score_calibration) = class_score(&inputs.molecule_score, &classes.molecule)?;
     Ok(Some(Voxels {
         true_fraction: foreground.truth as f64 / real.len() as f64,
         predicted_fraction: foreground.prediction as f64 / real.len() as f64,
@@ -58,10 +60,14 @@ pub fn score(inputs: &Inputs, classes: &Classes, dark: bool, job: &Job) -> Resul
         membrane_dice,
         molecule_iou: molecule_dice.as_ref().map(Figure::iou_of_dice),
         molecule_dice,
+        filament_iou: filament_dice.as_ref().map(Figure::iou_of_dice),
+        filament_dice,
         score_auc,
         score_calibration,
         membrane_score_auc,
         membrane_score_calibration,
+        molecule_score_auc,
+        molecule_score_calibration,
     }))
 }
 

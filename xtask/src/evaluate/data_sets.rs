@@ -25,8 +25,8 @@ pub struct TomogramSource {
     pub tomogram: &'static str,
     /// The file of true positions.
     pub points: &'static str,
-    /// Labels of the positions that count, where the folder has `labels.mrc.gz` and `labels.csv`: its particles, not the
-    /// proteins in its membranes. None where only positions are known.
+    /// Labels of the positions that count, where the folder has `labels.mrc.gz` and `labels.csv`: its particles, not
+    /// the proteins in its membranes. None where only positions are known.
     pub particles: Option<&'static str>,
     /// Diameter of a typical molecule in nm.
     pub diameter_nm: &'static str,
@@ -36,7 +36,8 @@ pub struct TomogramSource {
     pub z: &'static str,
     /// What `tomocut-slab` is told about the molecules, as a user who looks for one kind would.
     pub told: &'static [&'static str],
-    /// Numbers of picks whose recall is a column.
+    /// Numbers of picks whose recall is a column. Where there are any, the engine is asked for the largest of them (in `told`), and
+    /// what depends on a number of picks of its own choice is no column.
     pub at_picks: &'static [usize],
 }
 
@@ -127,8 +128,9 @@ pub const DATA_SETS: [DataSet; 6] = [
     },
     DataSet {
         name: "48 slices of cryo-electron tomograms, real",
-        note: "Hand-made membrane masks, in which some membranes are unmarked; one slice at a time, so that the engine sees no \
-               neighbours. The pixel size is not published, 1.5 nm is assumed.",
+        note:
+            "Hand-made membrane masks, in which some membranes are unmarked; one slice at a time, so that the engine \
+               sees no neighbours. The pixel size is not published, 1.5 nm is assumed.",
         source: Source::Pictures(PictureSource {
             archive: "real_dlcryotomo_2d.tar.gz",
             voxel_nm: 1.5,

@@ -52,20 +52,27 @@ fn columns(set: &DataSet) -> Vec<Column> {
         Column::figure("AUC of the score", "/voxels/score_auc"),
         Column::new("calibration error", "/voxels/score_calibration/error", ""),
         Column::figure("AUC of the membrane score", "/voxels/membrane_score_auc"),
-        Column::new("molecule F1", "/points/prediction/f1", "/points/floor_at_truths/f1"),
-        Column::new(
-            "F1 by box overlap",
-            "/points/by_box/prediction/f1",
-            "/points/by_box/floor_at_truths/f1",
-        ),
-        Column::new("molecule recall", "/points/prediction/recall", ""),
+        Column::figure("AUC of the molecule score", "/voxels/molecule_score_auc"),
+    ];
+    if source.at_picks.is_empty() {
+        columns.extend([
+            Column::new("molecule F1", "/points/prediction/f1", "/points/floor_at_truths/f1"),
+            Column::new(
+                "F1 by box overlap",
+                "/points/by_box/prediction/f1",
+                "/points/by_box/floor_at_truths/f1",
+            ),
+            Column::new("molecule recall", "/points/prediction/recall", ""),
+        ]);
+    }
+    columns.extend([
         Column::figure("average precision", "/points/average_precision"),
         Column::new(
             "recall with as many picks as truths",
             "/points/prediction_at_truths/recall",
             "/points/floor_at_truths/recall",
         ),
-    ];
+    ]);
     columns.extend(source.at_picks.iter().enumerate().map(|(n, picks)| {
         let at = format!("/points/at_picks/{n}");
         Column::new(
@@ -138,18 +145,19 @@ mod tests {
 
     #[test]
     fn a_table_has_goals_floor_and_models() {
-        let at = |a: f64, b: f64| {
-            serde_json::json!([{"prediction": {"recall": a}, "floor": {"recall": 0.3}},
-                                                       {"prediction": {"recall": b}, "floor": {"recall": 0.7}}])
+        let at =
+            |recall: f64, floor: f64| serde_json::json!({"prediction": {"recall": recall}, "floor": {"recall": floor}});
+        let points = |average: f64, first: f64, second: f64| {
+            let average = serde_json::json!({"value": average, "floor": null});
+            let at_picks = [at(first, 0.3), at(second, 0.7)];
+            serde_json::json!({"points": {"average_precision": average, "at_picks": at_picks}})
         };
-        let points =
-            |f1: f64, a: f64, b: f64| serde_json::json!({"points": {"prediction": {"f1": f1}, "at_picks": at(a, b)}});
         let rows = vec![
             ("built-in model".to_owned(), points(0.61249, 0.4, 0.8)),
             ("random weights".to_owned(), points(0.1, 0.0, 0.05)),
         ];
         let expected = "\
-| | molecule F1 | recall of the best 55 | recall of the best 165 |
+| | average precision | recall of the best 55 | recall of the best 165 |
 | --- | --- | --- | --- |
 | goal | - | > 0.290 | > 0.710 |
 | floor | - | 0.300 | 0.700 |

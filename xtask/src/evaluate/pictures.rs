@@ -14,7 +14,7 @@ use crate::failure::{Failure, Result};
 use crate::layout;
 use crate::process;
 
-/// Scores the membrane score of every picture, or the structure score where the engine gives no other.
+/// Scores the membrane likelihood of every picture, or the structure score where the model gives no other.
 pub fn measure(bench: &Bench, source: &PictureSource, model: &Model) -> Result<Value> {
     let set = source.archive.split('.').next().unwrap_or(source.archive);
     let (images, masks) = unpack(bench, source, set)?;
@@ -45,8 +45,8 @@ pub fn measure(bench: &Bench, source: &PictureSource, model: &Model) -> Result<V
     json(&mut evaluate, "tomocut-evaluate")
 }
 
-/// The pictures as MRC files of one slice, and their masks as they are, each in one folder. The archive has a folder for
-/// every kind of specimen, and in it `images` and `masks`.
+/// The pictures as MRC files of one slice, and their masks as they are, each in one folder. The archive has a folder
+/// for every kind of specimen, and in it `images` and `masks`.
 fn unpack(bench: &Bench, source: &PictureSource, set: &str) -> Result<(PathBuf, PathBuf)> {
     let folder = bench.folder.join(set).join("data");
     layout::fresh_folder(&folder)?;

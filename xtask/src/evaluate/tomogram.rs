@@ -16,8 +16,10 @@ pub fn measure(bench: &Bench, source: &TomogramSource, model: &Model) -> Result<
     let mut evaluate = bench.evaluate();
     evaluate.arg("--json").arg("--tomogram").arg(&tomogram);
     evaluate.args(["--labels", files.get("labels")?, "--score", files.get("score")?]);
-    if let Some(score) = files.find("membrane") {
-        evaluate.args(["--membrane-score", score]);
+    for (name, option) in [("membrane", "--membrane-score"), ("molecule", "--molecule-score")] {
+        if let Some(score) = files.find(name) {
+            evaluate.args([option, score]);
+        }
     }
     evaluate.args(["--points", files.get("points_csv")?]);
     if let Some(particles) = source.particles {

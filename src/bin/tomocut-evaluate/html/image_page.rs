@@ -12,9 +12,9 @@ use crate::table::image_sections;
 /// Rows of a column of the table of pictures.
 const ROWS: usize = 16;
 
-const CAPTION: &str = "<p><b>Table 1.</b> Area under the ROC curve (AUC): probability that a random pixel of the mask scores \
-    above a random other one, per picture. The floor is a line filter, the larger eigenvalue of the Hessian after the one of \
-    three Gaussian blurs whose mean is best. Bold: the better of both.</p>\n";
+const CAPTION: &str = "<p><b>Table 1.</b> Area under the ROC curve (AUC): probability that a random pixel of the mask \
+    scores above a random other one, per picture. The floor is a line filter, the larger eigenvalue of the Hessian \
+    after the one of three Gaussian blurs whose mean is best. Bold: the better of both.</p>\n";
 
 pub fn image_page(a: &ImageArguments, scores: &ImageScores) -> Result<String> {
     let report = &scores.report;
@@ -63,22 +63,25 @@ pub fn image_page(a: &ImageArguments, scores: &ImageScores) -> Result<String> {
     if !shapes.is_empty() {
         let _ = write!(
             body,
-            "<figure>\n<div class=\"charts\">\n{shapes}</div>\n<figcaption><b>Figure 1.</b> Reliability of the score over the \
-             pixels of all pictures (Guo et al. 2017, 15 bins of equal width), and the AUC of every picture over that of the \
-             line filter.</figcaption>\n</figure>\n"
+            "<figure>\n<div class=\"charts\">\n{shapes}</div>\n<figcaption><b>Figure 1.</b> Reliability of the score \
+             over the pixels of all pictures (Guo et al. 2017, 15 bins of equal width), and the AUC of every picture \
+             over that of the line filter.</figcaption>\n</figure>\n"
         );
     }
     if !scores.shown.is_empty() {
         let _ = write!(
             body,
-            "<h2>Pictures</h2>\n<figure>\n{}<figcaption><b>Figure 2.</b> Evenly spaced in the order of their names; the first \
-             row is at the top; grey levels between the 0.5th and the 99.5th percentile.</figcaption>\n</figure>\n",
+            "<h2>Pictures</h2>\n<figure>\n{}<figcaption><b>Figure 2.</b> Evenly spaced in the order of their names; \
+             the first row is at the top; grey levels between the 0.5th and the 99.5th \
+             percentile.</figcaption>\n</figure>\n",
             panels::picture_panels(&scores.shown)?
         );
     }
     body += "<h2>Every picture</h2>\n<div class=\"pictures\">\n";
     for rows in report.pictures.chunks(ROWS) {
-        body += "<table>\n<thead><tr><th scope=\"col\">picture</th><th scope=\"col\">AUC</th><th scope=\"col\">floor</th></tr></thead>\n<tbody>\n";
+        body += "<table>\n<thead><tr>";
+        body += "<th scope=\"col\">picture</th><th scope=\"col\">AUC</th><th scope=\"col\">floor</th>";
+        body += "</tr></thead>\n<tbody>\n";
         for picture in rows {
             let (name, figures) = (escape(&picture.name), pair(picture.auc, picture.floor));
             let _ = writeln!(body, "<tr><th scope=\"row\">{name}</th>{figures}</tr>");

@@ -10,9 +10,11 @@ use crate::images::ShownPicture;
 use crate::points::Evidence;
 use crate::slab::SlabScores;
 
-/// Orange and sky blue, as in the engine's own pictures.
+/// Orange and sky blue, as in the engine's own pictures; pink, and lilac for what is none of these.
 const MEMBRANE: [u8; 3] = [255, 150, 20];
 const MOLECULE: [u8; 3] = [60, 190, 255];
+const FILAMENT: [u8; 3] = [255, 105, 180];
+const OTHER: [u8; 3] = [190, 170, 255];
 /// Green, yellow and magenta: apart in brightness too.
 const HIT: [u8; 3] = [20, 185, 130];
 const MISSED: [u8; 3] = [255, 225, 40];
@@ -132,7 +134,10 @@ pub fn slab_panels(scores: &SlabScores, slices: &[usize]) -> Result<String> {
         );
         for (panel, kinds) in panels.iter_mut().zip([&kinds.0, &kinds.1]) {
             if let Some(kinds) = kinds {
-                panel.add_image(&embed::tint(kinds.view(), &[MEMBRANE, MOLECULE, OTHER], OPACITY)?, None);
+                panel.add_image(
+                    &embed::tint(kinds.view(), &[MEMBRANE, MOLECULE, FILAMENT, OTHER], OPACITY)?,
+                    None,
+                );
             }
         }
         if let (Some(truth), Some(labels)) = (&truth, &labels) {
@@ -151,9 +156,6 @@ pub fn slab_panels(scores: &SlabScores, slices: &[usize]) -> Result<String> {
     Ok(html + "</div>\n")
 }
 
-/// What is neither membrane nor molecule.
-const OTHER: [u8; 3] = [190, 170, 255];
-
 fn grid(heads: &[&str]) -> String {
     let mut html = format!(
         "<div class=\"panels\" style=\"grid-template-columns:repeat({},1fr)\">\n",
@@ -165,13 +167,14 @@ fn grid(heads: &[&str]) -> String {
     html
 }
 
-/// 1 membrane, 2 molecule, 3 other foreground.
+/// 1 membrane, 2 molecule, 3 filament, 4 other foreground.
 fn truth_kinds(truth: ArrayView2<f32>, scores: &SlabScores) -> Array2<u8> {
     let classes = &scores.classes;
     truth.mapv(|v| match v as i64 {
         label if classes.membrane.contains(&label) => 1,
         label if classes.molecule.contains(&label) => 2,
-        label if label > 0 => 3,
+        label if classes.filament.contains(&label) => 3,
+        label if label > 0 => 4,
         _ => 0,
     })
 }
@@ -208,10 +211,17 @@ fn draw_points([truth, prediction, both]: &mut [Panel; 3], points: &Evidence, z:
 /// What the colours of [`slab_panels`] mean.
 pub fn slab_key(scores: &SlabScores) -> String {
     let (labels, points) = (scores.inputs.labels.is_some(), scores.points.is_some());
+    let shows = |volume: &Option<ndarray::Array3<f32>>, wanted: &[i64]| {
+        let found = |volume: &ndarray::Array3<f32>| volume.iter().any(|v| wanted.contains(&(*v as i64)));
+        volume.as_ref().is_some_and(found)
+    };
     let mut parts = Vec::new();
     if labels {
         parts.push(key(MEMBRANE, false, "membrane"));
         parts.push(key(MOLECULE, false, "molecule"));
+        if shows(&scores.inputs.labels, &[3]) || shows(&scores.inputs.truth, &scores.classes.filament) {
+            parts.push(key(FILAMENT, false, "filament"));
+        }
         if !scores.classes.unclear.is_empty() {
             parts.push(key(OTHER, false, "other truth"));
         }

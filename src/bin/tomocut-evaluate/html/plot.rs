@@ -57,8 +57,10 @@ impl Plot {
         let _ = write!(
             svg,
             "<text x=\"{}\" y=\"{}\" text-anchor=\"middle\" font-size=\"11\">{x_label}</text>\
-             <text transform=\"translate(12 {middle}) rotate(-90)\" text-anchor=\"middle\" font-size=\"11\">{y_label}</text>\
-             <rect x=\"{LEFT}\" y=\"{TOP}\" width=\"{SIDE}\" height=\"{SIDE}\" fill=\"none\" stroke=\"#1a1a1a\" stroke-width=\"0.8\"/>",
+             <text transform=\"translate(12 {middle}) rotate(-90)\" text-anchor=\"middle\" \
+             font-size=\"11\">{y_label}</text>\
+             <rect x=\"{LEFT}\" y=\"{TOP}\" width=\"{SIDE}\" height=\"{SIDE}\" fill=\"none\" \
+             stroke=\"#1a1a1a\" stroke-width=\"0.8\"/>",
             LEFT + SIDE / 2.0,
             bottom + 30.0
         );
@@ -112,7 +114,8 @@ impl Plot {
         let ((x, y), text) = (self.at(x, y), escape(text));
         let _ = write!(
             self.svg,
-            "<text x=\"{:.1}\" y=\"{:.1}\" font-size=\"9.5\" paint-order=\"stroke\" stroke=\"#fff\" stroke-width=\"2.5\">{text}</text>",
+            "<text x=\"{:.1}\" y=\"{:.1}\" font-size=\"9.5\" paint-order=\"stroke\" stroke=\"#fff\" \
+             stroke-width=\"2.5\">{text}</text>",
             x + 4.0,
             y - 4.0
         );

@@ -11,18 +11,18 @@ use crate::report::SlabReport;
 use crate::slab::SlabScores;
 use crate::table::{point_sections, voxel_section};
 
-const CAPTION: &str = "<p><b>Table 1.</b> Agreement with the truth. The floor is what works without learning on the same \
-    slices and knows more than a user does: for voxels the best of three Gaussian blurs, thresholded at the true number of \
-    voxels; for picks as many Laplacian-of-Gaussian peaks as there are picks, the best-scored first, and for the average \
-    precision ten times as many peaks as truths. Bold: the better of both.</p>\n";
+const CAPTION: &str = "<p><b>Table 1.</b> Agreement with the truth. The floor is what works without learning on the \
+    same slices and knows more than a user does: for voxels the best of three Gaussian blurs, thresholded at the true \
+    number of voxels; for picks as many Laplacian-of-Gaussian peaks as there are picks, the best-scored first, and for \
+    the average precision ten times as many peaks as truths. Bold: the better of both.</p>\n";
 
-const NOTES: &str = "<p class=\"notes\"><b>Measures.</b> Dice = 2|P ∩ T| / (|P| + |T|) and IoU = |P ∩ T| / |P ∪ T| over the \
-    voxels of all slices. AUC: probability that a random voxel of the class scores above a random other one. Calibration \
-    error: mean distance of the score from the share of positives over 15 bins of equal width, weighted by their voxels \
-    (Guo et al. 2017); a constant score can have none, so read it beside the AUC. Picks are matched to truths one to one in \
-    the order of their score, each to the nearest free truth within reach, or to the one whose box it shares most with; a \
-    second pick on the same truth is wrong. Average precision: the area under the precision-recall curve as a sum of steps, \
-    with the truths that no pick finds in it.</p>\n";
+const NOTES: &str = "<p class=\"notes\"><b>Measures.</b> Dice = 2|P ∩ T| / (|P| + |T|) and IoU = |P ∩ T| / |P ∪ T| \
+    over the voxels of all slices. AUC: probability that a random voxel of the class scores above a random other one. \
+    Calibration error: mean distance of the score from the share of positives over 15 bins of equal width, weighted by \
+    their voxels (Guo et al. 2017); a constant score can have none, so read it beside the AUC. Picks are matched to \
+    truths one to one in the order of their score, each to the nearest free truth within reach, or to the one whose \
+    box it shares most with; a second pick on the same truth is wrong. Average precision: the area under the \
+    precision-recall curve as a sum of steps, with the truths that no pick finds in it.</p>\n";
 
 /// The page; `shown` slices, evenly spaced, are pictured.
 pub fn slab_page(a: &SlabArguments, scores: &SlabScores, shown: usize) -> Result<String> {
@@ -40,6 +40,7 @@ pub fn slab_page(a: &SlabArguments, scores: &SlabScores, shown: usize) -> Result
         let tables = [
             ("Structure score", &voxels.score_calibration),
             ("Membrane score", &voxels.membrane_score_calibration),
+            ("Molecule score", &voxels.molecule_score_calibration),
         ];
         for (title, reliability) in tables {
             if let Some(reliability) = reliability {
@@ -73,9 +74,9 @@ pub fn slab_page(a: &SlabArguments, scores: &SlabScores, shown: usize) -> Result
     if !pictures.is_empty() && !slices.is_empty() {
         let _ = write!(
             body,
-            "<h2>Slices</h2>\n<figure>\n{pictures}<figcaption><b>Figure 2.</b> Evenly spaced slices, y = 0 at the top; grey \
-             levels between the 0.5th and the 99.5th percentile. {}. Circles have the diameter of the molecules and are \
-             drawn where the ball reaches the slice.</figcaption>\n</figure>\n",
+            "<h2>Slices</h2>\n<figure>\n{pictures}<figcaption><b>Figure 2.</b> Evenly spaced slices, y = 0 at the top; \
+             grey levels between the 0.5th and the 99.5th percentile. {}. Circles have the diameter of the molecules \
+             and are drawn where the ball reaches the slice.</figcaption>\n</figure>\n",
             panels::slab_key(scores)
         );
     }
@@ -143,11 +144,13 @@ fn heading(a: &SlabArguments, scores: &SlabScores) -> String {
         ("labels", name(&a.labels)),
         ("structure score", name(&a.score)),
         ("membrane score", name(&a.membrane_score)),
+        ("molecule score", name(&a.molecule_score)),
         ("picks", name(&a.points)),
         ("true labels", name(&a.truth_labels)),
         ("membrane labels", list(&scores.classes.membrane)),
         ("molecule labels", list(&scores.classes.molecule)),
-        ("labels left out of both", list(&scores.classes.unclear)),
+        ("filament labels", list(&scores.classes.filament)),
+        ("labels left out of these", list(&scores.classes.unclear)),
         ("true positions", name(&a.truth_points)),
         ("with labels", a.truth_point_labels.as_deref().and_then(list)),
         ("molecules", counts),

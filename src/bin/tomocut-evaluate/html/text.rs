@@ -38,8 +38,8 @@ pub fn settings(rows: &[(&str, Option<String>)]) -> String {
     html + "</dl>\n"
 }
 
-/// Sections with the same lines side by side: value and floor of each under its title. The better of both is set in bold;
-/// everything that has a floor is better when it is larger.
+/// Sections with the same lines side by side: value and floor of each under its title. The better of both is set in
+/// bold; everything that has a floor is better when it is larger.
 pub fn table(sections: &[(&str, &Section)]) -> String {
     let mut html = String::from("<table>\n<thead>\n<tr><th></th>");
     for (title, _) in sections {
