@@ -130,7 +130,7 @@ static void a_whole_run(void) {
     CHECK(strstr(said, "\r") == NULL);           /* no bar without a terminal */
     CHECK(strstr(said, " %  ") != NULL);         /* but lines */
     CHECK(strstr(said, "_labels.mrc") != NULL);  /* where the files are */
-    CHECK(count_files(out) == 8);
+    CHECK(count_files(out) == 10);
     read_said("json");
     CHECK(said[0] == '{' && strstr(said, "\"report\": {") != NULL && strstr(said, "\"seconds\"") != NULL);
     CHECK(strstr(said, "\"points_coords\": ") != NULL && said[strlen(said) - 2] == '}');
