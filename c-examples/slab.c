@@ -28,6 +28,10 @@ static const char help[] =
     "  --voxel-nm X         voxel size, where the file's header is wrong or empty\n"
     "  --diameter-nm D      diameter of the molecules looked for\n"
     "  --picks N            the N best molecules (default: as many as promise the best balance)\n"
+    "  --snr X              variance of the signal over variance of the noise (default: estimated)\n"
+    "  --canvas NAME        structures, denoised, mixed or greedy: what is thresholded (default: the preset's)\n"
+    "  --split NAME         structures, shape3d or circularity: membranes from molecules (default: the preset's)\n"
+    "  --cellpose FILE      molecules are the instances of this CellPose network (safetensors)\n"
     "  --bright             structures are brighter than their surroundings (default: darker)\n"
     "  --float32            scores as float32 (default: float16)\n"
     "  --json               print one JSON object on stdout: what was done, how long each stage took, the files\n"
@@ -44,7 +48,8 @@ static const char help[] =
 
 struct request {
     const char *input, *z, *model, *preset, *device, *out, *dump, *latent, *noise;
-    double voxel_nm, diameter_nm, timestep;
+    double voxel_nm, diameter_nm, timestep, snr;
+    const char *canvas, *split, *cellpose;
     uint64_t threads, picks, z_first, z_end, suggest, thickness;
     int z_auto, json, bright, float32, quiet, help, version;
 };
@@ -84,6 +89,10 @@ static int parse_request(int argc, char **argv, struct request *request) {
         {"--voxel-nm", NUMBER, &request->voxel_nm},
         {"--diameter-nm", NUMBER, &request->diameter_nm},
         {"--picks", COUNT, &request->picks},
+        {"--canvas", TEXT, &request->canvas},
+        {"--split", TEXT, &request->split},
+        {"--cellpose", TEXT, &request->cellpose},
+        {"--snr", NUMBER, &request->snr},
         {"--timestep", NUMBER, &request->timestep},
         {"--threads", COUNT, &request->threads},
         {"--suggest", OPTIONAL_COUNT, &request->suggest},
@@ -152,6 +161,13 @@ static int fill_slab_options(const struct request *request, struct session *sess
     options->molecule_max_nm = request->diameter_nm * 1.6;
     options->bright = request->bright;
     options->n_points = request->picks;
+    options->snr = request->snr;
+    options->canvas = request->canvas;
+    options->split = request->split;
+    if (request->cellpose != NULL) {
+        options->split = "cellpose";
+        options->cellpose_weights = request->cellpose;
+    }
     options->cancel = session->cancel;
     options->progress = progress_show;
     options->progress_user_data = &session->display;
