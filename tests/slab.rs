@@ -219,7 +219,7 @@ fn outputs_are_written_whole_and_overlay_the_tomogram() {
     assert_eq!(labels.geometry().start, [3, 0, 0]);
     assert!((labels.geometry().origin_angstrom[0] - 30.0).abs() < 1e-3);
     assert_eq!(labels.read_slices(0..4).unwrap().mapv(|v| v as i8), found.labels);
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 8);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 10);
     let missing = write_outputs(&found, &tomogram, folder.path(), "a/b", true, &Job::quiet());
     assert!(matches!(missing, Err(Error::InvalidArgument { .. })));
 }
@@ -245,11 +245,17 @@ fn the_dump_holds_every_intermediate() {
         "unet_output",
         "clean",
         "eigenvectors",
-        "canvas",
+        "membrane",
+        "molecule",
+        "filament",
+        "molecule_centre",
     ] {
         assert!(tensors.tensor(name).is_ok(), "{name} is missing");
     }
     assert_eq!(tensors.tensor("eigenvectors").unwrap().shape(), [12, 32, 32]);
+    // Ten slices seen, two of them said something about.
+    assert_eq!(tensors.tensor("image").unwrap().shape(), [1, 10, 64, 64]);
+    assert_eq!(tensors.tensor("membrane").unwrap().shape(), [2, 64, 64]);
     assert!(dump_slice(&model(), &tomogram, 3, &options, &path, &Job::quiet()).is_err());
 }
 
@@ -266,7 +272,7 @@ fn bad_input_is_refused_with_a_reason() {
     assert!(fails(&tomogram, &quick(2..9)).contains("2:9"));
     assert!(fails(&tomogram, &quick(2..2)).contains("non-empty"));
     let flat = Tomogram::from_array(Array3::from_elem((4, 64, 64), 7.0), Geometry::new([4, 64, 64], 10.0)).unwrap();
-    assert!(fails(&flat, &quick(0..4)).contains("every voxel of the slab is 7"));
+    assert!(fails(&flat, &quick(0..4)).contains("every voxel is 7"));
     let mut voxels = tomogram.read_slices(0..4).unwrap();
     voxels[[1, 2, 3]] = f32::NAN;
     let broken =
