@@ -158,7 +158,7 @@ fn flows_of_an_image_are_those_of_cellpose() {
     let options = CellPoseOptions::default();
     let found = model.flows(image.view(), &options, &Job::quiet()).unwrap();
     let error = deviation(
-        &found.flows.slice(s![.., 20..60, 30..80]),
+        found.flows.slice(s![.., 20..60, 30..80]),
         &oracle.maps("image/flows_30"),
     );
     assert!(error <= 1e-5, "at the training diameter: {error:.1e}");
@@ -249,7 +249,7 @@ fn images_of_any_size_and_without_signal_work() {
     };
     let speck = model.flows(image.view(), &options, &Job::quiet()).unwrap();
     let left = s![.., .., ..60];
-    assert!(deviation(&speck.flows.slice(left), &blank.flows.slice(left)) <= 1e-5);
+    assert!(deviation(speck.flows.slice(left), blank.flows.slice(left)) <= 1e-5);
     let found = instances(&speck, &options, Device::Cpu, &Job::quiet()).unwrap();
     assert_eq!(count(found.view()), 1);
     assert_eq!(found[[41, 185]], 1);

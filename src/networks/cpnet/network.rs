@@ -114,7 +114,7 @@ impl Cpnet {
         &self.config
     }
 
-    /// `images` [B, nbase[0], h, w], both sides multiples of [`CpnetConfig::granularity`].
+    /// `images` (B, first of `nbase`, h, w), both sides multiples of [`CpnetConfig::granularity`].
     ///
     /// Errors: other shapes, cancel, out of memory.
     pub fn forward(&self, images: &Tensor, job: &Job) -> Result<CpnetOutput> {
