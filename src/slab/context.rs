@@ -63,11 +63,17 @@ impl<'a> SlabContext<'a> {
             let side = options.tile_cells * model.config().pixels_per_token() as usize;
             let plan = TilePlan::overlapping(context.slice_shape, side, 0.0)?;
             let cell = context.prepare_cell(stack, stack.middle_cell());
-            let tile = plan.crop_stack(cell.view(), plan.len() / 2)?;
-            let image = tile_tensor(tile.view(), model.device())?;
-            // Space-to-depth draws nothing; the generator only fills the signature.
-            let latent = model.encode(&image, LatentDraw::Mean, &mut Generator::new(0, 0), job)?;
-            context.snr = model.estimate_snr(&latent, job)?;
+            let mut found = Vec::new();
+            for share in [1, 2, 3] {
+                let tile = plan.crop_stack(cell.view(), share * plan.len() / 4)?;
+                let image = tile_tensor(tile.view(), model.device())?;
+                // Space-to-depth draws nothing; the generator only fills the signature.
+                let latent = model.encode(&image, LatentDraw::Mean, &mut Generator::new(0, 0), job)?;
+                found.push(model.estimate_snr(&latent, job)?);
+            }
+            // One tile may be all membrane, or all ice.
+            found.sort_by(f64::total_cmp);
+            context.snr = found[1];
         }
         context.timesteps = resolve_timesteps(model, options, voxel_nm, context.snr);
         Ok(context)

@@ -212,7 +212,13 @@ fn from_structures(context: &SlabContext, maps: Vec<Vec<Array2<f32>>>, job: &Job
         least: LEAST_NEARNESS,
         count: options.n_points,
     };
-    let points = molecule_points(&maps, &mut labels, &rules, context.voxel_nm, job)?;
+    let centres = molecule_points(&maps, &mut labels, &rules, context.voxel_nm, job)?;
+    // The bodies of the mask, cut by shape, have better sizes than what is reached from the centres; but they are only as many as there
+    // are, so a number that is asked for comes from the centres.
+    let points = match options.n_points {
+        Some(_) => centres,
+        None => body_points(&split_3d(context, foreground.view(), score.view(), job)?.objects),
+    };
     Ok(Decision {
         labels,
         score,
