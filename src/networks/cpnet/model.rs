@@ -107,7 +107,7 @@ impl CellPose {
     /// A model from a network whose tensors are on `device`. `diam_mean` is the diameter, in pixels, that its training images
     /// were scaled to, `diam_labels` their own.
     ///
-    /// Errors: diameters that are not positive; a network with more than two halvings beyond the padding of 16.
+    /// Errors: diameters that are not positive; a network whose coarsest level is below 1/16 of the image.
     pub fn from_network(network: Cpnet, diam_mean: f64, diam_labels: f64, device: Device) -> Result<Self> {
         for (name, value) in [("diam_mean", diam_mean), ("diam_labels", diam_labels)] {
             if !(value.is_finite() && value > 0.0) {
