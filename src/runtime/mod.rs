@@ -1,4 +1,4 @@
-//! Ground floor: errors, cancel, progress, log, devices, threads, random numbers and what is loaded in the process.
+//! Ground floor: errors, cancel, progress, log, devices, threads, memory, random numbers and what is loaded in the process.
 
 pub mod cancel;
 pub mod device;
@@ -6,6 +6,7 @@ pub mod error;
 pub mod generator;
 pub mod job;
 pub mod log;
+pub mod memory;
 pub mod report;
 pub mod threads;
 

@@ -3,11 +3,13 @@
 //! Every head of every self-attention layer is a random walk P = softmax(scale Q K^T) = D^-1 A on the tokens of its own
 //! grid. Both solvers look for C vectors on the finest grid that are nearly invariant under all these walks at once
 //! (layer-distributed spectral clustering, Zhang, Yunis and Maire, CVPR 2024): [`Adam`] by the published recipe,
-//! [`Krylov`] as the symmetric eigenproblem that the recipe approximates.
+//! [`Krylov`] as the symmetric eigenproblem that the recipe approximates. [`cut`] cuts one graph recursively along its
+//! second eigenvector.
 
 pub mod adam;
 pub mod affinity;
 pub mod attention;
+pub mod cut;
 pub mod krylov;
 pub mod loss;
 
@@ -25,6 +27,10 @@ use crate::runtime::{Error, Job, Result};
 pub use adam::Adam;
 pub use affinity::{trace_of, Affinity, AffinityOptions};
 pub use attention::{AttentionLayer, AttentionSet, AttentionStream, FixedAttention};
+pub use cut::{
+    bipartition, ncut_of, recursive_ncut, walk_graph, Adjacency, Bipartition, Criterion, CutOptions, FeatureForm,
+    Graph, GraphKind, Judgement, MinCut, ProposedCut, SegmentNode, SegmentTree, Stop, Sweep,
+};
 pub use krylov::Krylov;
 pub use loss::{ncut_loss, NcutLoss};
 

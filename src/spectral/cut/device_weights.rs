@@ -1,0 +1,139 @@
+//! Edge weights on an accelerator: vectors travel, the matrix stays.
+use std::borrow::Cow;
+
+use tch::{Device, Kind, Tensor};
+
+use super::weights::Weights;
+use crate::runtime::Result;
+
+/// Elements of one temporary of a masked sum or a gather.
+const CHUNK_ELEMENTS: i64 = 1 << 26;
+
+/// Weights as a contiguous float32 tensor `[n, n]`.
+pub(super) struct DeviceWeights(Tensor);
+
+impl DeviceWeights {
+    pub(super) fn new(matrix: Tensor) -> Self {
+        Self(matrix)
+    }
+
+    fn side(&self) -> i64 {
+        self.0.size().first().copied().unwrap_or(0)
+    }
+
+    fn to_device<T: tch::kind::Element>(&self, values: &[T]) -> Result<Tensor> {
+        Ok(Tensor::f_from_slice(values)?.f_to_device(self.0.device())?)
+    }
+
+    /// First row and rows of consecutive blocks.
+    fn blocks(&self) -> impl Iterator<Item = (i64, i64)> {
+        let n = self.side();
+        let height = (CHUNK_ELEMENTS / n.max(1)).clamp(1, n.max(1));
+        (0..n)
+            .step_by(height as usize)
+            .map(move |first| (first, height.min(n - first)))
+    }
+
+    /// Sums along the rows of the entries whose rank is below that of the row (`in_row`), or along the columns of
+    /// those whose row's rank is below that of the column.
+    fn sums_before(&self, rank: &[u32], in_row: bool) -> Result<Vec<f64>> {
+        let _guard = tch::no_grad_guard();
+        let rank: Vec<i64> = rank.iter().map(|&r| i64::from(r)).collect();
+        let rank = self.to_device(&rank)?;
+        let mut parts = Vec::new();
+        for (first, count) in self.blocks() {
+            let mine = rank.f_narrow(0, first, count)?.f_unsqueeze(1)?;
+            let others = rank.f_unsqueeze(0)?;
+            let mask = if in_row {
+                others.f_lt_tensor(&mine)?
+            } else {
+                mine.f_lt_tensor(&others)?
+            };
+            let kept = self.0.f_narrow(0, first, count)?.f_mul(&mask)?;
+            parts.push(kept.f_sum_dim_intlist(i64::from(in_row), false, Kind::Double)?);
+        }
+        if in_row {
+            return on_host(&Tensor::f_cat(&parts, 0)?);
+        }
+        let mut sum = self.to_device(&vec![0.0_f64; rank.size1()? as usize])?;
+        for part in &parts {
+            let _ = sum.f_add_(part)?;
+        }
+        on_host(&sum)
+    }
+}
+
+impl Weights for DeviceWeights {
+    fn nodes(&self) -> usize {
+        self.side() as usize
+    }
+
+    fn multiply(&self, x: &[f64]) -> Result<Vec<f64>> {
+        let _guard = tch::no_grad_guard();
+        let x = self.to_device(x)?.f_to_kind(Kind::Float)?;
+        on_host(&self.0.f_mv(&x)?.f_to_kind(Kind::Double)?)
+    }
+
+    fn row_sums(&self) -> Result<Vec<f64>> {
+        on_host(&self.0.f_sum_dim_intlist(1_i64, false, Kind::Double)?)
+    }
+
+    fn column_sums(&self) -> Result<Vec<f64>> {
+        on_host(&self.0.f_sum_dim_intlist(0_i64, false, Kind::Double)?)
+    }
+
+    fn diagonal(&self) -> Result<Vec<f64>> {
+        on_host(&self.0.f_diagonal(0, 0, 1)?.f_to_kind(Kind::Double)?)
+    }
+
+    fn sums_before_in_row(&self, rank: &[u32]) -> Result<Vec<f64>> {
+        self.sums_before(rank, true)
+    }
+
+    fn sums_before_in_column(&self, rank: &[u32]) -> Result<Vec<f64>> {
+        self.sums_before(rank, false)
+    }
+
+    fn row(&self, i: usize) -> Result<Cow<'_, [f32]>> {
+        let row = self.0.f_select(0, i as i64)?.f_to_device(Device::Cpu)?;
+        Ok(Cow::Owned(Vec::try_from(row)?))
+    }
+
+    fn column(&self, j: usize) -> Result<Vec<f32>> {
+        let column = self.0.f_select(1, j as i64)?.f_contiguous()?;
+        Ok(Vec::try_from(column.f_to_device(Device::Cpu)?)?)
+    }
+
+    fn submatrix(&self, members: &[u32]) -> Result<Box<dyn Weights>> {
+        let _guard = tch::no_grad_guard();
+        let m = members.len() as i64;
+        let members: Vec<i64> = members.iter().map(|&i| i64::from(i)).collect();
+        let members = self.to_device(&members)?;
+        let out = Tensor::f_empty([m, m], (Kind::Float, self.0.device()))?;
+        // Row blocks bound what the row gather holds besides the result.
+        let height = (CHUNK_ELEMENTS / self.side().max(1)).clamp(1, m.max(1));
+        for first in (0..m).step_by(height as usize) {
+            let count = height.min(m - first);
+            let rows = self.0.f_index_select(0, &members.f_narrow(0, first, count)?)?;
+            out.f_narrow(0, first, count)?
+                .f_copy_(&rows.f_index_select(1, &members)?)?;
+        }
+        Ok(Box::new(Self(out)))
+    }
+
+    fn scale_rows(&mut self, factors: &[f64]) -> Result<()> {
+        let _guard = tch::no_grad_guard();
+        let factors = self.to_device(factors)?.f_to_kind(Kind::Float)?.f_unsqueeze(1)?;
+        // Out of place: the tensor may be the caller's.
+        self.0 = self.0.f_mul(&factors)?;
+        Ok(())
+    }
+
+    fn to_tensor(&self) -> Result<Tensor> {
+        Ok(self.0.shallow_clone())
+    }
+}
+
+fn on_host(values: &Tensor) -> Result<Vec<f64>> {
+    Ok(Vec::try_from(values.f_to_device(Device::Cpu)?.f_contiguous()?)?)
+}
