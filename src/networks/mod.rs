@@ -1,3 +1,24 @@
-//! Published networks beside the diffusion model, read from safetensors and run as their authors run them.
+//! Networks beside the diffusion model, read from safetensors and run as their authors run them.
+//!
+//! [`cpnet`] is CellPose, whole. The others segment: all are a [`SegmentationNetwork`], described by a [`NetworkConfig`] and kept
+//! with their weights in a [`SegmentationModel`], whose file says which network it is. The numbers follow the originals (MONAI
+//! for the DynUNet); no code of them is used.
 
+mod compact;
+mod config;
 pub mod cpnet;
+mod dynunet;
+mod initial;
+mod model;
+mod picker;
+mod recognise;
+mod segmentation;
+mod unet2d;
+
+pub use compact::{CompactConfig, CompactUnet};
+pub use config::NetworkConfig;
+pub use dynunet::{DynUnet, DynUnetConfig};
+pub use model::{InputScale, ModelDescription, SegmentationModel};
+pub use picker::{Picker, PickerConfig};
+pub use segmentation::{Activation, Logits, Pass, Reach, SegmentationNetwork};
+pub use unet2d::{Unet2d, Unet2dConfig};

@@ -4,9 +4,11 @@
 
 mod layers;
 mod store;
+mod volume_layers;
 
 pub use layers::FetchTensor;
 pub use store::read_tensor;
 
 pub(crate) use layers::{wrong_shape, Conv2d, GroupNorm, LayerNorm, Linear, Scope};
 pub(crate) use store::{TensorFile, WeightFiles};
+pub(crate) use volume_layers::{BatchNorm, Conv3d, Doubling3d, InstanceNorm};

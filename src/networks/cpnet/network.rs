@@ -2,10 +2,7 @@
 use tch::Tensor;
 
 use crate::runtime::{Error, Job, Result};
-use crate::weights::{Conv2d, FetchTensor, Linear, Scope};
-
-/// Added to the variance by every batch normalisation.
-const EPS: f64 = 1e-5;
+use crate::weights::{BatchNorm, Conv2d, FetchTensor, Linear, Scope};
 
 /// Channels of the output: flow down, flow right, cell probability.
 const OUTPUTS: i64 = 3;
@@ -166,39 +163,6 @@ impl Cpnet {
     }
 }
 
-/// Batch normalisation with the statistics of training.
-struct BatchNorm {
-    weight: Tensor,
-    bias: Tensor,
-    mean: Tensor,
-    variance: Tensor,
-}
-
-impl BatchNorm {
-    fn new(mut scope: Scope, channels: i64) -> Result<Self> {
-        Ok(Self {
-            weight: scope.tensor("weight", &[channels])?,
-            bias: scope.tensor("bias", &[channels])?,
-            mean: scope.tensor("running_mean", &[channels])?,
-            variance: scope.tensor("running_var", &[channels])?,
-        })
-    }
-
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let (weight, bias) = (Some(&self.weight), Some(&self.bias));
-        Ok(x.f_batch_norm(
-            weight,
-            bias,
-            Some(&self.mean),
-            Some(&self.variance),
-            false,
-            0.0,
-            EPS,
-            false,
-        )?)
-    }
-}
-
 /// Batch normalisation, ReLU (not in projections), convolution.
 struct Unit {
     norm: BatchNorm,
@@ -226,7 +190,7 @@ impl Unit {
     }
 
     fn forward(&self, x: &Tensor, job: &Job) -> Result<Tensor> {
-        let mut x = self.norm.forward(x)?;
+        let mut x = self.norm.forward(x, false)?;
         if self.rectified {
             x = x.f_relu_()?;
         }

@@ -1,0 +1,99 @@
+//! Which network, with all its hyper-parameters.
+use std::ops::RangeInclusive;
+
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+use super::initial::Initial;
+use super::{
+    CompactConfig, CompactUnet, DynUnet, DynUnetConfig, Picker, PickerConfig, SegmentationNetwork, Unet2d, Unet2dConfig,
+};
+use crate::runtime::{Error, Result};
+use crate::weights::{FetchTensor, Scope};
+
+/// A network and its hyper-parameters; in a weight file's header as JSON, tagged by `network`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "network", rename_all = "kebab-case")]
+pub enum NetworkConfig {
+    /// The project's own small 3D network.
+    Compact(CompactConfig),
+    /// MONAI's DynUNet, of which MemBrain-seg's network is one.
+    DynUnet(DynUnetConfig),
+    /// DeepETPicker's residual U-Net.
+    Picker(PickerConfig),
+    /// The slab paper's 2D U-Net.
+    Unet2d(Unet2dConfig),
+}
+
+impl Default for NetworkConfig {
+    fn default() -> Self {
+        Self::Compact(CompactConfig::default())
+    }
+}
+
+impl NetworkConfig {
+    /// Name and shape of every tensor, running statistics of batch norms included, in the order of execution.
+    ///
+    /// Errors: hyper-parameters out of range, by name.
+    pub fn tensor_shapes(&self) -> Result<Vec<(String, Vec<i64>)>> {
+        let mut list = Vec::new();
+        let mut record = |name: &str, shape: &[i64]| {
+            list.push((name.to_owned(), shape.to_vec()));
+            Ok(Tensor::new())
+        };
+        self.build_in(Scope::listing(&mut record))?;
+        Ok(list)
+    }
+
+    /// The network whose tensors are what `fetch(name, shape)` returns. It holds them, not copies: changes in place are seen.
+    ///
+    /// Errors: hyper-parameters out of range; whatever `fetch` fails with; a tensor of another shape.
+    pub fn build(&self, fetch: &mut FetchTensor) -> Result<Box<dyn SegmentationNetwork>> {
+        self.build_in(Scope::root(fetch))
+    }
+
+    fn build_in(&self, root: Scope) -> Result<Box<dyn SegmentationNetwork>> {
+        Ok(match self {
+            Self::Compact(config) => Box::new(CompactUnet::build(config, root)?),
+            Self::DynUnet(config) => Box::new(DynUnet::build(config, root)?),
+            Self::Picker(config) => Box::new(Picker::build(config, root)?),
+            Self::Unet2d(config) => Box::new(Unet2d::build(config, root)?),
+        })
+    }
+
+    /// How its weights begin: as the originals' do.
+    pub(super) fn initial(&self) -> Initial {
+        match self {
+            Self::Compact(_) => Initial::Normal { slope: 0.0 },
+            Self::DynUnet(_) => Initial::Normal { slope: 0.01 },
+            Self::Picker(_) | Self::Unet2d(_) => Initial::Uniform,
+        }
+    }
+}
+
+/// Whether the tensor `name` is moved by batches rather than by gradients.
+pub(super) fn is_statistic(name: &str) -> bool {
+    name.ends_with(".running_mean") || name.ends_with(".running_var")
+}
+
+/// Refuses a list of channel numbers that is too long, too short, or has one that is out of 1..=4096.
+pub(super) fn check_widths(name: &str, widths: &[i64], count: RangeInclusive<usize>) -> Result<()> {
+    if count.contains(&widths.len()) && widths.iter().all(|width| (1..=4096).contains(width)) {
+        return Ok(());
+    }
+    let allowed = format!("must be {} to {} numbers, each 1..=4096", count.start(), count.end());
+    Err(Error::argument(name, format!("{widths:?}"), &allowed))
+}
+
+/// Refuses output names that are none, too many, empty or alike.
+pub(super) fn check_names(names: &[String]) -> Result<()> {
+    let alike = |(n, name): (usize, &String)| name.is_empty() || names[..n].contains(name);
+    if (1..=256).contains(&names.len()) && !names.iter().enumerate().any(alike) {
+        return Ok(());
+    }
+    Err(Error::argument(
+        "outputs",
+        format!("{names:?}"),
+        "must be 1 to 256 different names",
+    ))
+}

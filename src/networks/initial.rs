@@ -1,0 +1,56 @@
+//! Weights before training.
+use tch::{Device, Kind, Tensor};
+
+use crate::runtime::{Generator, Result};
+
+/// How the weights of a network begin. Norms begin at scale one and shift zero in all of them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Initial {
+    /// PyTorch's own: weights and biases uniform within 1 / sqrt(fan in).
+    Uniform,
+    /// He et al. 2015: normal of variance 2 / ((1 + slope^2) fan in), biases zero.
+    Normal {
+        /// Negative slope of the rectifier.
+        slope: f64,
+    },
+}
+
+impl Initial {
+    /// Tensors of these names and shapes, drawn in their order. The bias of a layer follows its weight.
+    pub(super) fn draw(
+        self,
+        shapes: &[(String, Vec<i64>)],
+        gen: &mut Generator,
+        device: Device,
+    ) -> Result<Vec<Tensor>> {
+        // 0 marks a norm.
+        let mut fan_in = 0.0;
+        let mut tensors = Vec::with_capacity(shapes.len());
+        for (name, shape) in shapes {
+            let leaf = name.rsplit('.').next().unwrap_or(name);
+            if leaf == "weight" {
+                let taps: i64 = shape.iter().skip(1).product();
+                fan_in = if shape.len() == 1 { 0.0 } else { taps.max(1) as f64 };
+            }
+            let constant = |value: f64| Tensor::f_full(shape, value, (Kind::Float, device));
+            let bound = (fan_in.sqrt().recip()) as f32;
+            tensors.push(match (leaf, self) {
+                ("running_var", _) => constant(1.0)?,
+                ("weight", _) if fan_in == 0.0 => constant(1.0)?,
+                ("weight", Self::Normal { slope }) => {
+                    let deviation = (2.0 / ((1.0 + slope * slope) * fan_in)).sqrt();
+                    gen.normal_tensor(shape, device)?.f_mul_scalar(deviation)?
+                }
+                ("weight", Self::Uniform) => gen.uniform_tensor(-bound, bound, shape, device)?,
+                ("bias", Self::Uniform) if fan_in > 0.0 => gen.uniform_tensor(-bound, bound, shape, device)?,
+                ("scale", _) => constant(RESIDUAL_SCALE)?,
+                _ => constant(0.0)?,
+            });
+        }
+        Ok(tensors)
+    }
+}
+
+/// Share of a residual branch at the start, for networks that scale it: small, so that depth does not add variance and no
+/// normalisation is needed, but not zero, so that every weight learns from the first step.
+const RESIDUAL_SCALE: f64 = 0.1;

@@ -1,0 +1,247 @@
+//! A segmentation network with its weights, and the file that holds both.
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::Path;
+
+use safetensors::tensor::TensorView;
+use safetensors::Dtype;
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+
+use super::config::is_statistic;
+use super::recognise::recognise;
+use super::{NetworkConfig, SegmentationNetwork};
+use crate::runtime::{Error, Generator, Result};
+use crate::volume::write_atomically;
+use crate::weights::{FetchTensor, TensorFile};
+
+/// Key of the description in the `__metadata__` of a file.
+const KEY: &str = "tomocut-network";
+
+/// Version of the description; a file of a later one is refused.
+const VERSION: u32 = 1;
+
+/// How grey values become a network's input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InputScale {
+    /// Mean 0 and deviation 1 over the whole tomogram.
+    #[default]
+    Tomogram,
+    /// Mean 0 and deviation 1 over each slice.
+    Slice,
+}
+
+/// What has to be known to use a network on data: written into its file.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
+pub struct ModelDescription {
+    /// The network.
+    #[serde(flatten)]
+    pub network: NetworkConfig,
+    /// Edge of the voxels that it was trained on, in nanometres; `None` where unknown.
+    #[serde(default)]
+    pub voxel_nm: Option<f64>,
+    /// How grey values become its input.
+    #[serde(default)]
+    pub input: InputScale,
+    /// Whether structures are brighter than their surroundings in its input; most tomograms have them dark.
+    #[serde(default)]
+    pub bright: bool,
+    /// Where the weights come from, for people.
+    #[serde(default)]
+    pub origin: String,
+}
+
+/// The header's JSON.
+#[derive(Serialize, Deserialize)]
+struct Header {
+    version: u32,
+    #[serde(flatten)]
+    description: ModelDescription,
+}
+
+impl ModelDescription {
+    /// A description of `network` on voxels of `voxel_nm`, with the other settings at their defaults.
+    pub fn new(network: NetworkConfig, voxel_nm: Option<f64>) -> Self {
+        Self {
+            network,
+            voxel_nm,
+            ..Self::default()
+        }
+    }
+
+    fn validate(&self) -> Result<()> {
+        match self.voxel_nm {
+            Some(edge) if !(edge.is_finite() && (1e-3..=1e3).contains(&edge)) => {
+                Err(Error::argument("voxel_nm", edge, "must be 0.001..=1000 or unknown"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A network, its weights on one device, and what is to be known about them.
+pub struct SegmentationModel {
+    description: ModelDescription,
+    network: Box<dyn SegmentationNetwork>,
+    tensors: Vec<(String, Tensor)>,
+    device: Device,
+}
+
+impl SegmentationModel {
+    /// A model whose tensors are what `fetch(name, shape)` returns: float32 on `device`, held, not copied.
+    ///
+    /// Errors: a description out of range; whatever `fetch` fails with; a tensor of another shape.
+    pub fn from_tensors(description: ModelDescription, device: Device, fetch: &mut FetchTensor) -> Result<Self> {
+        description.validate()?;
+        let mut tensors = Vec::new();
+        let network = description.network.build(&mut |name, shape| {
+            let tensor = fetch(name, shape)?;
+            tensors.push((name.to_owned(), tensor.shallow_clone()));
+            Ok(tensor)
+        })?;
+        Ok(Self {
+            description,
+            network,
+            tensors,
+            device,
+        })
+    }
+
+    /// A model before training: weights as the original of the network begins.
+    pub fn random(description: ModelDescription, gen: &mut Generator, device: Device) -> Result<Self> {
+        let shapes = description.network.tensor_shapes()?;
+        let drawn = description.network.initial().draw(&shapes, gen, device)?;
+        let mut by_name: HashMap<String, Tensor> = shapes.into_iter().map(|(name, _)| name).zip(drawn).collect();
+        Self::from_tensors(description, device, &mut |name, _| {
+            by_name
+                .remove(name)
+                .ok_or_else(|| Error::Internal(format!("tensor {name} is asked for twice")))
+        })
+    }
+
+    /// Opens a file written by [`SegmentationModel::save`], or the safetensors of MemBrain-seg (or another DynUNet of MONAI) or
+    /// of the slab paper's 2D U-Net, whose hyper-parameters are read off the shapes. Pickles are not opened; the error says how
+    /// to convert one.
+    ///
+    /// Errors: the operating system's; [`Error::Format`] that names the file and the tensor or the header's field;
+    /// [`Error::Version`] for the file of a later version; [`Error::Unsupported`] for a network that is not known.
+    pub fn open(path: &Path, device: Device) -> Result<Self> {
+        Self::read(&TensorFile::map(path)?, device)
+    }
+
+    /// The same from memory; `what` names it in errors.
+    pub fn from_bytes(what: &str, bytes: &[u8], device: Device) -> Result<Self> {
+        Self::read(&TensorFile::from_bytes(what, bytes)?, device)
+    }
+
+    fn read(file: &TensorFile, device: Device) -> Result<Self> {
+        let _guard = tch::no_grad_guard();
+        let Some(text) = file.text(KEY) else {
+            let (description, stored) = recognise(file)?;
+            return Self::from_tensors(description, device, &mut |name, shape| {
+                file.tensor(&stored(file, name), shape, Kind::Float, device)
+            });
+        };
+        let refused = |e: serde_json::Error| Error::format(format!("{}: {KEY}", file.what()), e);
+        let value: serde_json::Value = serde_json::from_str(text).map_err(refused)?;
+        let version = value.get("version").and_then(serde_json::Value::as_u64).unwrap_or(0);
+        if version > u64::from(VERSION) {
+            return Err(Error::Version(format!(
+                "{} is a model of version {version}, this engine reads up to {VERSION}",
+                file.what()
+            )));
+        }
+        let header: Header = serde_json::from_value(value).map_err(refused)?;
+        Self::from_tensors(header.description, device, &mut |name, shape| {
+            file.tensor(name, shape, Kind::Float, device)
+        })
+    }
+
+    /// Writes the model, whole or not at all: float32 safetensors with the description in the header.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let bytes = self.to_bytes()?;
+        write_atomically(path, |file| {
+            file.write_all(&bytes).map_err(|e| Error::io("writing", path, e))
+        })
+    }
+
+    /// The bytes of [`SegmentationModel::save`]: the same model always gives the same.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let mut data = Vec::with_capacity(self.tensors.len());
+        for (name, tensor) in &self.tensors {
+            let plain = tensor
+                .f_detach()?
+                .f_to_device(Device::Cpu)?
+                .f_to_kind(Kind::Float)?
+                .f_contiguous()?;
+            let mut bytes = vec![0u8; 4 * plain.numel()];
+            plain.f_copy_data_u8(&mut bytes, plain.numel())?;
+            data.push((
+                name,
+                plain.size().iter().map(|n| *n as usize).collect::<Vec<_>>(),
+                bytes,
+            ));
+        }
+        let defect = |e: safetensors::SafeTensorError| Error::Internal(format!("safetensors: {e}"));
+        let mut views = Vec::with_capacity(data.len());
+        for (name, shape, bytes) in &data {
+            let view = TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(defect)?;
+            views.push((name.as_str(), view));
+        }
+        let header = Header {
+            version: VERSION,
+            description: self.description.clone(),
+        };
+        let json = serde_json::to_string(&header).map_err(|e| Error::Internal(format!("model header: {e}")))?;
+        safetensors::serialize(views, Some(HashMap::from([(KEY.to_owned(), json)]))).map_err(defect)
+    }
+
+    /// What is to be known about the weights.
+    pub fn description(&self) -> &ModelDescription {
+        &self.description
+    }
+
+    /// The network.
+    pub fn network(&self) -> &dyn SegmentationNetwork {
+        &*self.network
+    }
+
+    /// Where the weights are.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// Name and tensor of every weight that gradients move: the network's own tensors, in the order of execution. A trainer
+    /// asks them for gradients and updates them in place.
+    pub fn weights(&self) -> Vec<(String, Tensor)> {
+        self.select(false)
+    }
+
+    /// Name and tensor of the running statistics, which passes in training move in place.
+    pub fn statistics(&self) -> Vec<(String, Tensor)> {
+        self.select(true)
+    }
+
+    fn select(&self, statistics: bool) -> Vec<(String, Tensor)> {
+        let chosen = self.tensors.iter().filter(|(name, _)| is_statistic(name) == statistics);
+        chosen
+            .map(|(name, tensor)| (name.clone(), tensor.shallow_clone()))
+            .collect()
+    }
+
+    /// A copy on `device` that shares no weight and asks for no gradients.
+    pub fn duplicate(&self, device: Device) -> Result<Self> {
+        let _guard = tch::no_grad_guard();
+        let mut tensors = self.tensors.iter();
+        Self::from_tensors(self.description.clone(), device, &mut |name, _| match tensors.next() {
+            Some((_, tensor)) => Ok(tensor.f_detach_copy()?.f_to_device(device)?),
+            None => Err(Error::Internal(format!("tensor {name} is asked for twice"))),
+        })
+    }
+
+    /// Number of weights that gradients move.
+    pub fn count(&self) -> usize {
+        self.weights().iter().map(|(_, tensor)| tensor.numel()).sum()
+    }
+}
