@@ -28,8 +28,8 @@ pub use adam::Adam;
 pub use affinity::{trace_of, Affinity, AffinityOptions};
 pub use attention::{AttentionLayer, AttentionSet, AttentionStream, FixedAttention};
 pub use cut::{
-    bipartition, ncut_of, recursive_ncut, walk_graph, Adjacency, Bipartition, Criterion, CutOptions, FeatureForm,
-    Graph, GraphKind, Judgement, MinCut, ProposedCut, SegmentNode, SegmentTree, Stop, Sweep,
+    bipartition, graph_vectors, ncut_of, recursive_ncut, walk_graph, Adjacency, Bipartition, Criterion, CutOptions,
+    FeatureForm, Graph, GraphKind, GraphVectors, Judgement, MinCut, ProposedCut, SegmentNode, SegmentTree, Stop, Sweep,
 };
 pub use krylov::Krylov;
 pub use loss::{ncut_loss, NcutLoss};

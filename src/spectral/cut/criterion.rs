@@ -77,6 +77,11 @@ impl CutOptions {
     /// Fails where an option is out of range, or where the criterion cannot judge `graph`.
     pub fn check(&self, graph: &Graph) -> Result<()> {
         self.criterion.check(graph.kind())?;
+        self.check_numbers()
+    }
+
+    /// Fails where a number is out of range.
+    pub(super) fn check_numbers(&self) -> Result<()> {
         if let Sweep::Linspace(0) = self.sweep {
             return Err(Error::argument("sweep", "0 thresholds", "must try at least 1"));
         }

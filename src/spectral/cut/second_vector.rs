@@ -1,10 +1,16 @@
-//! The second eigenvector of a connected graph.
-use faer::{Mat, Side};
+//! The second eigenvector of a connected graph, by the method that suits its size and symmetry.
+use faer::Mat;
 
 use super::criterion::CutOptions;
+use super::krylov_schur::{krylov_schur, Leading, Limits};
+use super::operator::{length, normalise, subtract, Operator};
+use super::power_iteration::power_iteration;
+use super::ritz::eigenpairs;
 use super::weights::Weights;
-use crate::runtime::{Error, Job, Result};
+use crate::runtime::{Job, Result};
 
+/// Nodes up to which a dense solver is quicker, symmetric and not.
+const DENSE_NODES: [usize; 2] = [96, 48];
 /// Values closer than this share of the largest tie for the sign rule.
 const SIGN_TIE: f64 = 1e-6;
 
@@ -12,7 +18,7 @@ const SIGN_TIE: f64 = 1e-6;
 pub(super) struct SecondVector {
     /// y, largest |value| 1 and positive.
     pub vector: Vec<f64>,
-    /// The second largest eigenvalue.
+    /// The second largest eigenvalue (its real part).
     pub eigenvalue: f64,
     /// `||M u - mu u||` of the unit vector u.
     pub residual: f64,
@@ -27,35 +33,97 @@ pub(super) fn second_vector(
     options: &CutOptions,
     job: &Job,
 ) -> Result<SecondVector> {
-    job.check()?;
-    let n = weights.nodes();
-    if !symmetric {
-        return Err(Error::Unsupported("walks".into()));
+    let operator = Operator::new(weights, symmetric)?;
+    let found = leading_vectors(&operator, 1, options, job)?;
+    let converged = found.residual <= options.tolerance;
+    if !converged {
+        let text = format!(
+            "second eigenvector of {} nodes: residual {:.1e} is above the tolerance {:.1e} after {} products",
+            weights.nodes(),
+            found.residual,
+            options.tolerance,
+            found.products
+        );
+        job.logger().warn("ncut", &text);
     }
-    let scale: Vec<f64> = weights.row_sums()?.iter().map(|d| 1.0 / d.sqrt()).collect();
-    let norm = scale.iter().map(|s| 1.0 / (s * s)).sum::<f64>().sqrt();
-    let mut rows = Vec::new();
-    for i in 0..n {
-        rows.push(weights.row(i)?.into_owned());
-    }
-    let top = |i: usize| 1.0 / (scale[i] * norm);
-    let m = Mat::from_fn(n, n, |i, j| {
-        f64::from(rows[i][j]) * scale[i] * scale[j] - 2.0 * top(i) * top(j)
-    });
-    let eigen = m
-        .self_adjoint_eigen(Side::Lower)
-        .map_err(|e| Error::Internal(format!("{e:?}")))?;
-    let vector = (0..n).map(|i| eigen.U()[(i, n - 1)] * scale[i]).collect();
+    let vector = found
+        .vectors
+        .first()
+        .map(|u| operator.generalised(u))
+        .unwrap_or_default();
     Ok(SecondVector {
         vector: settled(vector),
-        eigenvalue: eigen.S()[n - 1],
-        residual: 0.0,
-        converged: options.tolerance > 0.0,
+        eigenvalue: found.values.first().copied().unwrap_or(0.0),
+        residual: found.residual,
+        converged,
     })
 }
 
+/// The `wanted` leading eigenvectors of `operator`, 1..n of them.
+pub(super) fn leading_vectors(operator: &Operator, wanted: usize, options: &CutOptions, job: &Job) -> Result<Leading> {
+    let symmetric = operator.is_symmetric();
+    if operator.nodes() <= DENSE_NODES[usize::from(!symmetric)].max(2 * wanted) {
+        job.check()?;
+        return dense(operator, wanted);
+    }
+    let limits = Limits {
+        tolerance: options.tolerance,
+        products: options.max_iterations,
+    };
+    if symmetric || wanted > 1 {
+        return krylov_schur(operator, operator.start(), wanted, limits, job);
+    }
+    let iterate = power_iteration(operator, limits, job)?;
+    if iterate.converged || iterate.products >= limits.products {
+        return Ok(Leading {
+            vectors: vec![iterate.vector],
+            values: vec![iterate.value],
+            residual: iterate.residual,
+            products: iterate.products,
+        });
+    }
+    let left = Limits {
+        products: limits.products - iterate.products,
+        ..limits
+    };
+    let mut found = krylov_schur(operator, iterate.vector, wanted, left, job)?;
+    found.products += iterate.products;
+    Ok(found)
+}
+
+/// All eigenvectors of a small graph at once, with the known one moved to the other end of the spectrum.
+fn dense(operator: &Operator, wanted: usize) -> Result<Leading> {
+    let n = operator.nodes();
+    let rows: Vec<Vec<f32>> = (0..n).map(|i| operator.weight_row(i)).collect::<Result<_>>()?;
+    let matrix = Mat::from_fn(n, n, |i, j| operator.reflected_entry(i, j, rows[i][j]));
+    let mut found = Leading {
+        vectors: Vec::new(),
+        values: Vec::new(),
+        residual: 0.0,
+        products: 0,
+    };
+    for pair in eigenpairs(matrix.as_ref(), operator.is_symmetric())?
+        .into_iter()
+        .take(wanted)
+    {
+        let mut vector = pair.vector;
+        operator.deflate(&mut vector);
+        let mut residual = operator.apply(&vector)?;
+        subtract(&mut residual, pair.real, &vector);
+        if let Some(mut imaginary) = pair.imaginary_vector {
+            operator.deflate(&mut imaginary);
+            subtract(&mut residual, -pair.imaginary, &imaginary);
+        }
+        found.residual = found.residual.max(length(&residual));
+        normalise(&mut vector);
+        found.vectors.push(vector);
+        found.values.push(pair.real);
+    }
+    Ok(found)
+}
+
 /// Scaled to largest |value| 1, the first of the largest positive.
-fn settled(mut vector: Vec<f64>) -> Vec<f64> {
+pub(super) fn settled(mut vector: Vec<f64>) -> Vec<f64> {
     let largest = vector.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
     let decisive = vector.iter().find(|v| v.abs() >= (1.0 - SIGN_TIE) * largest);
     let scale = match decisive {

@@ -9,7 +9,7 @@ use crate::runtime::{memory, Result};
 
 /// Nonnegative weights of a graph with n nodes, `[n, n]`, float32; sums are float64 and do not depend on the number of
 /// threads. Vectors are float64 on the host.
-pub(super) trait Weights {
+pub(super) trait Weights: Send {
     /// Number of nodes n.
     fn nodes(&self) -> usize;
 
