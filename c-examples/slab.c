@@ -26,7 +26,7 @@ static const char help[] =
     "  --device NAME        cpu (default), cuda or cuda:N\n"
     "  --threads N          threads (default: as many as this process may use)\n"
     "  --voxel-nm X         voxel size, where the file's header is wrong or empty\n"
-    "  --diameter-nm D      diameter of the molecules looked for\n"
+    "  --diameter-nm D      diameter of the molecules looked for, where they are of one kind\n"
     "  --picks N            the N best molecules (default: as many as promise the best balance)\n"
     "  --snr X              variance of the signal over variance of the noise (default: estimated)\n"
     "  --canvas NAME        structures, denoised, mixed or greedy: what is thresholded (default: the preset's)\n"
@@ -156,6 +156,7 @@ static int fill_slab_options(const struct request *request, struct session *sess
     options->z_end = request->z_end;
     options->preset = request->preset;
     options->voxel_nm = request->voxel_nm;
+    options->diameter_nm = request->diameter_nm;
     /* Detected outlines vary about the true diameter. */
     options->molecule_min_nm = request->diameter_nm * 0.6;
     options->molecule_max_nm = request->diameter_nm * 1.6;

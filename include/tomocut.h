@@ -466,7 +466,7 @@ typedef struct tomocut_slab_options {
      */
     const char *canvas;
     /**
-     * "structures" (what the model says each voxel is, and where it sees centres), "circularity" (slice by slice, the
+     * "structures" (what the model says each voxel is; molecules are dark balls that it holds to be molecules), "circularity" (slice by slice, the
      * released code's test), "shape3d" (size in nm and shape of 3D components) or
      * "cellpose" (slice by slice, the instances of the network in cellpose_weights); NULL: the preset's.
      */
@@ -524,9 +524,10 @@ typedef struct tomocut_slab_options {
      */
     const char *cellpose_weights;
     /**
-     * Diameter that CellPose looks for in nm, 0.1 to 1000; 0: the geometric mean of the molecule diameters accepted.
+     * Diameter of the molecules looked for in nm, 0.1 to 1000, where they are of one kind: what CellPose looks for, and the
+     * only size that the split "structures" seeks; 0: sizes about the geometric mean of the molecule diameters accepted.
      */
-    double cellpose_diameter_nm;
+    double diameter_nm;
     /**
      * With the split "structures": the best so many molecules; 0: as many as promise the best balance of right and missed.
      */

@@ -158,7 +158,7 @@ fn cellpose_splits_where_it_is_asked_for_and_given() {
         preset: Preset::Cvpr2026Code,
         split: SplitRule::CellPose,
         cellpose_weights: options.cellpose_weights.clone(),
-        cellpose_diameter_nm: Some(18.0),
+        diameter_nm: Some(18.0),
         ..SlabOptions::new(Preset::Cvpr2026Code, 7..9)
     };
     let found = run(&tomogram, &released);

@@ -159,7 +159,7 @@ fn measure(a: &Arguments, model: &DiffusionModel, tile: &Tile, scores: &mut Scor
     let latent = model.encode(&input, LatentDraw::Mean, &mut Generator::new(0, 0), &job)?;
     let snr = match a.snr {
         Some(snr) => snr,
-        None => model.estimate_snr(&latent, &job)?,
+        None => model.estimate_snr(std::slice::from_ref(&latent), &job)?,
     };
     scores.snr += snr;
     let middle = model.schedule().timestep_for_snr(snr) + a.offset;

@@ -93,7 +93,7 @@ pub struct tomocut_slab_options {
     /// eigenvectors), "denoised" (the model's one-step denoised image; no eigenvectors are computed) or "mixed" (half that
     /// image, half its projection on the eigenvectors); NULL: the preset's.
     pub canvas: *const c_char,
-    /// "structures" (what the model says each voxel is, and where it sees centres), "circularity" (slice by slice, the
+    /// "structures" (what the model says each voxel is; molecules are dark balls that it holds to be molecules), "circularity" (slice by slice, the
     /// released code's test), "shape3d" (size in nm and shape of 3D components) or
     /// "cellpose" (slice by slice, the instances of the network in cellpose_weights); NULL: the preset's.
     pub split: *const c_char,
@@ -125,8 +125,9 @@ pub struct tomocut_slab_options {
     /// A safetensors file with the weights of a CellPose network (cyto, cyto2, cyto3, nuclei or one trained from these) for
     /// the split "cellpose"; NULL: none. CellPose's own files are refused with a message that says how to convert them.
     pub cellpose_weights: *const c_char,
-    /// Diameter that CellPose looks for in nm, 0.1 to 1000; 0: the geometric mean of the molecule diameters accepted.
-    pub cellpose_diameter_nm: f64,
+    /// Diameter of the molecules looked for in nm, 0.1 to 1000, where they are of one kind: what CellPose looks for, and the
+    /// only size that the split "structures" seeks; 0: sizes about the geometric mean of the molecule diameters accepted.
+    pub diameter_nm: f64,
     /// With the split "structures": the best so many molecules; 0: as many as promise the best balance of right and missed.
     pub n_points: u64,
 }
@@ -278,7 +279,7 @@ pub(super) unsafe fn translate(options: &tomocut_slab_options) -> Result<SlabOpt
         // SAFETY: as above.
         settings.cellpose_weights = Some(unsafe { path(options.cellpose_weights, "cellpose_weights") }?);
     }
-    settings.cellpose_diameter_nm = given(options.cellpose_diameter_nm);
+    settings.diameter_nm = given(options.diameter_nm);
     if options.n_points != 0 {
         settings.n_points = Some(to_usize("n_points", options.n_points)?);
     }

@@ -1,7 +1,7 @@
 //! From canvases or scores of all slices to labels and points.
 use std::ops::Range;
 
-use ndarray::{s, stack, Array2, Array3, ArrayView2, ArrayView3, Axis};
+use ndarray::{s, Array2, Array3, ArrayView2, ArrayView3, Axis};
 
 use crate::image::{gaussian_3d, percentiles};
 use crate::networks::cpnet::CellPose;
@@ -9,12 +9,14 @@ use crate::picks::Pick;
 use crate::runtime::{Error, Job, Result, Stage};
 
 use super::binarise::{canvas_foreground, mend, score_foreground, Binarisation};
+use super::blobs::{molecule_points, BlobRules};
 use super::canvas::SliceCanvas;
 use super::context::SlabContext;
 use super::options::SplitRule;
 use super::points::{body_points, link_z, tile_detections, unique, LinkRules, PointRules};
 use super::split::{CellPosePerSlice, Shape3d, ShapePerSlice, Split, Splitter, FILAMENT, MOLECULE};
-use super::structures::{molecule_points, CentreRules, StructureMaps};
+use super::stack::SlabStack;
+use super::structures::{remove_specks, StructureMaps};
 use super::tiles::TilePlan;
 use super::zcorrect::z_correct;
 
@@ -23,9 +25,6 @@ const SCORE_RANGE: [f64; 2] = [1.0, 99.9];
 
 /// Least standard deviation of the smoothing, in voxels: what the model leaves of the noise is a voxel wide.
 const LEAST_SMOOTHING: f64 = 0.75;
-
-/// Least nearness to a molecule's centre that makes a point; the model's likelihoods are low where the noise is high.
-const LEAST_NEARNESS: f32 = 0.03;
 
 /// Labels, score and points of a slab.
 pub(super) struct Decision {
@@ -64,8 +63,13 @@ struct Panels {
     stacks: Vec<Vec<Array2<u8>>>,
 }
 
-/// Runs z correction, binarisation and split on the canvases of all slices, in order of z.
-pub(super) fn decide(context: &SlabContext, canvases: Vec<SliceCanvas>, job: &Job) -> Result<Decision> {
+/// Runs z correction, binarisation and split on the canvases of all slices of `stack`, in order of z.
+pub(super) fn decide(
+    context: &SlabContext,
+    stack: &SlabStack,
+    canvases: Vec<SliceCanvas>,
+    job: &Job,
+) -> Result<Decision> {
     let mut scores = Vec::new();
     let mut structures: Vec<Vec<Array2<f32>>> = Vec::new();
     let mut stacks: Vec<Vec<Array2<u8>>> = Vec::new();
@@ -91,7 +95,7 @@ pub(super) fn decide(context: &SlabContext, canvases: Vec<SliceCanvas>, job: &Jo
         }
     }
     let mut decision = if !structures.is_empty() {
-        from_structures(context, structures, job)?
+        from_structures(context, stack, structures, job)?
     } else if scores.is_empty() {
         let side = stacks
             .first()
@@ -179,9 +183,14 @@ fn from_canvases(context: &SlabContext, mut panels: Panels, job: &Job) -> Result
     })
 }
 
-/// The default way: the model says what each voxel is; the mask is the one of the largest expected overlap, a molecule's points are
-/// where the model sees centres.
-fn from_structures(context: &SlabContext, maps: Vec<Vec<Array2<f32>>>, job: &Job) -> Result<Decision> {
+/// The default way: the model says what each voxel is; the mask is the one of the largest expected overlap, the points are
+/// the dark balls among what it holds to be molecules.
+fn from_structures(
+    context: &SlabContext,
+    stack: &SlabStack,
+    maps: Vec<Vec<Array2<f32>>>,
+    job: &Job,
+) -> Result<Decision> {
     let options = context.options;
     job.enter(Stage::ZCorrection)?;
     let maps = maps.into_iter().map(|slices| volume(&slices)).collect::<Result<_>>()?;
@@ -207,24 +216,31 @@ fn from_structures(context: &SlabContext, maps: Vec<Vec<Array2<f32>>>, job: &Job
         });
     }
     job.enter(Stage::Points)?;
-    let rules = CentreRules {
-        molecule_nm: options.molecule_nm,
-        least: LEAST_NEARNESS,
-        count: options.n_points,
-    };
-    let centres = molecule_points(&maps, &mut labels, &rules, context.voxel_nm, job)?;
-    // The bodies of the mask, cut by shape, have better sizes than what is reached from the centres; but they are only as many as there
-    // are, so a number that is asked for comes from the centres.
-    let points = match options.n_points {
-        Some(_) => centres,
-        None => body_points(&split_3d(context, foreground.view(), score.view(), job)?.objects),
-    };
+    remove_specks(&mut labels, options.molecule_nm.0 / context.voxel_nm, job)?;
+    let rules = BlobRules::new(options.diameter_nm, options.molecule_nm, options.n_points);
+    let points = molecule_points(
+        density(context, stack)?.view(),
+        &maps.molecule,
+        &rules,
+        context.voxel_nm,
+        job,
+    )?;
     Ok(Decision {
         labels,
         score,
         points,
         structures: Some(maps),
     })
+}
+
+/// The slab in the model's grey scale.
+fn density(context: &SlabContext, stack: &SlabStack) -> Result<Array3<f32>> {
+    let slices: Vec<Array2<f32>> = stack
+        .slab()
+        .outer_iter()
+        .map(|slice| context.prepare_slice(slice))
+        .collect();
+    volume(&slices)
 }
 
 /// One smooth score volume, one threshold, bodies in 3D.
@@ -334,7 +350,7 @@ impl Panels {
 /// Slices stacked along z.
 fn volume<T: Copy>(slices: &[Array2<T>]) -> Result<Array3<T>> {
     let views: Vec<ArrayView2<T>> = slices.iter().map(Array2::view).collect();
-    stack(Axis(0), &views).map_err(|error| Error::Internal(format!("stacking slices: {error}")))
+    ndarray::stack(Axis(0), &views).map_err(|error| Error::Internal(format!("stacking slices: {error}")))
 }
 
 /// Panels of every slice put together.

@@ -2,12 +2,13 @@
 //!
 //! Stages, one file each, in the order a slice passes them: `stack` (slices and their neighbours), `context` (what the slab shares,
 //! and how a slice is enhanced), `tiles`, `features` (attention of a tile), `cell` (eigenvectors and maps of the tiles), `aggregate` and `canvas` (one map), `zcorrect`,
-//! `binarise`, `split`, `points`; `pipeline` runs them, `outputs`, `overlay` and `dump` write what they found. `suggest`
+//! `binarise`, `split`, `points` and `blobs`; `pipeline` runs them, `outputs`, `overlay` and `dump` write what they found. `suggest`
 //! says beforehand which slabs are worth it.
 
 pub mod aggregate;
 mod attention;
 pub mod binarise;
+mod blobs;
 pub mod canvas;
 mod cell;
 pub mod context;

@@ -186,8 +186,9 @@ pub struct SlabOptions {
     pub n_points: Option<usize>,
     /// Weights of the CellPose network, as [`crate::networks::cpnet::CellPose::open`] reads them; [`SplitRule::CellPose`] only.
     pub cellpose_weights: Option<PathBuf>,
-    /// Diameter that CellPose looks for, in nm; `None`: the geometric mean of the molecule diameters accepted.
-    pub cellpose_diameter_nm: Option<f64>,
+    /// Diameter of the molecules looked for, in nm, where they are of one kind: what CellPose looks for, and the only size that
+    /// [`SplitRule::Structures`] seeks. `None`: sizes about the geometric mean of the molecule diameters accepted.
+    pub diameter_nm: Option<f64>,
 }
 
 impl SlabOptions {
@@ -222,7 +223,7 @@ impl SlabOptions {
             link_z: false,
             n_points: None,
             cellpose_weights: None,
-            cellpose_diameter_nm: None,
+            diameter_nm: None,
         };
         match preset {
             Preset::Cvpr2026Code => Self {
@@ -238,6 +239,8 @@ impl SlabOptions {
                 latent_draw: LatentDraw::Mean,
                 // No seams, and no resampling of the slice to a fixed size.
                 tiling: Tiling::Overlapping(0.25),
+                // Attention costs the square of it: a fifth faster than 64, and no worse with the built-in model.
+                tile_cells: 48,
                 // What the model learnt about structures beats its denoised image and the eigenvectors of its attention (models/README.md).
                 canvas: CanvasRule::Structures,
                 binarisation: Binarisation::ExpectedDice,
@@ -292,7 +295,7 @@ impl SlabOptions {
         if let Some(layer) = self.layers.iter().find(|layer| **layer > 15) {
             return Err(Error::argument("layers", layer, "must be 0..=15"));
         }
-        in_range("cellpose_diameter_nm", self.cellpose_nm(), 0.1, 1000.0)?;
+        in_range("diameter_nm", self.cellpose_nm(), 0.1, 1000.0)?;
         if self.split == SplitRule::CellPose {
             // A wrong file should not show after hours of attention.
             CellPose::check(self.cellpose_path()?)?;
@@ -311,7 +314,7 @@ impl SlabOptions {
     /// Diameter that CellPose looks for, in nm.
     pub(super) fn cellpose_nm(&self) -> f64 {
         let (low, high) = self.molecule_nm;
-        self.cellpose_diameter_nm.unwrap_or((low * high).sqrt())
+        self.diameter_nm.unwrap_or((low * high).sqrt())
     }
 }
 

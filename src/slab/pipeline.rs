@@ -141,8 +141,7 @@ pub fn segment(
         canvases.extend(run.join(tiles)?);
     }
     job.set_span(SLICES_SHARE..1.0);
-    drop(stack);
-    let mut decision = decide(&context, canvases, job)?.within(&seen.z, &options.z);
+    let mut decision = decide(&context, &stack, canvases, job)?.within(&seen.z, &options.z);
     decision.points.truncate(options.n_points.unwrap_or(usize::MAX));
 
     let voxels = decision.labels.len() as f64;

@@ -36,12 +36,6 @@ impl SlabStack {
         self.slab.clone().step_by(self.cells.slices as usize)
     }
 
-    /// First slice of the cell in the middle of the slab.
-    pub fn middle_cell(&self) -> usize {
-        let cells = self.cell_starts().len();
-        self.slab.start + cells / 2 * self.cells.slices as usize
-    }
-
     /// Slices of the slab that the cell starting at `z` is about: fewer than a cell has at the slab's end.
     pub fn covered(&self, z: usize) -> usize {
         (self.slab.end - z).min(self.cells.slices as usize)
@@ -94,6 +88,5 @@ mod tests {
         assert_eq!((stack.covered(5), stack.covered(7)), (2, 1));
         assert_eq!(stack.slab().dim(), (7, 2, 2));
         assert_eq!(stack.slab()[[0, 0, 0]], 1.0);
-        assert_eq!(stack.middle_cell(), 5);
     }
 }

@@ -77,7 +77,7 @@ impl OwnBlock {
             .f_to_device(model.device())?;
         let snr = match snr {
             Some(snr) => snr,
-            None => model.estimate_snr(&middle_latent(&observed)?, job)?,
+            None => model.estimate_snr(&latents_of(&observed)?, job)?,
         };
         let timestep = model.schedule().timestep_for_snr(snr);
         let noise = noise_of(model, &observed, timestep, job)?;
@@ -89,15 +89,19 @@ impl OwnBlock {
     }
 }
 
-/// The tile in the middle of a block, as the model sees it.
-fn middle_latent(observed: &Tensor) -> Result<Tensor> {
+/// Tiles of a block as the model sees them: two opposite corners at a third and two thirds of the depth.
+fn latents_of(observed: &Tensor) -> Result<Vec<Tensor>> {
     let (depth, height, width) = observed.size3()?;
     let seen = CELLS.slices_seen();
-    let part = observed
-        .f_narrow(0, (depth - seen) / 2, seen)?
-        .f_narrow(1, (height - TILE) / 2, TILE)?
-        .f_narrow(2, (width - TILE) / 2, TILE)?;
-    space_to_depth(&part.f_unsqueeze(0)?, CELLS.factor)
+    let mut latents = Vec::with_capacity(4);
+    for third in [1, 2] {
+        let slices = observed.f_narrow(0, (depth - seen) * third / 3, seen)?;
+        for (top, left) in [(0, 0), (height - TILE, width - TILE)] {
+            let part = slices.f_narrow(1, top, TILE)?.f_narrow(2, left, TILE)?;
+            latents.push(space_to_depth(&part.f_unsqueeze(0)?, CELLS.factor)?);
+        }
+    }
+    Ok(latents)
 }
 
 /// The model's estimate of the noise of a whole block, tile by tile, brought to zero mean and unit variance.

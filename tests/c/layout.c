@@ -101,7 +101,7 @@ int main(void) {
     FIELD(tomocut_slab_options, progress);
     FIELD(tomocut_slab_options, progress_user_data);
     FIELD(tomocut_slab_options, cellpose_weights);
-    FIELD(tomocut_slab_options, cellpose_diameter_nm);
+    FIELD(tomocut_slab_options, diameter_nm);
 
     SIZE(tomocut_pick);
     FIELD(tomocut_pick, x);

@@ -160,7 +160,7 @@ static void bad_requests(struct sample *sample) {
     BAD(canvas, "jute", "canvas");
     BAD(split, "second", "split");
     BAD(split, "cellpose", "cellpose_weights is not given");
-    BAD(cellpose_diameter_nm, 1e9, "cellpose_diameter_nm");
+    BAD(diameter_nm, 1e9, "diameter_nm");
     BAD(z_correction, 3, "z_correction is 3");
     BAD(link_z, -1, "link_z is -1");
     BAD(score_smoothing_nm, 1e9, "score_smoothing_nm");
