@@ -278,6 +278,13 @@ fn a_request_to_stop_is_obeyed() {
             .unwrap_err()
             .to_string(),
     );
+    // A progress callback stops a single eigenvector too.
+    let refusing = Job::quiet().with_progress(|_| false);
+    cancelled(
+        graph_vectors(&graph, 1, &CutOptions::default(), &refusing)
+            .unwrap_err()
+            .to_string(),
+    );
     let mut reports = Vec::new();
     let watched = Job::quiet().with_progress(|progress| {
         reports.push(progress.fraction);

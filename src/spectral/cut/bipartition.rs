@@ -1,6 +1,4 @@
 //! One cut: the best bipartition of a graph or of a segment of it.
-use std::borrow::Cow;
-
 use super::components::components;
 use super::criterion::{CutOptions, Judgement, SegmentWeight};
 use super::graph::Graph;
@@ -53,20 +51,14 @@ pub fn bipartition(graph: &Graph, options: &CutOptions, job: &Job) -> Result<Bip
         let allowed = "must have a vector that a threshold of this sweep separates";
         return Err(Error::argument("graph", format!("{n} nodes alike"), allowed));
     };
-    let side = found.vector.iter().map(|&v| v > split.threshold);
-    let mut above: Vec<bool> = side.collect();
-    // Where two neighbours are so close that the threshold is one of them, the order decides.
-    split
-        .order
-        .iter()
-        .enumerate()
-        .for_each(|(position, &node)| above[node as usize] = position >= split.below);
+    let mut side = vec![false; n];
+    (split.order[split.below..].iter()).for_each(|&node| side[node as usize] = true);
     Ok(Bipartition {
         cut: proposed(&found, split.ncut, split.cut, weight, options),
         vector: found.vector,
         order: split.order,
         threshold: split.threshold,
-        side: above,
+        side,
     })
 }
 
@@ -107,6 +99,7 @@ fn between_components(
 /// Part of a graph that is to be cut.
 pub(super) struct Segment<'a> {
     pub graph: &'a Graph,
+    /// Its nodes, ascending.
     pub members: &'a [u32],
     /// The segment's connected components, where they are known (as nodes of the graph).
     pub components: Option<Vec<Vec<u32>>>,
@@ -172,14 +165,7 @@ fn weights_within<'a>(graph: &'a Graph, members: &[u32]) -> Result<WithinSegment
     if members.len() == graph.nodes() {
         return Ok(WithinSegment::Whole(graph.weights()));
     }
-    // The order of a segment's members is that of its parent's parts; gathers are faster and results plainer ascending.
-    let ascending: Cow<[u32]> = match members.is_sorted() {
-        true => Cow::Borrowed(members),
-        false => {
-            return Err(Error::Internal("members of a segment out of order".into()));
-        }
-    };
-    let mut weights = graph.weights().submatrix(&ascending)?;
+    let mut weights = graph.weights().submatrix(members)?;
     if graph.is_walk() {
         let factors = weights
             .row_sums()?

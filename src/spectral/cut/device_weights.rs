@@ -137,3 +137,50 @@ impl Weights for DeviceWeights {
 fn on_host(values: &Tensor) -> Result<Vec<f64>> {
     Ok(Vec::try_from(values.f_to_device(Device::Cpu)?.f_contiguous()?)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::host_weights::HostWeights;
+    use super::super::operator::hashed;
+    use super::super::second_vector::second_vector;
+    use super::super::sweep::prefix_costs;
+    use super::*;
+    use crate::runtime::Job;
+    use crate::spectral::CutOptions;
+
+    fn close(a: &[f64], b: &[f64]) {
+        assert_eq!(a.len(), b.len());
+        assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5 * (1.0 + b.abs())));
+    }
+
+    /// The tensor code, on the CPU for want of a device, against the plain one.
+    #[test]
+    fn tensors_and_plain_memory_agree() {
+        let n = 150_usize;
+        let values: Vec<f32> = (0..(n * n) as u64).map(|i| (hashed(i).abs() + 0.01) as f32).collect();
+        let tensor = Tensor::from_slice(&values).reshape([n as i64, n as i64]);
+        let (mut host, mut device) = (HostWeights::new(n, values), DeviceWeights::new(tensor));
+        let x: Vec<f64> = (0..n as u64).map(|i| hashed(i + 7)).collect();
+        let mut order: Vec<u32> = (0..n as u32).collect();
+        order.sort_by(|&a, &b| x[a as usize].total_cmp(&x[b as usize]));
+        let factors: Vec<f64> = host.row_sums().unwrap().iter().map(|s| 1.0 / s).collect();
+        host.scale_rows(&factors).unwrap();
+        device.scale_rows(&factors).unwrap();
+        close(&device.multiply(&x).unwrap(), &host.multiply(&x).unwrap());
+        close(&device.diagonal().unwrap(), &host.diagonal().unwrap());
+        close(&device.column_sums().unwrap(), &host.column_sums().unwrap());
+        assert_eq!(device.row(3).unwrap(), host.row(3).unwrap());
+        assert_eq!(device.column(4).unwrap(), host.column(4).unwrap());
+        for symmetric in [true, false] {
+            let costs = [&device as &dyn Weights, &host].map(|w| prefix_costs(w, symmetric, &order).unwrap());
+            close(&costs[0].ncut, &costs[1].ncut);
+        }
+        let members: Vec<u32> = (0..n as u32).filter(|i| i % 3 != 1).collect();
+        let parts = [device.submatrix(&members).unwrap(), host.submatrix(&members).unwrap()];
+        let tensors = [parts[0].to_tensor().unwrap(), parts[1].to_tensor().unwrap()];
+        assert!((&tensors[0] - &tensors[1]).abs().max().double_value(&[]) < 1e-7);
+        let vectors = parts.map(|w| second_vector(w.as_ref(), false, &CutOptions::default(), &Job::quiet()).unwrap());
+        close(&vectors[0].vector[..1], &vectors[1].vector[..1]);
+        assert!((vectors[0].eigenvalue - vectors[1].eigenvalue).abs() < 1e-5);
+    }
+}

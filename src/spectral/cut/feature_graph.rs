@@ -42,7 +42,7 @@ impl Graph {
         if features.device() == Device::Cpu {
             let rows: Vec<f32> = Vec::try_from(features.f_contiguous()?.f_reshape([-1])?)?;
             let rows = unit_rows(rows, d as usize);
-            let mut values = gram(&rows, n as usize, d as usize, job)?;
+            let mut values = gram(&rows, n as usize, d as usize, 0.0..1.0, job)?;
             let range = (values.iter()).fold((f32::MAX, f32::MIN), |(low, high), &v| (low.min(v), high.max(v)));
             let weight = weight_function(exponent, form, (f64::from(range.0), f64::from(range.1)));
             let (width, work) = (n as usize, values.len() * 16);

@@ -11,7 +11,11 @@ const BASIS: [usize; 2] = [112, 64];
 /// Share of the search space that survives a restart.
 const KEPT: f64 = 0.25;
 /// Steps between two looks at the projected eigenproblem, symmetric and not.
-const LOOK_EVERY: [usize; 2] = [4, 8];
+const LOOK_EVERY: [usize; 2] = [6, 8];
+/// The same from [`LARGE`] nodes on, where a product costs more than a look.
+const LOOK_EVERY_LARGE: [usize; 2] = [2, 4];
+/// Nodes from which a look is cheap.
+const LARGE: usize = 1024;
 /// Length, relative to the matrix, below which a new direction is rounding.
 const NOTHING_NEW: f64 = 1e-12;
 
@@ -34,6 +38,15 @@ pub(super) struct Limits {
     pub tolerance: f64,
     /// Products after which the best vectors so far are returned.
     pub products: usize,
+    /// Products that another method has spent before, for the progress.
+    pub spent: usize,
+}
+
+impl Limits {
+    /// Checks for cancel and reports progress after `products` products.
+    pub(super) fn advance(&self, products: usize, job: &Job) -> Result<()> {
+        job.advance((self.spent + products) as f64 / (self.spent + self.products) as f64)
+    }
 }
 
 /// The `wanted` eigenvectors of the largest real parts (Stewart's Krylov-Schur method, SIAM J. Matrix Anal. 23, 2001;
@@ -47,7 +60,7 @@ pub(super) fn krylov_schur(
 ) -> Result<Leading> {
     let mut space = SearchSpace::new(operator, start, wanted);
     loop {
-        job.check()?;
+        limits.advance(space.products, job)?;
         space.expand()?;
         let spent = space.products >= limits.products;
         if !(space.is_due() || spent) {
@@ -161,7 +174,12 @@ impl<'a> SearchSpace<'a> {
     }
 
     fn is_due(&self) -> bool {
-        let every = LOOK_EVERY[usize::from(!self.operator.is_symmetric())];
+        let steps = if self.operator.nodes() < LARGE {
+            LOOK_EVERY
+        } else {
+            LOOK_EVERY_LARGE
+        };
+        let every = steps[usize::from(!self.operator.is_symmetric())];
         self.is_full() || !self.fresh || self.columns % every == 0
     }
 

@@ -28,7 +28,7 @@ pub(super) fn power_iteration(operator: &Operator, limits: Limits, job: &Job) ->
     let mut vector = operator.start();
     let mut before: Option<f64> = None;
     for products in 1.. {
-        job.check()?;
+        limits.advance(products - 1, job)?;
         let mut next = operator.apply(&vector)?;
         let value = dot(&vector, &next);
         let mut difference = next.clone();

@@ -1,6 +1,7 @@
 //! Recursive normalised cuts.
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
+use std::ops::Range;
 
 use super::bipartition::{propose, Proposal, Segment};
 use super::criterion::CutOptions;
@@ -20,13 +21,11 @@ use crate::runtime::{Job, Result};
 pub fn recursive_ncut(graph: &Graph, options: &CutOptions, job: &Job) -> Result<SegmentTree> {
     let _guard = tch::no_grad_guard();
     options.check(graph)?;
+    let span = job.span();
     let mut growth = Growth::new(graph, options);
-    growth.look_at(0, None, job)?;
-    while let Some(Reverse(next)) = growth.open.pop() {
-        growth.cut(next, job)?;
-        job.advance(growth.done())?;
-    }
-    Ok(growth.tree)
+    let outcome = growth.run(span.clone(), job);
+    job.set_span(span);
+    outcome.map(|()| growth.tree)
 }
 
 /// A segment whose best cut may be made.
@@ -94,6 +93,22 @@ impl<'a> Growth<'a> {
             cuts: 0,
             settled: 0,
         }
+    }
+
+    fn run(&mut self, span: Range<f64>, job: &Job) -> Result<()> {
+        // Nobody knows how far a single eigenvector is; while it is sought, reports repeat the share that is done.
+        let pause = |done: f64| {
+            let at = span.start + (span.end - span.start) * done;
+            job.set_span(at..at);
+        };
+        pause(0.0);
+        self.look_at(0, None, job)?;
+        while let Some(Reverse(next)) = self.open.pop() {
+            self.cut(next, job)?;
+            pause(self.done());
+            job.advance(1.0)?;
+        }
+        Ok(())
     }
 
     /// Share of the work that is done, as far as one can tell: of the segments allowed or of the nodes settled.

@@ -69,6 +69,7 @@ pub(super) fn leading_vectors(operator: &Operator, wanted: usize, options: &CutO
     let limits = Limits {
         tolerance: options.tolerance,
         products: options.max_iterations,
+        spent: 0,
     };
     if symmetric || wanted > 1 {
         return krylov_schur(operator, operator.start(), wanted, limits, job);
@@ -84,6 +85,7 @@ pub(super) fn leading_vectors(operator: &Operator, wanted: usize, options: &CutO
     }
     let left = Limits {
         products: limits.products - iterate.products,
+        spent: iterate.products,
         ..limits
     };
     let mut found = krylov_schur(operator, iterate.vector, wanted, left, job)?;

@@ -65,16 +65,16 @@ fn on_host(matrix: Tensor, n: usize, power: u32, adjacency: Adjacency, job: &Job
         check_fits(n)?;
         let mut powered = walk.clone();
         for step in 1..power {
-            job.advance(f64::from(step - 1) / steps)?;
-            multiply_in_place(&mut powered, &walk, n, job)?;
+            let share = f64::from(step - 1) / steps..f64::from(step) / steps;
+            multiply_in_place(&mut powered, &walk, n, share, job)?;
         }
         powered
     };
-    job.advance((steps - 1.0) / steps)?;
+    let share = (steps - 1.0) / steps..1.0;
     let values = match adjacency {
         Adjacency::Walk => powered,
-        Adjacency::Dot => gram(&powered, n, n, job)?,
-        Adjacency::Cosine => gram(&unit_rows(powered, n), n, n, job)?,
+        Adjacency::Dot => gram(&powered, n, n, share, job)?,
+        Adjacency::Cosine => gram(&unit_rows(powered, n), n, n, share, job)?,
     };
     Ok(Graph::from_weights(
         Box::new(HostWeights::new(n, values)),
