@@ -82,11 +82,7 @@ impl Graph {
         let transition = checked(transition, "transition")?;
         let mut weights = weights_of(transition)?;
         let sums = weights.row_sums()?;
-        if let Some((row, sum)) = sums
-            .iter()
-            .enumerate()
-            .find(|(_, s)| !((*s - 1.0).abs() <= ROW_SUM_ERROR))
-        {
+        if let Some((row, sum)) = sums.iter().enumerate().find(|(_, s)| (*s - 1.0).abs() > ROW_SUM_ERROR) {
             let name = format!("sum of row {row} of the transition matrix");
             return Err(Error::argument(&name, sum, "must be 1 within 0.001"));
         }
