@@ -38,6 +38,8 @@ pub const TOMOCUT_STAGE_WRITE: tomocut_stage = 12;
 pub const TOMOCUT_STAGE_SIMULATE: tomocut_stage = 13;
 /// Training a network.
 pub const TOMOCUT_STAGE_TRAIN: tomocut_stage = 14;
+/// Running a network over a tomogram.
+pub const TOMOCUT_STAGE_PREDICT: tomocut_stage = 15;
 
 /// One progress report.
 #[repr(C)]
@@ -123,6 +125,7 @@ pub(super) fn name_of(stage: Stage) -> &'static CStr {
         Stage::Write => c"write",
         Stage::Simulate => c"simulate",
         Stage::Train => c"train",
+        Stage::Predict => c"predict",
     }
 }
 
@@ -142,4 +145,5 @@ const _: () = assert!(
         && Stage::Write as i32 == TOMOCUT_STAGE_WRITE
         && Stage::Simulate as i32 == TOMOCUT_STAGE_SIMULATE
         && Stage::Train as i32 == TOMOCUT_STAGE_TRAIN
+        && Stage::Predict as i32 == TOMOCUT_STAGE_PREDICT
 );

@@ -41,6 +41,8 @@ pub enum Stage {
     Simulate,
     /// Training a network.
     Train,
+    /// A network over a tomogram.
+    Predict,
 }
 
 impl Stage {
@@ -62,6 +64,7 @@ impl Stage {
             Self::Write => "write",
             Self::Simulate => "simulate",
             Self::Train => "train",
+            Self::Predict => "predict",
         }
     }
 }

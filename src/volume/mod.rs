@@ -4,6 +4,7 @@
 //! slices asked for; writing goes to a temporary file that is renamed once it is whole.
 
 mod atomic;
+mod blocks;
 mod bytes;
 mod geometry;
 mod grey_scale;
@@ -13,6 +14,7 @@ mod tomogram;
 mod write;
 
 pub use atomic::write_atomically;
+pub use blocks::{BlockFile, BlockType, Moments};
 pub use geometry::Geometry;
 pub use grey_scale::{grey_scale, CLIP_SIGMA};
 pub use tomogram::{SliceSource, Tomogram};

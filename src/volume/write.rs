@@ -125,7 +125,12 @@ fn write_volume<T: Written>(
     })
 }
 
-fn header((nz, ny, nx): (usize, usize, usize), geometry: &Geometry, mode: mrc::Mode, content: &str) -> Result<Header> {
+pub(super) fn header(
+    (nz, ny, nx): (usize, usize, usize),
+    geometry: &Geometry,
+    mode: mrc::Mode,
+    content: &str,
+) -> Result<Header> {
     if geometry.shape != [nz, ny, nx] {
         let allowed = format!("must be the array's [{nz}, {ny}, {nx}]");
         return Err(Error::argument(

@@ -1,0 +1,107 @@
+//! How large a core the memory allows.
+use std::ops::Range;
+
+use crate::networks::NetworkConfig;
+use crate::runtime::{Error, Result};
+
+use super::grid::Axis;
+use super::plan::Needs;
+use super::slices::CHUNK;
+
+/// Extents of cores that are tried, in voxels of the data.
+const EXTENTS: [usize; 14] = [8, 12, 16, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256];
+
+/// Copies of its finest feature map that a network holds at once: the map, the branch, the convolution's work space and what waits
+/// for the way up. Measured with peaks of the default network and of the DynUNet.
+const COPIES: u64 = 6;
+
+/// Bytes that a window of one voxel takes in `network`.
+fn bytes_per_voxel(network: &NetworkConfig) -> u64 {
+    let (features, outputs) = match network {
+        // Its finest features lie on cells of 8 voxels.
+        NetworkConfig::Compact(c) => (c.widths.first().copied().unwrap_or(8) / 8, c.outputs.len()),
+        NetworkConfig::DynUnet(c) => (c.filters.first().copied().unwrap_or(1), c.outputs.len()),
+        NetworkConfig::Picker(c) => (c.maps.first().copied().unwrap_or(1), c.outputs.len()),
+        NetworkConfig::Unet2d(c) => (c.widths.first().copied().unwrap_or(1), c.outputs.len()),
+    };
+    // The input twice, and logits, probabilities and their sums over mirrors.
+    4 * (COPIES * features.max(1) as u64 + 2 + 4 * outputs as u64)
+}
+
+/// The core (z, y, x) of the least work per voxel whose slices and window fit `memory` bytes.
+///
+/// Errors: [`Error::OutOfMemory`] that says what the smallest core takes.
+pub fn core_extents(
+    network: &NetworkConfig,
+    needs: &Needs,
+    axes: &[Axis; 3],
+    region: &[Range<usize>; 3],
+    memory: u64,
+) -> Result<[usize; 3]> {
+    let voxel = bytes_per_voxel(network);
+    let mut best: Option<(f64, [usize; 3])> = None;
+    let mut least = u64::MAX;
+    for &z in &EXTENTS {
+        for &side in &EXTENTS {
+            let core: [usize; 3] = std::array::from_fn(|axis| match (needs.window, axis) {
+                // A window of fixed side has a core of what its margins leave.
+                (Some(window), 1 | 2) => window.saturating_sub(2 * needs.halo[axis]).max(1),
+                (Some(window), _) if needs.halo[0] > 0 => window.saturating_sub(2 * needs.halo[0]).max(1),
+                (_, 0) => z,
+                _ => side,
+            });
+            let core: [usize; 3] = std::array::from_fn(|axis| core[axis].min(region[axis].len()));
+            // Extents of the window in the network's voxels.
+            let window: [f64; 3] = std::array::from_fn(|axis| {
+                let core = core[axis] as f64 * axes[axis].network as f64 / axes[axis].data as f64;
+                let grown = core + 2.0 * needs.halo[axis] as f64 + needs.divisor[axis] as f64;
+                grown.min(axes[axis].network.next_multiple_of(needs.divisor[axis]) as f64)
+            });
+            let depth = window[0] * axes[0].data as f64 / axes[0].network as f64 + 2.0 * CHUNK as f64;
+            let slice = (axes[1].data * axes[2].data * 4) as f64;
+            // Another chunk is on its way while the writer holds one tile.
+            let bytes = depth * slice + voxel as f64 * window.iter().product::<f64>();
+            least = least.min(bytes as u64);
+            let work = window.iter().product::<f64>() / core.iter().product::<usize>() as f64;
+            if bytes <= memory as f64 && best.is_none_or(|(least, _)| work < least * 0.999) {
+                best = Some((work, core));
+            }
+        }
+    }
+    best.map(|(_, core)| core).ok_or_else(|| {
+        Error::OutOfMemory(format!(
+            "slices of {} x {} and the smallest tile of this network take {} MiB, {} MiB are allowed",
+            axes[1].data,
+            axes[2].data,
+            least >> 20,
+            memory >> 20
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::networks::CompactConfig;
+
+    #[test]
+    fn less_memory_means_smaller_cores() {
+        let config = NetworkConfig::Compact(CompactConfig::default());
+        let needs = Needs {
+            halo: [28; 3],
+            divisor: [4; 3],
+            window: None,
+        };
+        let axes = [1024; 3].map(|n| Axis { data: n, network: n });
+        let region = [0..1024, 0..1024, 0..1024];
+        let size = |memory: u64| -> usize {
+            core_extents(&config, &needs, &axes, &region, memory << 20)
+                .unwrap()
+                .iter()
+                .product()
+        };
+        assert!(size(8192) > size(1200) && size(1200) > size(600));
+        let refused = core_extents(&config, &needs, &axes, &region, 1 << 20).unwrap_err();
+        assert!(refused.to_string().contains("1 MiB are allowed"), "{refused}");
+    }
+}

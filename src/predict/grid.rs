@@ -1,0 +1,145 @@
+//! Between the data's voxels and the network's, one axis at a time.
+use std::ops::Range;
+
+use tch::{Device, Tensor};
+
+use crate::runtime::Result;
+
+/// Voxel sizes closer than this ratio are taken as equal: networks are trained with as much variation of scale.
+const ALIKE: f64 = 1.25;
+
+/// One axis sampled twice over the same length: `data` voxels and `network` voxels, the outer faces of both in the same place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Axis {
+    /// Voxels of the data.
+    pub data: usize,
+    /// Voxels of the network's input.
+    pub network: usize,
+}
+
+impl Axis {
+    /// The axis of `data` voxels of `data_nm` for a network of voxels of `network_nm`; equal where either is unknown, where rescaling is
+    /// not wanted, and where the two are alike.
+    pub fn new(data: usize, data_nm: Option<f64>, network_nm: Option<f64>) -> Self {
+        let network = match (data_nm, network_nm) {
+            (Some(from), Some(to)) if from / to > ALIKE || to / from > ALIKE => {
+                ((data as f64 * from / to).round() as usize).max(1)
+            }
+            _ => data,
+        };
+        Self { data, network }
+    }
+
+    /// Whether both samplings are the same.
+    pub fn is_equal(self) -> bool {
+        self.data == self.network
+    }
+
+    /// Network voxels from which the data voxels `core` are interpolated.
+    pub fn network_range(self, core: &Range<usize>) -> Range<usize> {
+        reached(core, self.data, self.network)
+    }
+
+    /// Data voxels from which the network voxels `window` are interpolated.
+    pub fn data_range(self, window: &Range<usize>) -> Range<usize> {
+        reached(window, self.network, self.data)
+    }
+
+    /// Weights [window, data] that bring the data voxels `data` to the network voxels `window`.
+    pub fn to_network(self, data: &Range<usize>, window: &Range<usize>, device: Device) -> Result<Tensor> {
+        weights(data, self.data, window, self.network, device)
+    }
+
+    /// Weights [core, window] that bring the network voxels `window` back to the data voxels `core`.
+    pub fn to_data(self, window: &Range<usize>, core: &Range<usize>, device: Device) -> Result<Tensor> {
+        weights(window, self.network, core, self.data, device)
+    }
+}
+
+/// Samples of a grid of `from` voxels that the triangle of each of the voxels `wanted` of a grid of `to` voxels reaches.
+fn reached(wanted: &Range<usize>, to: usize, from: usize) -> Range<usize> {
+    if to == from {
+        return wanted.clone();
+    }
+    let scale = from as f64 / to as f64;
+    let support = scale.max(1.0);
+    let low = (wanted.start as f64 + 0.5) * scale - 0.5 - support;
+    let high = (wanted.end as f64 - 0.5) * scale - 0.5 + support;
+    (low.floor().max(0.0) as usize)..((high.ceil() as usize + 1).min(from))
+}
+
+/// Linear interpolation, widened to the larger of the two voxels so that nothing aliases (the triangle filter of image libraries):
+/// [wanted, given], rows that sum to one. A sample beyond the grid's end is not there; its weight goes to the others.
+fn weights(given: &Range<usize>, from: usize, wanted: &Range<usize>, to: usize, device: Device) -> Result<Tensor> {
+    let scale = from as f64 / to as f64;
+    let support = scale.max(1.0);
+    let (rows, cols) = (wanted.len(), given.len());
+    let mut matrix = vec![0f32; rows * cols];
+    for (row, target) in matrix.chunks_exact_mut(cols.max(1)).zip(wanted.clone()) {
+        let centre = (target as f64 + 0.5) * scale - 0.5;
+        let near = |sample: usize| (1.0 - (sample as f64 - centre).abs() / support).max(0.0);
+        let sum: f64 = given.clone().map(near).sum();
+        for (weight, sample) in row.iter_mut().zip(given.clone()) {
+            *weight = (near(sample) / sum.max(f64::MIN_POSITIVE)) as f32;
+        }
+    }
+    Ok(Tensor::f_from_slice(&matrix)?
+        .f_view([rows as i64, cols as i64])?
+        .f_to_device(device)?)
+}
+
+/// `volume` [C, z, y, x] with `matrices` (z, y, x) applied along its last three axes; None leaves an axis as it is.
+pub fn resample(volume: &Tensor, matrices: &[Option<Tensor>; 3]) -> Result<Tensor> {
+    let mut out = volume.shallow_clone();
+    for (axis, matrix) in matrices.iter().enumerate() {
+        if let Some(matrix) = matrix {
+            let axis = axis as i64 + 1;
+            out = out
+                .f_transpose(axis, -1)?
+                .f_matmul(&matrix.f_transpose(0, 1)?)?
+                .f_transpose(axis, -1)?;
+        }
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alike_voxels_are_left_alone() {
+        assert!(Axis::new(100, Some(1.2), Some(1.0)).is_equal());
+        assert!(Axis::new(100, None, Some(1.0)).is_equal());
+        assert_eq!(Axis::new(100, Some(2.0), Some(1.0)).network, 200);
+        assert_eq!(Axis::new(1, Some(1.0), Some(100.0)).network, 1);
+    }
+
+    #[test]
+    fn a_ramp_keeps_its_slope_both_ways() {
+        for (data, network) in [(40, 90), (90, 40)] {
+            let axis = Axis { data, network };
+            let ramp = Tensor::arange(data as i64, (tch::Kind::Float, Device::Cpu)).view([1, 1, 1, -1]);
+            let there = axis.to_network(&(0..data), &(0..network), Device::Cpu).unwrap();
+            let fine = resample(&ramp, &[None, None, Some(there)]).unwrap();
+            let step = f64::try_from(&(fine.get(0).get(0).get(0).get(21) - fine.get(0).get(0).get(0).get(20))).unwrap();
+            assert!((step - data as f64 / network as f64).abs() < 1e-4, "{step}");
+            let back = axis.to_data(&(0..network), &(0..data), Device::Cpu).unwrap();
+            let again = resample(&fine, &[None, None, Some(back)]).unwrap();
+            let inner = |t: &Tensor| t.narrow(3, 5, data as i64 - 10);
+            let worst = f64::try_from((inner(&again) - inner(&ramp)).abs().max()).unwrap();
+            assert!(worst < 1e-3, "{worst}");
+        }
+    }
+
+    #[test]
+    fn parts_are_the_parts_of_the_whole() {
+        let axis = Axis { data: 37, network: 61 };
+        let whole = axis.to_network(&(0..37), &(0..61), Device::Cpu).unwrap();
+        let window = 16..40;
+        let data = axis.data_range(&window);
+        let part = axis.to_network(&data, &window, Device::Cpu).unwrap();
+        let same = whole.narrow(0, 16, 24).narrow(1, data.start as i64, data.len() as i64);
+        assert!(part.allclose(&same, 1e-6, 1e-7, false));
+    }
+}

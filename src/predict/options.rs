@@ -1,0 +1,140 @@
+//! Every setting of a prediction.
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use crate::runtime::{Error, Result};
+
+/// How probabilities are stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProbabilityType {
+    /// 0..=1 as float16, MRC mode 12.
+    #[default]
+    Half,
+    /// 0..=255 for 0..=1, unsigned bytes, MRC mode 0.
+    Byte,
+}
+
+/// What is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Output {
+    /// One volume of probabilities for each output of the network.
+    Probabilities,
+    /// One volume of labels: 0 where no output reaches the threshold, else 1 + the number of the likeliest.
+    Labels,
+    /// With mirrors: one volume for each output of the probabilities' standard deviation over the mirrors.
+    Deviations,
+}
+
+/// Which part of a plan a process computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rank {
+    /// 0..size.
+    pub rank: usize,
+    /// Number of processes, at least 1.
+    pub size: usize,
+}
+
+impl Default for Rank {
+    fn default() -> Self {
+        Self { rank: 0, size: 1 }
+    }
+}
+
+/// How a network is run over a tomogram. Same options and model, same bytes on a CPU, whatever the ranks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PredictOptions {
+    /// Voxels (z, y, x) that are predicted; None: all.
+    pub region: Option<[Range<usize>; 3]>,
+    /// Edge of the data's voxels in nm where the file is wrong or silent.
+    pub voxel_nm: Option<f64>,
+    /// Whether the data are brought to the network's voxel size first, where the two differ by more than a fifth.
+    pub rescale: bool,
+    /// Whether structures are brighter than their surroundings in the data.
+    pub bright: bool,
+    /// Whether the eight mirrors of every window are predicted and averaged.
+    pub mirrors: bool,
+    /// What is written, at least one.
+    pub outputs: Vec<Output>,
+    /// How probabilities and deviations are stored.
+    pub probability: ProbabilityType,
+    /// Least probability of a label, 0..=1.
+    pub threshold: f32,
+    /// Memory that slices and tiles may take, in bytes, beside the network and libtorch themselves.
+    pub memory: u64,
+    /// Extents (z, y, x) of a core in voxels instead of what the memory allows.
+    pub core: Option<[usize; 3]>,
+    /// This process's part.
+    pub rank: Rank,
+    /// Goes on where an earlier run of the same settings was stopped; otherwise such a run's tiles are thrown away.
+    pub resume: bool,
+}
+
+impl Default for PredictOptions {
+    fn default() -> Self {
+        Self {
+            region: None,
+            voxel_nm: None,
+            rescale: true,
+            bright: false,
+            mirrors: false,
+            outputs: vec![Output::Probabilities, Output::Labels],
+            probability: ProbabilityType::Half,
+            threshold: 0.5,
+            memory: 1 << 30,
+            core: None,
+            rank: Rank::default(),
+            resume: true,
+        }
+    }
+}
+
+impl PredictOptions {
+    /// Refuses settings out of their ranges, by name; `shape` (z, y, x) is the tomogram's.
+    pub fn validate(&self, shape: [usize; 3]) -> Result<()> {
+        for ((range, extent), axis) in self.region(shape).iter().zip(shape).zip(["z", "y", "x"]) {
+            if range.start >= range.end || range.end > extent {
+                return Err(Error::argument(
+                    &format!("region {axis}"),
+                    format!("{}:{}", range.start, range.end),
+                    &format!("must be a non-empty range within 0:{extent}"),
+                ));
+            }
+        }
+        if let Some(voxel) = self.voxel_nm.filter(|v| !(0.01..=100.0).contains(v)) {
+            return Err(Error::argument("voxel_nm", voxel, "must be 0.01..=100"));
+        }
+        if !(0.0..=1.0).contains(&self.threshold) {
+            return Err(Error::argument("threshold", self.threshold, "must be 0..=1"));
+        }
+        if self.outputs.is_empty() {
+            return Err(Error::argument("outputs", "empty", "must name at least one output"));
+        }
+        if self.outputs.contains(&Output::Deviations) && !self.mirrors {
+            return Err(Error::argument("outputs", "deviations", "must come with mirrors"));
+        }
+        if self.core.is_some_and(|core| core.contains(&0)) {
+            return Err(Error::argument(
+                "core",
+                format!("{:?}", self.core),
+                "must have no zero extent",
+            ));
+        }
+        let Rank { rank, size } = self.rank;
+        if size == 0 || rank >= size {
+            return Err(Error::argument(
+                "rank",
+                format!("{rank} of {size}"),
+                "must be below a size of at least 1",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The voxels that are predicted of a tomogram of `shape`.
+    pub fn region(&self, shape: [usize; 3]) -> [Range<usize>; 3] {
+        self.region.clone().unwrap_or(shape.map(|extent| 0..extent))
+    }
+}

@@ -1,0 +1,291 @@
+//! A whole prediction: plan, read, compute, write.
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
+use std::time::Instant;
+
+use serde::Serialize;
+use tch::Tensor;
+
+use crate::networks::SegmentationModel;
+use crate::runtime::{Error, Job, Result, Stage};
+use crate::volume::{BlockFile, BlockType, Tomogram};
+
+use super::budget::core_extents;
+use super::grid::Axis;
+use super::options::{Output, PredictOptions, ProbabilityType};
+use super::plan::{Needs, Plan};
+use super::slices::{joined, GreyScale, SliceWindow};
+use super::store::{RunIdentity, Store, Volume};
+use super::tile::{predict_tile, Probabilities};
+
+/// Outputs that are no class of their own: they are never a label.
+const NO_CLASS: [&str; 2] = ["background", "centre"];
+
+/// What [`predict`] did.
+#[derive(Clone, Debug, Serialize)]
+pub struct PredictReport {
+    /// Whether all tiles of all ranks are done and the files in place.
+    pub finished: bool,
+    /// The files.
+    pub files: Vec<PathBuf>,
+    /// Tiles of the whole plan.
+    pub tiles: usize,
+    /// Tiles that this call computed.
+    pub computed: usize,
+    /// Tiles of this rank's part that an earlier run had done.
+    pub resumed: usize,
+    /// Extents (z, y, x) of a core.
+    pub core: [usize; 3],
+    /// Voxels (z, y, x) of the tomogram at the network's voxel size.
+    pub network_shape: [usize; 3],
+    /// Voxels of the data that this call predicted, per second.
+    pub voxels_per_second: f64,
+    /// Seconds of each stage.
+    pub seconds: Vec<(String, f64)>,
+}
+
+/// Predicts `tomogram` with `model` and writes `FOLDER/NAME_*.mrc`: one file for each output ("membrane", ...), `labels`, and `OUTPUT_std`.
+///
+/// The volume is never in memory: slices are read ahead by a thread and dropped when no window needs them any more, finished tiles
+/// are written by another. Tiles of a network of finite reach give the numbers of the whole volume at once. A killed run, called
+/// again with the same settings, computes what is missing and ends with the same bytes; with several ranks whoever completes the
+/// plan puts the files in place.
+///
+/// Errors: settings out of range, slices that cannot be read, probabilities that are not finite, a full disk (what is done is kept),
+/// cancel (the same), too little memory.
+pub fn predict(
+    model: &SegmentationModel,
+    tomogram: &Tomogram,
+    folder: &Path,
+    options: &PredictOptions,
+    job: &Job,
+) -> Result<PredictReport> {
+    let geometry = tomogram.geometry();
+    options.validate(geometry.shape)?;
+    if options.rank.size > 1 && !options.resume {
+        return Err(Error::argument(
+            "resume",
+            "false",
+            "must be true with several ranks: one would undo the others",
+        ));
+    }
+    job.enter(Stage::Read)?;
+    let description = model.description();
+    let data_nm = options.voxel_nm.or(geometry.voxel_nm());
+    let network_nm = description.voxel_nm.filter(|_| options.rescale);
+    let axes: [Axis; 3] = std::array::from_fn(|axis| match (axis, model.network().dimensions()) {
+        // A network of slices takes the slices that there are.
+        (0, 2) => Axis::new(geometry.shape[0], None, None),
+        _ => Axis::new(geometry.shape[axis], data_nm, network_nm),
+    });
+    let region = options.region(geometry.shape);
+    let needs = Needs::of(model.network());
+    let core = match options.core {
+        Some(core) => core,
+        None => core_extents(&description.network, &needs, &axes, &region, options.memory)?,
+    };
+    let plan = Plan::new(axes, region.clone(), core, &needs);
+    let scale = GreyScale::of(tomogram, description.input, options.bright != description.bright, job)?;
+    let volumes = volumes(model, tomogram.name(), options);
+    let identity = RunIdentity {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        tomogram: format!("{} {:?} {scale:?}", tomogram.name(), geometry),
+        model: fingerprint(&model.to_bytes()?),
+        settings: format!(
+            "{region:?} {axes:?} {core:?} {} {:?} {:?} {}",
+            options.mirrors, options.outputs, options.probability, options.threshold
+        ),
+        tiles: plan.tiles().len(),
+    };
+    let part_geometry = BlockFile::geometry_of(geometry, &region)?;
+    let rank = (options.rank.rank, options.resume);
+    let (store, done) = Store::open(folder, tomogram.name(), &identity, (&volumes, &part_geometry), rank)?;
+    let part = plan.part(options.rank.rank, options.rank.size);
+    let mine = part.len();
+    let open: Vec<usize> = part.filter(|index| done.binary_search(index).is_err()).collect();
+
+    let began = Instant::now();
+    let work = Work {
+        model,
+        plan: &plan,
+        options,
+        open: &open,
+        mine,
+    };
+    let store = work.compute(tomogram, scale, store, job)?;
+    let seconds = began.elapsed().as_secs_f64();
+    job.enter(Stage::Write)?;
+    let finished = store.finish()?;
+    let voxels: usize = open
+        .iter()
+        .map(|index| {
+            plan.tiles()[*index]
+                .core
+                .iter()
+                .map(|range| range.len())
+                .product::<usize>()
+        })
+        .sum();
+    Ok(PredictReport {
+        finished,
+        files: volumes.iter().map(|volume| folder.join(&volume.name)).collect(),
+        tiles: plan.tiles().len(),
+        computed: open.len(),
+        resumed: mine - open.len(),
+        core,
+        network_shape: axes.map(|axis| axis.network),
+        voxels_per_second: voxels as f64 / seconds.max(1e-9),
+        seconds: job
+            .stage_times()
+            .into_iter()
+            .map(|(stage, time)| (stage.name().to_owned(), time.as_secs_f64()))
+            .collect(),
+    })
+}
+
+/// Numbers of the outputs whose probabilities are written: all but the background.
+fn written(model: &SegmentationModel) -> Vec<usize> {
+    let outputs = model.network().outputs();
+    (0..outputs.len())
+        .filter(|index| outputs[*index] != NO_CLASS[0])
+        .collect()
+}
+
+fn volumes(model: &SegmentationModel, name: &str, options: &PredictOptions) -> Vec<Volume> {
+    let stored = match options.probability {
+        ProbabilityType::Half => BlockType::Half,
+        ProbabilityType::Byte => BlockType::Byte,
+    };
+    let outputs = model.network().outputs();
+    let mut volumes = Vec::new();
+    for (wanted, ending) in [(Output::Probabilities, ""), (Output::Deviations, "_std")] {
+        if options.outputs.contains(&wanted) {
+            volumes.extend(written(model).into_iter().map(|index| Volume {
+                name: format!("{name}_{}{ending}.mrc", outputs[index]),
+                stored,
+            }));
+        }
+    }
+    if options.outputs.contains(&Output::Labels) {
+        volumes.push(Volume {
+            name: format!("{name}_labels.mrc"),
+            stored: BlockType::Label,
+        });
+    }
+    volumes
+}
+
+/// 64-bit FNV-1a.
+fn fingerprint(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// The tiles that a call computes.
+struct Work<'a> {
+    model: &'a SegmentationModel,
+    plan: &'a Plan,
+    options: &'a PredictOptions,
+    /// Their numbers, ascending.
+    open: &'a [usize],
+    /// Tiles of this rank's part.
+    mine: usize,
+}
+
+impl Work<'_> {
+    /// Reads, computes and writes, each on a thread of its own; this one computes and reports.
+    fn compute(&self, tomogram: &Tomogram, scale: GreyScale, mut store: Store, job: &Job) -> Result<Store> {
+        let tiles = self.open.iter().map(|index| &self.plan.tiles()[*index]);
+        let wanted = joined(tiles.map(|tile| self.plan.slices(tile)));
+        job.enter(Stage::Predict)?;
+        std::thread::scope(|scope| {
+            let mut slices = SliceWindow::start(scope, tomogram, scale, wanted);
+            let (sender, receiver) = sync_channel::<(usize, Vec<Vec<f32>>)>(1);
+            let plan = self.plan;
+            let writer = scope.spawn(move || -> Result<Store> {
+                for (index, blocks) in receiver {
+                    let core = &plan.tiles()[index].core;
+                    let start = std::array::from_fn(|axis| core[axis].start - plan.region[axis].start);
+                    let extents = std::array::from_fn(|axis| core[axis].len());
+                    store.put(index, start, extents, &blocks)?;
+                }
+                Ok(store)
+            });
+            let computed = self.tiles(&mut slices, job, &mut |index, blocks| {
+                // Where the writer is gone its own error is told below.
+                sender.send((index, blocks)).is_ok()
+            });
+            drop((sender, slices));
+            let written = writer
+                .join()
+                .map_err(|_| Error::Internal("the writing thread panicked".into()))?;
+            computed.and(written)
+        })
+    }
+
+    /// Computes tile by tile until `put` says that nobody listens.
+    fn tiles(
+        &self,
+        slices: &mut SliceWindow,
+        job: &Job,
+        put: &mut dyn FnMut(usize, Vec<Vec<f32>>) -> bool,
+    ) -> Result<()> {
+        let before = self.mine - self.open.len();
+        for (count, &index) in self.open.iter().enumerate() {
+            let tile = &self.plan.tiles()[index];
+            slices.advance(&self.plan.slices(tile))?;
+            let found = predict_tile(self.model, self.plan, tile, slices, self.options.mirrors, job)?;
+            if !put(index, self.blocks(&found)?) {
+                break;
+            }
+            job.advance((before + count + 1) as f64 / self.mine.max(1) as f64)?;
+        }
+        Ok(())
+    }
+
+    /// The voxels of each volume, in the order of [`volumes`].
+    fn blocks(&self, found: &Probabilities) -> Result<Vec<Vec<f32>>> {
+        let channel = |tensor: &Tensor, index: usize| -> Result<Vec<f32>> {
+            let flat = tensor.f_get(index as i64)?.f_contiguous()?.f_view([-1])?;
+            Ok(Vec::try_from(&flat)?)
+        };
+        let outputs = self.options.outputs.as_slice();
+        let mut blocks = Vec::new();
+        if !bool::try_from(found.mean.f_isfinite()?.f_all()?)? {
+            return Err(Error::format(
+                "prediction",
+                "probabilities are not finite: the model's weights are damaged",
+            ));
+        }
+        let sources = [
+            (Output::Probabilities, Some(&found.mean)),
+            (Output::Deviations, found.deviation.as_ref()),
+        ];
+        for (wanted, tensor) in sources {
+            if let (true, Some(tensor)) = (outputs.contains(&wanted), tensor) {
+                for index in written(self.model) {
+                    blocks.push(channel(tensor, index)?);
+                }
+            }
+        }
+        if outputs.contains(&Output::Labels) {
+            blocks.push(self.labels(&found.mean)?);
+        }
+        Ok(blocks)
+    }
+
+    /// 0 where no class reaches the threshold, else 1 + the number, among the classes, of the likeliest (the first of equals).
+    fn labels(&self, probabilities: &Tensor) -> Result<Vec<f32>> {
+        let names = self.model.network().outputs();
+        let classes: Vec<i64> = (0..names.len())
+            .filter(|index| !NO_CLASS.contains(&names[*index].as_str()))
+            .map(|index| index as i64)
+            .collect();
+        let chosen = probabilities.f_index_select(0, &Tensor::f_from_slice(&classes)?)?;
+        let (likeliest, label) = chosen.f_max_dim(0, false)?;
+        let inside = likeliest.f_ge(f64::from(self.options.threshold))?;
+        let labels = label.f_add_scalar(1)?.f_mul(&inside)?.f_to_kind(tch::Kind::Float)?;
+        Ok(Vec::try_from(&labels.f_contiguous()?.f_view([-1])?)?)
+    }
+}

@@ -1,0 +1,152 @@
+//! The tomogram's slices, read ahead by a thread of their own, in the network's grey scale.
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::mpsc::{sync_channel, Receiver, SyncSender};
+use std::thread::Scope;
+
+use ndarray::{Array2, Array3, Axis};
+use tch::{Device, Tensor};
+
+use crate::networks::InputScale;
+use crate::runtime::{Error, Job, Result};
+use crate::volume::{grey_scale, Tomogram, CLIP_SIGMA};
+
+/// Slices read at a time.
+pub const CHUNK: usize = 8;
+
+/// Slices that the grey scale of a tomogram is taken from, evenly spaced.
+const SCALE_SLICES: usize = 32;
+
+/// How densities become a network's input: zero mean and unit variance, cut at six standard deviations, of the right sign.
+#[derive(Clone, Copy, Debug)]
+pub enum GreyScale {
+    /// One scale for the whole tomogram.
+    Tomogram { mean: f32, deviation: f32, sign: f32 },
+    /// A scale for each slice.
+    Slice { sign: f32 },
+}
+
+impl GreyScale {
+    /// The scale of `tomogram` for a network of `input`; `flip` where its structures have the other sign.
+    pub fn of(tomogram: &Tomogram, input: InputScale, flip: bool, job: &Job) -> Result<Self> {
+        let sign = if flip { -1.0 } else { 1.0 };
+        if input == InputScale::Slice {
+            return Ok(Self::Slice { sign });
+        }
+        let [depth, rows, cols] = tomogram.geometry().shape;
+        let count = depth.min(SCALE_SLICES);
+        let mut sample = Array3::zeros((count, rows, cols));
+        for (index, mut target) in sample.outer_iter_mut().enumerate() {
+            job.check()?;
+            let z = (2 * index + 1) * depth / (2 * count);
+            target.assign(&tomogram.read_slices(z..z + 1)?.index_axis(Axis(0), 0));
+        }
+        let (mean, deviation) = grey_scale(sample.view())?;
+        Ok(Self::Tomogram { mean, deviation, sign })
+    }
+
+    fn apply(self, mut slices: Array3<f32>) -> Array3<f32> {
+        let scaled = |v: f32, mean: f32, factor: f32| ((v - mean) * factor).clamp(-CLIP_SIGMA, CLIP_SIGMA);
+        match self {
+            Self::Tomogram { mean, deviation, sign } => slices.mapv_inplace(|v| scaled(v, mean, sign / deviation)),
+            Self::Slice { sign } => {
+                for mut slice in slices.outer_iter_mut() {
+                    let count = slice.len().max(1) as f64;
+                    let mean = slice.iter().map(|v| f64::from(*v)).sum::<f64>() / count;
+                    let squares = slice.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>();
+                    // 1e-8 as the slab paper's training adds.
+                    let deviation = (squares / count).sqrt() + 1e-8;
+                    slice.mapv_inplace(|v| scaled(v, mean as f32, sign / deviation as f32));
+                }
+            }
+        }
+        slices
+    }
+}
+
+/// What the reading thread sends: the first slice's number, and the slices.
+type Chunk = Result<(usize, Array3<f32>)>;
+
+/// The slices that the next windows need; each is read once.
+pub struct SliceWindow {
+    chunks: Receiver<Chunk>,
+    held: VecDeque<(usize, Array2<f32>)>,
+}
+
+impl SliceWindow {
+    /// Starts a thread in `scope` that reads the slices `wanted`, ascending, and scales them.
+    pub fn start<'scope>(
+        scope: &'scope Scope<'scope, '_>,
+        tomogram: &'scope Tomogram,
+        scale: GreyScale,
+        wanted: Vec<Range<usize>>,
+    ) -> Self {
+        // One chunk waits while the next is read.
+        let (sender, chunks) = sync_channel(1);
+        scope.spawn(move || read_all(tomogram, scale, &wanted, &sender));
+        Self {
+            chunks,
+            held: VecDeque::new(),
+        }
+    }
+
+    /// Lets go of the slices below `z.start` and waits for those of `z`. The ranges asked for must not go back.
+    pub fn advance(&mut self, z: &Range<usize>) -> Result<()> {
+        while self.held.front().is_some_and(|(number, _)| *number < z.start) {
+            self.held.pop_front();
+        }
+        while self.held.back().is_none_or(|(number, _)| number + 1 < z.end) {
+            let ended = || Error::Internal(format!("the reader ended before slice {}", z.end));
+            let (first, slices) = self.chunks.recv().map_err(|_| ended())??;
+            for (offset, slice) in slices.outer_iter().enumerate() {
+                if first + offset >= z.start {
+                    self.held.push_back((first + offset, slice.to_owned()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The box (z, y, x) as a tensor [1, z, y, x]; its slices must have been asked for.
+    pub fn block(&self, [z, y, x]: &[Range<usize>; 3], device: Device) -> Result<Tensor> {
+        let mut voxels = Vec::with_capacity(z.len() * y.len() * x.len());
+        for (number, slice) in &self.held {
+            if z.contains(number) {
+                for row in slice.slice(ndarray::s![y.clone(), x.clone()]).outer_iter() {
+                    voxels.extend(row.iter().copied());
+                }
+            }
+        }
+        let shape = [1, z.len() as i64, y.len() as i64, x.len() as i64];
+        if voxels.len() != z.len() * y.len() * x.len() {
+            return Err(Error::Internal(format!("slices {z:?} are not at hand")));
+        }
+        Ok(Tensor::f_from_slice(&voxels)?.f_view(shape)?.f_to_device(device)?)
+    }
+}
+
+fn read_all(tomogram: &Tomogram, scale: GreyScale, wanted: &[Range<usize>], sender: &SyncSender<Chunk>) {
+    for range in wanted {
+        for first in range.clone().step_by(CHUNK) {
+            let read = tomogram.read_slices(first..(first + CHUNK).min(range.end));
+            let failed = read.is_err();
+            // The other end is gone once the prediction has failed or was cancelled.
+            let unheard = sender.send(read.map(|slices| (first, scale.apply(slices)))).is_err();
+            if failed || unheard {
+                return;
+            }
+        }
+    }
+}
+
+/// Joins `ranges`, whose starts ascend, into ranges that do not touch.
+pub fn joined(ranges: impl Iterator<Item = Range<usize>>) -> Vec<Range<usize>> {
+    let mut out: Vec<Range<usize>> = Vec::new();
+    for range in ranges {
+        match out.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => out.push(range),
+        }
+    }
+    out
+}

@@ -1,0 +1,211 @@
+//! The output under construction, and the journal that lets a killed run go on.
+//!
+//! `FOLDER/.NAME.predict` holds the volumes at their full length, one journal for each process, and what the run is. A tile stands
+//! in a journal once its voxels are on the disk. Once all stand there, the process that notices writes the headers and renames the volumes into
+//! `FOLDER`; until then nothing is seen there.
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::runtime::{Error, Result};
+use crate::volume::{write_atomically, BlockFile, BlockType, Geometry, Moments};
+
+/// Everything that settles the bytes of the output.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunIdentity {
+    /// Of the engine.
+    pub version: String,
+    /// Name and extents of the tomogram, and the grey scale found in it.
+    pub tomogram: String,
+    /// Number that the model's bytes give.
+    pub model: u64,
+    /// Region, scale, mirrors, outputs, threshold, cores.
+    pub settings: String,
+    /// Number of tiles.
+    pub tiles: usize,
+}
+
+/// A volume that is written.
+pub struct Volume {
+    /// File name in the folder, with its ending.
+    pub name: String,
+    /// How its voxels are stored.
+    pub stored: BlockType,
+}
+
+/// The folder of a run, its open volumes and this process's journal.
+pub struct Store {
+    folder: PathBuf,
+    work: PathBuf,
+    volumes: Vec<(String, BlockFile)>,
+    journal: File,
+    journal_path: PathBuf,
+    tiles: usize,
+}
+
+/// Tiles that are done, with the moments of their voxels in each volume.
+type Done = BTreeMap<usize, Vec<Moments>>;
+
+impl Store {
+    /// Opens the run `identity` in `folder`, going on where one of the same identity stands and `resume`; anything else that stands there
+    /// in its place is thrown away. Returns the tiles that are done already.
+    pub fn open(
+        folder: &Path,
+        name: &str,
+        identity: &RunIdentity,
+        (volumes, geometry): (&[Volume], &Geometry),
+        (rank, resume): (usize, bool),
+    ) -> Result<(Self, Vec<usize>)> {
+        let work = folder.join(format!(".{name}.predict"));
+        let failed = |e| Error::io("writing", &work, e);
+        fs::create_dir_all(&work).map_err(failed)?;
+        let lock = lock(&work)?;
+        let plan = work.join("run.json");
+        let stands = fs::read(&plan)
+            .ok()
+            .and_then(|text| serde_json::from_slice::<RunIdentity>(&text).ok());
+        if !resume || stands.as_ref() != Some(identity) {
+            for entry in fs::read_dir(&work).map_err(failed)? {
+                let entry = entry.map_err(failed)?;
+                if entry.file_name() != LOCK {
+                    fs::remove_file(entry.path()).map_err(failed)?;
+                }
+            }
+            let text = serde_json::to_vec_pretty(identity).map_err(|e| Error::Internal(format!("run.json: {e}")))?;
+            write_atomically(&plan, |file| {
+                file.write_all(&text).map_err(|e| Error::io("writing", &plan, e))
+            })?;
+        }
+        let open = |volume: &Volume| -> Result<(String, BlockFile)> {
+            let file = BlockFile::open(&work.join(&volume.name), geometry, volume.stored, "prediction")?;
+            Ok((volume.name.clone(), file))
+        };
+        let volumes = volumes.iter().map(open).collect::<Result<Vec<_>>>()?;
+        let done = read_journals(&work, volumes.len(), identity.tiles)?;
+        let journal_path = work.join(format!("{JOURNAL}{rank}"));
+        let journal = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&journal_path)
+            .map_err(|e| Error::io("writing", &journal_path, e))?;
+        // A line that a kill cut short must not run into the next one.
+        (&journal)
+            .write_all(b"\n")
+            .map_err(|e| Error::io("writing", &journal_path, e))?;
+        drop(lock);
+        let store = Self {
+            folder: folder.to_path_buf(),
+            work,
+            volumes,
+            journal,
+            journal_path,
+            tiles: identity.tiles,
+        };
+        Ok((store, done.into_keys().collect()))
+    }
+
+    /// Writes the voxels of tile `index`, of each volume one block (z, y, x) at `start`, and then notes it.
+    pub fn put(&mut self, index: usize, start: [usize; 3], extents: [usize; 3], blocks: &[Vec<f32>]) -> Result<()> {
+        let mut line = format!("{index}");
+        for ((_, file), block) in self.volumes.iter().zip(blocks) {
+            let m = file.write(start, extents, block)?;
+            for value in [m.count, m.sum, m.squares, m.low, m.high] {
+                line.push_str(&format!(" {:016x}", value.to_bits()));
+            }
+            file.sync()?;
+        }
+        line.push_str(" .\n");
+        self.journal
+            .write_all(line.as_bytes())
+            .map_err(|e| Error::io("writing", &self.journal_path, e))
+    }
+
+    /// Puts the volumes in place if every tile of every process is done; whether they are in place.
+    pub fn finish(self) -> Result<bool> {
+        let _lock = match lock(&self.work) {
+            Ok(lock) => lock,
+            // Another process finished, and the folder is gone.
+            Err(_) if !self.work.exists() => return Ok(true),
+            Err(error) => return Err(error),
+        };
+        if !self.work.join("run.json").exists() {
+            return Ok(true);
+        }
+        let done = read_journals(&self.work, self.volumes.len(), self.tiles)?;
+        if done.len() < self.tiles {
+            return Ok(false);
+        }
+        for (index, (name, file)) in self.volumes.into_iter().enumerate() {
+            // In the order of the tiles, so that the sums do not depend on who computed them.
+            let all = done
+                .values()
+                .filter_map(|moments| moments.get(index).copied())
+                .fold(Moments::default(), Moments::with);
+            file.finish(all)?;
+            let to = self.folder.join(&name);
+            fs::rename(self.work.join(&name), &to).map_err(|e| Error::io("writing", &to, e))?;
+        }
+        // First what says that there is a run: a kill in between leaves litter, never half a run.
+        for name in ["run.json"] {
+            fs::remove_file(self.work.join(name)).map_err(|e| Error::io("removing", &self.work, e))?;
+        }
+        fs::remove_dir_all(&self.work).map_err(|e| Error::io("removing", &self.work, e))?;
+        Ok(true)
+    }
+}
+
+const LOCK: &str = "lock";
+const JOURNAL: &str = "journal.";
+
+/// Keeps other processes out of the folder until it is dropped, or the process ends.
+fn lock(work: &Path) -> Result<File> {
+    let path = work.join(LOCK);
+    let failed = |e| Error::io("locking", &path, e);
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(failed)?;
+    file.lock().map_err(failed)?;
+    Ok(file)
+}
+
+/// The tiles noted in all journals of a run; lines that are not whole are left out.
+fn read_journals(work: &Path, volumes: usize, tiles: usize) -> Result<Done> {
+    let failed = |e| Error::io("reading", work, e);
+    let mut done = Done::new();
+    for entry in fs::read_dir(work).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if entry.file_name().to_string_lossy().starts_with(JOURNAL) {
+            let text = fs::read_to_string(entry.path()).map_err(failed)?;
+            done.extend(text.lines().filter_map(|line| noted(line, volumes, tiles)));
+        }
+    }
+    Ok(done)
+}
+
+/// A line of a journal: number of the tile, five numbers for each volume, a full stop.
+fn noted(line: &str, volumes: usize, tiles: usize) -> Option<(usize, Vec<Moments>)> {
+    let words: Vec<&str> = line.strip_suffix(" .")?.split(' ').collect();
+    let (index, numbers) = words.split_first()?;
+    let index = index.parse().ok().filter(|index| *index < tiles)?;
+    let numbers = numbers
+        .iter()
+        .map(|word| u64::from_str_radix(word, 16).ok().map(f64::from_bits))
+        .collect::<Option<Vec<f64>>>()?;
+    let moments: Vec<Moments> = numbers
+        .chunks_exact(5)
+        .map(|m| Moments {
+            count: m[0],
+            sum: m[1],
+            squares: m[2],
+            low: m[3],
+            high: m[4],
+        })
+        .collect();
+    (numbers.len() == 5 * volumes).then_some((index, moments))
+}

@@ -1,0 +1,192 @@
+//! A window of the tomogram to the probabilities of its core.
+use std::ops::Range;
+
+use tch::{Kind, Tensor};
+
+use crate::networks::{Reach, SegmentationModel};
+use crate::runtime::{Error, Job, Result};
+
+use super::grid::{resample, Axis};
+use super::plan::{Plan, Tile};
+use super::slices::SliceWindow;
+
+/// Probabilities of a core, [C, z, y, x] float32 on the host.
+pub struct Probabilities {
+    /// Of each output of the network, 0..=1; the mean over the mirrors where there are any.
+    pub mean: Tensor,
+    /// Standard deviation over the mirrors.
+    pub deviation: Option<Tensor>,
+}
+
+/// Runs `model` on the window of `tile`. Where the device has no memory for it, a network of finite reach gets it in halves.
+pub fn predict_tile(
+    model: &SegmentationModel,
+    plan: &Plan,
+    tile: &Tile,
+    slices: &SliceWindow,
+    mirrors: bool,
+    job: &Job,
+) -> Result<Probabilities> {
+    let _guard = tch::no_grad_guard();
+    let input = window_input(model, plan, tile, slices)?;
+    let margin: [(i64, i64); 3] = std::array::from_fn(|axis| {
+        let (inner, window) = (&tile.inner[axis], &tile.window[axis]);
+        ((inner.start - window.start) as i64, (window.end - inner.end) as i64)
+    });
+    let flips: Vec<Vec<i64>> = match (mirrors, model.network().dimensions()) {
+        (false, _) => vec![Vec::new()],
+        (true, 2) => subsets(&[2, 3]),
+        (true, _) => subsets(&[1, 2, 3]),
+    };
+    let (mut sum, mut squares): (Option<Tensor>, Option<Tensor>) = (None, None);
+    for flip in &flips {
+        job.check()?;
+        let mirrored = if flip.is_empty() {
+            input.shallow_clone()
+        } else {
+            input.f_flip(flip)?
+        };
+        let margin: [(i64, i64); 3] = std::array::from_fn(|axis| match flip.contains(&(axis as i64 + 1)) {
+            true => (margin[axis].1, margin[axis].0),
+            false => margin[axis],
+        });
+        let found = probabilities(model, &mirrored, margin, job)?;
+        let found = if flip.is_empty() { found } else { found.f_flip(flip)? };
+        let found = to_data(&found, plan, tile)?;
+        if flips.len() > 1 {
+            squares = Some(added(squares, &found.f_square()?)?);
+        }
+        sum = Some(added(sum, &found)?);
+    }
+    let count = flips.len() as f64;
+    let sum = sum.ok_or_else(|| Error::Internal("no mirror was predicted".into()))?;
+    let mean = sum.f_div_scalar(count)?;
+    let deviation = match squares {
+        Some(squares) => {
+            let variance = squares.f_div_scalar(count)?.f_sub(&mean.f_square()?)?;
+            Some(variance.f_clamp_min(0.0)?.f_sqrt()?.f_to_device(tch::Device::Cpu)?)
+        }
+        None => None,
+    };
+    Ok(Probabilities {
+        mean: mean.f_to_device(tch::Device::Cpu)?,
+        deviation,
+    })
+}
+
+fn added(sum: Option<Tensor>, term: &Tensor) -> Result<Tensor> {
+    match sum {
+        Some(sum) => Ok(sum.f_add(term)?),
+        None => Ok(term.shallow_clone()),
+    }
+}
+
+/// All subsets of `axes`, the empty one first.
+fn subsets(axes: &[i64]) -> Vec<Vec<i64>> {
+    (0..1usize << axes.len())
+        .map(|bits| {
+            let chosen = axes.iter().enumerate().filter(|(bit, _)| bits & (1 << bit) != 0);
+            chosen.map(|(_, axis)| *axis).collect()
+        })
+        .collect()
+}
+
+/// The window of `tile` [1, z, y, x] at the network's voxel size; the volume's last voxels repeat beyond its end.
+fn window_input(model: &SegmentationModel, plan: &Plan, tile: &Tile, slices: &SliceWindow) -> Result<Tensor> {
+    let inside: [Range<usize>; 3] =
+        std::array::from_fn(|axis| tile.window[axis].start..tile.window[axis].end.min(plan.axes[axis].network));
+    let data: [Range<usize>; 3] = std::array::from_fn(|axis| plan.axes[axis].data_range(&inside[axis]));
+    let block = slices.block(&data, model.device())?;
+    let mut matrices = [None, None, None];
+    for (axis, matrix) in matrices.iter_mut().enumerate() {
+        if !plan.axes[axis].is_equal() {
+            *matrix = Some(plan.axes[axis].to_network(&data[axis], &inside[axis], model.device())?);
+        }
+    }
+    let block = resample(&block, &matrices)?;
+    let beyond = |axis: usize| (tile.window[axis].end - inside[axis].end) as i64;
+    if (0..3).all(|axis| beyond(axis) == 0) {
+        return Ok(block);
+    }
+    let padding = [0, beyond(2), 0, beyond(1), 0, beyond(0)];
+    Ok(block.f_replication_pad3d(padding)?)
+}
+
+/// Probabilities [C, z, y, x] of `input` [1, z, y, x] without `margin`.
+fn probabilities(model: &SegmentationModel, input: &Tensor, margin: [(i64, i64); 3], job: &Job) -> Result<Tensor> {
+    let network = model.network();
+    let found = if network.dimensions() == 2 {
+        // Slices are the batch.
+        let (z, keep) = (margin[0], input.size()[1]);
+        let slices = input.f_narrow(1, z.0, keep - z.0 - z.1)?.f_transpose(0, 1)?;
+        network.forward_inner(&slices, [(0, 0), margin[1], margin[2]], job)
+    } else {
+        network.forward_inner(&input.f_unsqueeze(0)?, margin, job)
+    };
+    let logits = match found {
+        Err(Error::OutOfMemory(text)) => return in_halves(model, input, margin, text, job),
+        found => found?,
+    };
+    let found = network.activation().probabilities(&logits)?.f_to_kind(Kind::Float)?;
+    Ok(if network.dimensions() == 2 {
+        found.f_transpose(0, 1)?
+    } else {
+        found.f_squeeze_dim(0)?
+    })
+}
+
+/// [`probabilities`] in two parts along the longest axis, where the reach of the network leaves the numbers as they are.
+fn in_halves(
+    model: &SegmentationModel,
+    input: &Tensor,
+    margin: [(i64, i64); 3],
+    text: String,
+    job: &Job,
+) -> Result<Tensor> {
+    let network = model.network();
+    let Reach::Halo(halo) = network.reach() else {
+        return Err(Error::OutOfMemory(text));
+    };
+    let size = input.size();
+    let core = |axis: usize| size[axis + 1] - margin[axis].0 - margin[axis].1;
+    let axis = if core(0) >= core(1).max(core(2)) {
+        0
+    } else {
+        1 + usize::from(core(2) > core(1))
+    };
+    let divisor = network.divisor();
+    // Where the core is cut, on the network's own raster.
+    let cut = (margin[axis].0 + core(axis) / 2) / divisor * divisor;
+    let (end, halo) = (size[axis + 1], halo + halo.rem_euclid(divisor));
+    let (low_end, high_start) = ((cut + halo).min(end), (cut - halo).max(0));
+    if cut <= margin[axis].0 || cut >= end - margin[axis].1 || (low_end == end && high_start == 0) {
+        return Err(Error::OutOfMemory(text));
+    }
+    job.logger()
+        .warn("predict", &format!("a tile is halved, for want of memory: {text}"));
+    let part = |start: i64, stop: i64, before: i64, after: i64| -> Result<Tensor> {
+        let mut margin = margin;
+        margin[axis] = (before, after);
+        probabilities(
+            model,
+            &input.f_narrow(axis as i64 + 1, start, stop - start)?,
+            margin,
+            job,
+        )
+    };
+    let low = part(0, low_end, margin[axis].0, low_end - cut)?;
+    let high = part(high_start, end, cut - high_start, margin[axis].1)?;
+    Ok(Tensor::f_cat(&[low, high], axis as i64 + 1)?)
+}
+
+/// The network's voxels of the inner window [C, z, y, x] at the data's voxels of the core.
+fn to_data(found: &Tensor, plan: &Plan, tile: &Tile) -> Result<Tensor> {
+    let mut matrices = [None, None, None];
+    for (axis, matrix) in matrices.iter_mut().enumerate() {
+        let sampling: Axis = plan.axes[axis];
+        if !sampling.is_equal() {
+            *matrix = Some(sampling.to_data(&tile.inner[axis], &tile.core[axis], found.device())?);
+        }
+    }
+    resample(found, &matrices)
+}
