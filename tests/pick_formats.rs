@@ -93,9 +93,13 @@ fn other_programs_see_the_stated_conventions() {
             assert!(close(value("tbl", n, 1 + k), v + 1.0, 1e-3));
             assert!(close(value("mod", n, k), if k == 2 { v } else { v + 0.5 }, 1e-3));
             assert!(close(value("coords", n, k), v.round(), 0.0));
+            assert!(close(value("copick", n, k), v * edge, 1e-3));
+            // The oracle's voxels are cubes of 10 Angstrom, those of this tomogram are not.
+            let middle = (extent / 2.0).floor();
+            assert!(close(value("eman2", n, k), (v - middle) * edge / 10.0 + middle, 1e-3));
         }
         assert!(close(value("csv", n, 6), pick.diameter_nm, 1e-3));
-        for (key, column) in [("csv", 7), ("star", 3), ("tbl", 4)] {
+        for (key, column) in [("csv", 7), ("star", 3), ("tbl", 4), ("copick", 3), ("eman2", 3)] {
             assert!(close(value(key, n, column), pick.score, 1e-6), "{key}");
         }
         assert!(close(value("tbl", n, 5), 10.0, 1e-6));
@@ -107,6 +111,16 @@ fn other_programs_see_the_stated_conventions() {
         ));
     }
     assert_eq!(seen["star_name"], serde_json::json!(["TS_01"]));
+    assert_eq!(
+        seen["copick_names"],
+        serde_json::json!(["molecule", "tomocut", "0", "TS 01", "angstrom"])
+    );
+    assert_eq!(seen["copick_trusted"], serde_json::json!([false, 10.0]));
+    // 27 nm are 24.5 voxels of 1.1 nm, a box half as large again.
+    assert_eq!(
+        seen["eman2_class"],
+        serde_json::json!({"boxsize": 38, "name": "molecule"})
+    );
     assert_eq!(seen["mod_max"], serde_json::json!([301, 200, 128]));
     assert_eq!(seen["mod_scattered"], true);
     assert_eq!(seen["mod_pixel"], serde_json::json!([1.1, -9]));
@@ -246,6 +260,15 @@ fn labelled_tables_and_wrong_ones() {
             "data_\nloop_\n_rlnCoordinateX #1\n_rlnCoordinateY #2\n_rlnCoordinateZ #3\n1 2\n",
             "line 6 has 2 fields",
         ),
+        ("a.json", "{}", "not copick picks"),
+        (
+            "a.json",
+            r#"{"pickable_object_name":"a","user_id":"b","session_id":"0","unit":"furlong"}"#,
+            "unit is \"furlong\"",
+        ),
+        ("a_info.json", "[]", "no list boxes_3d"),
+        ("a_info.json", r#"{"boxes_3d":[[1,2]]}"#, "box 1 is [1,2]"),
+        ("a_info.json", r#"{"boxes_3d":[],"apix_unbin":0}"#, "apix_unbin is 0"),
         ("a.mod", "IMODV1.1", "not an IMOD model"),
         ("a.mod", "IMODV1.2", "ends where 232 more bytes"),
     ];
@@ -266,6 +289,39 @@ fn labelled_tables_and_wrong_ones() {
         Err(Error::InvalidArgument { .. })
     ));
     assert!(PickFormat::of(Path::new("points.txt")).is_err());
+}
+
+/// What copick and EMAN2 write and this engine does not: transformations, numbered sessions, binned tomograms, bare boxes.
+#[test]
+fn copick_and_eman2_files_of_others_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let read = |name: &str, text: &str, geometry: &Geometry| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        PickSet::read(&path, PickFormat::of(&path).unwrap(), geometry, "t")
+    };
+    let picks = r#"{"pickable_object_name": "ribosome", "user_id": "me", "session_id": 7, "points": [
+        {"location": {"x": 10, "y": 22, "z": 36}, "instance_id": null,
+         "transformation_": [[1, 0, 0, 5], [0, 1, 0, 11], [0, 0, 1, -12], [0, 0, 0, 1]], "score": 0.25},
+        {"location": {"x": 0, "y": 0, "z": 0}}]}"#;
+    let set = read("ribosome.json", picks, &geometry()).unwrap();
+    assert_eq!(set.picks[0].position, [2.0, 3.0, 1.5]);
+    assert_eq!((set.picks[0].score, set.picks[1].score), (0.25, 1.0));
+    // Full size is four times the resolution: 40 unbinned voxels of 2.5 Angstrom are 10 of 10.
+    let boxes =
+        r#"{"apix_unbin": 2.5, "boxes_3d": [[40, -20, 0, "manual", 0.5, 3], [0, 0, 0, "manual"]], "tlt_params": []}"#;
+    let cubes = Geometry::new([128, 200, 301], 10.0);
+    let set = read("TS_01_info.json", boxes, &cubes).unwrap();
+    assert_eq!(set.picks[0].position, [64.0, 95.0, 160.0]);
+    assert_eq!((set.picks[0].score, set.picks[1].position), (0.5, [64.0, 100.0, 150.0]));
+    let old = r#"{"boxes_3d": [[1, 2, 3, "manual"]]}"#;
+    assert_eq!(
+        read("TS_01_info.json", old, &cubes).unwrap().picks[0].position,
+        [3.0, 2.0, 1.0]
+    );
+    let unknown = Geometry::new([128, 200, 301], 0.0);
+    assert!(read("TS_01_info.json", boxes, &unknown).is_err());
+    assert!(read("ribosome.json", picks, &unknown).is_err());
 }
 
 proptest! {

@@ -1,6 +1,9 @@
 //! Training on tiny networks and tiny phantoms: here the matched-noise denoiser.
 #[path = "training/autoencoder.rs"]
 mod autoencoder;
+mod hashed;
+#[path = "training/losses.rs"]
+mod losses;
 
 use std::path::Path;
 

@@ -2,7 +2,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use super::{coords, csv, dynamo, imod, star, Pick, PickSet};
+use super::{coords, copick, csv, dynamo, eman2, imod, star, Pick, PickSet};
 use crate::volume::{write_atomically, Geometry};
 use crate::{Error, Result};
 
@@ -19,11 +19,23 @@ pub enum PickFormat {
     Imod,
     /// DeepETPicker coordinates.
     Coords,
+    /// copick picks.
+    Copick,
+    /// EMAN2 info file.
+    Eman2,
 }
 
 impl PickFormat {
     /// Every format.
-    pub const ALL: [Self; 5] = [Self::Csv, Self::Star, Self::Dynamo, Self::Imod, Self::Coords];
+    pub const ALL: [Self; 7] = [
+        Self::Csv,
+        Self::Star,
+        Self::Dynamo,
+        Self::Imod,
+        Self::Coords,
+        Self::Copick,
+        Self::Eman2,
+    ];
 
     /// The file name's ending, without the dot.
     pub fn extension(self) -> &'static str {
@@ -33,16 +45,24 @@ impl PickFormat {
             Self::Dynamo => "tbl",
             Self::Imod => "mod",
             Self::Coords => "coords",
+            Self::Copick => "json",
+            Self::Eman2 => "info.json",
         }
     }
 
-    /// The format that the ending of `path` names.
+    /// The format that the ending of `path` names. A name that ends in `info.json`, such as EMAN2's `TS_01_info.json`, is EMAN2's,
+    /// any other `.json` copick's.
     pub fn of(path: &Path) -> Result<Self> {
+        let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase());
+        if name.is_some_and(|name| name.ends_with(Self::Eman2.extension())) {
+            return Ok(Self::Eman2);
+        }
         let ending = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
         let found = Self::ALL
             .into_iter()
             .find(|format| ending.as_deref() == Some(format.extension()));
-        found.ok_or_else(|| Error::argument("path", path.display(), "must end in .csv, .star, .tbl, .mod or .coords"))
+        let allowed = "must end in .csv, .star, .tbl, .mod, .coords, .json (copick) or info.json (EMAN2)";
+        found.ok_or_else(|| Error::argument("path", path.display(), allowed))
     }
 }
 
@@ -69,6 +89,8 @@ impl PickSet {
             PickFormat::Dynamo => dynamo::encode(self).into_bytes(),
             PickFormat::Imod => imod::encode(self),
             PickFormat::Coords => coords::encode(self).into_bytes(),
+            PickFormat::Copick => copick::encode(self)?.into_bytes(),
+            PickFormat::Eman2 => eman2::encode(self).into_bytes(),
         };
         write_atomically(path, |file| {
             file.write_all(&bytes).map_err(|e| Error::io("writing", path, e))
@@ -91,6 +113,8 @@ impl PickSet {
                     PickFormat::Csv => csv::decode(text, &what)?,
                     PickFormat::Star => star::decode(text, geometry, name, &what)?,
                     PickFormat::Dynamo => dynamo::decode(text, &what)?,
+                    PickFormat::Copick => copick::decode(text, geometry, &what)?,
+                    PickFormat::Eman2 => eman2::decode(text, geometry, &what)?,
                     _ => coords::decode(text, &what)?,
                 }
             }

@@ -1,4 +1,4 @@
-//! Molecule positions, their de-duplication, and the coordinate files of other programs.
+//! Molecule positions: out of maps, their de-duplication and exclusion, and the coordinate files of other programs.
 //!
 //! One position, written everywhere in the convention of the program that reads it. With v = (x, y, z) in voxels of the
 //! whole tomogram, the centre of its first voxel being (0, 0, 0), n its extent and a the voxel size in Angstrom:
@@ -10,15 +10,23 @@
 //! | `.tbl` (Dynamo) | v + 1 |
 //! | `.mod` (IMOD) | x + 0.5, y + 0.5, z |
 //! | `.coords` (DeepETPicker) | v, rounded |
+//! | `.json` (copick) | v * a |
+//! | `info.json` (EMAN2) | v - (n / 2, rounded down), with a as `apix_unbin`; without a voxel size v |
 
 mod coords;
+mod copick;
 mod csv;
 mod dynamo;
+mod eman2;
+mod exclude;
 mod format;
 mod imod;
+mod peaks;
 mod pick;
 mod star;
 
 pub use csv::{read_labelled_csv, LabelledPick};
+pub use exclude::Exclusion;
 pub use format::PickFormat;
+pub use peaks::{mean_pooling_nms, peaks, PeakOptions};
 pub use pick::{Pick, PickSet};

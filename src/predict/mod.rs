@@ -4,9 +4,14 @@
 //! allowed (`budget`); `grid` maps between the data's voxels and the network's; `slices` reads ahead and keeps the slices that
 //! the windows need; `tile` runs the network on one window; `store` writes finished tiles into the output and notes them in a
 //! journal; `run` ties them together. Ranks share the plan: each takes its part, whoever finishes last puts the output in place.
+//!
+//! After the network: `closing` fills the holes of membranes, `objects` are what of a mask hangs together. Picks out of maps, their
+//! suppression and exclusion are in [`crate::picks`].
 
 mod budget;
+mod closing;
 mod grid;
+mod objects;
 mod options;
 mod plan;
 mod run;
@@ -14,6 +19,8 @@ mod slices;
 mod store;
 mod tile;
 
+pub use closing::{close_membranes, ClosingOptions};
+pub use objects::{object_picks, objects, ObjectRules};
 pub use options::{Output, PredictOptions, ProbabilityType, Rank};
 pub use plan::{Plan, Tile};
 pub use run::{predict, PredictReport};

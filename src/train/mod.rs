@@ -6,9 +6,12 @@
 //!
 //! Models of Stable Diffusion's own making, an autoencoder and an ordinary denoiser on its latents, are trained by the same loop
 //! (`run`), from phantoms and, on request, from the user's own tomograms.
+//!
+//! Segmentation networks learn from windows that [`augment`] varies, by a [`segmentation_loss`].
 
 mod adamw;
 mod adapt;
+mod augment;
 mod autoencoder;
 mod autoencoder_options;
 mod batch;
@@ -16,6 +19,7 @@ mod checkpoint;
 mod crops;
 mod denoiser;
 mod latents;
+mod loss;
 mod matched_volume;
 mod options;
 mod own_data;
@@ -27,11 +31,13 @@ mod slices;
 
 pub use adamw::{AdamW, AdamWOptions};
 pub use adapt::{adapt, AdaptOptions};
+pub use augment::{augment, AugmentOptions, Example, TiltAxis};
 pub use autoencoder::{AutoencoderTrainer, Reconstruction};
 pub use autoencoder_options::{small_autoencoder, AutoencoderOptions};
 pub use batch::{Batch, BatchSource};
 pub use denoiser::{DenoiserTrainer, HeldOutLoss};
 pub use latents::LatentPool;
+pub use loss::{segmentation_loss, LossKind, LossOptions, Target};
 pub use matched_volume::MatchedVolume;
 pub use options::{small_unet, DenoiserOptions, CELLS, STRUCTURES};
 pub use parameters::Parameters;

@@ -1,17 +1,19 @@
 """Reads coordinate files with the packages of other programs' users, and makes the fixtures of tests/pick_formats.rs.
 
     python tests/oracle/picks_oracle.py read FOLDER      # what imodmodel, starfile, dynamotable and numpy see in
-                                                         # FOLDER/points.{csv,star,tbl,mod,coords}, as JSON
+                                                         # FOLDER/points.{csv,star,tbl,mod,coords,json}, as JSON
     python tests/oracle/picks_oracle.py check FOLDER     # fails unless that agrees with tests/fixtures/picks/oracle.json
     python tests/oracle/picks_oracle.py make FOLDER      # the same into tests/fixtures/picks/oracle.json, together with
                                                          # FOLDER's files as the expected bytes
     python tests/oracle/picks_oracle.py samples DATA     # tests/fixtures/picks/samples.json from DATA/{imod_mod,star_tbl}
 
 `cargo test --test pick_formats` writes FOLDER = target/pick_formats.
-needs: pip install imodmodel==0.1.0 starfile==0.5.13 dynamotable==0.3.0 pandas numpy
+needs: pip install imodmodel==0.1.0 starfile==0.5.13 dynamotable==0.3.0 copick==1.31.0 pandas numpy
+EMAN2 is on no package index: points.info.json is read here as its e2spt_boxer does since 2018-09.
 """
 import json, math, os, shutil, sys
 import dynamotable, imodmodel, numpy as np, pandas as pd, starfile
+from copick.models import CopickPicksFile
 from imodmodel.models import ImodModel
 
 FIXTURES = os.path.join(os.path.dirname(__file__), "..", "fixtures", "picks")
@@ -43,6 +45,17 @@ def read(folder):
     out["mod_pixel"] = [round(model.header.pixelsize, 4), model.header.units]
     out["mod_minx"] = rows([model.minx.cscale, model.minx.ctrans, model.minx.otrans])
     out["coords"] = np.loadtxt(path("coords"), dtype=int).tolist()
+    with open(path("json")) as file:
+        picks = CopickPicksFile(**json.load(file))
+    out["copick"] = rows([[p.location.x, p.location.y, p.location.z, p.score] for p in picks.points])
+    out["copick_names"] = [picks.pickable_object_name, picks.user_id, picks.session_id, picks.run_name, picks.unit]
+    out["copick_trusted"] = [picks.trust_orientation, picks.voxel_spacing]
+    with open(path("info.json")) as file:
+        info = json.load(file)
+    # Full-size voxels from the middle voxel of a tomogram of 301 x 200 x 128 voxels of 10 Angstrom.
+    middle = [301 // 2, 200 // 2, 128 // 2]
+    out["eman2"] = rows([[v / 10.0 * info["apix_unbin"] + m for v, m in zip(box, middle)] + [box[4]] for box in info["boxes_3d"]])
+    out["eman2_class"] = info["class_list"]["0"]
     return out
 
 
@@ -75,7 +88,7 @@ if command == "samples":
     save("samples.json", samples(folder))
 elif command == "make":
     save("oracle.json", read(folder))
-    for ending in ("csv", "star", "tbl", "mod", "coords"):
+    for ending in ("csv", "star", "tbl", "mod", "coords", "json", "info.json"):
         shutil.copyfile(os.path.join(folder, "points." + ending), os.path.join(FIXTURES, "points." + ending))
 else:
     found = read(folder)

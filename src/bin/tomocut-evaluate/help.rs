@@ -16,7 +16,7 @@ Predictions
   --score FILE             score volume of the slab: how much a voxel looks like structure
   --membrane-score FILE    score volume of the slab: how much it looks like membrane
   --molecule-score FILE    score volume of the slab: how much it looks like molecule
-  --points FILE            molecule positions (.csv, .star, .tbl, .mod, .coords)
+  --points FILE            molecule positions (.csv, .star, .tbl, .mod, .coords, copick .json, EMAN2 info.json)
 Truth, of the whole tomogram or of the same slab
   --truth-labels FILE      label volume; every label above 0 is foreground
   --label-table FILE       CSV with the columns label,class: membrane, particle, filament; others are

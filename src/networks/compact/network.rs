@@ -66,10 +66,13 @@ impl CompactUnet {
         &self.config
     }
 
-    fn inner(&self, x: &Tensor, margin: [(i64, i64); 3], job: &Job) -> Result<Tensor> {
-        let cells = self.stem.forward(&gather(x)?, job)?;
+    fn inner(&self, x: &Tensor, margin: Margin, job: &Job) -> Result<Tensor> {
         let want = margin.map(|(before, after)| (before / 2, after / 2));
-        let features = run(&self.levels, cells, want, job)?;
+        // The stem needs one cell around what the first level needs.
+        let first = spare(entry(&self.levels, want), 1);
+        let x = crop(x, first.map(|(before, after)| (2 * before, 2 * after)))?;
+        let cells = self.stem.forward(&gather(&x)?, job)?;
+        let features = run(&self.levels, cells, first, want, job)?;
         let spread = spread(&self.head.forward(&relu(features)?, job)?)?;
         // What is left of odd margins.
         let rest = margin.map(|(before, after)| (before % 2, after % 2));
@@ -117,33 +120,71 @@ impl SegmentationNetwork for CompactUnet {
     }
 }
 
-/// `x` through `levels`, of which the first is its own, without the margins `want` (in cells of that level).
-fn run(levels: &[Level], mut x: Tensor, want: [(i64, i64); 3], job: &Job) -> Result<Tensor> {
+/// Cells, before and after along (z, y, x), that are left out.
+type Margin = [(i64, i64); 3];
+
+/// What of `margin` may be left out before something that looks `reach` cells around itself.
+fn spare(margin: Margin, reach: i64) -> Margin {
+    margin.map(|(before, after)| ((before - reach).max(0), (after - reach).max(0)))
+}
+
+fn less(margin: Margin, done: Margin) -> Margin {
+    std::array::from_fn(|axis| (margin[axis].0 - done[axis].0, margin[axis].1 - done[axis].1))
+}
+
+/// Cells around themselves that residual blocks look at.
+fn reach(blocks: &[Block]) -> i64 {
+    2 * blocks.len() as i64
+}
+
+/// What may be left out before the first of `levels` where `want` is to be left out after it, in cells of that level.
+fn entry(levels: &[Level], want: Margin) -> Margin {
+    let Some((level, coarser)) = levels.split_first() else {
+        return want;
+    };
+    spare(after_down(level, coarser, want), reach(&level.down))
+}
+
+/// The same between the way down of `level` and what follows it.
+fn after_down(level: &Level, coarser: &[Level], want: Margin) -> Margin {
+    if level.coarser.is_none() {
+        return want;
+    }
+    let below = spare(want, reach(&level.up)).map(|(before, after)| (before / 2, after / 2));
+    entry(coarser, below).map(|(before, after)| (2 * before, 2 * after))
+}
+
+/// `x`, which lacks `done`, through `blocks`, without `want`: each block leaves out what those after it do not need.
+fn through(blocks: &[Block], mut x: Tensor, mut done: Margin, want: Margin, job: &Job) -> Result<Tensor> {
+    for (n, block) in blocks.iter().enumerate() {
+        let now = spare(want, reach(&blocks[n..]));
+        x = block.forward(crop(&x, less(now, done))?, job)?;
+        done = now;
+    }
+    crop(&x, less(want, done))
+}
+
+/// `x`, which lacks the margin `done`, through `levels`, of which the first is its own, without the margin `want`. All margins are
+/// counted from the whole window in cells of that level, so that halving them says where a coarser cell begins.
+fn run(levels: &[Level], x: Tensor, done: Margin, want: Margin, job: &Job) -> Result<Tensor> {
     let Some((level, coarser_levels)) = levels.split_first() else {
         return Err(Error::Internal("a compact U-Net without levels".into()));
     };
-    for block in &level.down {
-        x = block.forward(x, job)?;
-    }
+    let down = after_down(level, coarser_levels, want);
+    let x = through(&level.down, x, done, down, job)?;
     let Some((to_coarser, from_coarser)) = &level.coarser else {
-        return crop(&x, want);
+        return Ok(x);
     };
-    // The blocks on the way up need two cells each beyond what they give.
-    let needed = 2 * level.up.len() as i64;
-    let spare = |cells: i64| (cells - needed).max(0);
-    let before_up = want.map(|(before, after)| (spare(before), spare(after)));
-    let below = before_up.map(|(before, after)| (before / 2, after / 2));
-    let coarse = run(coarser_levels, to_coarser.forward(&x, job)?, below, job)?;
+    let half = |margin: Margin| margin.map(|(before, after)| (before / 2, after / 2));
+    let before_up = spare(want, reach(&level.up));
+    let below = half(before_up);
+    let coarse = run(coarser_levels, to_coarser.forward(&x, job)?, half(down), below, job)?;
     let odd = before_up.map(|(before, after)| (before % 2, after % 2));
     let returned = crop(&spread(&from_coarser.forward(&coarse, job)?)?, odd)?;
     drop(coarse);
-    let mut sum = crop(&x, before_up)?.f_add(&returned)?;
+    let sum = crop(&x, less(before_up, down))?.f_add(&returned)?;
     drop((x, returned));
-    for block in &level.up {
-        sum = block.forward(sum, job)?;
-    }
-    let rest = |axis: usize| (want[axis].0 - before_up[axis].0, want[axis].1 - before_up[axis].1);
-    crop(&sum, [rest(0), rest(1), rest(2)])
+    through(&level.up, sum, before_up, want, job)
 }
 
 /// x + scale * second(relu(first(relu(x)))).
@@ -162,6 +203,7 @@ impl Block {
         })
     }
 
+    /// `x`, whole or a part of a tensor, is written over where no gradients are asked for.
     fn forward(&self, mut x: Tensor, job: &Job) -> Result<Tensor> {
         let inner = self.first.forward(&x.f_relu()?, job)?;
         let branch = self.second.forward(&relu(inner)?, job)?;
