@@ -24,6 +24,20 @@ pub struct AttentionTap {
     pub query: Tensor,
     /// [heads, N, d], float32.
     pub key: Tensor,
+    /// What the layer gives, after its output projection, [N, C], float32; where it was asked for.
+    pub output: Option<Tensor>,
+    /// Queries of the cross-attention of the same block, [heads, N, d], float32; where they were asked for and the
+    /// network has one.
+    pub cross_query: Option<Tensor>,
+}
+
+/// What is kept of the tapped layers beside queries and keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TapParts {
+    /// Keep [`AttentionTap::output`].
+    pub output: bool,
+    /// Keep [`AttentionTap::cross_query`].
+    pub cross_query: bool,
 }
 
 impl AttentionTap {
@@ -50,15 +64,17 @@ impl AttentionTap {
 /// Collects the taps of one pass.
 pub struct Taps<'a> {
     layers: &'a [usize],
+    parts: TapParts,
     next: usize,
     taken: Vec<AttentionTap>,
 }
 
 impl<'a> Taps<'a> {
-    /// Will take the layers whose index (execution order) is in `layers`.
-    pub fn new(layers: &'a [usize]) -> Self {
+    /// Will take queries, keys and `parts` of the layers whose index (execution order) is in `layers`.
+    pub fn new(layers: &'a [usize], parts: TapParts) -> Self {
         Self {
             layers,
+            parts,
             next: 0,
             taken: Vec::new(),
         }
@@ -79,19 +95,46 @@ impl<'a> Taps<'a> {
         if batch != 1 {
             return Err(Error::argument("batch", batch, "must be 1 where attention is tapped"));
         }
-        let copy = |x: &Tensor| -> Result<Tensor> {
-            // Contiguous, so that the tap does not keep a wider buffer alive.
-            Ok(x.f_select(0, 0)?.f_to_kind(Kind::Float)?.f_contiguous()?)
-        };
         self.taken.push(AttentionTap {
             index,
             name: name.to_owned(),
             grid,
-            query: copy(query)?,
-            key: copy(key)?,
+            query: first_image(query)?,
+            key: first_image(key)?,
+            output: None,
+            cross_query: None,
         });
         Ok(())
     }
+
+    /// The tap of the layer that was offered last, if it was taken.
+    fn current(&mut self) -> Option<&mut AttentionTap> {
+        let next = self.next;
+        self.taken.last_mut().filter(|tap| tap.index + 1 == next)
+    }
+
+    fn offer_output(&mut self, output: &Tensor) -> Result<()> {
+        if self.parts.output {
+            if let Some(tap) = self.current() {
+                tap.output = Some(first_image(output)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn offer_cross_query(&mut self, query: impl FnOnce() -> Result<Tensor>) -> Result<()> {
+        if self.parts.cross_query {
+            if let Some(tap) = self.current() {
+                tap.cross_query = Some(first_image(&query()?)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The first image of a batch, float32; contiguous, so that a tap does not keep a wider buffer alive.
+fn first_image(batch: &Tensor) -> Result<Tensor> {
+    Ok(batch.f_select(0, 0)?.f_to_kind(Kind::Float)?.f_contiguous()?)
 }
 
 /// Sizes of one spatial transformer.
@@ -145,14 +188,14 @@ impl Attention {
         &self,
         x: &Tensor,
         context: &Tensor,
-        tap: Option<(&mut Taps, (usize, usize))>,
+        mut tap: Option<(&mut Taps, (usize, usize))>,
         job: &Job,
     ) -> Result<Tensor> {
         let query = self.split(&self.to_q.forward(x)?)?;
         let key = self.split(&self.to_k.forward(context)?)?;
         let value = self.split(&self.to_v.forward(context)?)?;
-        if let Some((taps, grid)) = tap {
-            taps.offer(&self.name, grid, &query, &key)?;
+        if let Some((taps, grid)) = &mut tap {
+            taps.offer(&self.name, *grid, &query, &key)?;
         }
         let kind = query.f_kind()?;
         let mixed = if self.upcast && kind != Kind::Float {
@@ -162,8 +205,13 @@ impl Attention {
             attend(&query, &key, &value, job)?
         };
         let (batch, _, tokens, _) = mixed.size4()?;
-        self.to_out
-            .forward(&mixed.f_transpose(1, 2)?.f_reshape([batch, tokens, -1])?)
+        let output = self
+            .to_out
+            .forward(&mixed.f_transpose(1, 2)?.f_reshape([batch, tokens, -1])?)?;
+        if let Some((taps, _)) = tap {
+            taps.offer_output(&output)?;
+        }
+        Ok(output)
     }
 }
 
@@ -260,13 +308,18 @@ impl TransformerBlock {
         &self,
         x: &Tensor,
         context: Option<&Tensor>,
-        tap: Option<(&mut Taps, (usize, usize))>,
+        mut tap: Option<(&mut Taps, (usize, usize))>,
         job: &Job,
     ) -> Result<Tensor> {
         let normed = self.norm1.forward(x)?;
-        let mut x = x.f_add(&self.attn1.forward(&normed, &normed, tap, job)?)?;
+        let self_tap = tap.as_mut().map(|(taps, grid)| (&mut **taps, *grid));
+        let mut x = x.f_add(&self.attn1.forward(&normed, &normed, self_tap, job)?)?;
         if let (Some((norm2, attn2)), Some(context)) = (&self.cross, context) {
-            x = x.f_add(&attn2.forward(&norm2.forward(&x)?, context, None, job)?)?;
+            let normed = norm2.forward(&x)?;
+            if let Some((taps, _)) = tap {
+                taps.offer_cross_query(|| attn2.split(&attn2.to_q.forward(&normed)?))?;
+            }
+            x = x.f_add(&attn2.forward(&normed, context, None, job)?)?;
         }
         Ok(x.f_add(&self.feed_forward.forward(&self.norm3.forward(&x)?, job)?)?)
     }

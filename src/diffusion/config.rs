@@ -279,6 +279,14 @@ impl UnetConfig {
         count.max(0) as usize
     }
 
+    /// Number of self-attention layers on the way down: those of the middle and of the way up follow in execution order.
+    pub fn down_attention_layers(&self) -> usize {
+        (0..self.block_out_channels.len())
+            .filter(|level| self.down_has_attention(*level))
+            .map(|level| (self.layers(level) * self.transformer_depth(level)).max(0) as usize)
+            .sum()
+    }
+
     /// Level (0 the finest) of each self-attention layer, in execution order.
     pub fn attention_levels(&self) -> Vec<usize> {
         let levels = self.block_out_channels.len();

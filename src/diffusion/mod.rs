@@ -27,7 +27,7 @@ mod vae_mid;
 #[cfg(test)]
 mod tests;
 
-pub use attention::{AttentionTap, Taps};
+pub use attention::{AttentionTap, TapParts, Taps};
 pub use builtin::builtin_model_bytes;
 pub use config::{PerLevel, UnetConfig};
 pub use latent::{depth_to_space, space_to_depth, CellShape, EncoderConfig, LatentDraw, LatentMode, Structure};

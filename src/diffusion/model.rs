@@ -3,7 +3,7 @@ use std::path::Path;
 
 use tch::{Device, Kind, Tensor};
 
-use super::attention::{AttentionTap, Taps};
+use super::attention::{AttentionTap, TapParts, Taps};
 use super::config::UnetConfig;
 use super::latent::{depth_to_space, space_to_depth, CellShape, EncoderConfig, LatentDraw, LatentMode, Structure};
 use super::loading::{open_folder, open_single_file};
@@ -247,6 +247,19 @@ impl DiffusionModel {
         layers: &[usize],
         job: &Job,
     ) -> Result<Extraction> {
+        self.extract_parts(latent, timestep, noise, layers, TapParts::default(), job)
+    }
+
+    /// [`DiffusionModel::extract`], keeping more of each tapped layer.
+    pub fn extract_parts(
+        &self,
+        latent: &Tensor,
+        timestep: i64,
+        noise: Option<&Tensor>,
+        layers: &[usize],
+        parts: TapParts,
+        job: &Job,
+    ) -> Result<Extraction> {
         let _guard = tch::no_grad_guard();
         let count = self.config.unet.attention_layers();
         if let Some(layer) = layers.iter().find(|layer| **layer >= count) {
@@ -263,7 +276,7 @@ impl DiffusionModel {
                 latent
             }
         };
-        let mut taps = Taps::new(layers);
+        let mut taps = Taps::new(layers, parts);
         let output = self.predict(&input, timestep, Some(&mut taps), job)?;
         let taps = taps.into_taken();
         let (noisy, output, structures) = match &self.encoder {

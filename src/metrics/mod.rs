@@ -2,6 +2,7 @@
 //!
 //! Volumes are (z, y, x). Nothing here knows files: positions and scores come as plain slices.
 
+mod assignment;
 mod calibration;
 mod floor;
 mod lines;
@@ -9,7 +10,9 @@ mod matching;
 mod overlap;
 mod pick_ranking;
 mod ranking;
+mod segments;
 
+pub use assignment::best_assignment;
 pub use calibration::{Calibration, CalibrationBin};
 pub use floor::{blob_peaks, BlurFloor, FloorScore, Peak};
 pub use lines::{line_strength, LINE_SIGMAS};
@@ -17,3 +20,4 @@ pub use matching::{Detection, MatchRule, PointMatch};
 pub use overlap::{counted_pairs, mean_slice_dice, Overlap};
 pub use pick_ranking::{CurvePoint, PickRanking};
 pub use ranking::auc;
+pub use segments::{ClassCount, SegmentFigures, SegmentMatch, SegmentScores};

@@ -1,0 +1,206 @@
+//! DiffSeg (Tian, Aggarwal, Colaco, Kira, Gonzalez-Franco, CVPR 2024): attention maps merged by their divergence.
+use tch::{Device, Kind, Tensor};
+
+use crate::runtime::{Error, Job, Result};
+
+use super::kmeans::lloyd;
+
+/// Probabilities below this count as this in logarithms.
+const LEAST: f64 = 1e-12;
+
+/// Settings of the merge.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DiffSegOptions {
+    /// Maps closer than this, in nats of the symmetric Kullback-Leibler divergence, are merged; positive. 1.1 on COCO-Stuff,
+    /// 0.9 on Cityscapes.
+    pub threshold: f64,
+    /// Anchors along each axis of the grid, 1..=64: DiffSeg's M.
+    pub anchors: usize,
+    /// Rounds of merging, 1..=64: the first around the anchors, the others among what is left.
+    pub rounds: usize,
+    /// Refine the merged maps by k-means over all maps, as DiffSeg's demo does and its benchmark does not.
+    pub refine: bool,
+}
+
+impl Default for DiffSegOptions {
+    fn default() -> Self {
+        Self {
+            threshold: 1.1,
+            anchors: 16,
+            rounds: 3,
+            refine: false,
+        }
+    }
+}
+
+impl DiffSegOptions {
+    /// Refuses settings out of their documented ranges.
+    pub fn validate(&self) -> Result<()> {
+        if !(self.threshold > 0.0 && self.threshold.is_finite()) {
+            return Err(Error::argument("kl_threshold", self.threshold, "must be positive"));
+        }
+        if !(1..=64).contains(&self.anchors) {
+            return Err(Error::argument("anchors", self.anchors, "must be 1..=64"));
+        }
+        if !(1..=64).contains(&self.rounds) {
+            return Err(Error::argument("rounds", self.rounds, "must be 1..=64"));
+        }
+        Ok(())
+    }
+}
+
+/// Merged attention maps `[K, N]` of the walk `[N, N]` on `grid`: a pixel belongs to the map that is largest there once
+/// all are enlarged.
+///
+/// Round 1: around each of `anchors`^2 tokens, the mean of all maps within `threshold`. Further rounds, in order: the
+/// first map that no earlier one has taken, and the mean of all maps (taken or not) within `threshold` of it.
+///
+/// Differs from the published code in one thing: it computes divergences in half precision, where the logarithm of small
+/// probabilities is infinite and such maps never merge; here they are single precision and probabilities below 1e-12
+/// count as 1e-12.
+pub fn merge_maps(walk: &Tensor, grid: (usize, usize), options: &DiffSegOptions, job: &Job) -> Result<Tensor> {
+    options.validate()?;
+    let walk = walk.f_to_kind(Kind::Float)?;
+    let index: Vec<i64> = anchors(grid, options.anchors);
+    let index = Tensor::f_from_slice(&index)?.f_to_device(walk.device())?;
+    let near = divergence(&walk.f_index_select(0, &index)?, &walk)?.f_lt(options.threshold)?;
+    job.check()?;
+    let mut maps = mean_of(&near, &walk)?;
+    for round in 1..options.rounds {
+        maps = merge_once(&maps, options.threshold)?;
+        job.advance(round as f64 / options.rounds as f64)?;
+    }
+    if options.refine {
+        maps = lloyd(&walk, &maps, job)?.centres;
+    }
+    Ok(maps)
+}
+
+/// Tokens of the grid of anchors, as the published code spaces them on 64 (1, 5, ..., 61 for 16).
+fn anchors(grid: (usize, usize), count: usize) -> Vec<i64> {
+    let places = |side: usize| -> Vec<usize> {
+        let count = count.min(side);
+        if count < 2 {
+            return vec![side / 2];
+        }
+        let step = (side - 1) / (count - 1);
+        let start = (side - 1 - step * (count - 1)) / 2;
+        (0..count).map(|i| start + i * step).collect()
+    };
+    let columns = places(grid.1);
+    places(grid.0)
+        .into_iter()
+        .flat_map(|r| columns.iter().map(move |c| (r * grid.1 + c) as i64))
+        .collect()
+}
+
+/// Half the sum of both Kullback-Leibler divergences between every row of `a` `[m, N]` and of `b` `[n, N]`, `[m, n]`, nats:
+/// 1/2 sum (x - y) (log x - log y).
+fn divergence(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    let log = |x: &Tensor| x.f_clamp_min(LEAST)?.f_log();
+    let (log_a, log_b) = (log(a)?, log(b)?);
+    let own = |x: &Tensor, log: &Tensor| x.f_mul(log)?.f_sum_dim_intlist([1_i64].as_slice(), true, Kind::Float);
+    let crossed = a
+        .f_matmul(&log_b.f_transpose(0, 1)?)?
+        .f_add(&log_a.f_matmul(&b.f_transpose(0, 1)?)?)?;
+    Ok(own(a, &log_a)?
+        .f_add(&own(b, &log_b)?.f_transpose(0, 1)?)?
+        .f_sub(&crossed)?
+        .f_mul_scalar(0.5)?)
+}
+
+/// Means of the rows of `maps` that each row of `chosen` (bool, `[m, n]`) names.
+fn mean_of(chosen: &Tensor, maps: &Tensor) -> Result<Tensor> {
+    let weights = chosen.f_to_kind(Kind::Float)?;
+    let counts = weights
+        .f_sum_dim_intlist([1_i64].as_slice(), true, Kind::Float)?
+        .f_clamp_min(1.0)?;
+    Ok(weights.f_div(&counts)?.f_matmul(maps)?)
+}
+
+fn merge_once(maps: &Tensor, threshold: f64) -> Result<Tensor> {
+    let (count, _) = maps.size2()?;
+    let near = divergence(maps, maps)?
+        .f_lt(threshold)?
+        .f_to_kind(Kind::Uint8)?
+        .f_to_device(Device::Cpu)?
+        .f_contiguous()?
+        .f_view([-1])?;
+    let near: Vec<u8> = Vec::try_from(&near)?;
+    let n = count as usize;
+    let mut taken = vec![false; n];
+    let mut chosen: Vec<i64> = Vec::new();
+    for i in 0..n {
+        if taken[i] {
+            continue;
+        }
+        chosen.push(i as i64);
+        // A map is within any positive threshold of itself; rounding shall not lose it.
+        taken[i] = true;
+        for (taken, &near) in taken.iter_mut().zip(&near[i * n..(i + 1) * n]) {
+            *taken |= near != 0;
+        }
+    }
+    let index = Tensor::f_from_slice(&chosen)?;
+    let rows = Tensor::f_from_slice(&near)?
+        .f_view([count, count])?
+        .f_index_select(0, &index)?
+        .f_to_device(maps.device())?;
+    mean_of(&rows, maps)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ncut::assign::argmax_enlarged;
+    use crate::ncut::fixtures::{fixture, labels, tensor};
+
+    #[test]
+    fn maps_and_labels_are_those_of_the_published_steps() {
+        let fixture = fixture("diffseg.json");
+        let walk = tensor(&fixture["walk"]);
+        for refine in [false, true] {
+            let options = DiffSegOptions {
+                threshold: 0.6,
+                anchors: 4,
+                refine,
+                ..DiffSegOptions::default()
+            };
+            let maps = merge_maps(&walk, (8, 8), &options, &Job::quiet()).unwrap();
+            let expected = &fixture[if refine { "refined" } else { "merged" }];
+            let wanted = tensor(&expected["maps"]);
+            assert_eq!(maps.size(), wanted.size());
+            assert!(maps.allclose(&wanted, 1e-3, 1e-6, false));
+            let found = argmax_enlarged(&maps, (8, 8), (32, 32), &Job::quiet()).unwrap();
+            assert_eq!(found.into_raw_vec_and_offset().0, labels(&expected["labels"]));
+        }
+    }
+
+    #[test]
+    fn anchors_are_spaced_as_in_the_code() {
+        let places = anchors((64, 64), 16);
+        assert_eq!(places.len(), 256);
+        assert_eq!((places[0], places[1], places[255]), (65, 69, 61 * 64 + 61));
+        assert_eq!(anchors((3, 2), 16), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(anchors((3, 3), 1), [4]);
+    }
+
+    #[test]
+    fn zeros_neither_divide_nor_spread() {
+        // Two halves that never see each other: infinite divergence by the book, finite and large here.
+        let mut rows = vec![0.0_f32; 64];
+        for i in 0..8 {
+            for j in 0..4 {
+                rows[i * 8 + j + if i < 4 { 0 } else { 4 }] = 0.25;
+            }
+        }
+        let walk = Tensor::from_slice(&rows).reshape([8, 8]);
+        let maps = merge_maps(&walk, (2, 4), &DiffSegOptions::default(), &Job::quiet()).unwrap();
+        assert_eq!(maps.size(), [2, 8]);
+        let bad = DiffSegOptions {
+            threshold: f64::NAN,
+            ..DiffSegOptions::default()
+        };
+        assert!(merge_maps(&walk, (2, 4), &bad, &Job::quiet()).is_err());
+    }
+}

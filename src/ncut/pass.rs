@@ -1,0 +1,147 @@
+//! One pass of an image through the U-Net, and what a method takes from it.
+use tch::Tensor;
+
+use crate::diffusion::{DiffusionModel, LatentDraw, LatentMode, TapParts};
+use crate::runtime::{Error, Generator, Job, Result, Stage};
+
+use super::aggregate::aggregate;
+use super::options::{Method, NcutOptions};
+use super::source::Source;
+
+/// How images enter the U-Net, resolved for one model and one image or slab.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PassPlan {
+    pub mode: LatentMode,
+    pub timestep: i64,
+    /// Given or estimated; None where the mode does not need it.
+    pub snr: Option<f64>,
+}
+
+impl PassPlan {
+    /// The plan for `image` (as the encoder takes it): modes and timesteps given win, then the model's matched noise, then
+    /// what the paper says. Estimating the signal-to-noise ratio takes about six passes.
+    pub fn resolve(model: &DiffusionModel, image: &Tensor, options: &NcutOptions, job: &Job) -> Result<Self> {
+        let (published, timestep) = options.published_pass();
+        let matched = model.config().latent_mode == LatentMode::Matched;
+        let mode = options
+            .latent_mode
+            .unwrap_or(if matched { LatentMode::Matched } else { published });
+        if mode != LatentMode::Matched || options.timestep.is_some() {
+            return Ok(Self {
+                mode,
+                timestep: options.timestep.unwrap_or(timestep),
+                snr: None,
+            });
+        }
+        let snr = match options.snr {
+            Some(snr) => snr,
+            None => {
+                job.enter(Stage::Encode)?;
+                // The mean of the posterior: nothing is drawn.
+                let latent = model.encode(image, LatentDraw::Mean, &mut Generator::new(0, 0), job)?;
+                model.estimate_snr(&latent, job)?
+            }
+        };
+        Ok(Self {
+            mode,
+            timestep: model.schedule().timestep_for_snr(snr),
+            snr: Some(snr),
+        })
+    }
+}
+
+/// Sends `image` through the U-Net once and gives what the method of `options` cuts, on which token grid. `stream` numbers
+/// the image, so that each has its own noise.
+pub(super) fn source_of(
+    model: &DiffusionModel,
+    image: &Tensor,
+    plan: &PassPlan,
+    options: &NcutOptions,
+    stream: u64,
+    job: &Job,
+) -> Result<(Source, (usize, usize))> {
+    let (layers, parts) = layers_of(model, options)?;
+    job.enter(Stage::Encode)?;
+    let mut generator = Generator::new(options.seed, stream);
+    let latent = model.encode(image, LatentDraw::Mean, &mut generator, job)?;
+    job.enter(Stage::Attention)?;
+    let noise = match plan.mode {
+        LatentMode::Noised => Some(generator.normal_tensor(&latent.size(), model.device())?),
+        _ => None,
+    };
+    let latent = match plan.mode {
+        LatentMode::Inverted => {
+            let steps = options.inversion_steps.clamp(1, plan.timestep.max(1));
+            model.invert(&latent, plan.timestep, steps, job)?
+        }
+        _ => latent,
+    };
+    let taps = model
+        .extract_parts(&latent, plan.timestep, noise.as_ref(), &layers, parts, job)?
+        .taps;
+    if let Method::Walk { .. } | Method::Merge(_) = options.method {
+        let (walk, grid) = aggregate(&taps, job)?;
+        return Ok((Source::Walk(walk), grid));
+    }
+    let tap = taps
+        .into_iter()
+        .next()
+        .ok_or_else(|| Error::Internal("the pass left no attention".into()))?;
+    let grid = tap.grid;
+    let features = match options.method {
+        Method::FeatureCut { .. } => tap
+            .output
+            .ok_or_else(|| Error::Internal("the pass left no output".into()))?,
+        Method::KMeans { .. } => joined_heads(tap.cross_query.as_ref().unwrap_or(&tap.query))?,
+        _ => joined_heads(&tap.key)?,
+    };
+    Ok((Source::Features(features), grid))
+}
+
+/// [heads, N, d] as [N, heads d].
+fn joined_heads(heads: &Tensor) -> Result<Tensor> {
+    let (count, n, width) = heads.size3()?;
+    Ok(heads.f_transpose(0, 1)?.f_reshape([n, count * width])?)
+}
+
+/// The layers that are tapped, in execution order, and what of them.
+fn layers_of(model: &DiffusionModel, options: &NcutOptions) -> Result<(Vec<usize>, TapParts)> {
+    let unet = &model.config().unet;
+    let (count, down) = (unet.attention_layers(), unet.down_attention_layers());
+    let levels = unet.attention_levels();
+    let one = |preset: usize| match options.layer {
+        Some(layer) if layer >= count => Err(Error::argument("layer", layer, &format!("must be below {count}"))),
+        Some(layer) => Ok(vec![layer]),
+        None => Ok(vec![preset.min(count.saturating_sub(1))]),
+    };
+    let parts = |output: bool, cross_query: bool| TapParts { output, cross_query };
+    match options.method {
+        Method::Walk { .. } | Method::Merge(_) => {
+            let deepest = levels.iter().max().copied().unwrap_or(0);
+            if let Some(level) = options.levels.iter().find(|level| **level > deepest) {
+                return Err(Error::argument("level", level, &format!("must be 0..={deepest}")));
+            }
+            let first = if options.all_layers { 0 } else { down };
+            let layers: Vec<usize> = (first..count)
+                .filter(|&layer| options.levels.contains(&levels[layer]))
+                .collect();
+            if layers.is_empty() {
+                let found = format!("{:?}", options.levels);
+                return Err(Error::argument(
+                    "levels",
+                    found,
+                    "must name levels with attention in the layers read",
+                ));
+            }
+            Ok((layers, TapParts::default()))
+        }
+        // The last layer on the way down: down_blocks.2.attentions.1 in Stable Diffusion, as DiffCut takes it there.
+        Method::FeatureCut { .. } => Ok((one(down.saturating_sub(1))?, parts(true, false))),
+        Method::TokenCut { .. } | Method::MaskCut { .. } => Ok((one(down.saturating_sub(1))?, TapParts::default())),
+        // The first layer on the way up: up_blocks.1.attentions.0, EmerDiff's block of 16x16 at 512 pixels.
+        Method::KMeans { .. } => {
+            let middle = unet.transformer_depth(unet.block_out_channels.len().saturating_sub(1)).max(0);
+            Ok((one(down + middle as usize)?, parts(false, true)))
+        }
+    }
+}
