@@ -18,6 +18,7 @@ pub mod phantom;
 pub mod picks;
 pub mod spectral;
 
+pub mod ncut;
 pub mod predict;
 pub mod slab;
 pub mod train;

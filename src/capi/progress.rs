@@ -40,6 +40,8 @@ pub const TOMOCUT_STAGE_SIMULATE: tomocut_stage = 13;
 pub const TOMOCUT_STAGE_TRAIN: tomocut_stage = 14;
 /// Running a network over a tomogram.
 pub const TOMOCUT_STAGE_PREDICT: tomocut_stage = 15;
+/// Cutting a graph into segments.
+pub const TOMOCUT_STAGE_CUT: tomocut_stage = 16;
 
 /// One progress report.
 #[repr(C)]
@@ -126,6 +128,7 @@ pub(super) fn name_of(stage: Stage) -> &'static CStr {
         Stage::Simulate => c"simulate",
         Stage::Train => c"train",
         Stage::Predict => c"predict",
+        Stage::Cut => c"cut",
     }
 }
 
@@ -146,4 +149,5 @@ const _: () = assert!(
         && Stage::Simulate as i32 == TOMOCUT_STAGE_SIMULATE
         && Stage::Train as i32 == TOMOCUT_STAGE_TRAIN
         && Stage::Predict as i32 == TOMOCUT_STAGE_PREDICT
+        && Stage::Cut as i32 == TOMOCUT_STAGE_CUT
 );

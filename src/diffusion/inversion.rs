@@ -21,9 +21,11 @@ impl DiffusionModel {
             let allowed = format!("must be 1..={} to reach timestep {timestep}", timestep.max(1));
             return Err(Error::argument("steps", steps, &allowed));
         }
-        if self.config.unet.in_channels != self.config.unet.out_channels {
+        // Channel counts alone do not tell: neighbours that come in may be as many as the structures that go out.
+        let beside = self.cells().context != 0 || !self.config.structures.is_empty();
+        if beside || self.config.unet.in_channels != self.config.unet.out_channels {
             return Err(Error::Unsupported(
-                "DDIM inversion needs a U-Net that predicts the noise of all it sees; this one has neighbours or structures beside".into(),
+                "DDIM inversion needs a U-Net that predicts the noise of all it sees and nothing else; this one has neighbours or structures beside".into(),
             ));
         }
         let mut x = latent.f_to_device(self.options.device)?.f_to_kind(Kind::Float)?;

@@ -340,3 +340,52 @@ fn tensor_lists_of_the_published_networks() {
         assert_eq!(found, expected);
     }
 }
+
+#[test]
+fn taps_keep_outputs_and_cross_queries_where_asked() {
+    let config = UnetConfig {
+        cross_attention_dim: Some(5),
+        ..tiny()
+    };
+    let layer = "up_blocks.1.attentions.0.transformer_blocks.0";
+    let mut tensors = random_tensors(&config, 6);
+    let mut set = |name: &str, to: f64| {
+        let found = tensors.iter_mut().find(|(n, _)| *n == format!("{layer}.{name}"));
+        let _ = found.unwrap().1.fill_(to);
+    };
+    // The output is then the bias, and the queries of the cross-attention the sums of a normalised token: zero.
+    set("attn1.to_out.0.weight", 0.0);
+    set("attn1.to_out.0.bias", 0.75);
+    set("norm2.weight", 1.0);
+    set("norm2.bias", 0.0);
+    set("attn2.to_q.weight", 1.0);
+    let unet = build(&config, &tensors).unwrap();
+    let mut generator = Generator::new(7, 0);
+    let x = generator.normal_tensor(&[1, 4, 8, 8], Device::Cpu).unwrap();
+    let context = generator.normal_tensor(&[1, 3, 5], Device::Cpu).unwrap();
+    let tapped = |parts: TapParts| {
+        let mut taps = Taps::new(&[0, 5], parts);
+        let t = Tensor::from_slice(&[100i64]);
+        let _ = unet
+            .forward(&x, &t, Some(&context), Some(&mut taps), &Job::quiet())
+            .unwrap();
+        taps.into_taken()
+    };
+    assert!(tapped(TapParts::default())
+        .iter()
+        .all(|tap| tap.output.is_none() && tap.cross_query.is_none()));
+    let taps = tapped(TapParts {
+        output: true,
+        cross_query: true,
+    });
+    assert!(taps[1].name.starts_with(layer), "{}", taps[1].name);
+    let output = taps[1].output.as_ref().unwrap();
+    assert_eq!(output.size(), [16, 16]);
+    assert!(output.allclose(&(output.ones_like() * 0.75), 1e-6, 1e-6, false));
+    let query = taps[1].cross_query.as_ref().unwrap();
+    assert_eq!(query.size(), taps[1].query.size());
+    assert!(query.abs().max().double_value(&[]) < 1e-4);
+    // The first layer's are its own.
+    assert_eq!(taps[0].output.as_ref().unwrap().size(), [64, 8]);
+    assert!(taps[0].cross_query.as_ref().unwrap().abs().max().double_value(&[]) > 1e-3);
+}

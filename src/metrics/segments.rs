@@ -207,7 +207,10 @@ mod tests {
     #[test]
     fn a_segment_too_many_is_wrong_until_merged() {
         // Class 5 is cut in two: 3 and 1 pixels.
-        let images = [(array![[0_u32, 0, 0, 1], [2, 2, 2, 2]], array![[5_u32, 5, 5, 5], [6, 6, 6, 255]])];
+        let images = [(
+            array![[0_u32, 0, 0, 1], [2, 2, 2, 2]],
+            array![[5_u32, 5, 5, 5], [6, 6, 6, 255]],
+        )];
         let figures = score(SegmentMatch::PerImage, None, &images);
         assert_eq!(figures.classes, 3);
         let figures = score(SegmentMatch::PerImage, Some(255), &images);

@@ -24,11 +24,8 @@ pub fn segment_means(features: &Tensor, tokens: &[u32], count: usize) -> Result<
     let index = Tensor::f_from_slice(&members)?.f_to_device(device)?;
     let features = features.f_to_kind(Kind::Float)?;
     // One product with the membership matrix: the same order of additions in every run.
-    let membership = Tensor::f_zeros([count as i64, n], (Kind::Float, device))?.f_scatter_value(
-        0,
-        &index.f_unsqueeze(0)?,
-        1.0,
-    )?;
+    let membership =
+        Tensor::f_zeros([count as i64, n], (Kind::Float, device))?.f_scatter_value(0, &index.f_unsqueeze(0)?, 1.0)?;
     let sizes = membership
         .f_sum_dim_intlist([1_i64].as_slice(), true, Kind::Float)?
         .f_clamp_min(1.0)?;
@@ -92,10 +89,7 @@ pub fn argmax_enlarged(scores: &Tensor, grid: (usize, usize), shape: (usize, usi
             None => (value, index),
             Some((old, label)) => {
                 let better = value.f_gt_tensor(&old)?;
-                (
-                    value.f_where_self(&better, &old)?,
-                    index.f_where_self(&better, &label)?,
-                )
+                (value.f_where_self(&better, &old)?, index.f_where_self(&better, &label)?)
             }
         });
         first += some;
@@ -133,8 +127,7 @@ mod tests {
         let features = generator.normal_tensor(&[n, width], Device::Cpu).unwrap();
         let tokens: Vec<u32> = (0..n as u32).map(|i| i * 7 % 6).collect();
         let means = segment_means(&features, &tokens, 6).unwrap();
-        let labels =
-            argmax_enlarged(&scores(&features, &means, true).unwrap(), grid, shape, &Job::quiet()).unwrap();
+        let labels = argmax_enlarged(&scores(&features, &means, true).unwrap(), grid, shape, &Job::quiet()).unwrap();
 
         // The full tensor: every pixel's feature, its cosine with every mean.
         let pixels = features

@@ -65,7 +65,11 @@ impl Slice {
     fn match_to(&self, labels: ArrayView2<u32>, features: ArrayView2<f32>, least: f64) -> Result<Vec<Option<u32>>> {
         if labels.dim() != self.labels.dim() {
             let allowed = format!("must be that of the slice before, {:?}", self.labels.dim());
-            return Err(Error::argument("shape of the labels", format!("{:?}", labels.dim()), &allowed));
+            return Err(Error::argument(
+                "shape of the labels",
+                format!("{:?}", labels.dim()),
+                &allowed,
+            ));
         }
         let count = features.nrows();
         let mut before: BTreeMap<u32, u64> = BTreeMap::new();
@@ -117,7 +121,11 @@ mod tests {
     #[test]
     fn a_moving_shape_keeps_its_number() {
         let mut links = SegmentLinks::default();
-        let feature = [array![1.0_f32, 0.0, 0.2], array![0.0_f32, 1.0, 0.2], array![0.0_f32, 0.2, 1.0]];
+        let feature = [
+            array![1.0_f32, 0.0, 0.2],
+            array![0.0_f32, 1.0, 0.2],
+            array![0.0_f32, 0.2, 1.0],
+        ];
         let mut disc_numbers = Vec::new();
         for slice in 0..6_usize {
             let centre = 10.0 + 3.0 * slice as f64;
@@ -153,7 +161,9 @@ mod tests {
         assert_eq!(links.number(ground.view(), one.view(), 0.1).unwrap(), [0]);
         assert_eq!(links.number(spot.view(), unit.view(), 0.1).unwrap(), [0, 2]);
         assert_eq!(links.count(), 3);
-        assert!(links.number(ground.slice(ndarray::s![..2, ..]), one.view(), 0.1).is_err());
+        assert!(links
+            .number(ground.slice(ndarray::s![..2, ..]), one.view(), 0.1)
+            .is_err());
         assert!(links.number(spot.view(), one.view(), 0.1).is_err());
     }
 

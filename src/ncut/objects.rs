@@ -4,7 +4,7 @@ use tch::{Kind, Tensor};
 
 use crate::image::{label_2d, Connectivity};
 use crate::runtime::{Error, Job, Result};
-use crate::spectral::cut::{bipartition, CutOptions, FeatureForm, Graph, Sweep};
+use crate::spectral::cut::{bipartition, Criterion, CutOptions, FeatureForm, Graph, Sweep};
 
 /// Weight of pairs of tokens that are not alike.
 const EPSILON: f64 = 1e-5;
@@ -19,11 +19,22 @@ const SAME_OBJECT: f64 = 0.5;
 ///
 /// Edges are 1 where the cosine exceeds `tau`, 1e-5 elsewhere; the second generalised eigenvector is cut at its mean; the
 /// side of the token of largest absolute value is the foreground, and its 4-connected part around that token the object.
-pub fn tokencut(features: &Tensor, grid: (usize, usize), tau: f64, options: &CutOptions, job: &Job) -> Result<Vec<u32>> {
-    let vector = outstanding(features, tau, options, job)?;
+pub fn tokencut(
+    features: &Tensor,
+    grid: (usize, usize),
+    tau: f64,
+    options: &CutOptions,
+    job: &Job,
+) -> Result<Vec<u32>> {
+    let Some(vector) = outstanding(features, tau, options, job)? else {
+        return Ok(vec![0; grid.0 * grid.1]);
+    };
     let mean = vector.sum() / vector.len() as f64;
     let mask = vector.mapv(|v| v > mean);
-    Ok(component(mask, grid, largest(&vector))?.into_iter().map(u32::from).collect())
+    Ok(component(mask, grid, largest(&vector))?
+        .into_iter()
+        .map(u32::from)
+        .collect())
 }
 
 /// MaskCut: 0 for the background, 1 to `count` for the objects in the order they were found.
@@ -45,8 +56,12 @@ pub fn maskcut(
     let mut before: Vec<bool> = Vec::new();
     for object in 1..=count {
         let free: Vec<f32> = labels.iter().map(|&label| f32::from(u8::from(label == 0))).collect();
-        let free = Tensor::f_from_slice(&free)?.f_unsqueeze(1)?.f_to_device(features.device())?;
-        let mut vector = outstanding(&features.f_mul(&free)?, tau, options, job)?;
+        let free = Tensor::f_from_slice(&free)?
+            .f_unsqueeze(1)?
+            .f_to_device(features.device())?;
+        let Some(mut vector) = outstanding(&features.f_mul(&free)?, tau, options, job)? else {
+            break;
+        };
         let mean = vector.sum() / tokens.max(1) as f64;
         let mut mask = vector.mapv(|v| v > mean);
         let corners = [0, grid.1 - 1, tokens - grid.1, tokens - 1];
@@ -64,7 +79,11 @@ pub fn maskcut(
                 found.fill(false);
             }
         }
-        for (label, _) in labels.iter_mut().zip(&found).filter(|(label, inside)| **label == 0 && **inside) {
+        for (label, _) in labels
+            .iter_mut()
+            .zip(&found)
+            .filter(|(label, inside)| **label == 0 && **inside)
+        {
             *label = object as u32;
         }
         before = found;
@@ -73,14 +92,19 @@ pub fn maskcut(
     Ok(labels)
 }
 
-/// The second generalised eigenvector of the thresholded cosines; its entry of largest absolute value is positive.
-fn outstanding(features: &Tensor, tau: f64, options: &CutOptions, job: &Job) -> Result<Array1<f64>> {
-    let form = FeatureForm::Threshold {
-        tau,
-        epsilon: EPSILON,
-    };
+/// The second generalised eigenvector of the thresholded cosines; its entry of largest absolute value is positive. None
+/// where all tokens are equally alike: nothing stands out.
+fn outstanding(features: &Tensor, tau: f64, options: &CutOptions, job: &Job) -> Result<Option<Array1<f64>>> {
+    let form = FeatureForm::Threshold { tau, epsilon: EPSILON };
     let graph = Graph::from_features_with(&features.f_to_kind(Kind::Float)?, 1.0, form, job)?;
+    let weights = graph.to_tensor()?;
+    if weights.f_min()?.f_double_value(&[])? == weights.f_max()?.f_double_value(&[])? {
+        return Ok(None);
+    }
+    drop(weights);
     let options = CutOptions {
+        // Only the vector is used.
+        criterion: Criterion::Fixed(2.0),
         sweep: Sweep::Mean,
         ..options.clone()
     };
@@ -90,7 +114,7 @@ fn outstanding(features: &Tensor, tau: f64, options: &CutOptions, job: &Job) -> 
     } else {
         1.0
     };
-    Ok(vector.mapv(|v| sign * v))
+    Ok(Some(vector.mapv(|v| sign * v)))
 }
 
 fn largest(vector: &Array1<f64>) -> usize {
@@ -101,7 +125,10 @@ fn largest(vector: &Array1<f64>) -> usize {
 fn argmax(values: impl Iterator<Item = f64>) -> usize {
     values
         .enumerate()
-        .fold((0, f64::NEG_INFINITY), |best, (i, v)| if v > best.1 { (i, v) } else { best })
+        .fold(
+            (0, f64::NEG_INFINITY),
+            |best, (i, v)| if v > best.1 { (i, v) } else { best },
+        )
         .0
 }
 
@@ -111,7 +138,10 @@ fn component(mask: Array1<bool>, grid: (usize, usize), seed: usize) -> Result<Ve
         .into_shape_with_order(grid)
         .map_err(|error| Error::Internal(format!("mask to grid: {error}")))?;
     let parts = label_2d(mask.view(), Connectivity::Face).labels;
-    let own = parts.get((seed / grid.1.max(1), seed % grid.1.max(1))).copied().unwrap_or(0);
+    let own = parts
+        .get((seed / grid.1.max(1), seed % grid.1.max(1)))
+        .copied()
+        .unwrap_or(0);
     Ok(parts.iter().map(|&part| part == own && own != 0).collect())
 }
 
@@ -128,5 +158,21 @@ mod tests {
         assert_eq!(found, labels(&fixture["tokencut"]));
         let found = maskcut(&features, (12, 12), 0.2, 3, &options, &Job::quiet()).unwrap();
         assert_eq!(found, labels(&fixture["maskcut"]));
+    }
+
+    #[test]
+    fn where_nothing_stands_out_there_is_no_object() {
+        let (features, options) = (
+            Tensor::ones([9, 2], (Kind::Float, tch::Device::Cpu)),
+            CutOptions::default(),
+        );
+        assert_eq!(
+            tokencut(&features, (3, 3), 0.2, &options, &Job::quiet()).unwrap(),
+            [0; 9]
+        );
+        assert_eq!(
+            maskcut(&features, (3, 3), 0.2, 3, &options, &Job::quiet()).unwrap(),
+            [0; 9]
+        );
     }
 }

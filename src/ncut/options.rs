@@ -51,13 +51,20 @@ impl Preset {
         let found = Self::ALL.iter().find(|(known, _)| *known == name);
         found.map(|(_, preset)| *preset).ok_or_else(|| {
             let names: Vec<&str> = Self::ALL.iter().map(|(name, _)| *name).collect();
-            Error::argument("preset", format!("\"{name}\""), &format!("must be {}", names.join(", ")))
+            Error::argument(
+                "preset",
+                format!("\"{name}\""),
+                &format!("must be {}", names.join(", ")),
+            )
         })
     }
 
     /// Its name.
     pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(_, preset)| *preset == self).map_or("", |(name, _)| name)
+        Self::ALL
+            .iter()
+            .find(|(_, preset)| *preset == self)
+            .map_or("", |(name, _)| name)
     }
 }
 
@@ -138,6 +145,8 @@ pub struct NcutOptions {
     pub all_layers: bool,
     /// Levels of the U-Net whose attention is aggregated, 0 the finest (64x64 at 512 pixels in Stable Diffusion).
     pub levels: Vec<usize>,
+    /// Factor on the logits of the attention before the softmax, 0.1..=100: above 1 tokens attend to fewer others.
+    pub sharpness: f64,
     /// Layer of the features, in execution order; None: the preset's.
     pub layer: Option<usize>,
     /// Refinement of the labels along the image's edges.
@@ -176,6 +185,7 @@ impl NcutOptions {
             square: false,
             all_layers: false,
             levels: vec![0, 1, 2],
+            sharpness: 1.0,
             layer: None,
             pamr: None,
             hierarchy: Hierarchy::None,
@@ -244,7 +254,8 @@ impl NcutOptions {
 
     /// Refuses settings out of their documented ranges. What the cut itself needs is checked there.
     pub fn validate(&self) -> Result<()> {
-        let bad = |name: &str, value: &dyn ToString, allowed: &str| Err(Error::argument(name, value.to_string(), allowed));
+        let bad =
+            |name: &str, value: &dyn ToString, allowed: &str| Err(Error::argument(name, value.to_string(), allowed));
         if self.timestep.is_some_and(|t| !(0..=999).contains(&t)) {
             return bad("timestep", &self.timestep.unwrap_or(0), "must be 0..=999");
         }
@@ -260,6 +271,9 @@ impl NcutOptions {
         if self.levels.is_empty() {
             return bad("levels", &"empty", "must name at least one level");
         }
+        if !(0.1..=100.0).contains(&self.sharpness) {
+            return bad("sharpness", &self.sharpness, "must be 0.1..=100");
+        }
         if self.eigenvectors > 64 {
             return bad("eigenvectors", &self.eigenvectors, "must be 0..=64");
         }
@@ -269,6 +283,13 @@ impl NcutOptions {
         if let Some(pamr) = &self.pamr {
             pamr.validate()?;
         }
+        self.validate_method()?;
+        self.validate_hierarchy()
+    }
+
+    fn validate_method(&self) -> Result<()> {
+        let bad =
+            |name: &str, value: &dyn ToString, allowed: &str| Err(Error::argument(name, value.to_string(), allowed));
         match &self.method {
             Method::Walk { power, .. } if !(1..=64).contains(power) => bad("walk_power", power, "must be 1..=64"),
             Method::Merge(options) => options.validate(),
@@ -279,18 +300,25 @@ impl NcutOptions {
                 bad("tau", tau, "must be -1..=1")
             }
             Method::MaskCut { masks, .. } if !(1..=64).contains(masks) => bad("masks", masks, "must be 1..=64"),
-            Method::KMeans { clusters } if !(1..=4096).contains(clusters) => bad("clusters", clusters, "must be 1..=4096"),
-            _ => self.validate_hierarchy(),
+            Method::KMeans { clusters } if !(1..=4096).contains(clusters) => {
+                bad("clusters", clusters, "must be 1..=4096")
+            }
+            _ => Ok(()),
         }
     }
 
     fn validate_hierarchy(&self) -> Result<()> {
-        let refuse = |why: &str| Err(Error::Unsupported(format!("hierarchy of {}: {why}", self.preset.name())));
+        let refuse = |why: &str| {
+            Err(Error::Unsupported(format!(
+                "hierarchy of {}: {why}",
+                self.preset.name()
+            )))
+        };
         match (&self.hierarchy, &self.method) {
             (Hierarchy::None, _) => Ok(()),
-            (Hierarchy::Thresholds(list), _) if list.iter().any(|t| !(t.is_finite() && *t > 0.0)) => {
-                Err(Error::argument("thresholds", format!("{list:?}"), "must all be positive"))
-            }
+            (Hierarchy::Thresholds(list), _) if list.iter().any(|t| !(t.is_finite() && *t > 0.0)) => Err(
+                Error::argument("thresholds", format!("{list:?}"), "must all be positive"),
+            ),
             (Hierarchy::Counts(list), _) if list.iter().any(|k| !(1..=4096).contains(k)) => {
                 Err(Error::argument("counts", format!("{list:?}"), "must all be 1..=4096"))
             }
@@ -329,11 +357,31 @@ mod tests {
         refused(Preset::WalkAndCut, |o| o.levels.clear(), "levels");
         refused(Preset::WalkAndCut, |o| o.tokens = 4, "tokens is 4");
         refused(Preset::WalkAndCut, |o| o.snr = Some(f64::NAN), "snr is NaN");
-        refused(Preset::WalkAndCut, |o| o.method = Method::KMeans { clusters: 0 }, "clusters is 0");
+        refused(
+            Preset::WalkAndCut,
+            |o| o.method = Method::KMeans { clusters: 0 },
+            "clusters is 0",
+        );
         refused(Preset::MaskCut, |o| o.hierarchy = Hierarchy::Counts(vec![2]), "objects");
-        refused(Preset::DiffSeg, |o| o.hierarchy = Hierarchy::Counts(vec![2]), "thresholds");
-        refused(Preset::EmerDiffKmeans, |o| o.hierarchy = Hierarchy::Thresholds(vec![0.1]), "numbers");
-        refused(Preset::RandomWalk, |o| o.hierarchy = Hierarchy::Thresholds(vec![-0.1]), "positive");
-        refused(Preset::RandomWalk, |o| o.hierarchy = Hierarchy::Counts(vec![0]), "1..=4096");
+        refused(
+            Preset::DiffSeg,
+            |o| o.hierarchy = Hierarchy::Counts(vec![2]),
+            "thresholds",
+        );
+        refused(
+            Preset::EmerDiffKmeans,
+            |o| o.hierarchy = Hierarchy::Thresholds(vec![0.1]),
+            "numbers",
+        );
+        refused(
+            Preset::RandomWalk,
+            |o| o.hierarchy = Hierarchy::Thresholds(vec![-0.1]),
+            "positive",
+        );
+        refused(
+            Preset::RandomWalk,
+            |o| o.hierarchy = Hierarchy::Counts(vec![0]),
+            "1..=4096",
+        );
     }
 }

@@ -56,22 +56,15 @@ impl PamrOptions {
 }
 
 /// Offsets of the eight neighbours, row by row.
-const NEIGHBOURS: [(i64, i64); 8] = [
-    (-1, -1),
-    (-1, 0),
-    (-1, 1),
-    (0, -1),
-    (0, 1),
-    (1, -1),
-    (1, 0),
-    (1, 1),
-];
+const NEIGHBOURS: [(i64, i64); 8] = [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)];
 
 /// `planes` `[n, h, w]` seen from every pixel's neighbours `offset` * `dilation` away; the border is repeated.
 fn shifted(planes: &Tensor, dilation: i64, offset: (i64, i64)) -> Result<Tensor> {
     let (_, rows, cols) = planes.size3()?;
     let index = |length: i64, step: i64| {
-        let places: Vec<i64> = (0..length).map(|i| (i + step * dilation).clamp(0, length - 1)).collect();
+        let places: Vec<i64> = (0..length)
+            .map(|i| (i + step * dilation).clamp(0, length - 1))
+            .collect();
         Ok::<_, Error>(Tensor::f_from_slice(&places)?.f_to_device(planes.device())?)
     };
     Ok(planes

@@ -1,7 +1,7 @@
 //! One pass of an image through the U-Net, and what a method takes from it.
 use tch::Tensor;
 
-use crate::diffusion::{DiffusionModel, LatentDraw, LatentMode, TapParts};
+use crate::diffusion::{AttentionTap, DiffusionModel, LatentDraw, LatentMode, TapParts};
 use crate::runtime::{Error, Generator, Job, Result, Stage};
 
 use super::aggregate::aggregate;
@@ -80,7 +80,7 @@ pub(super) fn source_of(
         .extract_parts(&latent, plan.timestep, noise.as_ref(), &layers, parts, job)?
         .taps;
     if let Method::Walk { .. } | Method::Merge(_) = options.method {
-        let (walk, grid) = aggregate(&taps, job)?;
+        let (walk, grid) = aggregate(&sharpened(taps, options.sharpness)?, job)?;
         return Ok((Source::Walk(walk), grid));
     }
     let tap = taps
@@ -96,6 +96,16 @@ pub(super) fn source_of(
         _ => joined_heads(&tap.key)?,
     };
     Ok((Source::Features(features), grid))
+}
+
+/// The taps with their logits multiplied by `factor`.
+fn sharpened(mut taps: Vec<AttentionTap>, factor: f64) -> Result<Vec<AttentionTap>> {
+    if factor != 1.0 {
+        for tap in &mut taps {
+            tap.query = tap.query.f_mul_scalar(factor)?;
+        }
+    }
+    Ok(taps)
 }
 
 /// [heads, N, d] as [N, heads d].
@@ -140,7 +150,9 @@ fn layers_of(model: &DiffusionModel, options: &NcutOptions) -> Result<(Vec<usize
         Method::TokenCut { .. } | Method::MaskCut { .. } => Ok((one(down.saturating_sub(1))?, TapParts::default())),
         // The first layer on the way up: up_blocks.1.attentions.0, EmerDiff's block of 16x16 at 512 pixels.
         Method::KMeans { .. } => {
-            let middle = unet.transformer_depth(unet.block_out_channels.len().saturating_sub(1)).max(0);
+            let middle = unet
+                .transformer_depth(unet.block_out_channels.len().saturating_sub(1))
+                .max(0);
             Ok((one(down + middle as usize)?, parts(false, true)))
         }
     }

@@ -43,6 +43,8 @@ pub enum Stage {
     Train,
     /// A network over a tomogram.
     Predict,
+    /// Cutting a graph into segments.
+    Cut,
 }
 
 impl Stage {
@@ -65,6 +67,7 @@ impl Stage {
             Self::Simulate => "simulate",
             Self::Train => "train",
             Self::Predict => "predict",
+            Self::Cut => "cut",
         }
     }
 }

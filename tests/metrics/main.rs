@@ -2,6 +2,7 @@
 mod images_program;
 mod oracle;
 mod ranking;
+mod segments;
 mod slab_program;
 
 use ndarray::Array3;

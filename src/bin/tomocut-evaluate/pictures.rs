@@ -1,13 +1,9 @@
 //! Single pictures: PNG, TIFF, and MRC files of one slice.
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use image::DynamicImage;
 use ndarray::{Array2, Axis};
-use tiff::decoder::{Decoder, DecodingResult};
-use tiff::ColorType;
+use tomocut::image::PictureFile;
 use tomocut::runtime::Job;
 use tomocut::volume::Tomogram;
 use tomocut::{Error, Result};
@@ -72,8 +68,7 @@ pub fn list(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
 /// dropped. The first row of an MRC slice is y = 0.
 pub fn read(path: &Path, job: &Job) -> Result<Array2<f32>> {
     match ending(path).map(|(ending, _)| ending) {
-        Some(".png") => read_png(path),
-        Some(".tif" | ".tiff") => read_tiff(path),
+        Some(".png" | ".tif" | ".tiff") => read_picture(path),
         _ => read_slice(path, job),
     }
 }
@@ -89,77 +84,10 @@ fn read_slice(path: &Path, job: &Job) -> Result<Array2<f32>> {
     }
 }
 
-fn read_png(path: &Path) -> Result<Array2<f32>> {
-    let unfit = |e: image::ImageError| match e {
-        image::ImageError::IoError(e) => Error::io("reading", path, e),
-        e => Error::format(path.display(), e),
-    };
-    let picture = image::open(path).map_err(unfit)?;
-    let (width, height) = (picture.width() as usize, picture.height() as usize);
-    let deep = matches!(
-        picture,
-        DynamicImage::ImageLuma16(_)
-            | DynamicImage::ImageLumaA16(_)
-            | DynamicImage::ImageRgb16(_)
-            | DynamicImage::ImageRgba16(_)
-    );
-    // 16-bit levels stay what they are: the 8-bit forms would divide them.
-    let grey = if deep {
-        colour_means(&picture.to_rgb16().into_raw(), 3, 3)
-    } else {
-        colour_means(&picture.to_rgb8().into_raw(), 3, 3)
-    };
-    shaped(path, height, width, grey)
-}
-
-fn read_tiff(path: &Path) -> Result<Array2<f32>> {
-    let file = File::open(path).map_err(|e| Error::io("reading", path, e))?;
-    let unfit = |e: tiff::TiffError| match e {
-        tiff::TiffError::IoError(e) => Error::io("reading", path, e),
-        e => Error::format(path.display(), e),
-    };
-    let mut decoder = Decoder::new(BufReader::new(file)).map_err(unfit)?;
-    let (width, height) = decoder.dimensions().map_err(unfit)?;
-    let colour = decoder.colortype().map_err(unfit)?;
-    let (samples, used) = match colour {
-        ColorType::Gray(_) => (1, 1),
-        ColorType::GrayA(_) => (2, 1),
-        ColorType::RGB(_) => (3, 3),
-        ColorType::RGBA(_) => (4, 3),
-        other => {
-            return Err(Error::Unsupported(format!(
-                "{}: TIFF of colours {other:?}",
-                path.display()
-            )))
-        }
-    };
-    let pixels = decoder.read_image().map_err(unfit)?;
-    if decoder.more_images() {
-        return Err(Error::format(path.display(), "has several pictures, must have one"));
-    }
-    let grey = match &pixels {
-        DecodingResult::U8(v) => colour_means(v, samples, used),
-        DecodingResult::U16(v) => colour_means(v, samples, used),
-        DecodingResult::I8(v) => colour_means(v, samples, used),
-        DecodingResult::I16(v) => colour_means(v, samples, used),
-        DecodingResult::F32(v) => colour_means(v, samples, used),
-        DecodingResult::F16(v) => colour_means(v, samples, used),
-        _ => {
-            let found = format!("{}: TIFF samples of {} bits", path.display(), colour.bit_depth());
-            return Err(Error::Unsupported(found));
-        }
-    };
-    shaped(path, height as usize, width as usize, grey)
-}
-
-/// Means of the first `used` of every `samples` values.
-fn colour_means<T: Copy + Into<f32>>(values: &[T], samples: usize, used: usize) -> Vec<f32> {
-    let mean = |pixel: &[T]| pixel[..used].iter().map(|v| (*v).into()).sum::<f32>() / used as f32;
-    values.chunks_exact(samples).map(mean).collect()
-}
-
-fn shaped(path: &Path, rows: usize, cols: usize, grey: Vec<f32>) -> Result<Array2<f32>> {
-    let found = grey.len();
-    Array2::from_shape_vec((rows, cols), grey)
-        .map_err(|_| Error::format(path.display(), format!("{found} pixels are not {rows} x {cols}")))
+fn read_picture(path: &Path) -> Result<Array2<f32>> {
+    let picture = PictureFile::read(path)?;
+    picture
+        .pixels
+        .mean_axis(Axis(0))
+        .ok_or_else(|| Error::format(path.display(), "has no pixels"))
 }

@@ -1,0 +1,44 @@
+//! Image to segments: "Unsupervised Segmentation by Diffusing, Walking and Cutting" (WACV 2026) and the methods it is
+//! compared with.
+//!
+//! An image, or a slice with its neighbours (`input`), passes the U-Net once (`pass`). Its self-attention becomes one random
+//! walk over tokens (`aggregate`), or one layer gives features; `partition` divides the tokens by the method asked for
+//! (recursive NCut of [`crate::spectral::cut`], or `diffseg`, `objects`, `kmeans`); `assign` takes the segments to pixels and
+//! `pamr` to the image's edges; `link` keeps the numbers of segments from slice to slice. `pipeline` runs all this;
+//! `options` holds the presets, one per paper.
+//!
+//! Where a published program differs from its paper or has a defect, the function that replaces it says what was done:
+//! divergences in single precision ([`diffseg::merge_maps`]); tokens whose weight happens to be exactly zero stay in
+//! DiffCut's recursion, and its label map numbers segments by smallest token instead of by sums of masks.
+
+pub mod aggregate;
+pub mod assign;
+pub mod diffseg;
+pub mod kmeans;
+pub mod link;
+pub mod objects;
+pub mod pamr;
+
+#[cfg(test)]
+mod fixtures;
+mod input;
+mod leading;
+mod options;
+mod overlay;
+mod partition;
+mod pass;
+mod pipeline;
+mod segmentation;
+mod source;
+mod tree;
+mod write;
+
+pub use diffseg::DiffSegOptions;
+pub use input::ImageInput;
+pub use options::{Hierarchy, Method, NcutOptions, Preset};
+pub use pamr::PamrOptions;
+pub use pipeline::{segment_image, segment_matrix, segment_slices};
+pub use segmentation::{Cell, Level, NcutReport, Segment, Segmentation};
+pub use source::MatrixInput;
+pub use tree::TreeNode;
+pub use write::{tree_json, write_segmentation, LabelFormat, Subject};
