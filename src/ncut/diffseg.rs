@@ -8,6 +8,12 @@ use super::kmeans::lloyd;
 /// Probabilities below this count as this in logarithms.
 const LEAST: f64 = 1e-12;
 
+/// Natural logarithms of the thresholds between which a number of maps is looked for: 1e-7 and 50 nats.
+const THRESHOLDS: (f64, f64) = (-16.1, 3.9);
+
+/// Halvings of that range.
+const BISECTIONS: usize = 20;
+
 /// Settings of the merge.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DiffSegOptions {
@@ -49,35 +55,78 @@ impl DiffSegOptions {
     }
 }
 
-/// Merged attention maps `[K, N]` of the walk `[N, N]` on `grid`: a pixel belongs to the map that is largest there once
-/// all are enlarged.
-///
-/// Round 1: around each of `anchors`^2 tokens, the mean of all maps within `threshold`. Further rounds, in order: the
-/// first map that no earlier one has taken, and the mean of all maps (taken or not) within `threshold` of it.
-///
-/// Differs from the published code in one thing: it computes divergences in half precision, where the logarithm of small
-/// probabilities is infinite and such maps never merge; here they are single precision and probabilities below 1e-12
-/// count as 1e-12.
-pub fn merge_maps(walk: &Tensor, grid: (usize, usize), options: &DiffSegOptions, job: &Job) -> Result<Tensor> {
-    options.validate()?;
-    let walk = walk.f_to_kind(Kind::Float)?;
-    let index: Vec<i64> = anchors(grid, options.anchors);
-    let index = Tensor::f_from_slice(&index)?.f_to_device(walk.device())?;
-    let near = divergence(&walk.f_index_select(0, &index)?, &walk)?.f_lt(options.threshold)?;
-    job.check()?;
-    let mut maps = mean_of(&near, &walk)?;
-    for round in 1..options.rounds {
-        maps = merge_once(&maps, options.threshold)?;
-        job.advance(round as f64 / options.rounds as f64)?;
+/// The attention maps of one walk, ready to be merged at any threshold.
+#[derive(Debug)]
+pub struct AttentionMaps {
+    /// `[N, N]`, one map per row.
+    walk: Tensor,
+    /// From every anchor to every map, `[anchors, N]`.
+    divergence: Tensor,
+}
+
+impl AttentionMaps {
+    /// The maps of the walk `[N, N]` over the tokens of `grid`, and their divergences from `anchors`^2 of them.
+    pub fn new(walk: &Tensor, grid: (usize, usize), anchors: usize) -> Result<Self> {
+        let walk = walk.f_to_kind(Kind::Float)?;
+        let index = Tensor::f_from_slice(&anchor_tokens(grid, anchors))?.f_to_device(walk.device())?;
+        let divergence = divergence(&walk.f_index_select(0, &index)?, &walk)?;
+        Ok(Self { walk, divergence })
     }
-    if options.refine {
-        maps = lloyd(&walk, &maps, job)?.centres;
+
+    /// Merged maps `[K, N]`: a pixel belongs to the one that is largest there once all are enlarged.
+    ///
+    /// Round 1: around each anchor, the mean of all maps within `threshold`. Further rounds, in order: the first map that
+    /// no earlier one has taken, and the mean of all maps (taken or not) within `threshold` of it.
+    ///
+    /// Differs from the published code in one thing: it computes divergences in half precision, where the logarithm of
+    /// small probabilities is infinite and such maps never merge; here they are single precision and probabilities below
+    /// 1e-12 count as 1e-12.
+    pub fn merge(&self, options: &DiffSegOptions, job: &Job) -> Result<Tensor> {
+        options.validate()?;
+        let mut maps = self.merge_rounds(options.threshold, options.rounds, job)?;
+        if options.refine {
+            maps = lloyd(&self.walk, &maps, job)?.centres;
+        }
+        Ok(maps)
     }
-    Ok(maps)
+
+    /// [`AttentionMaps::merge`] at the threshold that leaves `count` maps or, where none does, the next larger number that
+    /// bisection finds; all that there are where they are fewer.
+    pub fn merge_to(&self, count: usize, options: &DiffSegOptions, job: &Job) -> Result<Tensor> {
+        let maps_at = |log: f64| -> Result<i64> { Ok(self.merge_rounds(log.exp(), options.rounds, job)?.size2()?.0) };
+        let (mut low, mut high) = THRESHOLDS;
+        for _ in 0..BISECTIONS {
+            let middle = 0.5 * (low + high);
+            let found = maps_at(middle)?;
+            if found >= count as i64 {
+                low = middle;
+            } else {
+                high = middle;
+            }
+            if found == count as i64 {
+                break;
+            }
+        }
+        let options = DiffSegOptions {
+            threshold: low.exp(),
+            ..options.clone()
+        };
+        self.merge(&options, job)
+    }
+
+    fn merge_rounds(&self, threshold: f64, rounds: usize, job: &Job) -> Result<Tensor> {
+        job.check()?;
+        let mut maps = mean_of(&self.divergence.f_lt(threshold)?, &self.walk)?;
+        for _ in 1..rounds {
+            job.check()?;
+            maps = merge_once(&maps, threshold)?;
+        }
+        Ok(maps)
+    }
 }
 
 /// Tokens of the grid of anchors, as the published code spaces them on 64 (1, 5, ..., 61 for 16).
-fn anchors(grid: (usize, usize), count: usize) -> Vec<i64> {
+fn anchor_tokens(grid: (usize, usize), count: usize) -> Vec<i64> {
     let places = |side: usize| -> Vec<usize> {
         let count = count.min(side);
         if count < 2 {
@@ -166,7 +215,8 @@ mod tests {
                 refine,
                 ..DiffSegOptions::default()
             };
-            let maps = merge_maps(&walk, (8, 8), &options, &Job::quiet()).unwrap();
+            let all = AttentionMaps::new(&walk, (8, 8), options.anchors).unwrap();
+            let maps = all.merge(&options, &Job::quiet()).unwrap();
             let expected = &fixture[if refine { "refined" } else { "merged" }];
             let wanted = tensor(&expected["maps"]);
             assert_eq!(maps.size(), wanted.size());
@@ -178,11 +228,11 @@ mod tests {
 
     #[test]
     fn anchors_are_spaced_as_in_the_code() {
-        let places = anchors((64, 64), 16);
+        let places = anchor_tokens((64, 64), 16);
         assert_eq!(places.len(), 256);
         assert_eq!((places[0], places[1], places[255]), (65, 69, 61 * 64 + 61));
-        assert_eq!(anchors((3, 2), 16), [0, 1, 2, 3, 4, 5]);
-        assert_eq!(anchors((3, 3), 1), [4]);
+        assert_eq!(anchor_tokens((3, 2), 16), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(anchor_tokens((3, 3), 1), [4]);
     }
 
     #[test]
@@ -195,12 +245,28 @@ mod tests {
             }
         }
         let walk = Tensor::from_slice(&rows).reshape([8, 8]);
-        let maps = merge_maps(&walk, (2, 4), &DiffSegOptions::default(), &Job::quiet()).unwrap();
-        assert_eq!(maps.size(), [2, 8]);
+        let all = AttentionMaps::new(&walk, (2, 4), 16).unwrap();
+        let merge = |options: &DiffSegOptions| all.merge(options, &Job::quiet());
+        assert_eq!(merge(&DiffSegOptions::default()).unwrap().size(), [2, 8]);
+        let two = all.merge_to(2, &DiffSegOptions::default(), &Job::quiet()).unwrap();
+        assert_eq!(two.size(), [2, 8]);
+        assert_eq!(
+            all.merge_to(1, &DiffSegOptions::default(), &Job::quiet())
+                .unwrap()
+                .size(),
+            [1, 8]
+        );
+        // There are only two different maps.
+        assert_eq!(
+            all.merge_to(5, &DiffSegOptions::default(), &Job::quiet())
+                .unwrap()
+                .size(),
+            [2, 8]
+        );
         let bad = DiffSegOptions {
             threshold: f64::NAN,
             ..DiffSegOptions::default()
         };
-        assert!(merge_maps(&walk, (2, 4), &bad, &Job::quiet()).is_err());
+        assert!(merge(&bad).is_err());
     }
 }

@@ -5,10 +5,10 @@
 //! walk over tokens (`aggregate`), or one layer gives features; `partition` divides the tokens by the method asked for
 //! (recursive NCut of [`crate::spectral::cut`], or `diffseg`, `objects`, `kmeans`); `assign` takes the segments to pixels and
 //! `pamr` to the image's edges; `link` keeps the numbers of segments from slice to slice. `pipeline` runs all this;
-//! `options` holds the presets, one per paper.
+//! `presets` holds the settings of each paper.
 //!
 //! Where a published program differs from its paper or has a defect, the function that replaces it says what was done:
-//! divergences in single precision ([`diffseg::merge_maps`]); tokens whose weight happens to be exactly zero stay in
+//! divergences in single precision ([`diffseg::AttentionMaps::merge`]); tokens whose weight happens to be exactly zero stay in
 //! DiffCut's recursion, and its label map numbers segments by smallest token instead of by sums of masks.
 
 pub mod aggregate;
@@ -22,12 +22,12 @@ pub mod pamr;
 #[cfg(test)]
 mod fixtures;
 mod input;
-mod leading;
 mod options;
 mod overlay;
 mod partition;
 mod pass;
 mod pipeline;
+mod presets;
 mod segmentation;
 mod source;
 mod tree;
@@ -35,9 +35,10 @@ mod write;
 
 pub use diffseg::DiffSegOptions;
 pub use input::ImageInput;
-pub use options::{Hierarchy, Method, NcutOptions, Preset};
+pub use options::{Hierarchy, Method, NcutOptions, SegmentCount, BUILTIN_SEGMENTS};
 pub use pamr::PamrOptions;
 pub use pipeline::{segment_image, segment_matrix, segment_slices};
+pub use presets::Preset;
 pub use segmentation::{Cell, Level, NcutReport, Segment, Segmentation};
 pub use source::MatrixInput;
 pub use tree::TreeNode;

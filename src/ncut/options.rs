@@ -1,72 +1,11 @@
-//! Settings of a segmentation by cuts, and the presets named by their papers.
+//! Settings of a segmentation by cuts.
 use crate::diffusion::LatentMode;
 use crate::runtime::{Error, Result};
-use crate::spectral::cut::{Adjacency, Criterion, CutOptions, MinCut, Sweep};
+use crate::spectral::cut::{Adjacency, CutOptions};
 
 use super::diffseg::DiffSegOptions;
 use super::pamr::PamrOptions;
-
-/// Which published method the settings follow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Preset {
-    /// Recursive NCut on A = P P^T with the MAN-C rule on NCut: "Unsupervised Segmentation by Diffusing, Walking and
-    /// Cutting" (WACV 2026), its best settings.
-    #[default]
-    WalkAndCut,
-    /// The same paper's random-walk variant: NCut on P itself, fixed threshold 0.3.
-    RandomWalk,
-    /// The same paper's power walk: P^3 P^3T, MAN-C against the scaled minimum cut, all four resolutions.
-    PowerWalkMincut,
-    /// DiffSeg (CVPR 2024): attention maps merged by their divergence.
-    DiffSeg,
-    /// DiffCut (NeurIPS 2024): recursive NCut on cosines of one layer's output, with the settings of Stable Diffusion 1.4.
-    DiffCut,
-    /// TokenCut (CVPR 2022) on keys of the U-Net instead of DINO's: one object.
-    TokenCut,
-    /// MaskCut (CutLER, CVPR 2023) on keys of the U-Net: up to three objects.
-    MaskCut,
-    /// The first step of EmerDiff (ICLR 2024): k-means on query vectors. Its second step, modulated denoising, is not here:
-    /// it costs 61 partial denoisings per image.
-    EmerDiffKmeans,
-}
-
-impl Preset {
-    /// Every preset and its name.
-    pub const ALL: [(&'static str, Self); 8] = [
-        ("walk_and_cut", Self::WalkAndCut),
-        ("random_walk", Self::RandomWalk),
-        ("power_walk_mincut", Self::PowerWalkMincut),
-        ("diffseg", Self::DiffSeg),
-        ("diffcut", Self::DiffCut),
-        ("tokencut", Self::TokenCut),
-        ("maskcut", Self::MaskCut),
-        ("emerdiff_kmeans", Self::EmerDiffKmeans),
-    ];
-
-    /// The preset of that name; "" is the default. Errors: an unknown name.
-    pub fn from_name(name: &str) -> Result<Self> {
-        if name.is_empty() {
-            return Ok(Self::default());
-        }
-        let found = Self::ALL.iter().find(|(known, _)| *known == name);
-        found.map(|(_, preset)| *preset).ok_or_else(|| {
-            let names: Vec<&str> = Self::ALL.iter().map(|(name, _)| *name).collect();
-            Error::argument(
-                "preset",
-                format!("\"{name}\""),
-                &format!("must be {}", names.join(", ")),
-            )
-        })
-    }
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        Self::ALL
-            .iter()
-            .find(|(_, preset)| *preset == self)
-            .map_or("", |(name, _)| name)
-    }
-}
+use super::presets::Preset;
 
 /// What is done with attention or features.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,6 +43,24 @@ pub enum Method {
     },
 }
 
+/// How many segments a method that cuts or merges attention makes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SegmentCount {
+    /// What the stopping rule gives; but [`BUILTIN_SEGMENTS`] with a model of matched noise. Such a model attends much more
+    /// evenly than Stable Diffusion, for which the papers' thresholds were tuned: every NCut lies above 0.9 there, and the
+    /// rules would return the image in one piece.
+    #[default]
+    Auto,
+    /// What the stopping rule gives.
+    Rule,
+    /// This many, 1..=4096: the best cuts first, or fewer where there are no more. DiffSeg, which merges by a threshold,
+    /// looks for one that leaves this many, or the next larger number it can leave; k-means takes it for its clusters.
+    Exactly(usize),
+}
+
+/// Segments that models of matched noise give unless told otherwise.
+pub const BUILTIN_SEGMENTS: usize = 8;
+
 /// Which segmentations are wanted beside the main one, out of the same run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Hierarchy {
@@ -125,6 +82,8 @@ pub struct NcutOptions {
     pub method: Method,
     /// Where and when a cut stops.
     pub cut: CutOptions,
+    /// How many segments recursive cuts and merges make.
+    pub segments: SegmentCount,
     /// How the image enters the U-Net; None: matched for a model made so (the built-in one), else the preset's.
     pub latent_mode: Option<LatentMode>,
     /// Timestep of the pass, 0..=999; None: from the signal-to-noise ratio in the matched mode, else the preset's.
@@ -145,8 +104,6 @@ pub struct NcutOptions {
     pub all_layers: bool,
     /// Levels of the U-Net whose attention is aggregated, 0 the finest (64x64 at 512 pixels in Stable Diffusion).
     pub levels: Vec<usize>,
-    /// Factor on the logits of the attention before the softmax, 0.1..=100: above 1 tokens attend to fewer others.
-    pub sharpness: f64,
     /// Layer of the features, in execution order; None: the preset's.
     pub layer: Option<usize>,
     /// Refinement of the labels along the image's edges.
@@ -160,98 +117,6 @@ pub struct NcutOptions {
 }
 
 impl NcutOptions {
-    /// The settings of `preset`, each from its paper or, where that is silent, its code; every one of them can be changed.
-    pub fn new(preset: Preset) -> Self {
-        let fixed = |threshold: f64, sweep: Sweep| CutOptions {
-            criterion: Criterion::Fixed(threshold),
-            sweep,
-            ..CutOptions::default()
-        };
-        let walk = |adjacency| Method::Walk { power: 1, adjacency };
-        let base = Self {
-            preset,
-            method: walk(Adjacency::Dot),
-            cut: CutOptions {
-                criterion: Criterion::MancNcut,
-                ..CutOptions::default()
-            },
-            latent_mode: None,
-            timestep: None,
-            inversion_steps: 10,
-            snr: None,
-            seed: 42,
-            bright: false,
-            tokens: 64,
-            square: false,
-            all_layers: false,
-            levels: vec![0, 1, 2],
-            sharpness: 1.0,
-            layer: None,
-            pamr: None,
-            hierarchy: Hierarchy::None,
-            eigenvectors: 0,
-            min_overlap: 0.1,
-        };
-        match preset {
-            Preset::WalkAndCut => base,
-            Preset::RandomWalk => Self {
-                method: walk(Adjacency::Walk),
-                cut: fixed(0.3, Sweep::All),
-                ..base
-            },
-            Preset::PowerWalkMincut => Self {
-                method: Method::Walk {
-                    power: 3,
-                    adjacency: Adjacency::Dot,
-                },
-                cut: CutOptions {
-                    criterion: Criterion::MancMinCut(MinCut::Bipartition),
-                    ..CutOptions::default()
-                },
-                levels: vec![0, 1, 2, 3],
-                ..base
-            },
-            Preset::DiffSeg => Self {
-                method: Method::Merge(DiffSegOptions::default()),
-                all_layers: true,
-                levels: vec![0, 1, 2, 3],
-                ..base
-            },
-            Preset::DiffCut => Self {
-                method: Method::FeatureCut { exponent: 10.0 },
-                cut: fixed(0.2, Sweep::Linspace(100)),
-                // 1024 pixels: the features' own grid is 32x32.
-                tokens: 128,
-                ..base
-            },
-            Preset::TokenCut => Self {
-                method: Method::TokenCut { tau: 0.2 },
-                tokens: 128,
-                ..base
-            },
-            Preset::MaskCut => Self {
-                method: Method::MaskCut { tau: 0.2, masks: 3 },
-                tokens: 128,
-                ..base
-            },
-            Preset::EmerDiffKmeans => Self {
-                method: Method::KMeans { clusters: 30 },
-                ..base
-            },
-        }
-    }
-
-    /// How an image enters a U-Net that was not made for matched noise, and at which timestep.
-    pub fn published_pass(&self) -> (LatentMode, i64) {
-        match self.preset {
-            Preset::WalkAndCut | Preset::RandomWalk | Preset::PowerWalkMincut => (LatentMode::Clean, 181),
-            Preset::DiffSeg => (LatentMode::Clean, 300),
-            // TokenCut and MaskCut never saw a U-Net: DiffCut's pass, whose features serve the same purpose.
-            Preset::DiffCut | Preset::TokenCut | Preset::MaskCut => (LatentMode::Noised, 50),
-            Preset::EmerDiffKmeans => (LatentMode::Clean, 1),
-        }
-    }
-
     /// Refuses settings out of their documented ranges. What the cut itself needs is checked there.
     pub fn validate(&self) -> Result<()> {
         let bad =
@@ -271,8 +136,10 @@ impl NcutOptions {
         if self.levels.is_empty() {
             return bad("levels", &"empty", "must name at least one level");
         }
-        if !(0.1..=100.0).contains(&self.sharpness) {
-            return bad("sharpness", &self.sharpness, "must be 0.1..=100");
+        if let SegmentCount::Exactly(count) = self.segments {
+            if !(1..=4096).contains(&count) {
+                return bad("segments", &count, "must be 1..=4096");
+            }
         }
         if self.eigenvectors > 64 {
             return bad("eigenvectors", &self.eigenvectors, "must be 0..=64");
@@ -308,6 +175,12 @@ impl NcutOptions {
     }
 
     fn validate_hierarchy(&self) -> Result<()> {
+        if let (SegmentCount::Exactly(_), Method::TokenCut { .. } | Method::MaskCut { .. }) =
+            (self.segments, &self.method)
+        {
+            let text = format!("segments of {}: it finds objects, however many", self.preset.name());
+            return Err(Error::Unsupported(text));
+        }
         let refuse = |why: &str| {
             Err(Error::Unsupported(format!(
                 "hierarchy of {}: {why}",
@@ -323,7 +196,6 @@ impl NcutOptions {
                 Err(Error::argument("counts", format!("{list:?}"), "must all be 1..=4096"))
             }
             (_, Method::TokenCut { .. } | Method::MaskCut { .. }) => refuse("it finds objects, not parts of parts"),
-            (Hierarchy::Counts(_), Method::Merge(_)) => refuse("maps merge by thresholds, not to a number"),
             (Hierarchy::Thresholds(_), Method::KMeans { .. }) => refuse("k-means takes numbers of clusters"),
             _ => Ok(()),
         }
@@ -333,17 +205,6 @@ impl NcutOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn presets_have_names_and_valid_settings() {
-        for (name, preset) in Preset::ALL {
-            assert_eq!((Preset::from_name(name).unwrap(), preset.name()), (preset, name));
-            NcutOptions::new(preset).validate().unwrap();
-        }
-        assert_eq!(Preset::from_name("").unwrap(), Preset::WalkAndCut);
-        let text = Preset::from_name("ncut").unwrap_err().to_string();
-        assert!(text.contains("\"ncut\"") && text.contains("diffseg"), "{text}");
-    }
 
     #[test]
     fn each_setting_is_checked() {
@@ -365,9 +226,10 @@ mod tests {
         refused(Preset::MaskCut, |o| o.hierarchy = Hierarchy::Counts(vec![2]), "objects");
         refused(
             Preset::DiffSeg,
-            |o| o.hierarchy = Hierarchy::Counts(vec![2]),
-            "thresholds",
+            |o| o.segments = SegmentCount::Exactly(0),
+            "segments is 0",
         );
+        refused(Preset::TokenCut, |o| o.segments = SegmentCount::Exactly(3), "objects");
         refused(
             Preset::EmerDiffKmeans,
             |o| o.hierarchy = Hierarchy::Thresholds(vec![0.1]),

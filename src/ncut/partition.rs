@@ -3,15 +3,14 @@ use tch::{Device, Kind, Tensor};
 
 use crate::runtime::{Error, Generator, Job, Result, Stage};
 use crate::spectral::cut::{
-    recursive_ncut, walk_graph, Adjacency, Criterion, CutOptions, FeatureForm, Graph, SegmentTree,
+    graph_vectors, recursive_ncut, walk_graph, Adjacency, Criterion, CutOptions, FeatureForm, Graph, SegmentTree,
 };
 
 use super::assign::{one_hot, scores, segment_means};
-use super::diffseg::{merge_maps, DiffSegOptions};
+use super::diffseg::{AttentionMaps, DiffSegOptions};
 use super::kmeans::{lloyd, nearness, seeded_centres};
-use super::leading::leading_vectors;
 use super::objects::{maskcut, tokencut};
-use super::options::{Hierarchy, Method, NcutOptions};
+use super::options::{Hierarchy, Method, NcutOptions, SegmentCount};
 use super::source::Source;
 use super::tree::{flat, of_cuts, TreeNode};
 
@@ -89,12 +88,16 @@ pub(super) fn divide(source: &Source, grid: (usize, usize), options: &NcutOption
         Method::KMeans { clusters } => {
             let features = source.features(name)?;
             let cluster = |count: usize| clustered(features, count, options.seed, job);
-            let main = cluster(*clusters)?;
+            let count = match options.segments {
+                SegmentCount::Exactly(count) => count,
+                _ => *clusters,
+            };
+            let main = cluster(count)?;
             let levels = match &options.hierarchy {
                 Hierarchy::Counts(counts) => counts.iter().map(|&count| cluster(count)).collect::<Result<_>>()?,
                 _ => Vec::new(),
             };
-            let tree = flat(&main.tokens, *clusters);
+            let tree = flat(&main.tokens, count);
             no_eigenvectors(options)?;
             Ok(Partition {
                 main,
@@ -117,7 +120,7 @@ fn cut_graph(graph: &Graph, features: &Tensor, cosine: bool, options: &NcutOptio
     let (main, tree, levels) = labels_of(graph, options, job)?;
     let eigenvectors = match options.eigenvectors {
         0 => None,
-        count => Some(leading_vectors(graph, count, job)?),
+        count => Some(graph_vectors(graph, count, &options.cut, job)?.vectors),
     };
     Ok(Partition {
         tree: of_cuts(&tree, &main),
@@ -132,11 +135,18 @@ fn cut_graph(graph: &Graph, features: &Tensor, cosine: bool, options: &NcutOptio
 /// One tree serves all where the criterion is a fixed threshold: it is cut down to the largest one and read at each.
 /// Where the main criterion is another one, or numbers of segments are asked for, one more tree of the same graph does.
 fn labels_of(graph: &Graph, options: &NcutOptions, job: &Job) -> Result<(Vec<u32>, SegmentTree, Vec<Vec<u32>>)> {
-    let own = &options.cut;
+    let own = &match options.segments {
+        SegmentCount::Exactly(count) => CutOptions {
+            criterion: Criterion::Fixed(2.0),
+            max_segments: count,
+            ..options.cut.clone()
+        },
+        _ => options.cut.clone(),
+    };
     let run = |cut: &CutOptions| recursive_ncut(graph, cut, job);
     let fixed = |threshold: f64| CutOptions {
         criterion: Criterion::Fixed(threshold),
-        ..own.clone()
+        ..options.cut.clone()
     };
     match &options.hierarchy {
         Hierarchy::None => {
@@ -150,7 +160,7 @@ fn labels_of(graph: &Graph, options: &NcutOptions, job: &Job) -> Result<(Vec<u32
                 thresholds.iter().map(|t| tree.at_threshold(t.min(limit))).collect()
             };
             match own.criterion {
-                Criterion::Fixed(threshold) => {
+                Criterion::Fixed(threshold) if !matches!(options.segments, SegmentCount::Exactly(_)) => {
                     let tree = run(&fixed(threshold.max(largest)))?;
                     let main = tree.at_threshold(threshold.min(tree.threshold_limit()))?;
                     let levels = read(&tree)?;
@@ -167,6 +177,7 @@ fn labels_of(graph: &Graph, options: &NcutOptions, job: &Job) -> Result<(Vec<u32
             let tree = run(own)?;
             let most = counts.iter().copied().max().unwrap_or(1);
             let deep = run(&CutOptions {
+                // The order of the cuts is one whatever their number.
                 max_segments: most,
                 ..fixed(2.0)
             })?;
@@ -188,22 +199,30 @@ fn merged(
     job: &Job,
 ) -> Result<Partition> {
     no_eigenvectors(options)?;
-    let division = |threshold: f64| -> Result<Division> {
-        let merge = DiffSegOptions {
-            threshold,
-            ..merge.clone()
-        };
-        let maps = merge_maps(walk, grid, &merge, job)?;
+    let all = AttentionMaps::new(walk, grid, merge.anchors)?;
+    let division = |maps: Tensor| -> Result<Division> {
         Ok(Division {
             tokens: argmax(&maps)?,
             means: maps.shallow_clone(),
             scores: maps,
         })
     };
-    let main = division(merge.threshold)?;
+    let at_threshold = |threshold: f64| {
+        let merge = DiffSegOptions {
+            threshold,
+            ..merge.clone()
+        };
+        division(all.merge(&merge, job)?)
+    };
+    let at_count = |count: usize| division(all.merge_to(count, merge, job)?);
+    let main = match options.segments {
+        SegmentCount::Exactly(count) => at_count(count)?,
+        _ => at_threshold(merge.threshold)?,
+    };
     let levels = match &options.hierarchy {
-        Hierarchy::Thresholds(thresholds) => thresholds.iter().map(|&t| division(t)).collect::<Result<_>>()?,
-        _ => Vec::new(),
+        Hierarchy::None => Vec::new(),
+        Hierarchy::Thresholds(thresholds) => thresholds.iter().map(|&t| at_threshold(t)).collect::<Result<_>>()?,
+        Hierarchy::Counts(counts) => counts.iter().map(|&count| at_count(count)).collect::<Result<_>>()?,
     };
     let count = main.means.size2()?.0 as usize;
     Ok(Partition {

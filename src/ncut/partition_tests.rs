@@ -4,7 +4,7 @@ use tch::{Device, Kind, Tensor};
 use super::*;
 use crate::ncut::assign::argmax_enlarged;
 use crate::ncut::fixtures::{fixture, labels, tensor};
-use crate::ncut::options::Preset;
+use crate::ncut::presets::Preset;
 use crate::runtime::Generator;
 
 /// Three blocks of 4 x 12 tokens that mostly walk among themselves.

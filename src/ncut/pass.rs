@@ -1,7 +1,7 @@
 //! One pass of an image through the U-Net, and what a method takes from it.
 use tch::Tensor;
 
-use crate::diffusion::{AttentionTap, DiffusionModel, LatentDraw, LatentMode, TapParts};
+use crate::diffusion::{DiffusionModel, LatentDraw, LatentMode, TapParts};
 use crate::runtime::{Error, Generator, Job, Result, Stage};
 
 use super::aggregate::aggregate;
@@ -80,7 +80,7 @@ pub(super) fn source_of(
         .extract_parts(&latent, plan.timestep, noise.as_ref(), &layers, parts, job)?
         .taps;
     if let Method::Walk { .. } | Method::Merge(_) = options.method {
-        let (walk, grid) = aggregate(&sharpened(taps, options.sharpness)?, job)?;
+        let (walk, grid) = aggregate(&taps, job)?;
         return Ok((Source::Walk(walk), grid));
     }
     let tap = taps
@@ -96,16 +96,6 @@ pub(super) fn source_of(
         _ => joined_heads(&tap.key)?,
     };
     Ok((Source::Features(features), grid))
-}
-
-/// The taps with their logits multiplied by `factor`.
-fn sharpened(mut taps: Vec<AttentionTap>, factor: f64) -> Result<Vec<AttentionTap>> {
-    if factor != 1.0 {
-        for tap in &mut taps {
-            tap.query = tap.query.f_mul_scalar(factor)?;
-        }
-    }
-    Ok(taps)
 }
 
 /// [heads, N, d] as [N, heads d].

@@ -12,7 +12,7 @@ use crate::volume::Tomogram;
 use super::assign::argmax_enlarged;
 use super::input::{working_shape, ImageInput, Slices};
 use super::link::SegmentLinks;
-use super::options::{Hierarchy, NcutOptions};
+use super::options::{Hierarchy, Method, NcutOptions, SegmentCount, BUILTIN_SEGMENTS};
 use super::pamr::refine_labels;
 use super::partition::{divide, Division, Partition};
 use super::pass::{source_of, PassPlan};
@@ -35,6 +35,7 @@ pub fn segment_image(
 ) -> Result<Segmentation> {
     let _guard = tch::no_grad_guard();
     options.validate()?;
+    let options = &for_model(model, options);
     let shape = working_shape(model, image.shape(), options.tokens, options.square);
     let tensor = image.for_model(model, shape, options.bright)?;
     let plan = PassPlan::resolve(model, &tensor, options, job)?;
@@ -65,6 +66,7 @@ pub fn segment_slices(
 ) -> Result<Segmentation> {
     let _guard = tch::no_grad_guard();
     options.validate()?;
+    let options = &for_model(model, options);
     job.enter(Stage::Read)?;
     let [_, rows, cols] = tomogram.geometry().shape;
     let shape = working_shape(model, (rows, cols), options.tokens, options.square);
@@ -117,6 +119,20 @@ pub fn segment_matrix(
     let mut whole = Assembly::new(options, shape.unwrap_or(grid));
     whole.add(&partition, grid, 0..1, &[None], job)?;
     whole.finish(report(options, job, None))
+}
+
+/// The options with the number of segments settled for `model`: see [`SegmentCount::Auto`].
+fn for_model(model: &DiffusionModel, options: &NcutOptions) -> NcutOptions {
+    let matched = model.config().latent_mode == LatentMode::Matched;
+    let by_attention = matches!(options.method, Method::Walk { .. } | Method::Merge(_));
+    let segments = match options.segments {
+        SegmentCount::Auto if matched && by_attention => SegmentCount::Exactly(BUILTIN_SEGMENTS),
+        given => given,
+    };
+    NcutOptions {
+        segments,
+        ..options.clone()
+    }
 }
 
 /// A segmentation while its cells come in.
