@@ -193,10 +193,16 @@ def component(mask, seed):
     return parts == parts[seed]
 
 
+def first_largest(values):
+    """Like tokens differ by rounding only: the first of those within a millionth of the largest."""
+    most = values.max()
+    return int(np.nonzero(values >= most - 1e-6 * abs(most))[0][0])
+
+
 def tokencut(features, side, tau):
     vector = generalised(token_graph(features, tau))
     mask = vector > vector.mean()
-    seed = int(np.abs(vector).argmax())
+    seed = first_largest(np.abs(vector))
     if not mask[seed]:
         mask = ~mask
     return component(mask.reshape(side, side), divmod(seed, side))
@@ -211,10 +217,10 @@ def maskcut(features, side, tau, count):
         mask = vector > vector.mean()
         square = mask.reshape(side, side)
         corners = sum(int(square[r, c]) for r in (0, -1) for c in (0, -1))
-        reverse = corners >= 3 or not mask[np.abs(vector).argmax()]
+        reverse = corners >= 3 or not mask[first_largest(np.abs(vector))]
         if reverse:
             vector, square = -vector, ~square
-        seed = divmod(int(vector.argmax()), side)
+        seed = divmod(first_largest(vector), side)
         mask = component(square, seed)
         if i > 0:
             overlap = (mask & current).sum() / max((mask | current).sum(), 1)
