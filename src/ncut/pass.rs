@@ -19,7 +19,8 @@ pub(super) struct PassPlan {
 
 impl PassPlan {
     /// The plan for `image` (as the encoder takes it): modes and timesteps given win, then the model's matched noise, then
-    /// what the paper says. Estimating the signal-to-noise ratio takes about six passes.
+    /// what the paper says. Estimating the signal-to-noise
+    /// ratio takes about six passes over the middle of the image.
     pub fn resolve(model: &DiffusionModel, image: &Tensor, options: &NcutOptions, job: &Job) -> Result<Self> {
         let (published, timestep) = options.published_pass();
         let matched = model.config().latent_mode == LatentMode::Matched;
@@ -38,7 +39,8 @@ impl PassPlan {
             None => {
                 job.enter(Stage::Encode)?;
                 // The mean of the posterior: nothing is drawn.
-                let latent = model.encode(image, LatentDraw::Mean, &mut Generator::new(0, 0), job)?;
+                let tile = central_tile(image, model.config().tile_pixels())?;
+                let latent = model.encode(&tile, LatentDraw::Mean, &mut Generator::new(0, 0), job)?;
                 model.estimate_snr(&latent, job)?
             }
         };
@@ -96,6 +98,16 @@ pub(super) fn source_of(
         _ => joined_heads(&tap.key)?,
     };
     Ok((Source::Features(features), grid))
+}
+
+/// The middle of `image` [1, S, H, W], at most `side` pixels high and wide.
+fn central_tile(image: &Tensor, side: i64) -> Result<Tensor> {
+    let (_, _, rows, cols) = image.size4()?;
+    let (height, width) = (rows.min(side), cols.min(side));
+    let start = |length: i64, part: i64| (length - part) / 2;
+    Ok(image
+        .f_narrow(2, start(rows, height), height)?
+        .f_narrow(3, start(cols, width), width)?)
 }
 
 /// [heads, N, d] as [N, heads d].
