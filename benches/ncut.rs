@@ -2,7 +2,8 @@
 //!
 //! Criterion on one eigenvector, one cut and whole recursions. For comparisons on the same matrices
 //! (`benches/ncut_peers.py`): `TOMOCUT_NCUT_EXPORT=DIR` writes the graph and two sets of features there as .npy and ends;
-//! `TOMOCUT_NCUT_MATRIX=FILE.npy` or `TOMOCUT_NCUT_FEATURES=FILE.npy` times that graph and prints one line of JSON.
+//! `TOMOCUT_NCUT_MATRIX=FILE.npy`, `TOMOCUT_NCUT_FEATURES=FILE.npy` or `TOMOCUT_NCUT_WALK=FILE.npy` (the graph P^3 P^3T) times
+//! that graph and prints one line of JSON.
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -20,9 +21,11 @@ fn main() {
     let outcome = if let Some(folder) = variable("TOMOCUT_NCUT_EXPORT") {
         export(Path::new(&folder))
     } else if let Some(file) = variable("TOMOCUT_NCUT_MATRIX") {
-        report(&file, |t| Graph::symmetric(t))
+        report(&file, Graph::symmetric)
     } else if let Some(file) = variable("TOMOCUT_NCUT_FEATURES") {
         report(&file, |t| Graph::from_features(&t, 1.0, FeatureForm::Clamp))
+    } else if let Some(file) = variable("TOMOCUT_NCUT_WALK") {
+        report(&file, |t| walk_graph(&t, 3, Adjacency::Dot, &Job::quiet()))
     } else {
         let mut criterion = Criterion::default().configure_from_args();
         let outcome = pieces(&mut criterion);

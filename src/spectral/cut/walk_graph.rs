@@ -68,6 +68,7 @@ fn on_host(matrix: Tensor, n: usize, power: u32, adjacency: Adjacency, job: &Job
             let share = f64::from(step - 1) / steps..f64::from(step) / steps;
             multiply_in_place(&mut powered, &walk, n, share, job)?;
         }
+        drop(walk);
         powered
     };
     let share = (steps - 1.0) / steps..1.0;
