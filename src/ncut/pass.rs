@@ -41,7 +41,7 @@ impl PassPlan {
                 // The mean of the posterior: nothing is drawn.
                 let tile = central_tile(image, model.config().tile_pixels())?;
                 let latent = model.encode(&tile, LatentDraw::Mean, &mut Generator::new(0, 0), job)?;
-                model.estimate_snr(&latent, job)?
+                model.estimate_snr(std::slice::from_ref(&latent), job)?
             }
         };
         Ok(Self {
