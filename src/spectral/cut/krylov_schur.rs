@@ -180,7 +180,7 @@ impl<'a> SearchSpace<'a> {
             LOOK_EVERY_LARGE
         };
         let every = steps[usize::from(!self.operator.is_symmetric())];
-        self.is_full() || !self.fresh || self.columns % every == 0
+        self.is_full() || !self.fresh || self.columns.is_multiple_of(every)
     }
 
     /// The largest residual of the wanted pairs, by the last row of the decomposition.

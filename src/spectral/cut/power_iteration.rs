@@ -36,7 +36,7 @@ pub(super) fn power_iteration(operator: &Operator, limits: Limits, job: &Job) ->
         let residual = length(&difference);
         let converged = residual <= limits.tolerance && value > 0.0;
         let mut give_up = products >= limits.products || residual <= limits.tolerance;
-        if products % LOOK_EVERY == 0 {
+        if products.is_multiple_of(LOOK_EVERY) {
             // The residual shrinks by |lambda_3 / lambda_2| per step.
             let rate = before.map_or(0.0, |before| (residual / before).ln() / LOOK_EVERY as f64);
             let left = (limits.tolerance / residual).ln() / rate;
