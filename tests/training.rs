@@ -4,6 +4,8 @@ mod autoencoder;
 mod hashed;
 #[path = "training/losses.rs"]
 mod losses;
+#[path = "training/segmenter.rs"]
+mod segmenter;
 
 use std::path::Path;
 

@@ -45,6 +45,28 @@ impl NetworkConfig {
         Ok(list)
     }
 
+    /// Name and shape of the tensors that gradients move.
+    pub fn weight_shapes(&self) -> Result<Vec<(String, Vec<i64>)>> {
+        let shapes = self.tensor_shapes()?.into_iter();
+        Ok(shapes.filter(|(name, _)| !is_statistic(name)).collect())
+    }
+
+    /// Name and shape of the running statistics of batch norms.
+    pub fn statistic_shapes(&self) -> Result<Vec<(String, Vec<i64>)>> {
+        let shapes = self.tensor_shapes()?.into_iter();
+        Ok(shapes.filter(|(name, _)| is_statistic(name)).collect())
+    }
+
+    /// Names of the outputs, in their order.
+    pub fn outputs(&self) -> &[String] {
+        match self {
+            Self::Compact(config) => &config.outputs,
+            Self::DynUnet(config) => &config.outputs,
+            Self::Picker(config) => &config.outputs,
+            Self::Unet2d(config) => &config.outputs,
+        }
+    }
+
     /// The network whose tensors are what `fetch(name, shape)` returns. It holds them, not copies: changes in place are seen.
     ///
     /// Errors: hyper-parameters out of range; whatever `fetch` fails with; a tensor of another shape.

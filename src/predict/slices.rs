@@ -4,18 +4,15 @@ use std::ops::Range;
 use std::sync::mpsc::{sync_channel, Receiver, SyncSender};
 use std::thread::Scope;
 
-use ndarray::{Array2, Array3, Axis};
+use ndarray::{Array2, Array3};
 use tch::{Device, Tensor};
 
 use crate::networks::InputScale;
 use crate::runtime::{Error, Job, Result};
-use crate::volume::{grey_scale, Tomogram, CLIP_SIGMA};
+use crate::volume::{tomogram_scale, Tomogram, CLIP_SIGMA};
 
 /// Slices read at a time.
 pub const CHUNK: usize = 8;
-
-/// Slices that the grey scale of a tomogram is taken from, evenly spaced.
-const SCALE_SLICES: usize = 32;
 
 /// How densities become a network's input: zero mean and unit variance, cut at six standard deviations, of the right sign.
 #[derive(Clone, Copy, Debug)]
@@ -33,15 +30,7 @@ impl GreyScale {
         if input == InputScale::Slice {
             return Ok(Self::Slice { sign });
         }
-        let [depth, rows, cols] = tomogram.geometry().shape;
-        let count = depth.min(SCALE_SLICES);
-        let mut sample = Array3::zeros((count, rows, cols));
-        for (index, mut target) in sample.outer_iter_mut().enumerate() {
-            job.check()?;
-            let z = (2 * index + 1) * depth / (2 * count);
-            target.assign(&tomogram.read_slices(z..z + 1)?.index_axis(Axis(0), 0));
-        }
-        let (mean, deviation) = grey_scale(sample.view())?;
+        let (mean, deviation) = tomogram_scale(tomogram, job)?;
         Ok(Self::Tomogram { mean, deviation, sign })
     }
 

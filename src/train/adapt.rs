@@ -262,9 +262,15 @@ impl Adapter {
         let (mut a, mut b) = (Vec::new(), Vec::new());
         for _ in 0..count {
             let block = &self.blocks[self.gen.integer(0, last) as usize];
-            let y = Place::random(block.observed.size3()?, side, &mut self.gen)?.cut(&block.observed)?;
+            let y = Place::random(
+                block.observed.size3()?,
+                [CELLS.slices_seen(), side, side],
+                &mut self.gen,
+            )?
+            .cut(&block.observed)?;
             let other = &self.blocks[self.gen.integer(0, last) as usize];
-            let mut n = Place::random(other.noise.size3()?, side, &mut self.gen)?.cut(&other.noise)?;
+            let mut n = Place::random(other.noise.size3()?, [CELLS.slices_seen(), side, side], &mut self.gen)?
+                .cut(&other.noise)?;
             if self.gen.chance(0.5) {
                 n = n.f_neg()?;
             }

@@ -25,6 +25,11 @@ pub(super) trait RunOptions: Clone + Serialize + DeserializeOwned {
     /// Name and shape of everything that is trained.
     fn tensor_shapes(&self) -> Result<Vec<(String, Vec<i64>)>>;
 
+    /// Name and shape of what batches move without gradients.
+    fn statistic_shapes(&self) -> Result<Vec<(String, Vec<i64>)>> {
+        Ok(Vec::new())
+    }
+
     /// How the weights move.
     fn schedule(&self) -> TrainingSchedule;
 }
@@ -52,20 +57,22 @@ impl<O> State<O> {
 }
 
 /// Groups of tensors in the file.
-fn groups(run: &Run) -> [(&'static str, &[Tensor]); 4] {
+fn groups(run: &Run) -> [(&'static str, &[String], &[Tensor]); 5] {
+    let names = run.weights.names.as_slice();
     [
-        ("weights", &run.weights.tensors),
-        ("average", &run.average.tensors),
-        ("first", &run.optimiser.first),
-        ("second", &run.optimiser.second),
+        ("weights", names, &run.weights.tensors),
+        ("average", names, &run.average.tensors),
+        ("first", names, &run.optimiser.first),
+        ("second", names, &run.optimiser.second),
+        ("statistics", &run.statistics.names, &run.statistics.tensors),
     ]
 }
 
 /// Writes a checkpoint to `path`: a temporary file beside it, synced, then renamed.
 pub(super) fn save<O: RunOptions>(path: &Path, options: &O, run: &Run) -> Result<()> {
     let mut data = Vec::new();
-    for (group, tensors) in groups(run) {
-        for (name, tensor) in run.weights.names.iter().zip(tensors) {
+    for (group, names, tensors) in groups(run) {
+        for (name, tensor) in names.iter().zip(tensors) {
             let tensor = tensor
                 .f_detach()?
                 .f_to_device(Device::Cpu)?
@@ -113,9 +120,10 @@ pub(super) fn load<O: RunOptions>(path: &Path, device: Device) -> Result<(O, Run
     state.options.validate()?;
     let file = SafeTensors::deserialize(&bytes).map_err(|e| Error::format(&what, e))?;
     let shapes = state.options.tensor_shapes()?;
-    let group = |group: &str| -> Result<Vec<Tensor>> {
+    let statistics = state.options.statistic_shapes()?;
+    let read = |group: &str, shapes: &[(String, Vec<i64>)]| -> Result<Vec<Tensor>> {
         let mut tensors = Vec::with_capacity(shapes.len());
-        for (name, shape) in &shapes {
+        for (name, shape) in shapes {
             let full = format!("{group}.{name}");
             let view = file
                 .tensor(&full)
@@ -129,7 +137,10 @@ pub(super) fn load<O: RunOptions>(path: &Path, device: Device) -> Result<(O, Run
         }
         Ok(tensors)
     };
-    let names: Vec<String> = shapes.iter().map(|(name, _)| name.clone()).collect();
+    let group = |group: &str| read(group, &shapes);
+    let names_of =
+        |shapes: &[(String, Vec<i64>)]| -> Vec<String> { shapes.iter().map(|(name, _)| name.clone()).collect() };
+    let names = names_of(&shapes);
     let mut weights = Parameters {
         names: names.clone(),
         tensors: group("weights")?,
@@ -147,6 +158,10 @@ pub(super) fn load<O: RunOptions>(path: &Path, device: Device) -> Result<(O, Run
         gen: state.generator()?,
         weights,
         average,
+        statistics: Parameters {
+            names: names_of(&statistics),
+            tensors: read("statistics", &statistics)?,
+        },
         optimiser,
         step: state.step,
         history: state.history,

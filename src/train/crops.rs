@@ -1,7 +1,6 @@
-//! Crops of volumes: as many slices as the network sees, mirrored at random.
+//! Crops of volumes, mirrored at random.
 use tch::Tensor;
 
-use super::CELLS;
 use crate::runtime::{Error, Generator, Result};
 
 /// Where a crop lies and how it is mirrored.
@@ -12,21 +11,21 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// A random crop of `side` x `side` voxels of all the slices seen, in a volume of `shape` (z, y, x). Errors: a volume that is too small.
-    pub fn random((depth, height, width): (i64, i64, i64), side: i64, gen: &mut Generator) -> Result<Self> {
-        let slices = CELLS.slices_seen();
-        if depth < slices || height < side || width < side {
+    /// A random crop of `extent` voxels (z, y, x) in a volume of `shape`. Errors: a volume that is too small.
+    pub fn random((depth, height, width): (i64, i64, i64), extent: [i64; 3], gen: &mut Generator) -> Result<Self> {
+        let [slices, rows, cols] = extent;
+        if depth < slices || height < rows || width < cols {
             let found = format!("{depth}x{height}x{width}");
-            let allowed = format!("must be at least {slices}x{side}x{side}");
+            let allowed = format!("must be at least {slices}x{rows}x{cols}");
             return Err(Error::argument("volume", found, &allowed));
         }
         Ok(Self {
             start: [
                 gen.integer(0, depth - slices),
-                gen.integer(0, height - side),
-                gen.integer(0, width - side),
+                gen.integer(0, height - rows),
+                gen.integer(0, width - cols),
             ],
-            extent: [slices, side, side],
+            extent,
             flips: [gen.chance(0.5), gen.chance(0.5), gen.chance(0.5)],
         })
     }

@@ -27,6 +27,7 @@ mod parameters;
 mod phantoms;
 mod renewal;
 mod run;
+mod segmenter;
 mod slices;
 
 pub use adamw::{AdamW, AdamWOptions};
@@ -43,4 +44,8 @@ pub use options::{small_unet, DenoiserOptions, CELLS, STRUCTURES};
 pub use parameters::Parameters;
 pub use phantoms::PhantomPool;
 pub use run::{LossRecord, TrainingSchedule};
+pub use segmenter::{
+    ExampleSource, LabelledVolume, LabelledVolumes, OutputScore, PhantomExamples, SegmenterOptions, SegmenterTrainer,
+    SlabLabels,
+};
 pub use slices::{SliceBatch, SliceOptions, SlicePool};

@@ -46,6 +46,14 @@ impl Parameters {
         Ok(Self { names, tensors })
     }
 
+    /// No tensors.
+    pub fn none() -> Self {
+        Self {
+            names: Vec::new(),
+            tensors: Vec::new(),
+        }
+    }
+
     /// A copy that shares nothing.
     pub fn duplicate(&self) -> Result<Self> {
         let copy = |tensor: &Tensor| Ok(tensor.f_detach_copy()?);
@@ -95,7 +103,7 @@ impl Parameters {
     }
 
     /// These very tensors by name, as networks are built from.
-    fn fetch(&self) -> impl FnMut(&str, &[i64]) -> Result<Tensor> + use<'_> {
+    pub(super) fn fetch(&self) -> impl FnMut(&str, &[i64]) -> Result<Tensor> + use<'_> {
         let by_name: HashMap<&str, &Tensor> = self.names.iter().map(String::as_str).zip(&self.tensors).collect();
         move |name, shape| {
             by_name.get(name).map(|tensor| tensor.shallow_clone()).ok_or_else(|| {

@@ -73,14 +73,17 @@ impl PhantomPool {
     /// wedge allows mirrors along every axis, but no quarter turns), the noise has a random sign and comes from another volume half
     /// the time, `missing` of the crops lack some of the slices around.
     pub fn draw(&self, count: usize, side: usize, missing: f64, gen: &mut Generator) -> Result<Batch> {
-        if self.slots.is_empty() {
-            return Err(Error::State("no phantoms to train on".into()));
-        }
         let _guard = tch::no_grad_guard();
         let mut parts: [Vec<Tensor>; 3] = Default::default();
         let mut present = Vec::new();
         for _ in 0..count {
-            let [signal, noise, truth] = self.crops(side as i64, gen)?;
+            let side = side as i64;
+            let [signal, noise, truth] = self.window([CELLS.slices_seen(), side, side], gen)?;
+            let truth = truth
+                .f_narrow(1, CELLS.context * CELLS.slices, CELLS.slices)?
+                .f_reshape([-1, side, side])?
+                .f_to_kind(Kind::Float)?
+                .f_mul_scalar(1.0 / f64::from(CERTAIN))?;
             parts[0].push(signal);
             parts[1].push(noise);
             parts[2].push(truth);
@@ -101,30 +104,28 @@ impl PhantomPool {
         })
     }
 
-    /// Signal and noise (slices, side, side) and truth (structures x middle slices, side, side) of one crop.
-    fn crops(&self, side: i64, gen: &mut Generator) -> Result<[Tensor; 3]> {
+    /// Signal and noise (z, y, x) and truth (structures, z, y, x; 0 to [`CERTAIN`]) of one random crop of `extent` voxels, mirrored.
+    pub(super) fn window(&self, extent: [i64; 3], gen: &mut Generator) -> Result<[Tensor; 3]> {
+        if self.slots.is_empty() {
+            return Err(Error::State("no phantoms to train on".into()));
+        }
         let last = self.slots.len() as i64 - 1;
-        let (mut volume, mut place) = self.place(side, gen)?;
+        let (mut volume, mut place) = self.place(extent, gen)?;
         let mut signal = place.cut(&self.slots[volume].1.signal)?;
         for _ in 0..REDRAWS {
             if f64::try_from(signal.f_square()?.f_mean(None)?)? >= EMPTY {
                 break;
             }
-            (volume, place) = self.place(side, gen)?;
+            (volume, place) = self.place(extent, gen)?;
             signal = place.cut(&self.slots[volume].1.signal)?;
         }
         let truth = place.cut(&self.slots[volume].1.truth)?;
-        let truth = truth
-            .f_narrow(1, CELLS.context * CELLS.slices, CELLS.slices)?
-            .f_reshape([-1, side, side])?
-            .f_to_kind(Kind::Float)?
-            .f_mul_scalar(1.0 / f64::from(CERTAIN))?;
         let source = if gen.chance(0.5) {
             gen.integer(0, last) as usize
         } else {
             volume
         };
-        let (_, elsewhere) = self.place(side, gen)?;
+        let (_, elsewhere) = self.place(extent, gen)?;
         let mut noise = elsewhere.cut(&self.slots[source].1.noise)?;
         if gen.chance(0.5) {
             noise = noise.f_neg()?;
@@ -140,9 +141,9 @@ impl PhantomPool {
     }
 
     /// A random volume and a place for a crop in it: all have one shape.
-    fn place(&self, side: i64, gen: &mut Generator) -> Result<(usize, Place)> {
+    fn place(&self, extent: [i64; 3], gen: &mut Generator) -> Result<(usize, Place)> {
         let volume = gen.integer(0, self.slots.len() as i64 - 1) as usize;
-        let place = Place::random(self.slots[volume].1.signal.size3()?, side, gen)?;
+        let place = Place::random(self.slots[volume].1.signal.size3()?, extent, gen)?;
         Ok((volume, place))
     }
 }

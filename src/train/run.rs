@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::{AdamW, AdamWOptions, Parameters};
-use crate::runtime::{Generator, Job, Result, Stage};
+use crate::runtime::{Error, Generator, Job, Result, Stage};
 
 /// Steps per record of the loss history.
 const RECORD_EVERY: u64 = 25;
@@ -84,6 +84,8 @@ pub(super) trait Objective {
 pub(super) struct Run {
     pub weights: Parameters,
     pub average: Parameters,
+    /// What batches move without gradients: running means and variances. Shared with the network, which updates them in place.
+    pub statistics: Parameters,
     pub optimiser: AdamW,
     /// Draws the batches.
     pub gen: Generator,
@@ -103,6 +105,7 @@ impl Run {
         Ok(Self {
             weights,
             average,
+            statistics: Parameters::none(),
             optimiser,
             gen,
             step: 0,
@@ -130,6 +133,11 @@ impl Run {
             job.enter(Stage::Train)?;
             let (weights, gen, step) = (&self.weights, &mut self.gen, self.step);
             let (loss, gradients) = weights.gradients(job, || objective.loss(step, gen, job))?;
+            if !loss.is_finite() {
+                return Err(Error::State(format!(
+                    "the loss of step {step} is {loss}; the weights are those of the step before: lower the rate and go on from the last checkpoint"
+                )));
+            }
             self.update(&gradients, schedule)?;
             self.record(loss as f32);
             job.advance_with_loss(self.step as f64 / schedule.steps as f64, loss)?;

@@ -1,7 +1,8 @@
 //! The grey scale of a tomogram: where its densities lie, gold and ice left out.
-use ndarray::ArrayView3;
+use ndarray::{Array3, ArrayView3, Axis};
 
-use crate::runtime::{Error, Result};
+use super::Tomogram;
+use crate::runtime::{Error, Job, Result};
 
 /// Voxels further than this from the mean, in standard deviations, are clipped for matched models: gold beads and ice
 /// would otherwise set the scale of everything else.
@@ -41,4 +42,22 @@ pub fn grey_scale(slices: ArrayView3<f32>) -> Result<(f32, f32)> {
         ));
     }
     Ok((mean as f32, deviation as f32))
+}
+
+/// Slices that the grey scale of a whole tomogram is taken from, evenly spaced.
+const SCALE_SLICES: usize = 32;
+
+/// [`grey_scale`] of a whole tomogram, from at most 32 of its slices.
+///
+/// Errors: as [`grey_scale`]; slices that cannot be read; cancel.
+pub fn tomogram_scale(tomogram: &Tomogram, job: &Job) -> Result<(f32, f32)> {
+    let [depth, rows, cols] = tomogram.geometry().shape;
+    let count = depth.min(SCALE_SLICES);
+    let mut sample = Array3::zeros((count, rows, cols));
+    for (index, mut target) in sample.outer_iter_mut().enumerate() {
+        job.check()?;
+        let z = (2 * index + 1) * depth / (2 * count);
+        target.assign(&tomogram.read_slices(z..z + 1)?.index_axis(Axis(0), 0));
+    }
+    grey_scale(sample.view())
 }

@@ -23,6 +23,10 @@ one, as the built-in model: it sees voxels, and the microscope's noise is the di
   --name TEXT            what the model is called in reports
   --random               untrained weights, for comparison
 
+A segmentation network instead, the 3D one that ships (membrane, molecule, molecule's centre):
+
+  --network              trains that; --steps, --minutes, --batch (2), --volumes, --seed, --device and --checkpoint count
+
 An ordinary latent diffusion model instead, of Stable Diffusion's shape: first an autoencoder that makes 4 numbers of 8 x 8 pixels,
 then a U-Net on its latents under white noise. Both go into the one file.
 
@@ -58,6 +62,10 @@ pub struct Arguments {
     pub random: bool,
     pub steps: Option<u64>,
     pub options: DenoiserOptions,
+    /// A segmentation network is wanted.
+    pub network: bool,
+    /// Windows per step of that.
+    pub network_batch: Option<usize>,
     /// A latent diffusion model is wanted; else a matched one.
     pub autoencoder: Option<AutoencoderArguments>,
 }
@@ -71,6 +79,7 @@ pub fn parse() -> Result<Option<Arguments>, lexopt::Error> {
     let (mut device, mut random) = ("cpu".to_owned(), false);
     let mut options = DenoiserOptions::default();
     let mut steps = None;
+    let (mut network, mut network_batch) = (false, None);
     let mut with_autoencoder = false;
     let mut vae = AutoencoderOptions::default();
     let (mut vae_checkpoint, mut folder, mut vae_minutes, mut vae_steps) = (None, None, f64::INFINITY, None);
@@ -85,7 +94,11 @@ pub fn parse() -> Result<Option<Arguments>, lexopt::Error> {
                 options.volumes = parser.value()?.parse()?;
                 vae.slices.stacks = options.volumes;
             }
-            Long("batch") => options.batch = parser.value()?.parse()?,
+            Long("batch") => {
+                options.batch = parser.value()?.parse()?;
+                network_batch = Some(options.batch);
+            }
+            Long("network") => network = true,
             Long("width") => options.unet = small_unet(widths(&parser.value()?.string()?)?),
             Long("device") => device = parser.value()?.string()?,
             Long("name") => name = Some(parser.value()?.string()?),
@@ -116,7 +129,9 @@ pub fn parse() -> Result<Option<Arguments>, lexopt::Error> {
         steps: vae_steps,
         options: vae,
     });
-    let kind = if with_autoencoder {
+    let kind = if network {
+        "tomocut phantom-trained"
+    } else if with_autoencoder {
         "tomocut latent"
     } else {
         "tomocut built-in"
@@ -130,6 +145,8 @@ pub fn parse() -> Result<Option<Arguments>, lexopt::Error> {
         random,
         steps,
         options,
+        network,
+        network_batch,
         autoencoder,
     }))
 }

@@ -1,6 +1,7 @@
-//! Makes a model: simulated tomograms, then a denoiser, then one float16 file. Exit codes: 0 done, 1 failed, 2 wrong arguments.
+//! Makes a model: simulated tomograms, then a network that learns from them, then one file. Exit codes: 0 done, 1 failed, 2 wrong arguments.
 mod arguments;
 mod autoencoder;
+mod network;
 mod progress;
 
 use std::path::Path;
@@ -24,7 +25,9 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let done = if arguments.autoencoder.is_some() {
+    let done = if arguments.network {
+        network::run(&arguments)
+    } else if arguments.autoencoder.is_some() {
         autoencoder::run(&arguments)
     } else {
         matched(&arguments)

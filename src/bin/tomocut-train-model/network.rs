@@ -1,0 +1,101 @@
+//! `--network`: the 3D segmentation network that ships, on phantoms alone.
+use std::path::Path;
+
+use tch::Device;
+use tomocut::networks::{ModelDescription, NetworkConfig};
+use tomocut::runtime::{open_device, Job};
+use tomocut::train::{LossRecord, PhantomExamples, SegmenterOptions, SegmenterTrainer};
+use tomocut::Result;
+
+use crate::arguments::Arguments;
+use crate::progress::{drive, Pace, Training};
+
+/// Added to the seed of the phantoms that are never trained on.
+const HELD_OUT_SEED: u64 = 0x9e37_79b9_7f4a_7c15;
+/// Phantoms that are never trained on, and windows of them that are looked at.
+const HELD_OUT: (usize, usize) = (4, 24);
+/// Extents of a phantom.
+const SHAPE: [usize; 3] = [64, 192, 192];
+/// Steps after which a phantom makes room for a new one.
+const REFRESH: u64 = 12;
+
+/// A run with the phantoms that judge it.
+struct Judged {
+    trainer: SegmenterTrainer<PhantomExamples>,
+    held_out: PhantomExamples,
+}
+
+/// Trains the network and writes it. A run that was stopped goes on where it was.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let job = Job::quiet();
+    let device = open_device(&arguments.device)?;
+    let volumes = arguments.options.volumes;
+    let source = |options: &SegmenterOptions, step: u64| {
+        PhantomExamples::new(options.seed, (volumes, SHAPE, REFRESH), step, device, &job)
+    };
+    let pace = Pace::new(&arguments.checkpoint, arguments.minutes);
+    let mut trainer = if arguments.checkpoint.exists() {
+        SegmenterTrainer::resume(&arguments.checkpoint, device, source)?
+    } else {
+        let mut options = SegmenterOptions {
+            seed: arguments.options.seed,
+            ..SegmenterOptions::default()
+        };
+        options.batch = arguments.network_batch.unwrap_or(options.batch);
+        // Phantoms come in any voxel size; so does what the network is used on.
+        options.description = ModelDescription {
+            origin: arguments.name.clone(),
+            ..ModelDescription::new(NetworkConfig::default(), None)
+        };
+        let source = source(&options, 0)?;
+        SegmenterTrainer::new(&options, None, source, device)?
+    };
+    if let Some(steps) = arguments.steps {
+        trainer.reschedule(steps)?;
+    }
+    let seed = trainer.options().seed ^ HELD_OUT_SEED;
+    let mut judged = Judged {
+        held_out: PhantomExamples::new(seed, (HELD_OUT.0, SHAPE, 0), 0, device, &job)?,
+        trainer,
+    };
+    drive(&mut judged, &pace, &job, &|judged| {
+        judged.trainer.model()?.duplicate(Device::Cpu)?.save(&arguments.out)
+    })
+}
+
+impl Training for Judged {
+    fn weights(&self) -> usize {
+        self.trainer.averaged().count()
+    }
+
+    fn step(&self) -> u64 {
+        self.trainer.step()
+    }
+
+    fn steps(&self) -> u64 {
+        self.trainer.options().schedule.steps
+    }
+
+    fn history(&self) -> &[LossRecord] {
+        self.trainer.history()
+    }
+
+    fn train_until(&mut self, step: u64, job: &Job) -> Result<()> {
+        self.trainer.train(step, job, &mut |_, _| true)
+    }
+
+    fn save(&self, path: &Path) -> Result<()> {
+        self.trainer.save(path)
+    }
+
+    fn look(&self, job: &Job) -> Result<Vec<String>> {
+        let scores = self.trainer.held_out(&self.held_out, HELD_OUT.1, job)?;
+        let line = |score: &tomocut::train::OutputScore| {
+            format!(
+                "held out, {}: Dice {:.3}, mean probability {:.4} of true {:.4}",
+                score.output, score.dice, score.mean_probability, score.mean_truth
+            )
+        };
+        Ok(scores.iter().map(line).collect())
+    }
+}

@@ -1,0 +1,11 @@
+//! Training of segmentation networks: on phantoms, whose truth is exact, or on labels of slabs, that nobody drew.
+
+mod labelled;
+mod options;
+mod source;
+mod trainer;
+
+pub use labelled::{LabelledVolume, LabelledVolumes, SlabLabels};
+pub use options::SegmenterOptions;
+pub use source::{ExampleSource, PhantomExamples};
+pub use trainer::{OutputScore, SegmenterTrainer};

@@ -1,0 +1,100 @@
+//! Every setting of a segmentation network's training.
+use serde::{Deserialize, Serialize};
+
+use crate::networks::ModelDescription;
+use crate::runtime::{Error, Result};
+use crate::train::checkpoint::RunOptions;
+use crate::train::options::check_ranges;
+use crate::train::{AdamWOptions, AugmentOptions, LossOptions, TrainingSchedule};
+
+/// What to train, from what kind of windows, and how long. Same options, seed and data, same weights on one machine's CPU.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SegmenterOptions {
+    /// The network, and what its input is.
+    pub description: ModelDescription,
+    /// Seed of weights and windows.
+    pub seed: u64,
+    /// Extents (z, y, x) of a window in voxels, multiples of the network's divisor, 8..=512 each (z of a 2D network: 1).
+    pub window: [usize; 3],
+    /// Windows per step, 1..=256.
+    pub batch: usize,
+    /// Share of the windows of labelled volumes that lie around a labelled voxel, 0..=1: most of a cell is ground.
+    pub foreground: f64,
+    /// What windows are varied by.
+    pub augment: AugmentOptions,
+    /// The loss.
+    pub loss: LossOptions,
+    /// How the weights move.
+    pub schedule: TrainingSchedule,
+}
+
+impl Default for SegmenterOptions {
+    fn default() -> Self {
+        Self {
+            description: ModelDescription::default(),
+            seed: 1,
+            window: [48, 64, 64],
+            batch: 2,
+            foreground: 0.67,
+            augment: AugmentOptions::default(),
+            loss: LossOptions::default(),
+            schedule: TrainingSchedule {
+                steps: 2000,
+                adamw: AdamWOptions {
+                    rate: 1e-3,
+                    ..AdamWOptions::default()
+                },
+                ..TrainingSchedule::default()
+            },
+        }
+    }
+}
+
+impl SegmenterOptions {
+    /// Refuses settings out of their documented ranges, by name.
+    pub fn validate(&self) -> Result<()> {
+        check_ranges(&[
+            ("batch", self.batch as f64, 1.0, 256.0),
+            ("foreground", self.foreground, 0.0, 1.0),
+        ])?;
+        self.augment.validate()?;
+        self.loss.validate()?;
+        self.schedule.validate()
+    }
+
+    /// Refuses a window that a network of `dimensions` and `divisor` cannot take.
+    pub(super) fn validate_window(&self, dimensions: usize, divisor: i64) -> Result<()> {
+        let divisor = divisor.max(1) as usize;
+        let [z, y, x] = self.window;
+        let fits = |n: usize| (8..=512).contains(&n) && n % divisor == 0;
+        let deep = if dimensions == 2 { z == 1 } else { fits(z) };
+        if deep && fits(y) && fits(x) {
+            return Ok(());
+        }
+        let depth = if dimensions == 2 { ", z 1" } else { "" };
+        Err(Error::argument(
+            "window",
+            format!("{:?}", self.window),
+            &format!("must be multiples of {divisor} in 8..=512{depth}"),
+        ))
+    }
+}
+
+impl RunOptions for SegmenterOptions {
+    fn validate(&self) -> Result<()> {
+        Self::validate(self)
+    }
+
+    fn tensor_shapes(&self) -> Result<Vec<(String, Vec<i64>)>> {
+        self.description.network.weight_shapes()
+    }
+
+    fn statistic_shapes(&self) -> Result<Vec<(String, Vec<i64>)>> {
+        self.description.network.statistic_shapes()
+    }
+
+    fn schedule(&self) -> TrainingSchedule {
+        self.schedule
+    }
+}
