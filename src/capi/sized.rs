@@ -18,7 +18,7 @@ const LARGEST: usize = 4096;
 
 fn check_size<T: SizedStruct>(size: usize) -> Result<()> {
     // Every version of every struct is a multiple of 8 and holds more than its size.
-    if (16..=LARGEST).contains(&size) && size % 8 == 0 {
+    if (16..=LARGEST).contains(&size) && size.is_multiple_of(8) {
         return Ok(());
     }
     Err(Error::argument(

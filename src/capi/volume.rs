@@ -158,7 +158,7 @@ impl Strided {
                 "must point to the first element",
             ));
         }
-        if volume.data.addr() % dtype.bytes() != 0 {
+        if !volume.data.addr().is_multiple_of(dtype.bytes()) {
             return Err(Error::argument(
                 &format!("{name}.data"),
                 format!("{:p}", volume.data),

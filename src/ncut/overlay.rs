@@ -46,7 +46,7 @@ pub(super) fn draw(image: ImageInput, labels: ArrayView2<u32>) -> Result<Picture
 /// Colours that differ most from those of nearby numbers: hues a golden angle apart, two brightnesses.
 pub(super) fn colour_of(label: u32) -> [u8; 3] {
     let hue = (f64::from(label) * 0.618_033_988_75).fract() * 6.0;
-    let value = if label % 2 == 0 { 1.0 } else { 0.75 };
+    let value = if label.is_multiple_of(2) { 1.0 } else { 0.75 };
     let channel = |shift: f64| {
         let distance = ((hue + shift) % 6.0 - 3.0).abs() - 1.0;
         (255.0 * value * (0.15 + 0.85 * distance.clamp(0.0, 1.0))).round() as u8

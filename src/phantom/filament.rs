@@ -129,7 +129,7 @@ fn actin(index: usize, frame: &Frame) -> Vec<Blob> {
 /// One ring of thirteen protofilaments.
 fn tube(index: usize, frame: &Frame) -> Vec<Blob> {
     let (_, radius, sigma) = MICROTUBULE;
-    let alternate = if index % 2 == 0 { 1.15 } else { 0.95 };
+    let alternate = if index.is_multiple_of(2) { 1.15 } else { 0.95 };
     (0..13)
         .map(|i| around(frame, radius, TAU * i as f64 / 13.0, sigma, alternate))
         .collect()

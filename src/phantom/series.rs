@@ -122,7 +122,7 @@ impl TiltSeries {
 fn even_smooth(least: usize) -> usize {
     let smooth = |mut n: usize| {
         for p in [2, 3, 5] {
-            while n % p == 0 {
+            while n.is_multiple_of(p) {
                 n /= p;
             }
         }

@@ -149,7 +149,8 @@ impl Store {
             fs::rename(self.work.join(&name), &to).map_err(|e| Error::io("writing", &to, e))?;
         }
         // First what says that there is a run: a kill in between leaves litter, never half a run.
-        for name in ["run.json"] {
+        {
+            let name = "run.json";
             fs::remove_file(self.work.join(name)).map_err(|e| Error::io("removing", &self.work, e))?;
         }
         fs::remove_dir_all(&self.work).map_err(|e| Error::io("removing", &self.work, e))?;

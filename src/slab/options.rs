@@ -272,7 +272,7 @@ impl SlabOptions {
         in_range("noise_draws", self.noise_draws as f64, 1.0, 64.0)?;
         in_range("n_eigenvectors", self.n_eigenvectors as f64, 2.0, 64.0)?;
         in_range("tile_cells", self.tile_cells as f64, 16.0, 256.0)?;
-        if self.tile_cells % 8 != 0 {
+        if !self.tile_cells.is_multiple_of(8) {
             return Err(Error::argument(
                 "tile_cells",
                 self.tile_cells,

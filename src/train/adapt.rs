@@ -85,7 +85,7 @@ impl AdaptOptions {
                 return Err(Error::argument(name, value, &format!("must be {low}..={high}")));
             }
         }
-        if self.crop % 2 != 0 {
+        if !self.crop.is_multiple_of(2) {
             return Err(Error::argument("crop", self.crop, "must be even"));
         }
         Ok(())

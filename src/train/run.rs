@@ -165,7 +165,7 @@ impl Run {
 
     fn record(&mut self, loss: f32) {
         self.recent.push(loss);
-        if self.step % RECORD_EVERY == 0 {
+        if self.step.is_multiple_of(RECORD_EVERY) {
             let mean = self.recent.iter().sum::<f32>() / self.recent.len() as f32;
             self.history.push(LossRecord {
                 step: self.step,

@@ -161,7 +161,7 @@ impl ExampleSource for Spoilt {
     fn example(&self, options: &SegmenterOptions, gen: &mut Generator) -> tomocut::Result<Example> {
         let mut example = self.0.example(options, gen)?;
         if self.1 >= 3 {
-            example.image = example.image * f64::NAN;
+            example.image *= f64::NAN;
         }
         Ok(example)
     }

@@ -140,7 +140,7 @@ pub fn drive<T: Training>(trainer: &mut T, pace: &Pace, job: &Job, export: &dyn 
         let loss = trainer.history().last().map_or(f32::NAN, |record| record.loss);
         let (step, minutes) = (trainer.step(), pace.minutes());
         println!("step {step:5}  loss {loss:.4}  {each:.2} s per step  {minutes:.1} min");
-        if trainer.step() % LOOK == 0 {
+        if trainer.step().is_multiple_of(LOOK) {
             for line in trainer.look(job)? {
                 println!("  {line}");
             }

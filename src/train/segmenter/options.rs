@@ -67,7 +67,7 @@ impl SegmenterOptions {
     pub(super) fn validate_window(&self, dimensions: usize, divisor: i64) -> Result<()> {
         let divisor = divisor.max(1) as usize;
         let [z, y, x] = self.window;
-        let fits = |n: usize| (8..=512).contains(&n) && n % divisor == 0;
+        let fits = |n: usize| (8..=512).contains(&n) && n.is_multiple_of(divisor);
         let deep = if dimensions == 2 { z == 1 } else { fits(z) };
         if deep && fits(y) && fits(x) {
             return Ok(());
