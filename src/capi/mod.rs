@@ -27,6 +27,13 @@ mod slab;
 mod slab_files;
 mod slab_options;
 
+mod ncut_options;
+
+mod ncut;
+mod ncut_results;
+
+mod ncut_files;
+
 mod adapt;
 mod attention;
 mod denoise;
@@ -47,6 +54,10 @@ pub use cancel::*;
 pub use denoise::*;
 pub use engine::*;
 pub use model::*;
+pub use ncut::*;
+pub use ncut_files::*;
+pub use ncut_options::*;
+pub use ncut_results::*;
 pub use phantom::*;
 pub use progress::*;
 pub use slab::*;

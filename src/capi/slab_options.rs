@@ -311,7 +311,7 @@ unsafe fn layers(options: &tomocut_slab_options) -> Result<Vec<usize>> {
 }
 
 /// A length or ratio, where the host gave one.
-fn given(value: f64) -> Option<f64> {
+pub(super) fn given(value: f64) -> Option<f64> {
     (value != 0.0).then_some(value)
 }
 
@@ -327,7 +327,7 @@ pub(super) fn flag(name: &str, value: i32) -> Result<bool> {
     }
 }
 
-fn switch(name: &str, value: tomocut_switch, preset: bool) -> Result<bool> {
+pub(super) fn switch(name: &str, value: tomocut_switch, preset: bool) -> Result<bool> {
     match value {
         TOMOCUT_SWITCH_DEFAULT => Ok(preset),
         TOMOCUT_SWITCH_ON => Ok(true),
@@ -336,7 +336,7 @@ fn switch(name: &str, value: tomocut_switch, preset: bool) -> Result<bool> {
     }
 }
 
-fn one_of<T: Clone>(name: &str, value: &str, known: &[(&str, T)]) -> Result<T> {
+pub(super) fn one_of<T: Clone>(name: &str, value: &str, known: &[(&str, T)]) -> Result<T> {
     known
         .iter()
         .find(|(word, _)| *word == value)

@@ -21,6 +21,8 @@ pub const TOMOCUT_DTYPE_I16: tomocut_dtype = 4;
 pub const TOMOCUT_DTYPE_F16: tomocut_dtype = 5;
 /// IEEE 754 binary32.
 pub const TOMOCUT_DTYPE_F32: tomocut_dtype = 6;
+/// Unsigned 32-bit integers. As input they are read as binary32, exact up to 2^24.
+pub const TOMOCUT_DTYPE_U32: tomocut_dtype = 7;
 
 /// A 3D array of the host, borrowed. Element (z, y, x) is at data + z * strides[0] + y * strides[1] + x * strides[2],
 /// counted in elements. With x fastest this is what IMOD, RELION, ITK and a MATLAB array of [nx ny nz] are.
@@ -51,6 +53,7 @@ pub(super) enum Dtype {
     I16,
     F16,
     F32,
+    U32,
 }
 
 impl Dtype {
@@ -62,11 +65,12 @@ impl Dtype {
             TOMOCUT_DTYPE_I16 => Self::I16,
             TOMOCUT_DTYPE_F16 => Self::F16,
             TOMOCUT_DTYPE_F32 => Self::F32,
+            TOMOCUT_DTYPE_U32 => Self::U32,
             other => {
                 return Err(Error::argument(
                     &format!("{name}.dtype"),
                     other,
-                    "must be TOMOCUT_DTYPE_*, 1..=6",
+                    "must be TOMOCUT_DTYPE_*, 1..=7",
                 ));
             }
         })
@@ -76,7 +80,7 @@ impl Dtype {
         match self {
             Self::U8 | Self::I8 => 1,
             Self::U16 | Self::I16 | Self::F16 => 2,
-            Self::F32 => 4,
+            Self::F32 | Self::U32 => 4,
         }
     }
 }
@@ -269,6 +273,7 @@ impl Strided {
                 Dtype::I16 => self.gather::<i16>(z, f32::from),
                 Dtype::F16 => self.gather::<f16>(z, f32::from),
                 Dtype::F32 => self.gather::<f32>(z, |value| value),
+                Dtype::U32 => self.gather::<u32>(z, |value| value as f32),
             }
         }?;
         Array3::from_shape_vec(shape, values).map_err(|error| Error::Internal(error.to_string()))

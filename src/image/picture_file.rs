@@ -16,8 +16,8 @@ pub struct PictureFile {
     /// (channels, rows, columns), in the file's own levels: 1 channel (grey) or 3 (red, green, blue); transparency is
     /// dropped.
     pub pixels: Array3<f32>,
-    /// Levels of black and white, where the type of the samples says them: 0 and 255 of bytes, 0 and 65535 of 16-bit
-    /// unsigned integers.
+    /// Levels of black and white, where the type of the samples says them: 0 and 255 of bytes. Wider integers, as
+    /// microscopes write them, seldom use their whole range.
     pub range: Option<[f32; 2]>,
 }
 
@@ -52,16 +52,15 @@ fn read_other(path: &Path) -> Result<PictureFile> {
     let size = (picture.height() as usize, picture.width() as usize);
     // 16-bit levels stay what they are: the 8-bit forms would divide them.
     let bytes = Some([0.0, 255.0]);
-    let words = Some([0.0, 65535.0]);
     match picture {
         DynamicImage::ImageLuma8(_) | DynamicImage::ImageLumaA8(_) => {
             planes(path, size, &picture.to_luma8().into_raw(), (1, 1), bytes)
         }
         DynamicImage::ImageLuma16(_) | DynamicImage::ImageLumaA16(_) => {
-            planes(path, size, &picture.to_luma16().into_raw(), (1, 1), words)
+            planes(path, size, &picture.to_luma16().into_raw(), (1, 1), None)
         }
         DynamicImage::ImageRgb16(_) | DynamicImage::ImageRgba16(_) => {
-            planes(path, size, &picture.to_rgb16().into_raw(), (3, 3), words)
+            planes(path, size, &picture.to_rgb16().into_raw(), (3, 3), None)
         }
         _ => planes(path, size, &picture.to_rgb8().into_raw(), (3, 3), bytes),
     }
@@ -95,7 +94,7 @@ fn read_tiff(path: &Path) -> Result<PictureFile> {
     let size = (height as usize, width as usize);
     match &pixels {
         DecodingResult::U8(v) => planes(path, size, v, samples, Some([0.0, 255.0])),
-        DecodingResult::U16(v) => planes(path, size, v, samples, Some([0.0, 65535.0])),
+        DecodingResult::U16(v) => planes(path, size, v, samples, None),
         DecodingResult::I8(v) => planes(path, size, v, samples, None),
         DecodingResult::I16(v) => planes(path, size, v, samples, None),
         DecodingResult::F32(v) => planes(path, size, v, samples, None),
