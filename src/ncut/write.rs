@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use ::image::codecs::png::PngEncoder;
 use ::image::{ExtendedColorType, ImageEncoder};
 use ndarray::{ArrayView2, Axis};
-use serde_json::json;
+use serde::Serialize;
 use tiff::encoder::{colortype, TiffEncoder};
 
 use crate::image::Picture;
@@ -14,7 +14,8 @@ use crate::volume::{write_atomically, write_i16, Geometry, Tomogram};
 
 use super::input::ImageInput;
 use super::overlay::draw;
-use super::segmentation::Segmentation;
+use super::segmentation::{NcutReport, Segment, Segmentation};
+use super::tree::TreeNode;
 
 /// Form of a label image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,14 +96,46 @@ pub fn write_segmentation(
 
 /// Report, segments, trees and levels as one JSON object.
 pub fn tree_json(found: &Segmentation) -> Result<String> {
-    let cells: Vec<_> = (found.cells.iter())
-        .map(|cell| json!({"z": cell.z, "grid": cell.grid, "nodes": cell.tree}))
-        .collect();
-    let levels: Vec<_> = (found.levels.iter())
-        .map(|level| json!({"at": level.at, "segments": level.segments}))
-        .collect();
-    let all = json!({"report": found.report, "segments": found.segments, "cells": cells, "levels": levels});
-    serde_json::to_string(&all).map_err(|error| Error::Internal(format!("tree: {error}")))
+    let contents = TreeFile {
+        report: &found.report,
+        segments: &found.segments,
+        cells: (found.cells.iter())
+            .map(|cell| CellTree {
+                z: cell.z,
+                grid: cell.grid,
+                nodes: &cell.tree,
+            })
+            .collect(),
+        levels: (found.levels.iter())
+            .map(|level| LevelSize {
+                at: level.at,
+                segments: level.segments,
+            })
+            .collect(),
+    };
+    serde_json::to_string(&contents).map_err(|error| Error::Internal(format!("tree: {error}")))
+}
+
+/// What [`tree_json`] writes.
+#[derive(Serialize)]
+struct TreeFile<'a> {
+    report: &'a NcutReport,
+    segments: &'a [Segment],
+    cells: Vec<CellTree<'a>>,
+    levels: Vec<LevelSize>,
+}
+
+#[derive(Serialize)]
+struct CellTree<'a> {
+    z: [usize; 2],
+    grid: [usize; 2],
+    nodes: &'a [TreeNode],
+}
+
+#[derive(Serialize)]
+struct LevelSize {
+    at: f64,
+    segments: usize,
 }
 
 fn write_volume(path: &Path, labels: &ndarray::Array3<u32>, geometry: &Geometry) -> Result<()> {
