@@ -307,7 +307,7 @@ fn unfit_volumes_are_refused_by_name() {
             "v.data is NULL",
         ),
         (volume(place, 0, [2, 2, 2], [0; 3]), "v.dtype is 0"),
-        (volume(place, 7, [2, 2, 2], [0; 3]), "v.dtype is 7"),
+        (volume(place, 8, [2, 2, 2], [0; 3]), "v.dtype is 8"),
         (
             volume(place.wrapping_byte_add(2), TOMOCUT_DTYPE_F32, [2, 2, 2], [0; 3]),
             "must be aligned to the 4 bytes",
