@@ -537,6 +537,14 @@ typedef struct tomocut_slab_options {
      * With the split "structures": the best so many molecules; 0: as many as promise the best balance of right and missed.
      */
     uint64_t n_points;
+    /**
+     * The canvas "structures" is refined by the densities themselves (a guided filter in 3D), TOMOCUT_SWITCH_*.
+     */
+    tomocut_switch refine;
+    /**
+     * Zero.
+     */
+    uint32_t reserved2;
 } tomocut_slab_options;
 
 /**

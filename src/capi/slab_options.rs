@@ -130,6 +130,10 @@ pub struct tomocut_slab_options {
     pub diameter_nm: f64,
     /// With the split "structures": the best so many molecules; 0: as many as promise the best balance of right and missed.
     pub n_points: u64,
+    /// The canvas "structures" is refined by the densities themselves (a guided filter in 3D), TOMOCUT_SWITCH_*.
+    pub refine: tomocut_switch,
+    /// Zero.
+    pub reserved2: u32,
 }
 
 // SAFETY: repr(C), struct_size first, numbers and pointers only, no padding; zero is the default of every field.
@@ -253,8 +257,10 @@ pub(super) unsafe fn translate(options: &tomocut_slab_options) -> Result<SlabOpt
             ));
         }
     }
-    if options.reserved != 0 {
-        return Err(Error::argument("reserved", options.reserved, "must be 0"));
+    for (name, reserved) in [("reserved", options.reserved), ("reserved2", options.reserved2)] {
+        if reserved != 0 {
+            return Err(Error::argument(name, reserved, "must be 0"));
+        }
     }
     for (target, value) in [
         (&mut settings.tile_cells, options.tile_cells),
@@ -267,6 +273,7 @@ pub(super) unsafe fn translate(options: &tomocut_slab_options) -> Result<SlabOpt
         }
     }
     settings.z_correction = switch("z_correction", options.z_correction, settings.z_correction)?;
+    settings.refine = switch("refine", options.refine, settings.refine)?;
     settings.link_z = switch("link_z", options.link_z, settings.link_z)?;
     if options.score_smoothing_nm != 0.0 {
         settings.score_smoothing_nm = options.score_smoothing_nm.max(0.0);

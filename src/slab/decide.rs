@@ -8,13 +8,14 @@ use crate::networks::cpnet::CellPose;
 use crate::picks::Pick;
 use crate::runtime::{Error, Job, Result, Stage};
 
-use super::binarise::{canvas_foreground, mend, score_foreground, Binarisation};
+use super::binarise::{canvas_foreground, expected_dice_threshold, mend, score_foreground, Binarisation};
 use super::blobs::{molecule_points, BlobRules};
 use super::canvas::SliceCanvas;
 use super::context::SlabContext;
 use super::options::SplitRule;
 use super::points::{body_points, link_z, tile_detections, unique, LinkRules, PointRules};
-use super::split::{CellPosePerSlice, Shape3d, ShapePerSlice, Split, Splitter, FILAMENT, MOLECULE};
+use super::refine::refined;
+use super::split::{CellPosePerSlice, Shape3d, ShapePerSlice, Split, Splitter, FILAMENT, MEMBRANE, MOLECULE};
 use super::stack::SlabStack;
 use super::structures::{remove_specks, StructureMaps};
 use super::tiles::TilePlan;
@@ -194,12 +195,34 @@ fn from_structures(
     let options = context.options;
     job.enter(Stage::ZCorrection)?;
     let maps = maps.into_iter().map(|slices| volume(&slices)).collect::<Result<_>>()?;
-    let maps = StructureMaps::new(&context.model.config().structures, maps)?;
+    let mut maps = StructureMaps::new(&context.model.config().structures, maps)?;
+    let density = density(context, stack)?;
+    // The search smooths by itself; what it finds in maps that are smooth already is less sharp.
+    let points = match options.split {
+        SplitRule::Structures => {
+            job.enter(Stage::Points)?;
+            let rules = BlobRules::new(options.diameter_nm, options.molecule_nm, options.n_points);
+            molecule_points(density.view(), &maps.molecule, &rules, context.voxel_nm, job)?
+        }
+        _ => Vec::new(),
+    };
+    if options.refine {
+        maps = refined(maps, density.view(), job)?;
+    }
     job.enter(Stage::Binarise)?;
     let score = maps.foreground();
     let foreground = score_foreground(score.view(), options.binarisation);
     job.enter(Stage::Split)?;
     let mut labels = maps.labels(&foreground);
+    if options.binarisation == Binarisation::ExpectedDice {
+        // What is wide and dim sets the threshold of the whole: a membrane is drawn no wider than its own best mask.
+        let least = expected_dice_threshold(maps.membrane.iter().copied());
+        labels.zip_mut_with(&maps.membrane, |label, &membrane| {
+            if *label == MEMBRANE && membrane <= least {
+                *label = 0;
+            }
+        });
+    }
     if options.split != SplitRule::Structures {
         let (split, points) = split_mask(context, foreground.view(), score.view(), job)?;
         // What the model knows as filaments stays that; all other foreground is membrane or molecule as the rule says.
@@ -215,16 +238,7 @@ fn from_structures(
             structures: Some(maps),
         });
     }
-    job.enter(Stage::Points)?;
     remove_specks(&mut labels, options.molecule_nm.0 / context.voxel_nm, job)?;
-    let rules = BlobRules::new(options.diameter_nm, options.molecule_nm, options.n_points);
-    let points = molecule_points(
-        density(context, stack)?.view(),
-        &maps.molecule,
-        &rules,
-        context.voxel_nm,
-        job,
-    )?;
     Ok(Decision {
         labels,
         score,

@@ -2,7 +2,7 @@
 //!
 //! Stages, one file each, in the order a slice passes them: `stack` (slices and their neighbours), `context` (what the slab shares,
 //! and how a slice is enhanced), `tiles`, `features` (attention of a tile), `cell` (eigenvectors and maps of the tiles), `aggregate` and `canvas` (one map), `zcorrect`,
-//! `binarise`, `split`, `points` and `blobs`; `pipeline` runs them, `outputs`, `overlay` and `dump` write what they found. `suggest`
+//! `refine`, `binarise`, `split`, `points` and `blobs`; `pipeline` runs them, `outputs`, `overlay` and `dump` write what they found. `suggest`
 //! says beforehand which slabs are worth it.
 
 pub mod aggregate;
@@ -21,6 +21,7 @@ mod outputs;
 pub mod overlay;
 mod pipeline;
 pub mod points;
+mod refine;
 mod seams;
 pub mod split;
 mod stack;

@@ -172,6 +172,8 @@ pub struct SlabOptions {
     /// Standard deviation, in nm, of the 3D Gaussian over the score volume of [`CanvasRule::Denoised`] before thresholding (at
     /// least 0.75 voxel); 0: none. Structure maps are smooth already.
     pub score_smoothing_nm: f64,
+    /// Whether structure maps are refined by the densities, see `refine`.
+    pub refine: bool,
     /// Canvas to foreground.
     pub binarisation: Binarisation,
     /// Steps of closing and of dilation (4-connected cross) on the foreground of each slice.
@@ -216,6 +218,7 @@ impl SlabOptions {
             canvas: CanvasRule::Greedy(AggregateOptions::default()),
             z_correction: true,
             score_smoothing_nm: 0.0,
+            refine: false,
             binarisation: Binarisation::default(),
             mend: (0, 0),
             split: SplitRule::CircularityPerSlice,
@@ -243,6 +246,7 @@ impl SlabOptions {
                 tile_cells: 48,
                 // What the model learnt about structures beats its denoised image and the eigenvectors of its attention (models/README.md).
                 canvas: CanvasRule::Structures,
+                refine: true,
                 binarisation: Binarisation::ExpectedDice,
                 // Smoothing along z does what the correction is for.
                 z_correction: false,

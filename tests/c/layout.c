@@ -102,6 +102,9 @@ int main(void) {
     FIELD(tomocut_slab_options, progress_user_data);
     FIELD(tomocut_slab_options, cellpose_weights);
     FIELD(tomocut_slab_options, diameter_nm);
+    FIELD(tomocut_slab_options, n_points);
+    FIELD(tomocut_slab_options, refine);
+    FIELD(tomocut_slab_options, reserved2);
 
     SIZE(tomocut_pick);
     FIELD(tomocut_pick, x);
