@@ -89,6 +89,22 @@ static int parse_number(const char *text, double *value) {
     return 1;
 }
 
+/* "1.5G" to bytes. */
+static inline int parse_bytes(const char *text, uint64_t *bytes) {
+    static const char units[] = "KMGT";
+    char *end = NULL;
+    double value = strtod(text, &end);
+    const char *unit = *end == '\0' ? NULL : strchr(units, *end);
+    if (end == text || !(value > 0.0) || (*end != '\0' && (unit == NULL || end[1] != '\0'))) {
+        return 0;
+    }
+    for (; unit != NULL && unit >= units; unit--) {
+        value *= 1024.0;
+    }
+    *bytes = (uint64_t)fmin(value, 9e18);
+    return *bytes > 0;
+}
+
 static int store_argument(const struct argument *argument, const char *value) {
     switch (argument->kind) {
     case SWITCH:

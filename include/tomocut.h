@@ -64,6 +64,21 @@
 #define TOMOCUT_MAP_MOLECULE_CENTRE 16
 
 /**
+ * Probabilities, one volume for each output of the network: a bit of tomocut_predict_options.outputs.
+ */
+#define TOMOCUT_PREDICT_PROBABILITIES 1
+
+/**
+ * Labels, one volume: 0 where no output reaches the threshold, else 1 + the number of the likeliest.
+ */
+#define TOMOCUT_PREDICT_LABELS 2
+
+/**
+ * With mirrors: the probabilities' standard deviation over them, one volume for each output.
+ */
+#define TOMOCUT_PREDICT_DEVIATIONS 4
+
+/**
  * Queries and keys of the self-attention layers of one slice. A handle of its own: it takes one call at a time.
  */
 typedef struct tomocut_attention tomocut_attention;
@@ -89,6 +104,11 @@ typedef struct tomocut_model tomocut_model;
  * An image, a slab or a matrix in segments, with their tree. Immutable; independent of what it was made from.
  */
 typedef struct tomocut_ncut tomocut_ncut;
+
+/**
+ * A segmentation network with its weights on one device. Immutable; may serve several engines and threads at once.
+ */
+typedef struct tomocut_predictor tomocut_predictor;
 
 /**
  * A segmented slab: labels, scores, points and a report. Immutable; independent of model and tomogram.
@@ -1073,6 +1093,129 @@ typedef struct tomocut_phantom_options {
      */
     void *progress_user_data;
 } tomocut_phantom_options;
+
+/**
+ * Options of a prediction. Fill with tomocut_predict_options_init, then change what differs; zero means the default.
+ */
+typedef struct tomocut_predict_options {
+    /**
+     * sizeof(tomocut_predict_options) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * First voxel that is predicted, z y x.
+     */
+    uint64_t region_first[3];
+    /**
+     * Voxel after the last one, z y x; all three zero, and region_first too: the whole tomogram.
+     */
+    uint64_t region_end[3];
+    /**
+     * Edge of a voxel in nm, 0.01 to 100, where the tomogram's own is wrong or unknown; 0: the tomogram's own.
+     */
+    double voxel_nm;
+    /**
+     * Whether the data are brought to the network's voxel size where the two differ by more than a fifth,
+     * TOMOCUT_SWITCH_*; by default on.
+     */
+    tomocut_switch rescale;
+    /**
+     * 1: structures are brighter than their surroundings; 0: darker, as IMOD and AreTomo leave them.
+     */
+    int32_t bright;
+    /**
+     * 1: the mirrors of every window (8, of a network of slices 4) are predicted and averaged, at so many times the time.
+     */
+    int32_t mirrors;
+    /**
+     * What is written, TOMOCUT_PREDICT_* joined by |; 0: probabilities and labels.
+     */
+    uint32_t outputs;
+    /**
+     * How probabilities and deviations are stored: TOMOCUT_DTYPE_F16 (0 to 1, MRC mode 12) or TOMOCUT_DTYPE_U8 (0 to 255
+     * for 0 to 1, mode 0); 0: TOMOCUT_DTYPE_F16.
+     */
+    tomocut_dtype probability_dtype;
+    /**
+     * Whether a run of the same settings that was stopped is gone on with, TOMOCUT_SWITCH_*; by default on. Off: it is
+     * begun again.
+     */
+    tomocut_switch resume;
+    /**
+     * Least probability of a label, above 0 to 1; 0: 0.5.
+     */
+    double threshold;
+    /**
+     * Bytes that slices and tiles may take, beside the network and libtorch themselves; 0: 1 GiB.
+     */
+    uint64_t memory;
+    /**
+     * Extents z y x of a core, the voxels that one tile answers for; all zero: what the memory allows.
+     */
+    uint64_t core[3];
+    /**
+     * This process's number, 0 to size - 1, where several processes share one prediction.
+     */
+    uint64_t rank;
+    /**
+     * Number of processes; 0: 1. Whoever finishes last puts the files in place.
+     */
+    uint64_t size;
+    /**
+     * Stops the call; may be NULL. Must live until the call returns.
+     */
+    const struct tomocut_cancel *cancel;
+    /**
+     * Reports on the call; may be NULL.
+     */
+    tomocut_progress_fn progress;
+    /**
+     * Handed to progress.
+     */
+    void *progress_user_data;
+} tomocut_predict_options;
+
+/**
+ * What a prediction did. Set struct_size, by tomocut_predict_report_init, before use.
+ */
+typedef struct tomocut_predict_report {
+    /**
+     * sizeof(tomocut_predict_report) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * 1: all tiles of all processes are done and the files in place; 0: other processes have not ended yet.
+     */
+    int32_t finished;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * Tiles of the whole plan.
+     */
+    uint64_t tiles;
+    /**
+     * Tiles that this call computed.
+     */
+    uint64_t computed;
+    /**
+     * Tiles of this process's part that an earlier call had done.
+     */
+    uint64_t resumed;
+    /**
+     * Extents z y x of a core.
+     */
+    uint64_t core[3];
+    /**
+     * Voxels of the tomogram, z y x, at the network's voxel size.
+     */
+    uint64_t network_shape[3];
+    /**
+     * Voxels of the tomogram that this call predicted, per second.
+     */
+    double voxels_per_second;
+} tomocut_predict_report;
 
 /**
  * The call did what it says.
@@ -2366,6 +2509,126 @@ tomocut_status tomocut_phantom_simulate(struct tomocut_engine *engine,
                                         const struct tomocut_phantom_options *options,
                                         const char *folder,
                                         const char *stem);
+
+/**
+ * Sets all options to their defaults.
+ *
+ * @param options The struct to fill.
+ * @param size    sizeof(tomocut_predict_options), as the caller's header has it.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_predict_options_init(struct tomocut_predict_options *options,
+                                            size_t size);
+
+/**
+ * Sets all members to zero.
+ *
+ * @param report The struct to fill.
+ * @param size   sizeof(tomocut_predict_report), as the caller's header has it.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where report is NULL or size is no size of this struct.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_predict_report_init(struct tomocut_predict_report *report,
+                                           size_t size);
+
+/**
+ * Opens a segmentation network: a model file that tomocut_trainer_export wrote, or the safetensors of MemBrain-seg or of
+ * the slab paper's 2D U-Net, whose hyper-parameters are read off the shapes.
+ *
+ * @param engine Gives the device and the log.
+ * @param path   The file.
+ * @param out    Receives the predictor, to be freed by tomocut_predictor_free; NULL on failure.
+ * @return TOMOCUT_OK; TOMOCUT_E_IO (cannot be read); TOMOCUT_E_FORMAT (a tensor is missing or has another shape: the text
+ *         names it; a pickle: how to convert it); TOMOCUT_E_UNSUPPORTED (an unknown network); TOMOCUT_E_VERSION (the file
+ *         of a later version); TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_predictor_open(const struct tomocut_engine *engine,
+                                      const char *path,
+                                      struct tomocut_predictor **out);
+
+/**
+ * What a predictor is, as one JSON object: the network with its hyper-parameters and outputs, the number of its weights,
+ * the voxel size that it was trained on (null: unknown), how grey values enter it, where the weights come from, the device.
+ *
+ * @param predictor The predictor.
+ * @param buffer    Receives NUL-terminated UTF-8, or NULL to ask for the size.
+ * @param capacity  Bytes in buffer.
+ * @param needed    Receives the bytes needed, NUL included; may be NULL when buffer is given.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_predictor_info(const struct tomocut_predictor *predictor,
+                                      char *buffer,
+                                      size_t capacity,
+                                      size_t *needed);
+
+/**
+ * The name of one output of the network, such as "membrane": part of the names of the files that it gives.
+ *
+ * @param predictor The predictor.
+ * @param index     Number of the output, counted from 0.
+ * @param buffer    Receives NUL-terminated UTF-8, or NULL to ask for the size.
+ * @param capacity  Bytes in buffer.
+ * @param needed    Receives the bytes needed, NUL included; may be NULL when buffer is given.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT, also where the network has no such output; TOMOCUT_E_STATE.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_predictor_output(const struct tomocut_predictor *predictor,
+                                        uint64_t index,
+                                        char *buffer,
+                                        size_t capacity,
+                                        size_t *needed);
+
+/**
+ * Predicts a tomogram: writes NAME_OUTPUT.mrc, the probabilities of each output ("membrane", ...) but "background",
+ * NAME_labels.mrc and NAME_OUTPUT_std.mrc, whichever are asked for, with start and origin set so that they overlay the
+ * tomogram. NAME is the tomogram's file name without its endings. The volume is never in memory. Nothing is seen in the
+ * folder until all is done; a call that was stopped, even by a kill, is gone on with by the next one of the same settings
+ * and gives the same bytes.
+ *
+ * @param engine    Computes; serves this call alone until it returns.
+ * @param predictor The network; on the engine's device.
+ * @param tomogram  The tomogram.
+ * @param options   What differs from the defaults; NULL: nothing.
+ * @param folder    Where the files go; made where it is missing.
+ * @param report    Receives what was done; its struct_size must be set (tomocut_predict_report_init). May be NULL.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an option out of its range, a region outside the tomogram);
+ *         TOMOCUT_E_FORMAT (voxels that are not finite, constant voxels); TOMOCUT_E_IO (a full disk; what is done is
+ *         kept); TOMOCUT_E_CANCELLED (the same); TOMOCUT_E_OUT_OF_MEMORY (also: less is allowed than the smallest tile
+ *         takes); TOMOCUT_E_DEVICE; TOMOCUT_E_STATE.
+ *
+ * Same input, options and device: same result, to the byte, whatever the number of processes. Threads: any; one call at a
+ * time per engine.
+ */
+TOMOCUT_API
+tomocut_status tomocut_predictor_run(struct tomocut_engine *engine,
+                                     const struct tomocut_predictor *predictor,
+                                     const struct tomocut_tomogram *tomogram,
+                                     const struct tomocut_predict_options *options,
+                                     const char *folder,
+                                     struct tomocut_predict_report *report);
+
+/**
+ * Frees a predictor.
+ *
+ * @param predictor The predictor; NULL is fine.
+ *
+ * Threads: any, but not while a call that was given it runs. In a forked child: does nothing.
+ */
+TOMOCUT_API
+void tomocut_predictor_free(struct tomocut_predictor *predictor);
 
 #ifdef __cplusplus
 }  // extern "C"

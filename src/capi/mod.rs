@@ -39,6 +39,9 @@ mod attention;
 mod denoise;
 mod phantom;
 
+mod predict_options;
+mod predictor;
+
 // What the exports are made of.
 mod guard;
 mod handle;
@@ -59,6 +62,8 @@ pub use ncut_files::*;
 pub use ncut_options::*;
 pub use ncut_results::*;
 pub use phantom::*;
+pub use predict_options::*;
+pub use predictor::*;
 pub use progress::*;
 pub use slab::*;
 pub use slab_files::*;

@@ -147,6 +147,37 @@ int main(void) {
     FIELD(tomocut_phantom_options, progress);
     FIELD(tomocut_phantom_options, progress_user_data);
 
+    SIZE(tomocut_predict_options);
+    FIELD(tomocut_predict_options, struct_size);
+    FIELD(tomocut_predict_options, region_first);
+    FIELD(tomocut_predict_options, region_end);
+    FIELD(tomocut_predict_options, voxel_nm);
+    FIELD(tomocut_predict_options, rescale);
+    FIELD(tomocut_predict_options, bright);
+    FIELD(tomocut_predict_options, mirrors);
+    FIELD(tomocut_predict_options, outputs);
+    FIELD(tomocut_predict_options, probability_dtype);
+    FIELD(tomocut_predict_options, resume);
+    FIELD(tomocut_predict_options, threshold);
+    FIELD(tomocut_predict_options, memory);
+    FIELD(tomocut_predict_options, core);
+    FIELD(tomocut_predict_options, rank);
+    FIELD(tomocut_predict_options, size);
+    FIELD(tomocut_predict_options, cancel);
+    FIELD(tomocut_predict_options, progress);
+    FIELD(tomocut_predict_options, progress_user_data);
+
+    SIZE(tomocut_predict_report);
+    FIELD(tomocut_predict_report, struct_size);
+    FIELD(tomocut_predict_report, finished);
+    FIELD(tomocut_predict_report, reserved);
+    FIELD(tomocut_predict_report, tiles);
+    FIELD(tomocut_predict_report, computed);
+    FIELD(tomocut_predict_report, resumed);
+    FIELD(tomocut_predict_report, core);
+    FIELD(tomocut_predict_report, network_shape);
+    FIELD(tomocut_predict_report, voxels_per_second);
+
     SIZE(tomocut_status);
     SIZE(tomocut_log_level);
     SIZE(tomocut_dtype);
@@ -187,6 +218,8 @@ int main(void) {
     CONSTANT(TOMOCUT_STAGE_WRITE);
     CONSTANT(TOMOCUT_STAGE_SIMULATE);
     CONSTANT(TOMOCUT_STAGE_TRAIN);
+    CONSTANT(TOMOCUT_STAGE_PREDICT);
+    CONSTANT(TOMOCUT_STAGE_CUT);
     CONSTANT(TOMOCUT_DTYPE_U8);
     CONSTANT(TOMOCUT_DTYPE_I8);
     CONSTANT(TOMOCUT_DTYPE_U16);
@@ -199,5 +232,8 @@ int main(void) {
     CONSTANT(TOMOCUT_TIMESTEP_AUTO);
     CONSTANT(TOMOCUT_TIMESTEP_FIXED);
     CONSTANT(TOMOCUT_TIMESTEP_UP_TO);
+    CONSTANT(TOMOCUT_PREDICT_PROBABILITIES);
+    CONSTANT(TOMOCUT_PREDICT_LABELS);
+    CONSTANT(TOMOCUT_PREDICT_DEVIATIONS);
     return 0;
 }

@@ -1,0 +1,85 @@
+/* The tomograms that a program is given: files, and folders that hold files. C99 and POSIX. */
+#ifndef TOMOCUT_TOMOGRAM_LIST_H
+#define TOMOCUT_TOMOGRAM_LIST_H
+
+#include <dirent.h>
+
+#include "command_line.h"
+
+struct tomogram_list {
+    char **paths;
+    size_t n;
+};
+
+static void tomogram_list_free(struct tomogram_list *list) {
+    for (size_t i = 0; i < list->n; i++) {
+        free(list->paths[i]);
+    }
+    free(list->paths);
+    memset(list, 0, sizeof *list);
+}
+
+/* "FOLDER/NAME", or "NAME" where folder is NULL, at the list's end. */
+static int tomogram_list_add(struct tomogram_list *list, const char *folder, const char *name) {
+    char **longer = realloc(list->paths, (list->n + 1) * sizeof *longer);
+    size_t size = (folder == NULL ? 0 : strlen(folder) + 1) + strlen(name) + 1;
+    char *path = longer == NULL ? NULL : malloc(size);
+    if (longer != NULL) {
+        list->paths = longer;
+    }
+    if (path == NULL) {
+        complain("out of memory");
+        return 0;
+    }
+    snprintf(path, size, "%s%s%s", folder == NULL ? "" : folder, folder == NULL ? "" : "/", name);
+    list->paths[list->n++] = path;
+    return 1;
+}
+
+static int ends_with(const char *text, const char *ending) {
+    size_t length = strlen(text), tail = strlen(ending);
+    return length >= tail && strcmp(text + length - tail, ending) == 0;
+}
+
+/* Whether a file of a folder is taken for a tomogram, by its name. */
+static int is_tomogram_name(const char *name) {
+    static const char *const endings[] = {".mrc", ".rec", ".map", ".mrc.gz", ".rec.gz", ".mrc.bz2", ".rec.bz2"};
+    for (size_t i = 0; name[0] != '.' && i < sizeof endings / sizeof endings[0]; i++) {
+        if (ends_with(name, endings[i])) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int compare_paths(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+/* Adds a file, or all tomograms of a folder by name; `skip` says which names of a folder are results, not tomograms. Answers 0
+ * after complaining. */
+static int tomogram_list_take(struct tomogram_list *list, const char *path, int (*skip)(const char *, void *), void *data) {
+    struct stat status;
+    if (stat(path, &status) != 0 || !S_ISDIR(status.st_mode)) {
+        return tomogram_list_add(list, NULL, path); /* what is wrong with it is told when it is opened */
+    }
+    DIR *folder = opendir(path);
+    size_t first = list->n;
+    int fine = folder != NULL;
+    for (struct dirent *entry; fine && (entry = readdir(folder)) != NULL;) {
+        if (is_tomogram_name(entry->d_name) && !skip(entry->d_name, data)) {
+            fine = tomogram_list_add(list, path, entry->d_name);
+        }
+    }
+    if (folder == NULL || (fine && list->n == first)) {
+        complain("%s: %s", path, folder == NULL ? strerror(errno) : "holds no tomogram (.mrc, .rec, .map, also .gz, .bz2)");
+        fine = 0;
+    }
+    if (folder != NULL) {
+        closedir(folder);
+    }
+    if (fine) {
+        qsort(list->paths + first, list->n - first, sizeof *list->paths, compare_paths);
+    }
+    return fine;
+}
+
+#endif
