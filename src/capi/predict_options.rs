@@ -201,7 +201,11 @@ fn outputs(bits: u32, preset: Vec<Output>) -> Result<Vec<Output>> {
         return Ok(preset);
     }
     if bits & !known.iter().fold(0, |all, (bit, _)| all | bit) != 0 {
-        return Err(Error::argument("outputs", bits, "must be TOMOCUT_PREDICT_* joined by |, 0..=7"));
+        return Err(Error::argument(
+            "outputs",
+            bits,
+            "must be TOMOCUT_PREDICT_* joined by |, 0..=7",
+        ));
     }
     let chosen = known.into_iter().filter(|(bit, _)| bits & bit != 0);
     Ok(chosen.map(|(_, output)| output).collect())
