@@ -58,6 +58,7 @@ enum argument_kind { SWITCH, TEXT, TEXT_LIST, NUMBER, COUNT, OPTIONAL_COUNT };
 
 struct text_list {
     const char *items[32];
+    size_t after[32]; /* how many arguments without dashes stood before it */
     size_t n;
 };
 
@@ -103,6 +104,18 @@ static inline int parse_bytes(const char *text, uint64_t *bytes) {
     }
     *bytes = (uint64_t)fmin(value, 9e18);
     return *bytes > 0;
+}
+
+/* "A:B" to two numbers, A below B. */
+static inline int parse_slices(const char *text, uint64_t *first, uint64_t *end) {
+    char copy[48];
+    const char *colon = strchr(text, ':');
+    if (colon == NULL || strlen(text) >= sizeof copy) {
+        return 0;
+    }
+    strcpy(copy, text);
+    copy[colon - text] = '\0';
+    return parse_count(copy, first) && parse_count(colon + 1, end) && *first < *end;
 }
 
 static int store_argument(const struct argument *argument, const char *value) {
@@ -178,6 +191,10 @@ static int parse_arguments(int argc, char **argv, const struct argument *argumen
         }
         if (!store_argument(found, value)) {
             return 0;
+        }
+        if (found->kind == TEXT_LIST) {
+            struct text_list *list = found->target;
+            list->after[list->n - 1] = *n_positional;
         }
     }
     return 1;

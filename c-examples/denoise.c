@@ -30,18 +30,6 @@ struct request {
     int bright, quiet, help, version;
 };
 
-/* "A:B" to two numbers, A below B. */
-static int parse_range(const char *text, uint64_t *first, uint64_t *end) {
-    char copy[48];
-    const char *colon = strchr(text, ':');
-    if (colon == NULL || strlen(text) >= sizeof copy) {
-        return 0;
-    }
-    strcpy(copy, text);
-    copy[colon - text] = '\0';
-    return parse_count(copy, first) && parse_count(colon + 1, end) && *first < *end;
-}
-
 static int parse_request(int argc, char **argv, struct request *request) {
     const struct argument arguments[] = {
         {"--out", TEXT, &request->out},           {"--z", TEXT, &request->z},
@@ -63,7 +51,7 @@ static int parse_request(int argc, char **argv, struct request *request) {
         complain("%s; see --help", request->input == NULL ? "no tomogram given" : "no --out given");
         return 0;
     }
-    if (request->z != NULL && !parse_range(request->z, &request->z_first, &request->z_end)) {
+    if (request->z != NULL && !parse_slices(request->z, &request->z_first, &request->z_end)) {
         complain("--z is \"%s\", must be A:B with A below B, such as 40:60", request->z);
         return 0;
     }

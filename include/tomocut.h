@@ -121,6 +121,12 @@ typedef struct tomocut_slab tomocut_slab;
 typedef struct tomocut_tomogram tomocut_tomogram;
 
 /**
+ * A training: a network, labels, and how far it is. Labels are added first (tomocut_trainer_add_slab,
+ * tomocut_trainer_add_labels), then tomocut_trainer_run takes steps, in one call or many. Mutable: one call at a time.
+ */
+typedef struct tomocut_trainer tomocut_trainer;
+
+/**
  * What a call answers: TOMOCUT_OK (0), or one of the negative codes below. The numbers never change; later versions
  * may add codes, so treat every negative number as a failure.
  */
@@ -1216,6 +1222,216 @@ typedef struct tomocut_predict_report {
      */
     double voxels_per_second;
 } tomocut_predict_report;
+
+/**
+ * Options of a trainer. Fill with tomocut_trainer_options_init, then change what differs; zero and NULL mean the default.
+ * All strings are read during the call.
+ */
+typedef struct tomocut_trainer_options {
+    /**
+     * sizeof(tomocut_trainer_options) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * The model file to start from, one that tomocut_predictor_open opens: its network and weights; NULL: random weights.
+     */
+    const char *start;
+    /**
+     * Without a start, the network as one JSON object, such as the member "model" of tomocut_predictor_info: {"network":
+     * "compact", "in_channels": 1, "widths": [32, 96], "blocks_down": [1, 2], "blocks_up": [1], "outputs": ["membrane",
+     * "molecule", "centre"]}; NULL: this one. An output is the name of a label, "background" or "centre" (how near the
+     * centre of a point is).
+     */
+    const char *network_json;
+    /**
+     * "dice-cross-entropy", "dice", "focal", or a paper's: "slab-paper", "membrain", "picker"; NULL: "dice-cross-entropy".
+     */
+    const char *loss;
+    /**
+     * Steps of the whole training, 1 to 10^7; 0: 2000. The learning rate falls in the last third.
+     */
+    uint64_t steps;
+    /**
+     * Seed of weights and windows; 0 stands for 1.
+     */
+    uint64_t seed;
+    /**
+     * Extents z y x of a window in voxels, multiples of the network's divisor, 8 to 512 each (z of a network of slices 1);
+     * all zero: 48, 64, 64 or a little more (of slices 256, 256).
+     */
+    uint64_t window[3];
+    /**
+     * Learning rate, above 0 to 1; 0: 0.001.
+     */
+    double rate;
+    /**
+     * Share of windows that lie around a labelled voxel, above 0 to 1; 0: 0.67.
+     */
+    double foreground;
+    /**
+     * Share of a label that cross-entropy spreads over the classes, 0 to 0.999: for labels that are wrong now and then.
+     */
+    double label_smoothing;
+    /**
+     * Edge of the tomograms' voxels in nm, 0.01 to 100, where their own is wrong or unknown; 0: their own. The model says
+     * that it is for the voxels of the first tomogram.
+     */
+    double voxel_nm;
+    /**
+     * Windows per step, 1 to 256; 0: 2.
+     */
+    uint32_t batch;
+    /**
+     * 1: structures are brighter than their surroundings in the tomograms; 0: darker.
+     */
+    int32_t bright;
+    /**
+     * Whether windows are mirrored, turned, scaled and changed in contrast, TOMOCUT_SWITCH_*; by default on.
+     */
+    tomocut_switch augment;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+} tomocut_trainer_options;
+
+/**
+ * Options of one call of tomocut_trainer_run. Fill with tomocut_train_options_init, then change what differs.
+ */
+typedef struct tomocut_train_options {
+    /**
+     * sizeof(tomocut_train_options) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * The call ends once so many steps of the training are done, those of earlier calls counted; 0: all of them.
+     */
+    uint64_t until_step;
+    /**
+     * The call ends after so many minutes, with the step that is then under way; 0: it does not.
+     */
+    double minutes;
+    /**
+     * Stops the call; may be NULL. Must live until the call returns.
+     */
+    const struct tomocut_cancel *cancel;
+    /**
+     * Reports on the call, the loss included; may be NULL.
+     */
+    tomocut_progress_fn progress;
+    /**
+     * Handed to progress.
+     */
+    void *progress_user_data;
+} tomocut_train_options;
+
+/**
+ * How far a training is. Set struct_size, by tomocut_trainer_state_init, before use.
+ */
+typedef struct tomocut_trainer_state {
+    /**
+     * sizeof(tomocut_trainer_state) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * Steps done.
+     */
+    uint64_t step;
+    /**
+     * Steps of the whole training.
+     */
+    uint64_t steps;
+    /**
+     * Slabs that are learnt from.
+     */
+    uint64_t learnt;
+    /**
+     * Slabs that are held out, to be scored with.
+     */
+    uint64_t held_out;
+    /**
+     * Mean loss of the latest 25 steps that are done together; NaN before the first.
+     */
+    double loss;
+    /**
+     * Edge of the voxels that the network is for, in nm; 0: unknown.
+     */
+    double voxel_nm;
+} tomocut_trainer_state;
+
+/**
+ * How well one output of a network does. This struct never changes.
+ */
+typedef struct tomocut_output_score {
+    /**
+     * Its name, NUL-terminated UTF-8, cut where it is longer.
+     */
+    char name[64];
+    /**
+     * Dice of probability above one half with truth above one half, 0 to 1; 1 where both are empty.
+     */
+    double dice;
+    /**
+     * Mean probability.
+     */
+    double mean_probability;
+    /**
+     * Mean truth; the same where the network is neither too bold nor too shy.
+     */
+    double mean_truth;
+} tomocut_output_score;
+
+/**
+ * The host's own labels of some slices of a tomogram. Fill with tomocut_training_labels_init, set labels, then change what
+ * differs. All arrays and strings are read during the call.
+ */
+typedef struct tomocut_training_labels {
+    /**
+     * sizeof(tomocut_training_labels) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * First labelled slice, counted from 0.
+     */
+    uint64_t z_first;
+    /**
+     * The labels, 0 for the ground: dtype TOMOCUT_DTYPE_I8 or TOMOCUT_DTYPE_U8, shape (number of slices, ny, nx).
+     */
+    const struct tomocut_volume *labels;
+    /**
+     * How sure each label is, 0 (left out) to 1: dtype TOMOCUT_DTYPE_F32 or TOMOCUT_DTYPE_F16, shape as labels; NULL: all
+     * are sure.
+     */
+    const struct tomocut_volume *confidence;
+    /**
+     * Names of the labels from 1 on, by which the network's outputs find theirs; NULL: "membrane", "molecule", "filament".
+     */
+    const char *const *names;
+    /**
+     * Entries in names, up to 127.
+     */
+    size_t n_names;
+    /**
+     * Molecules, for an output "centre": x, y, z in voxels of the whole tomogram and diameter_nm are read; NULL: none.
+     */
+    const struct tomocut_pick *points;
+    /**
+     * Entries in points.
+     */
+    size_t n_points;
+    /**
+     * More of them, a file of any format that tomocut_slab_write writes, told by its ending; NULL: none.
+     */
+    const char *points_file;
+    /**
+     * 1: the labels are not learnt from but scored with; 0: learnt from.
+     */
+    int32_t held_out;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+} tomocut_training_labels;
 
 /**
  * The call did what it says.
@@ -2629,6 +2845,220 @@ tomocut_status tomocut_predictor_run(struct tomocut_engine *engine,
  */
 TOMOCUT_API
 void tomocut_predictor_free(struct tomocut_predictor *predictor);
+
+/**
+ * Makes a trainer without labels.
+ *
+ * @param engine  Gives the device and the log.
+ * @param options What differs from the defaults; NULL: nothing.
+ * @param out     Receives the trainer, to be freed by tomocut_trainer_free; NULL on failure.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an option out of its range); as tomocut_predictor_open where a start is
+ *         given.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_trainer_create(const struct tomocut_engine *engine,
+                                      const struct tomocut_trainer_options *options,
+                                      struct tomocut_trainer **out);
+
+/**
+ * Takes steps. The first call ends the adding of labels.
+ *
+ * @param engine  Computes; serves this call alone until it returns.
+ * @param trainer The trainer; on the engine's device.
+ * @param options How many steps or minutes; NULL: all steps.
+ * @return TOMOCUT_OK, also where nothing was left to do; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_CANCELLED (the step under
+ *         way is lost: what follows is as good but not to the byte what it would have been, so save before or go on from
+ *         the last checkpoint); TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE; TOMOCUT_E_STATE (no labels; a loss that is no
+ *         number: the weights are those of the step before).
+ *
+ * Same options, labels and thread count: same weights on a CPU, however the steps are divided into calls. Threads: any; one
+ * call at a time per engine and per trainer.
+ */
+TOMOCUT_API
+tomocut_status tomocut_trainer_run(struct tomocut_engine *engine,
+                                   struct tomocut_trainer *trainer,
+                                   const struct tomocut_train_options *options);
+
+/**
+ * Sets all members to zero.
+ *
+ * @param state The struct to fill.
+ * @param size  sizeof(tomocut_trainer_state), as the caller's header has it.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where state is NULL or size is no size of this struct.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_trainer_state_init(struct tomocut_trainer_state *state,
+                                          size_t size);
+
+/**
+ * How far a training is.
+ *
+ * @param trainer The trainer.
+ * @param state   Receives the answer; its struct_size must be set (tomocut_trainer_state_init).
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE (another call has the trainer).
+ *
+ * Threads: any; one call at a time per trainer.
+ */
+TOMOCUT_API
+tomocut_status tomocut_trainer_info(struct tomocut_trainer *trainer,
+                                    struct tomocut_trainer_state *state);
+
+/**
+ * Scores the network as it stands on windows of the slabs held out, the same windows every time; where none are held out,
+ * of those it learns from, which says how well it fits them.
+ *
+ * @param engine   Computes; serves this call alone until it returns.
+ * @param trainer  The trainer; on the engine's device.
+ * @param windows  Number of windows, 1 to 10000.
+ * @param scores   Receives one score for each output of the network, or NULL to ask for their number.
+ * @param capacity Entries in scores.
+ * @param needed   Receives the number of outputs; may be NULL when scores is given.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where capacity is too small; TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE;
+ *         TOMOCUT_E_STATE (no labels).
+ *
+ * Threads: any; one call at a time per engine and per trainer.
+ */
+TOMOCUT_API
+tomocut_status tomocut_trainer_score(struct tomocut_engine *engine,
+                                     struct tomocut_trainer *trainer,
+                                     uint64_t windows,
+                                     struct tomocut_output_score *scores,
+                                     size_t capacity,
+                                     size_t *needed);
+
+/**
+ * Writes a checkpoint: weights, optimiser, generator and settings, whole or not at all. Labels are not in it.
+ *
+ * @param trainer The trainer, with its labels.
+ * @param path    The file; written under a temporary name and renamed when it is whole.
+ * @return TOMOCUT_OK; TOMOCUT_E_IO; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE (no labels).
+ *
+ * Threads: any; one call at a time per trainer.
+ */
+TOMOCUT_API
+tomocut_status tomocut_trainer_save(struct tomocut_trainer *trainer,
+                                    const char *path);
+
+/**
+ * Goes on from a checkpoint: on a CPU, at the same number of threads, the rest of the steps gives the same bytes as a
+ * training that never stopped.
+ *
+ * @param trainer The trainer: of the same options as the checkpoint's (but for the number of steps, which is the
+ *                trainer's), given the same labels in the same order, before its first step.
+ * @param path    The checkpoint.
+ * @return TOMOCUT_OK; TOMOCUT_E_IO; TOMOCUT_E_FORMAT (no checkpoint, a damaged one); TOMOCUT_E_INVALID_ARGUMENT (one of
+ *         other options); TOMOCUT_E_STATE (no labels; the training has begun). After a failure the training may begin afresh.
+ *
+ * Threads: any; one call at a time per trainer.
+ */
+TOMOCUT_API
+tomocut_status tomocut_trainer_resume(struct tomocut_trainer *trainer,
+                                      const char *path);
+
+/**
+ * Writes the network as it stands, with the moving average of its weights, as a model file for tomocut_predictor_open.
+ *
+ * @param trainer The trainer, with its labels.
+ * @param path    The file; written under a temporary name and renamed when it is whole.
+ * @return TOMOCUT_OK; TOMOCUT_E_IO; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE (no labels).
+ *
+ * Threads: any; one call at a time per trainer.
+ */
+TOMOCUT_API
+tomocut_status tomocut_trainer_export(struct tomocut_trainer *trainer,
+                                      const char *path);
+
+/**
+ * Frees a trainer. What is not saved or exported is lost.
+ *
+ * @param trainer The trainer; NULL is fine.
+ *
+ * Threads: any, but not while a call that was given it runs. In a forked child: does nothing.
+ */
+TOMOCUT_API
+void tomocut_trainer_free(struct tomocut_trainer *trainer);
+
+/**
+ * Sets all options to their defaults.
+ *
+ * @param options The struct to fill.
+ * @param size    sizeof(tomocut_trainer_options), as the caller's header has it.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_trainer_options_init(struct tomocut_trainer_options *options,
+                                            size_t size);
+
+/**
+ * Sets all options to their defaults.
+ *
+ * @param options The struct to fill.
+ * @param size    sizeof(tomocut_train_options), as the caller's header has it.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_train_options_init(struct tomocut_train_options *options,
+                                          size_t size);
+
+/**
+ * Sets all members to zero.
+ *
+ * @param labels The struct to fill.
+ * @param size   sizeof(tomocut_training_labels), as the caller's header has it.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where labels is NULL or size is no size of this struct.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_training_labels_init(struct tomocut_training_labels *labels,
+                                            size_t size);
+
+/**
+ * Adds a segmented slab: its labels and points are what is learnt, each voxel as far as its score is sure (the score where
+ * there is a label, one minus the score on the ground). Voxels of other slices are seen but teach nothing.
+ *
+ * @param trainer  The trainer, before its first step.
+ * @param tomogram The tomogram that the slab was cut from. Only what is needed is copied; it may be freed.
+ * @param slab     The slab; may be freed.
+ * @param held_out 1: the slab is not learnt from but scored with; 0: learnt from.
+ * @param cancel   Stops the reading; may be NULL.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (a slab of another tomogram, an output of the network that no label
+ *         teaches); TOMOCUT_E_FORMAT (a slab without labels); TOMOCUT_E_IO; TOMOCUT_E_CANCELLED; TOMOCUT_E_OUT_OF_MEMORY;
+ *         TOMOCUT_E_STATE (the training has begun).
+ *
+ * Threads: any; one call at a time per trainer.
+ */
+TOMOCUT_API
+tomocut_status tomocut_trainer_add_slab(struct tomocut_trainer *trainer,
+                                        const struct tomocut_tomogram *tomogram,
+                                        const struct tomocut_slab *slab,
+                                        int32_t held_out,
+                                        const struct tomocut_cancel *cancel);
+
+/**
+ * Adds the host's own labels of some slices of a tomogram. Voxels of other slices are seen but teach nothing.
+ *
+ * @param trainer  The trainer, before its first step.
+ * @param tomogram The tomogram. Only what is needed is copied; it may be freed.
+ * @param labels   The labels.
+ * @param cancel   Stops the reading; may be NULL.
+ * @return As tomocut_trainer_add_slab; TOMOCUT_E_INVALID_ARGUMENT also for labels outside the tomogram or without a name.
+ *
+ * Threads: any; one call at a time per trainer.
+ */
+TOMOCUT_API
+tomocut_status tomocut_trainer_add_labels(struct tomocut_trainer *trainer,
+                                          const struct tomocut_tomogram *tomogram,
+                                          const struct tomocut_training_labels *labels,
+                                          const struct tomocut_cancel *cancel);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -42,6 +42,10 @@ mod phantom;
 mod predict_options;
 mod predictor;
 
+mod trainer;
+mod trainer_options;
+mod training_labels;
+
 // What the exports are made of.
 mod guard;
 mod handle;
@@ -71,5 +75,8 @@ pub use slab_options::*;
 pub use status::*;
 pub use suggestion::*;
 pub use tomogram::*;
+pub use trainer::*;
+pub use trainer_options::*;
+pub use training_labels::*;
 pub use version::*;
 pub use volume::*;

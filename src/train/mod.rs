@@ -45,7 +45,7 @@ pub use parameters::Parameters;
 pub use phantoms::PhantomPool;
 pub use run::{LossRecord, TrainingSchedule};
 pub use segmenter::{
-    ExampleSource, LabelledVolume, LabelledVolumes, OutputScore, PhantomExamples, SegmenterOptions, SegmenterTrainer,
-    SlabLabels,
+    score_confidence, ExampleSource, LabelledTraining, LabelledTrainingOptions, LabelledVolume, LabelledVolumes,
+    OutputScore, PhantomExamples, SegmenterOptions, SegmenterTrainer, SlabLabels,
 };
 pub use slices::{SliceBatch, SliceOptions, SlicePool};

@@ -178,6 +178,59 @@ int main(void) {
     FIELD(tomocut_predict_report, network_shape);
     FIELD(tomocut_predict_report, voxels_per_second);
 
+    SIZE(tomocut_trainer_options);
+    FIELD(tomocut_trainer_options, struct_size);
+    FIELD(tomocut_trainer_options, start);
+    FIELD(tomocut_trainer_options, network_json);
+    FIELD(tomocut_trainer_options, loss);
+    FIELD(tomocut_trainer_options, steps);
+    FIELD(tomocut_trainer_options, seed);
+    FIELD(tomocut_trainer_options, window);
+    FIELD(tomocut_trainer_options, rate);
+    FIELD(tomocut_trainer_options, foreground);
+    FIELD(tomocut_trainer_options, label_smoothing);
+    FIELD(tomocut_trainer_options, voxel_nm);
+    FIELD(tomocut_trainer_options, batch);
+    FIELD(tomocut_trainer_options, bright);
+    FIELD(tomocut_trainer_options, augment);
+    FIELD(tomocut_trainer_options, reserved);
+
+    SIZE(tomocut_train_options);
+    FIELD(tomocut_train_options, struct_size);
+    FIELD(tomocut_train_options, until_step);
+    FIELD(tomocut_train_options, minutes);
+    FIELD(tomocut_train_options, cancel);
+    FIELD(tomocut_train_options, progress);
+    FIELD(tomocut_train_options, progress_user_data);
+
+    SIZE(tomocut_training_labels);
+    FIELD(tomocut_training_labels, struct_size);
+    FIELD(tomocut_training_labels, z_first);
+    FIELD(tomocut_training_labels, labels);
+    FIELD(tomocut_training_labels, confidence);
+    FIELD(tomocut_training_labels, names);
+    FIELD(tomocut_training_labels, n_names);
+    FIELD(tomocut_training_labels, points);
+    FIELD(tomocut_training_labels, n_points);
+    FIELD(tomocut_training_labels, points_file);
+    FIELD(tomocut_training_labels, held_out);
+    FIELD(tomocut_training_labels, reserved);
+
+    SIZE(tomocut_trainer_state);
+    FIELD(tomocut_trainer_state, struct_size);
+    FIELD(tomocut_trainer_state, step);
+    FIELD(tomocut_trainer_state, steps);
+    FIELD(tomocut_trainer_state, learnt);
+    FIELD(tomocut_trainer_state, held_out);
+    FIELD(tomocut_trainer_state, loss);
+    FIELD(tomocut_trainer_state, voxel_nm);
+
+    SIZE(tomocut_output_score);
+    FIELD(tomocut_output_score, name);
+    FIELD(tomocut_output_score, dice);
+    FIELD(tomocut_output_score, mean_probability);
+    FIELD(tomocut_output_score, mean_truth);
+
     SIZE(tomocut_status);
     SIZE(tomocut_log_level);
     SIZE(tomocut_dtype);

@@ -1,15 +1,253 @@
-/* A segmentation network over a tomogram: what a predictor refuses. */
+/* A segmentation network from labels to a volume: trained, saved, resumed, exported, predicted, and what is refused. */
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "sample.h"
 
-static void bad_options(void) {
-    tomocut_predict_options options;
+enum { FIRST = 4, END = 12, DEPTH = END - FIRST };
+
+static const char network[] = "{\"network\": \"compact\", \"in_channels\": 1, \"widths\": [8], \"blocks_down\": [1], "
+                              "\"blocks_up\": [], \"outputs\": [\"membrane\", \"molecule\", \"centre\"]}";
+
+static int8_t truth[DEPTH][SAMPLE_NY][SAMPLE_NX];
+
+static tomocut_trainer_options trainer_options(void) {
+    tomocut_trainer_options options;
+    CHECK_OK(tomocut_trainer_options_init(&options, sizeof options));
+    options.network_json = network;
+    options.steps = 6;
+    options.window[0] = options.window[1] = options.window[2] = 16;
+    options.rate = 0.004;
+    return options;
+}
+
+static tomocut_trainer *new_trainer(tomocut_engine *engine) {
+    tomocut_trainer_options options = trainer_options();
+    tomocut_trainer *trainer = NULL;
+    CHECK_OK(tomocut_trainer_create(engine, &options, &trainer));
+    return trainer;
+}
+
+/* The sample's shell is 1, its balls are 2. */
+static tomocut_training_labels sample_labels(tomocut_volume *volume) {
+    static const tomocut_pick balls[] = {{90, 84, 8, 900, 840, 80, 14, 1}, {112, 108, 8, 1120, 1080, 80, 14, 1}};
+    tomocut_training_labels labels;
+    for (int z = FIRST; z < END; z++) {
+        for (int y = 0; y < SAMPLE_NY; y++) {
+            for (int x = 0; x < SAMPLE_NX; x++) {
+                float shell = sqrtf((float)((x - 40) * (x - 40) + (y - 44) * (y - 44))) - 26.0f;
+                int8_t label = fabsf(shell) < 3.0f;
+                for (int i = 0; i < 2; i++) {
+                    double dx = x - balls[i].x, dy = y - balls[i].y, dz = z - balls[i].z;
+                    label = dx * dx + dy * dy + dz * dz < 49.0 ? 2 : label;
+                }
+                truth[z - FIRST][y][x] = label;
+            }
+        }
+    }
+    *volume = volume_of(truth, TOMOCUT_DTYPE_I8, DEPTH, SAMPLE_NY, SAMPLE_NX);
+    CHECK_OK(tomocut_training_labels_init(&labels, sizeof labels));
+    labels.z_first = FIRST;
+    labels.labels = volume;
+    labels.points = balls;
+    labels.n_points = 2;
+    return labels;
+}
+
+static void add_labels(tomocut_trainer *trainer, const struct sample *sample) {
+    tomocut_volume volume;
+    tomocut_training_labels labels = sample_labels(&volume);
+    CHECK_OK(tomocut_trainer_add_labels(trainer, sample->tomogram, &labels, NULL));
+}
+
+static tomocut_trainer_state state_of(tomocut_trainer *trainer) {
+    tomocut_trainer_state state;
+    CHECK_OK(tomocut_trainer_state_init(&state, sizeof state));
+    CHECK_OK(tomocut_trainer_info(trainer, &state));
+    return state;
+}
+
+static int same_bytes(const char *one, const char *other) {
+    FILE *a = fopen(one, "rb"), *b = fopen(other, "rb");
+    int x = 0, y = 0;
+    CHECK(a != NULL && b != NULL);
+    while (x == y && x != EOF) {
+        x = fgetc(a);
+        y = fgetc(b);
+    }
+    fclose(a);
+    fclose(b);
+    return x == y;
+}
+
+static void bad_options(tomocut_engine *engine) {
+    tomocut_trainer_options options;
+    tomocut_trainer *trainer = NULL;
+    tomocut_predict_options predict;
+    CHECK_REFUSED("tomocut_predict_options is NULL", tomocut_predict_options_init(NULL, sizeof predict));
+    CHECK_REFUSED("size is 3", tomocut_trainer_options_init(&options, 3));
+#define BAD(field, value, words)                                                                                       \
+    do {                                                                                                               \
+        options = trainer_options();                                                                                   \
+        options.field = value;                                                                                         \
+        CHECK_REFUSED(words, tomocut_trainer_create(engine, &options, &trainer));                                      \
+        CHECK(trainer == NULL);                                                                                        \
+    } while (0)
+    BAD(network_json, "{\"network\": \"brain\"}", "network_json is");
+    BAD(start, "model.safetensors", "must be NULL where start is given");
+    BAD(loss, "none", "loss is \"none\", must be dice-cross-entropy");
+    BAD(steps, 100000000, "steps");
+    BAD(window[0], 15, "must be multiples of 2");
+    BAD(rate, -1.0, "rate");
+    BAD(foreground, 2.0, "foreground");
+    BAD(label_smoothing, 1.0, "label_smoothing");
+    BAD(voxel_nm, 1e9, "voxel_nm");
+    BAD(batch, 257, "batch");
+    BAD(bright, 2, "bright is 2");
+    BAD(augment, 3, "augment is 3");
+    BAD(reserved, 1, "reserved is 1");
+    options = trainer_options();
+    options.network_json = NULL;
+    options.start = scratch("no.safetensors");
+    CHECK_ERROR(TOMOCUT_E_IO, "no.safetensors", tomocut_trainer_create(engine, &options, &trainer));
+}
+
+static void bad_labels(struct sample *sample) {
+    tomocut_trainer *trainer = new_trainer(sample->engine);
+    tomocut_volume volume;
+    tomocut_training_labels labels = sample_labels(&volume);
+    const char *const one_name[] = {"membrane"};
+    CHECK_STATUS(TOMOCUT_E_STATE, tomocut_trainer_run(sample->engine, trainer, NULL));
+    CHECK_ERROR(TOMOCUT_E_STATE, "no labels", tomocut_trainer_export(trainer, scratch("none.safetensors")));
+    labels.z_first = SAMPLE_NZ - 1;
+    CHECK_REFUSED("labels is", tomocut_trainer_add_labels(trainer, sample->tomogram, &labels, NULL));
+    labels.z_first = UINT64_MAX;
+    CHECK_REFUSED("labels is", tomocut_trainer_add_labels(trainer, sample->tomogram, &labels, NULL));
+    labels = sample_labels(&volume);
+    labels.names = one_name;
+    labels.n_names = 1;
+    CHECK_REFUSED("must be 0..=1", tomocut_trainer_add_labels(trainer, sample->tomogram, &labels, NULL));
+    labels.n_names = 0;
+    CHECK_REFUSED("n_names is 0", tomocut_trainer_add_labels(trainer, sample->tomogram, &labels, NULL));
+    labels = sample_labels(&volume);
+    labels.confidence = &volume;
+    CHECK_REFUSED("confidence.dtype is I8", tomocut_trainer_add_labels(trainer, sample->tomogram, &labels, NULL));
+    labels = sample_labels(&volume);
+    truth[0][0][0] = -1;
+    CHECK_REFUSED("labels is -1", tomocut_trainer_add_labels(trainer, sample->tomogram, &labels, NULL));
+    memset(truth, 0, sizeof truth);
+    CHECK_ERROR(TOMOCUT_E_FORMAT, "nothing to learn", tomocut_trainer_add_labels(trainer, sample->tomogram, &labels, NULL));
+    CHECK_REFUSED("trainer is NULL", tomocut_trainer_add_labels(NULL, sample->tomogram, &labels, NULL));
+    CHECK(state_of(trainer).learnt == 0);
+    tomocut_trainer_free(trainer);
+    tomocut_trainer_free(NULL);
+}
+
+/* Trains in one go and in two with a checkpoint between: the models have the same bytes. */
+static void training_resumes(struct sample *sample, const char *model) {
+    const char *checkpoint = scratch("training.checkpoint"), *other = scratch("other.safetensors");
+    tomocut_train_options options;
+    tomocut_output_score scores[3];
+    size_t n = 0;
+    tomocut_trainer *trainer = new_trainer(sample->engine);
+    add_labels(trainer, sample);
+    CHECK_OK(tomocut_train_options_init(&options, sizeof options));
+    options.until_step = 3;
+    CHECK_OK(tomocut_trainer_run(sample->engine, trainer, &options));
+    CHECK(state_of(trainer).step == 3 && state_of(trainer).steps == 6 && state_of(trainer).voxel_nm == 1.0);
+    CHECK_OK(tomocut_trainer_save(trainer, checkpoint));
+    tomocut_volume volume;
+    tomocut_training_labels labels = sample_labels(&volume);
+    CHECK_STATUS(TOMOCUT_E_STATE, tomocut_trainer_add_labels(trainer, sample->tomogram, &labels, NULL));
+    CHECK_STATUS(TOMOCUT_E_STATE, tomocut_trainer_resume(trainer, checkpoint));
+    CHECK_OK(tomocut_trainer_run(sample->engine, trainer, NULL));
+    CHECK(state_of(trainer).step == 6);
+    CHECK_OK(tomocut_trainer_export(trainer, model));
+    CHECK_REFUSED("windows is 0", tomocut_trainer_score(sample->engine, trainer, 0, scores, 3, NULL));
+    CHECK_REFUSED("capacity of scores", tomocut_trainer_score(sample->engine, trainer, 2, scores, 2, NULL));
+    CHECK_OK(tomocut_trainer_score(sample->engine, trainer, 2, NULL, 0, &n));
+    CHECK(n == 3);
+    CHECK_OK(tomocut_trainer_score(sample->engine, trainer, 2, scores, 3, NULL));
+    CHECK(strcmp(scores[1].name, "molecule") == 0 && scores[1].dice >= 0.0 && scores[1].dice <= 1.0);
+    tomocut_trainer_free(trainer);
+
+    trainer = new_trainer(sample->engine);
+    CHECK_STATUS(TOMOCUT_E_STATE, tomocut_trainer_resume(trainer, checkpoint)); /* no labels */
+    add_labels(trainer, sample);
+    CHECK_STATUS(TOMOCUT_E_IO, tomocut_trainer_resume(trainer, scratch("no.checkpoint")));
+    CHECK_STATUS(TOMOCUT_E_FORMAT, tomocut_trainer_resume(trainer, model));
+    CHECK_OK(tomocut_trainer_resume(trainer, checkpoint));
+    CHECK(state_of(trainer).step == 3);
+    CHECK_OK(tomocut_trainer_run(sample->engine, trainer, NULL));
+    CHECK_OK(tomocut_trainer_export(trainer, other));
+    CHECK(same_bytes(model, other));
+    tomocut_trainer_free(trainer);
+
+    tomocut_trainer_options changed = trainer_options();
+    changed.seed = 2;
+    CHECK_OK(tomocut_trainer_create(sample->engine, &changed, &trainer));
+    add_labels(trainer, sample);
+    CHECK_REFUSED("must come from a run of the same network", tomocut_trainer_resume(trainer, checkpoint));
+    options.minutes = -1.0;
+    CHECK_REFUSED("minutes is -1", tomocut_trainer_run(sample->engine, trainer, &options));
+    tomocut_trainer_free(trainer);
+}
+
+/* A slab's labels and an exported model are where another training begins. */
+static void a_slab_teaches(struct sample *sample, const char *model) {
+    tomocut_trainer_options options = trainer_options();
+    tomocut_slab_options slab_of = slab_options(7, 9);
+    tomocut_trainer *trainer = NULL;
+    tomocut_slab *slab = NULL;
+    options.network_json = NULL;
+    options.start = model;
+    options.steps = 1;
+    CHECK_OK(tomocut_slab_segment(sample->engine, sample->model, sample->tomogram, &slab_of, &slab));
+    CHECK_OK(tomocut_trainer_create(sample->engine, &options, &trainer));
+    CHECK_REFUSED("held_out is 2", tomocut_trainer_add_slab(trainer, sample->tomogram, slab, 2, NULL));
+    CHECK_OK(tomocut_trainer_add_slab(trainer, sample->tomogram, slab, 0, NULL));
+    CHECK_OK(tomocut_trainer_add_slab(trainer, sample->tomogram, slab, 1, NULL));
+    tomocut_slab_free(slab);
+    CHECK_OK(tomocut_trainer_run(sample->engine, trainer, NULL));
+    CHECK(state_of(trainer).learnt == 1 && state_of(trainer).held_out == 1 && state_of(trainer).step == 1);
+    tomocut_trainer_free(trainer);
+}
+
+static void predictions_are_refused(struct sample *sample, const tomocut_predictor *predictor, const char *folder) {
+    tomocut_predict_options o;
     tomocut_predict_report report;
-    CHECK_REFUSED("tomocut_predict_options is NULL", tomocut_predict_options_init(NULL, sizeof options));
-    CHECK_REFUSED("size is 3", tomocut_predict_options_init(&options, 3));
-    CHECK_REFUSED("tomocut_predict_report is NULL", tomocut_predict_report_init(NULL, sizeof report));
-    CHECK_OK(tomocut_predict_options_init(&options, sizeof options));
-    CHECK_OK(tomocut_predict_report_init(&report, sizeof report));
-    CHECK(options.struct_size == sizeof options && options.memory == 0 && report.tiles == 0);
+    char text[8];
+#define BAD_RUN(field, value, words)                                                                                   \
+    do {                                                                                                               \
+        CHECK_OK(tomocut_predict_options_init(&o, sizeof o));                                                          \
+        o.field = value;                                                                                               \
+        CHECK_REFUSED(words, tomocut_predictor_run(sample->engine, predictor, sample->tomogram, &o, folder, NULL));    \
+    } while (0)
+    BAD_RUN(region_first[0], 3, "region z is 3:0");
+    BAD_RUN(voxel_nm, 1e9, "voxel_nm");
+    BAD_RUN(rescale, 3, "rescale is 3");
+    BAD_RUN(bright, -1, "bright is -1");
+    BAD_RUN(mirrors, 2, "mirrors is 2");
+    BAD_RUN(outputs, 8, "outputs is 8");
+    BAD_RUN(outputs, TOMOCUT_PREDICT_DEVIATIONS, "must come with mirrors");
+    BAD_RUN(probability_dtype, TOMOCUT_DTYPE_F32, "probability_dtype is 6");
+    BAD_RUN(resume, 9, "resume is 9");
+    BAD_RUN(threshold, 1.5, "threshold is 1.5");
+    BAD_RUN(core[0], 3, "core");
+    BAD_RUN(rank, 1, "rank is 1 of 1");
+    CHECK_OK(tomocut_predict_options_init(&o, sizeof o));
+    o.memory = 1;
+    CHECK_STATUS(TOMOCUT_E_OUT_OF_MEMORY,
+                 tomocut_predictor_run(sample->engine, predictor, sample->tomogram, &o, folder, NULL));
+    memset(&report, 0, sizeof report);
+    CHECK_REFUSED("tomocut_predict_report.struct_size is 0",
+                  tomocut_predictor_run(sample->engine, predictor, sample->tomogram, NULL, folder, &report));
+    CHECK_REFUSED("folder is NULL",
+                  tomocut_predictor_run(sample->engine, predictor, sample->tomogram, NULL, NULL, NULL));
+    CHECK_REFUSED("predictor is NULL", tomocut_predictor_run(sample->engine, NULL, sample->tomogram, NULL, folder, NULL));
+    CHECK_REFUSED("index is 3, must be below the network's 3 outputs",
+                  tomocut_predictor_output(predictor, 3, text, sizeof text, NULL));
+    CHECK_REFUSED("capacity of buffer", tomocut_predictor_output(predictor, 0, text, sizeof text, NULL));
 }
 
 static void bad_files(tomocut_engine *engine) {
@@ -23,16 +261,64 @@ static void bad_files(tomocut_engine *engine) {
     FILE *file = fopen(path, "wb");
     CHECK(file != NULL && fputs("this is no network", file) >= 0 && fclose(file) == 0);
     CHECK_ERROR(TOMOCUT_E_FORMAT, "no.safetensors", tomocut_predictor_open(engine, path, &predictor));
-    CHECK_REFUSED("predictor is NULL", tomocut_predictor_info(NULL, NULL, 0, NULL));
-    CHECK_REFUSED("predictor is NULL", tomocut_predictor_output(NULL, 0, NULL, 0, NULL));
-    CHECK_REFUSED("predictor is NULL", tomocut_predictor_run(engine, NULL, NULL, NULL, NULL, NULL));
+    CHECK(unlink(path) == 0);
     tomocut_predictor_free(NULL);
 }
 
+/* Two processes' parts give the bytes of one; nothing is seen before both are done. */
+static void parts_make_the_whole(struct sample *sample, const tomocut_predictor *predictor) {
+    const char *whole = scratch("whole"), *parts = scratch("parts");
+    char one[4200], other[4200];
+    struct stat status;
+    tomocut_predict_options options;
+    tomocut_predict_report report;
+    CHECK_OK(tomocut_predict_options_init(&options, sizeof options));
+    CHECK_OK(tomocut_predict_report_init(&report, sizeof report));
+    options.region_first[0] = FIRST;
+    options.region_end[0] = END;
+    options.region_end[1] = SAMPLE_NY;
+    options.region_end[2] = SAMPLE_NX;
+    options.core[0] = 8;
+    options.core[1] = options.core[2] = 64;
+    CHECK_OK(tomocut_predictor_run(sample->engine, predictor, sample->tomogram, &options, whole, &report));
+    CHECK(report.finished == 1 && report.tiles == 4 && report.computed == 4 && report.resumed == 0);
+    CHECK(report.core[0] == 8 && report.network_shape[1] == SAMPLE_NY && report.voxels_per_second > 0.0);
+    options.size = 2;
+    CHECK_OK(tomocut_predictor_run(sample->engine, predictor, sample->tomogram, &options, parts, &report));
+    CHECK(report.finished == 0 && report.computed == 2);
+    options.rank = 1;
+    CHECK_OK(tomocut_predictor_run(sample->engine, predictor, sample->tomogram, &options, parts, &report));
+    CHECK(report.finished == 1 && report.computed == 2);
+    snprintf(one, sizeof one, "%s/tomogram_labels.mrc", whole);
+    snprintf(other, sizeof other, "%s/tomogram_labels.mrc", parts);
+    CHECK(stat(one, &status) == 0 && status.st_size == 1024 + DEPTH * SAMPLE_NY * SAMPLE_NX);
+    CHECK(same_bytes(one, other));
+    snprintf(one, sizeof one, "%s/tomogram_membrane.mrc", whole);
+    snprintf(other, sizeof other, "%s/tomogram_membrane.mrc", parts);
+    CHECK(stat(one, &status) == 0 && status.st_size == 1024 + 2 * DEPTH * SAMPLE_NY * SAMPLE_NX);
+    CHECK(same_bytes(one, other));
+}
+
 int main(void) {
-    tomocut_engine *engine = new_engine(NULL, NULL);
-    bad_options();
-    bad_files(engine);
-    tomocut_engine_free(engine);
+    struct sample sample = open_sample();
+    char model[4096], folder[4096], name[64], info[4096];
+    tomocut_predictor *predictor = NULL;
+    snprintf(model, sizeof model, "%s", scratch("model.safetensors"));
+    snprintf(folder, sizeof folder, "%s", scratch("refused"));
+    bad_options(sample.engine);
+    bad_labels(&sample);
+    bad_files(sample.engine);
+    training_resumes(&sample, model);
+    a_slab_teaches(&sample, model);
+    CHECK_OK(tomocut_predictor_open(sample.engine, model, &predictor));
+    CHECK_OK(tomocut_predictor_output(predictor, 2, name, sizeof name, NULL));
+    CHECK(strcmp(name, "centre") == 0);
+    CHECK_OK(tomocut_predictor_info(predictor, info, sizeof info, NULL));
+    CHECK(strstr(info, "\"voxel_nm\":1.0") != NULL && strstr(info, "\"network\":\"compact\"") != NULL);
+    predictions_are_refused(&sample, predictor, folder);
+    CHECK(access(folder, F_OK) != 0);
+    parts_make_the_whole(&sample, predictor);
+    tomocut_predictor_free(predictor);
+    close_sample(&sample);
     return 0;
 }

@@ -1,7 +1,7 @@
 //! Tomograms with labels on some of their slices, as windows to learn from.
 use std::ops::Range;
 
-use ndarray::{s, Array3, ArrayView3, Axis};
+use ndarray::{s, Array3, ArrayView3, Axis, Zip};
 use tch::{Device, Kind, Tensor};
 
 use super::{ExampleSource, SegmenterOptions};
@@ -27,6 +27,22 @@ pub struct SlabLabels<'a> {
     pub points: &'a [Pick],
     /// Name of each label from 1 on: "membrane", "molecule", ...
     pub names: &'a [String],
+}
+
+/// How sure each of `labels` is, 0..=1, where `score` (of the same shape) is the probability that a voxel is structure: the score
+/// itself where a label is, one minus the score on the ground.
+///
+/// Errors: shapes that differ.
+pub fn score_confidence(labels: ArrayView3<i8>, score: ArrayView3<f32>) -> Result<Array3<f32>> {
+    if labels.dim() != score.dim() {
+        let allowed = format!("must have the labels' shape {:?}", labels.dim());
+        return Err(Error::argument("score", format!("{:?}", score.dim()), &allowed));
+    }
+    let sure = |label: &i8, score: &f32| if *label > 0 { *score } else { 1.0 - *score };
+    Ok(Zip::from(labels)
+        .and(score)
+        .map_collect(sure)
+        .mapv(|c| c.clamp(0.0, 1.0)))
 }
 
 /// The labelled slices of a tomogram with what lies around them, ready to be cut into windows.

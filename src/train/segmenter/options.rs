@@ -1,7 +1,7 @@
 //! Every setting of a segmentation network's training.
 use serde::{Deserialize, Serialize};
 
-use crate::networks::ModelDescription;
+use crate::networks::{ModelDescription, SegmentationNetwork};
 use crate::runtime::{Error, Result};
 use crate::train::checkpoint::RunOptions;
 use crate::train::options::check_ranges;
@@ -63,16 +63,27 @@ impl SegmenterOptions {
         self.schedule.validate()
     }
 
-    /// Refuses a window that a network of `dimensions` and `divisor` cannot take.
-    pub(super) fn validate_window(&self, dimensions: usize, divisor: i64) -> Result<()> {
-        let divisor = divisor.max(1) as usize;
+    /// The window that suits `network`: the default's extents or a little more, multiples of its divisor; a slice of 256 x 256 in
+    /// two dimensions.
+    pub fn window_for(network: &dyn SegmentationNetwork) -> [usize; 3] {
+        let divisor = network.divisor().max(1) as usize;
+        match network.dimensions() {
+            2 => [1, 256, 256].map(|n: usize| if n == 1 { n } else { n.next_multiple_of(divisor) }),
+            _ => Self::default().window.map(|n| n.next_multiple_of(divisor)),
+        }
+    }
+
+    /// Refuses a window that `network` cannot take.
+    pub fn validate_window(&self, network: &dyn SegmentationNetwork) -> Result<()> {
+        let divisor = network.divisor().max(1) as usize;
         let [z, y, x] = self.window;
         let fits = |n: usize| (8..=512).contains(&n) && n.is_multiple_of(divisor);
-        let deep = if dimensions == 2 { z == 1 } else { fits(z) };
+        let flat = network.dimensions() == 2;
+        let deep = if flat { z == 1 } else { fits(z) };
         if deep && fits(y) && fits(x) {
             return Ok(());
         }
-        let depth = if dimensions == 2 { ", z 1" } else { "" };
+        let depth = if flat { ", z 1" } else { "" };
         Err(Error::argument(
             "window",
             format!("{:?}", self.window),

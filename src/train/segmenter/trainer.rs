@@ -90,7 +90,7 @@ impl<S: ExampleSource> SegmenterTrainer<S> {
 
     fn assemble(options: SegmenterOptions, run: Run, source: S, device: Device) -> Result<Self> {
         let model = model_of(&options, &run.weights, &run.statistics, device)?;
-        options.validate_window(model.network().dimensions(), model.network().divisor())?;
+        options.validate_window(model.network())?;
         Ok(Self {
             averaged: model_of(&options, &run.average, &run.statistics, device)?,
             task: Segmentation { options, model, source },
@@ -116,6 +116,11 @@ impl<S: ExampleSource> SegmenterTrainer<S> {
     /// The settings.
     pub fn options(&self) -> &SegmenterOptions {
         &self.task.options
+    }
+
+    /// Where the windows come from.
+    pub fn source(&self) -> &S {
+        &self.task.source
     }
 
     /// Mean losses so far.

@@ -1,0 +1,171 @@
+/* What tomocut-train is asked for: its arguments, read and checked. C99 and POSIX. */
+#ifndef TOMOCUT_TRAIN_REQUEST_H
+#define TOMOCUT_TRAIN_REQUEST_H
+
+#include "command_line.h"
+
+#define MOST_SLABS 32
+static const char help[] =
+    "Usage: tomocut-train TOMOGRAM --z A:B [--labels FILE.mrc [--points FILE.csv]] [TOMOGRAM --z ...] --out MODEL [options]\n"
+    "\n"
+    "Trains a network on slabs: slices A to B-1 (counted from 0) of one or more tomograms. Without --labels a slab is\n"
+    "segmented here, as tomocut-slab does it, and its labels count as far as its scores are sure. The result is for\n"
+    "--model of tomocut-predict. Checkpoints are written to MODEL.checkpoint; started again with the same arguments, the\n"
+    "training goes on where it was.\n"
+    "\n"
+    "After each tomogram (one named twice has two slabs):\n"
+    "  --z A:B              the slab; not needed where the labels are of all slices\n"
+    "  --labels FILE.mrc    labels of the slab or of the whole tomogram: 0 ground, else the number of a name\n"
+    "  --points FILE        molecules, as .csv, .star, .tbl, .mod or .coords (what tomocut-slab writes)\n"
+    "\n"
+    "  --out MODEL          the trained model (safetensors)\n"
+    "  --start FILE         the model to start from (default: random weights of the small 3D network)\n"
+    "  --network JSON       another network for random weights, as tomocut_trainer_options in tomocut.h says\n"
+    "  --names A,B,C        names of the labels from 1 on (default: membrane,molecule,filament)\n"
+    "  --diffusion FILE     the model that segments slabs, such as one that tomocut-adapt wrote (default: the built-in)\n"
+    "  --steps N            training steps (default: 2000)\n"
+    "  --minutes X          stop after so many; the checkpoint stays, to go on from\n"
+    "  --every X            minutes between checkpoints (default: 3)\n"
+    "  --batch N            windows per step (default: 2)\n"
+    "  --window Z,Y,X       extents of a window in voxels (default: 48,64,64)\n"
+    "  --rate X             learning rate (default: 0.001)\n"
+    "  --loss NAME          dice-cross-entropy (default), dice, focal, slab-paper, membrain or picker\n"
+    "  --foreground X       share of windows that lie around a labelled voxel (default: 0.67)\n"
+    "  --seed N             seed of every random draw (default: 1)\n"
+    "  --no-augment         windows as they are\n"
+    "  --again              begin afresh, whatever checkpoint there is\n"
+    "  --voxel-nm X         edge of a voxel, where the files' is wrong or unknown\n"
+    "  --bright             structures are brighter than their surroundings\n"
+    "  --device NAME        cpu (default), cuda or cuda:N\n"
+    "  --threads N          threads (default: as many as this process may use)\n"
+    "  --json               print one JSON object on stdout: steps, loss, how well the labels are fitted\n"
+    "  --quiet              no progress, no text but errors\n"
+    "  --help, --version\n"
+    "\n";
+
+struct request {
+    const char *inputs[MOST_SLABS];
+    size_t n_inputs;
+    struct text_list z, labels, points;
+    const char *out, *start, *network, *names, *diffusion, *loss, *window_text, *device;
+    uint64_t steps, batch, seed, threads, window[3];
+    double minutes, every, rate, foreground, voxel_nm;
+    int no_augment, again, bright, json, quiet, help, version;
+};
+
+/* What was said of input number `index`; NULL where nothing was. */
+static const char *said_of(const struct text_list *list, size_t index) {
+    for (size_t i = list->n; i > 0; i--) {
+        if (list->after[i - 1] == index + 1) {
+            return list->items[i - 1];
+        }
+    }
+    return NULL;
+}
+
+/* Every --z, --labels and --points stands after a tomogram, once. */
+static int check_places(const struct text_list *list, const char *name) {
+    for (size_t i = 0; i < list->n; i++) {
+        if (list->after[i] == 0 || (i > 0 && list->after[i] == list->after[i - 1])) {
+            complain("%s %s: must stand after its tomogram, once; name a tomogram again for another slab", name,
+                     list->items[i]);
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static int parse_window(const char *text, uint64_t window[]) {
+    char copy[80];
+    if (strlen(text) >= sizeof copy) {
+        return 0;
+    }
+    strcpy(copy, text);
+    char *part = copy;
+    for (int axis = 0; axis < 3; axis++) {
+        char *comma = strchr(part, ',');
+        if ((comma == NULL) != (axis == 2)) {
+            return 0;
+        }
+        if (comma != NULL) {
+            *comma = '\0';
+        }
+        if (!parse_count(part, &window[axis])) {
+            return 0;
+        }
+        part = comma + 1;
+    }
+    return 1;
+}
+
+static int check_request(struct request *request) {
+    uint64_t first, end;
+    if (request->n_inputs == 0 || request->out == NULL) {
+        complain("%s; see --help", request->out == NULL ? "no --out given" : "no tomogram given");
+        return 0;
+    }
+    if (!check_places(&request->z, "--z") || !check_places(&request->labels, "--labels") ||
+        !check_places(&request->points, "--points")) {
+        return 0;
+    }
+    for (size_t i = 0; i < request->n_inputs; i++) {
+        const char *z = said_of(&request->z, i);
+        if (z != NULL ? !parse_slices(z, &first, &end) : said_of(&request->labels, i) == NULL) {
+            complain("--z of %s is \"%s\", must be A:B with A below B, such as 40:60", request->inputs[i], z == NULL ? "" : z);
+            return 0;
+        }
+        if (said_of(&request->points, i) != NULL && said_of(&request->labels, i) == NULL) {
+            complain("--points of %s stands without --labels", request->inputs[i]);
+            return 0;
+        }
+    }
+    if (request->window_text != NULL && !parse_window(request->window_text, request->window)) {
+        complain("--window is \"%s\", must be Z,Y,X such as 48,64,64", request->window_text);
+        return 0;
+    }
+    if (request->threads > 1024 || request->batch > 256 || request->minutes < 0.0 || !(request->every > 0.0)) {
+        complain("--threads must be 0 to 1024, --batch 0 to 256, --minutes 0 or more and --every above 0");
+        return 0;
+    }
+    return 1;
+}
+
+static int parse_request(int argc, char **argv, struct request *request) {
+    const struct argument arguments[] = {
+        {"--z", TEXT_LIST, &request->z},
+        {"--labels", TEXT_LIST, &request->labels},
+        {"--points", TEXT_LIST, &request->points},
+        {"--out", TEXT, &request->out},
+        {"--start", TEXT, &request->start},
+        {"--network", TEXT, &request->network},
+        {"--names", TEXT, &request->names},
+        {"--diffusion", TEXT, &request->diffusion},
+        {"--steps", COUNT, &request->steps},
+        {"--minutes", NUMBER, &request->minutes},
+        {"--every", NUMBER, &request->every},
+        {"--batch", COUNT, &request->batch},
+        {"--window", TEXT, &request->window_text},
+        {"--rate", NUMBER, &request->rate},
+        {"--loss", TEXT, &request->loss},
+        {"--foreground", NUMBER, &request->foreground},
+        {"--seed", COUNT, &request->seed},
+        {"--no-augment", SWITCH, &request->no_augment},
+        {"--again", SWITCH, &request->again},
+        {"--voxel-nm", NUMBER, &request->voxel_nm},
+        {"--bright", SWITCH, &request->bright},
+        {"--device", TEXT, &request->device},
+        {"--threads", COUNT, &request->threads},
+        {"--json", SWITCH, &request->json},
+        {"--quiet", SWITCH, &request->quiet},
+        {"--help", SWITCH, &request->help},
+        {"--version", SWITCH, &request->version},
+    };
+    request->every = 3.0;
+    if (!parse_arguments(argc, argv, arguments, sizeof arguments / sizeof arguments[0], request->inputs, MOST_SLABS,
+                         &request->n_inputs)) {
+        return 0;
+    }
+    return request->help || request->version || check_request(request);
+}
+
+#endif

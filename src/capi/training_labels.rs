@@ -1,0 +1,274 @@
+//! Labels to learn from: those of a segmented slab, and the host's own.
+use std::ffi::{c_char, c_void};
+
+use ndarray::Array3;
+
+use super::cancel::tomocut_cancel;
+use super::guard::{guard, guard_anywhere};
+use super::progress::job;
+use super::sized::{self, SizedStruct};
+use super::slab::{slab, tomocut_pick, tomocut_slab};
+use super::slab_options::{flag, to_usize};
+use super::status::tomocut_status;
+use super::strings::{path, text};
+use super::tomogram::{tomocut_tomogram, tomogram, OpenTomogram};
+use super::trainer::{tomocut_trainer, training};
+use super::volume::{tomocut_volume, Dtype, Strided};
+use crate::picks::{Pick, PickFormat, PickSet};
+use crate::runtime::Stage;
+use crate::train::{score_confidence, SlabLabels};
+use crate::{Error, Result};
+
+/// Names of a slab's labels from 1 on: TOMOCUT_LABEL_MEMBRANE, _MOLECULE, _FILAMENT.
+const SLAB_LABELS: [&str; 3] = ["membrane", "molecule", "filament"];
+
+/// Kinds of labels, at most.
+const MOST_NAMES: usize = 127;
+
+/// The host's own labels of some slices of a tomogram. Fill with tomocut_training_labels_init, set labels, then change what
+/// differs. All arrays and strings are read during the call.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct tomocut_training_labels {
+    /// sizeof(tomocut_training_labels) of the caller's header.
+    pub struct_size: usize,
+    /// First labelled slice, counted from 0.
+    pub z_first: u64,
+    /// The labels, 0 for the ground: dtype TOMOCUT_DTYPE_I8 or TOMOCUT_DTYPE_U8, shape (number of slices, ny, nx).
+    pub labels: *const tomocut_volume,
+    /// How sure each label is, 0 (left out) to 1: dtype TOMOCUT_DTYPE_F32 or TOMOCUT_DTYPE_F16, shape as labels; NULL: all
+    /// are sure.
+    pub confidence: *const tomocut_volume,
+    /// Names of the labels from 1 on, by which the network's outputs find theirs; NULL: "membrane", "molecule", "filament".
+    pub names: *const *const c_char,
+    /// Entries in names, up to 127.
+    pub n_names: usize,
+    /// Molecules, for an output "centre": x, y, z in voxels of the whole tomogram and diameter_nm are read; NULL: none.
+    pub points: *const tomocut_pick,
+    /// Entries in points.
+    pub n_points: usize,
+    /// More of them, a file of any format that tomocut_slab_write writes, told by its ending; NULL: none.
+    pub points_file: *const c_char,
+    /// 1: the labels are not learnt from but scored with; 0: learnt from.
+    pub held_out: i32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+// SAFETY: repr(C), struct_size first, numbers and pointers only, no padding; zero is the default of every field.
+unsafe impl SizedStruct for tomocut_training_labels {
+    const NAME: &'static str = "tomocut_training_labels";
+}
+
+/// Sets all members to zero.
+///
+/// @param labels The struct to fill.
+/// @param size   sizeof(tomocut_training_labels), as the caller's header has it.
+/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where labels is NULL or size is no size of this struct.
+///
+/// Threads: any.
+#[no_mangle]
+pub unsafe extern "C" fn tomocut_training_labels_init(
+    labels: *mut tomocut_training_labels,
+    size: usize,
+) -> tomocut_status {
+    // SAFETY: as documented for C.
+    guard_anywhere(|| unsafe { sized::init(labels, size) })
+}
+
+/// Adds a segmented slab: its labels and points are what is learnt, each voxel as far as its score is sure (the score where
+/// there is a label, one minus the score on the ground). Voxels of other slices are seen but teach nothing.
+///
+/// @param trainer  The trainer, before its first step.
+/// @param tomogram The tomogram that the slab was cut from. Only what is needed is copied; it may be freed.
+/// @param slab     The slab; may be freed.
+/// @param held_out 1: the slab is not learnt from but scored with; 0: learnt from.
+/// @param cancel   Stops the reading; may be NULL.
+/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (a slab of another tomogram, an output of the network that no label
+///         teaches); TOMOCUT_E_FORMAT (a slab without labels); TOMOCUT_E_IO; TOMOCUT_E_CANCELLED; TOMOCUT_E_OUT_OF_MEMORY;
+///         TOMOCUT_E_STATE (the training has begun).
+///
+/// Threads: any; one call at a time per trainer.
+#[no_mangle]
+pub unsafe extern "C" fn tomocut_trainer_add_slab(
+    trainer: *mut tomocut_trainer,
+    tomogram: *const tomocut_tomogram,
+    slab: *const tomocut_slab,
+    held_out: i32,
+    cancel: *const tomocut_cancel,
+) -> tomocut_status {
+    guard(|| {
+        // SAFETY: as documented for C.
+        let (trainer, tomogram, slab) = unsafe {
+            (
+                super::trainer::trainer(trainer)?,
+                self::tomogram(tomogram)?,
+                self::slab(slab)?,
+            )
+        };
+        let held_out = flag("held_out", held_out)?;
+        // SAFETY: as documented for C.
+        let job = unsafe { job(&trainer.engine.logger, cancel, None, std::ptr::null_mut::<c_void>()) }?;
+        let found = &slab.segmentation;
+        let confidence = score_confidence(found.labels.view(), found.score.view())?;
+        let labels = SlabLabels {
+            z: found.z.clone(),
+            labels: found.labels.view(),
+            confidence: Some(confidence.view()),
+            points: &found.points,
+            names: &SLAB_LABELS.map(str::to_owned),
+        };
+        job.enter(Stage::Read)?;
+        let mut training = training(&trainer)?;
+        training.add(&tomogram.tomogram, &labels, held_out, &job)
+    })
+}
+
+/// Adds the host's own labels of some slices of a tomogram. Voxels of other slices are seen but teach nothing.
+///
+/// @param trainer  The trainer, before its first step.
+/// @param tomogram The tomogram. Only what is needed is copied; it may be freed.
+/// @param labels   The labels.
+/// @param cancel   Stops the reading; may be NULL.
+/// @return As tomocut_trainer_add_slab; TOMOCUT_E_INVALID_ARGUMENT also for labels outside the tomogram or without a name.
+///
+/// Threads: any; one call at a time per trainer.
+#[no_mangle]
+pub unsafe extern "C" fn tomocut_trainer_add_labels(
+    trainer: *mut tomocut_trainer,
+    tomogram: *const tomocut_tomogram,
+    labels: *const tomocut_training_labels,
+    cancel: *const tomocut_cancel,
+) -> tomocut_status {
+    guard(|| {
+        // SAFETY: as documented for C.
+        let (trainer, tomogram, given) = unsafe {
+            (
+                super::trainer::trainer(trainer)?,
+                self::tomogram(tomogram)?,
+                sized::read(labels)?,
+            )
+        };
+        if given.reserved != 0 {
+            return Err(Error::argument("reserved", given.reserved, "must be 0"));
+        }
+        let held_out = flag("held_out", given.held_out)?;
+        // SAFETY: as documented for C.
+        let (map, confidence, points, names, job) = unsafe {
+            (
+                label_map(&given)?,
+                confidence(&given)?,
+                points(&given, &tomogram)?,
+                names(&given)?,
+                job(&trainer.engine.logger, cancel, None, std::ptr::null_mut::<c_void>())?,
+            )
+        };
+        let first = to_usize("z_first", given.z_first)?;
+        let labels = SlabLabels {
+            z: first..first.saturating_add(map.dim().0),
+            labels: map.view(),
+            confidence: confidence.as_ref().map(Array3::view),
+            points: &points,
+            names: &names,
+        };
+        job.enter(Stage::Read)?;
+        let mut training = training(&trainer)?;
+        training.add(&tomogram.tomogram, &labels, held_out, &job)
+    })
+}
+
+fn refuse_dtype(volume: &Strided, name: &str, allowed: &[Dtype]) -> Result<()> {
+    if allowed.contains(&volume.dtype) {
+        return Ok(());
+    }
+    let words: Vec<String> = allowed.iter().map(|dtype| format!("{dtype:?}")).collect();
+    Err(Error::argument(
+        &format!("{name}.dtype"),
+        format!("{:?}", volume.dtype),
+        &format!("must be {}", words.join(" or ")),
+    ))
+}
+
+/// # Safety
+/// The struct's volume is as documented for C.
+unsafe fn label_map(given: &tomocut_training_labels) -> Result<Array3<i8>> {
+    // SAFETY: passed on.
+    let volume = unsafe { Strided::input(given.labels, "labels") }?;
+    refuse_dtype(&volume, "labels", &[Dtype::I8, Dtype::U8])?;
+    // SAFETY: passed on.
+    let values = unsafe { volume.read_slices(0..volume.shape[0]) }?;
+    if let Some(label) = values.iter().find(|label| !(0.0..=MOST_NAMES as f32).contains(*label)) {
+        return Err(Error::argument("labels", label, &format!("must be 0..={MOST_NAMES}")));
+    }
+    Ok(values.mapv(|label| label as i8))
+}
+
+/// # Safety
+/// As [`label_map`].
+unsafe fn confidence(given: &tomocut_training_labels) -> Result<Option<Array3<f32>>> {
+    if given.confidence.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: passed on.
+    let volume = unsafe { Strided::input(given.confidence, "confidence") }?;
+    refuse_dtype(&volume, "confidence", &[Dtype::F32, Dtype::F16])?;
+    // SAFETY: passed on.
+    let values = unsafe { volume.read_slices(0..volume.shape[0]) }?;
+    match values.iter().find(|value| !(0.0..=1.0).contains(*value)) {
+        Some(value) => Err(Error::argument("confidence", value, "must be 0..=1")),
+        None => Ok(Some(values)),
+    }
+}
+
+/// # Safety
+/// The struct's arrays and strings are as documented for C.
+unsafe fn names(given: &tomocut_training_labels) -> Result<Vec<String>> {
+    match (given.names.is_null(), given.n_names) {
+        (true, 0) => Ok(SLAB_LABELS.map(str::to_owned).to_vec()),
+        (false, n @ 1..=MOST_NAMES) if given.names.is_aligned() => {
+            // SAFETY: not NULL, aligned, and as long as the caller says.
+            let names = unsafe { std::slice::from_raw_parts(given.names, n) };
+            // SAFETY: passed on.
+            let text = |name: &*const c_char| unsafe { text(*name, "names") }.map(str::to_owned);
+            names.iter().map(text).collect()
+        }
+        (_, n) => {
+            let allowed = format!("must be 1..={MOST_NAMES} where names is an array of so many, 0 where it is NULL");
+            Err(Error::argument("n_names", n, &allowed))
+        }
+    }
+}
+
+/// # Safety
+/// As [`names`].
+unsafe fn points(given: &tomocut_training_labels, tomogram: &OpenTomogram) -> Result<Vec<Pick>> {
+    let mut picks = Vec::new();
+    if given.n_points > 0 {
+        if given.points.is_null() || !given.points.is_aligned() {
+            let allowed = "must be 0, or points an array of so many";
+            return Err(Error::argument("n_points", given.n_points, allowed));
+        }
+        // SAFETY: not NULL, aligned, and as long as the caller says.
+        let points = unsafe { std::slice::from_raw_parts(given.points, given.n_points) };
+        picks.extend(points.iter().map(|point| Pick {
+            position: [point.z, point.y, point.x],
+            diameter_nm: point.diameter_nm,
+            score: point.score,
+        }));
+    }
+    if !given.points_file.is_null() {
+        // SAFETY: passed on.
+        let file = unsafe { path(given.points_file, "points_file") }?;
+        let tomogram = &tomogram.tomogram;
+        let set = PickSet::read(&file, PickFormat::of(&file)?, tomogram.geometry(), tomogram.name())?;
+        picks.extend(set.picks);
+    }
+    let sound = |pick: &&Pick| pick.position.iter().all(|v| v.is_finite()) && (0.0..=1e4).contains(&pick.diameter_nm);
+    match picks.iter().find(|pick| !sound(pick)) {
+        Some(pick) => {
+            let allowed = "must have finite positions and diameters of 0..=10000 nm";
+            Err(Error::argument("points", format!("{pick:?}"), allowed))
+        }
+        None => Ok(picks),
+    }
+}
