@@ -1,14 +1,15 @@
 //! Adapting a model to a data set, on the data set's own voxels: no labels, minutes.
 use tch::{Device, Kind, Tensor};
 
-use super::crops::Place;
 use super::denoiser::errors;
 use super::matched_volume::MatchedVolume;
+use super::own_batch::OwnBatch;
 use super::own_data::{BlockRules, OwnBlock};
-use super::{AdamW, AdamWOptions, Parameters, PhantomPool, CELLS, STRUCTURES};
-use crate::diffusion::{space_to_depth, EncoderConfig, LatentMode, ModelFile, NoiseSchedule, Unet};
+use super::run::{Objective, Run};
+use super::{AdamWOptions, Parameters, PhantomPool, TrainingSchedule, CELLS, STRUCTURES};
+use crate::diffusion::{EncoderConfig, LatentMode, ModelFile, NoiseSchedule, Unet};
 use crate::phantom::{simulate_on, PhantomOptions};
-use crate::runtime::{Error, Generator, Job, Result, Stage};
+use crate::runtime::{Error, Generator, Job, Result};
 use crate::volume::Tomogram;
 
 /// Streams of the seed.
@@ -17,8 +18,6 @@ const BATCHES: u64 = 12;
 const PHANTOMS: u64 = 1 << 33;
 /// Timesteps of phantom crops lie this far around the data's own.
 const SPREAD: i64 = 120;
-/// Ratio of abar after and before noise is added to the data: little added noise teaches nothing, much hides everything.
-const ADDED: [f64; 2] = [0.35, 0.8];
 /// Decay of the weights' moving average: the runs are short.
 const AVERAGE: f64 = 0.99;
 
@@ -68,6 +67,21 @@ impl Default for AdaptOptions {
 }
 
 impl AdaptOptions {
+    /// How the weights move: warm-up over a twentieth of the steps, then down along a half cosine.
+    fn schedule(&self) -> TrainingSchedule {
+        TrainingSchedule {
+            steps: self.steps,
+            adamw: AdamWOptions {
+                rate: self.rate,
+                ..AdamWOptions::default()
+            },
+            warm_up: self.steps / 20,
+            cool_down: 1.0,
+            clip: 1.0,
+            ema_decay: AVERAGE,
+        }
+    }
+
     /// Refuses settings out of their documented ranges, by name.
     pub fn validate(&self) -> Result<()> {
         let ranges = [
@@ -116,16 +130,26 @@ pub fn adapt(
     if tomograms.is_empty() {
         return Err(Error::argument("tomograms", "an empty list", "must hold at least one"));
     }
-    let mut adapter = Adapter::new(model, tomograms, options, device, job)?;
-    for step in 0..options.steps {
-        job.enter(Stage::Train)?;
-        let loss = adapter.step(step, job)?;
-        job.advance_with_loss((step + 1) as f64 / options.steps as f64, loss)?;
-        if !go_on(step + 1, loss) {
-            break;
-        }
-    }
-    adapter.finish(model, tomograms)
+    let mut weights = Parameters {
+        names: model.tensors.iter().map(|(name, _)| name.clone()).collect(),
+        tensors: model
+            .tensors
+            .iter()
+            .map(|(_, tensor)| Ok(tensor.f_detach_copy()?.f_to_device(device)?))
+            .collect::<Result<_>>()?,
+    };
+    weights.require_gradients()?;
+    let mut adapter = Adapter::new(model, &weights, tomograms, options, job)?;
+    let schedule = options.schedule();
+    let mut run = Run::new(weights, schedule.adamw, Generator::new(options.seed, BATCHES))?;
+    run.train(&mut adapter, &schedule, options.steps, job, go_on)?;
+    let mut config = model.config.clone();
+    let names: Vec<&str> = tomograms.iter().map(|tomogram| tomogram.name()).collect();
+    config.name = format!("{}, adapted to {}", model.config.name, names.join(", "));
+    Ok(ModelFile {
+        config,
+        tensors: run.average.named(),
+    })
 }
 
 fn check(model: &ModelFile) -> Result<()> {
@@ -142,37 +166,23 @@ fn check(model: &ModelFile) -> Result<()> {
     Ok(())
 }
 
-/// A run.
+/// What an adaptation makes small.
 struct Adapter {
     options: AdaptOptions,
     schedule: NoiseSchedule,
-    weights: Parameters,
-    average: Parameters,
     network: Unet,
-    optimiser: AdamW,
     phantoms: PhantomPool,
     blocks: Vec<OwnBlock>,
-    gen: Generator,
     device: Device,
 }
 
-/// Crops of the data with more noise on them, and what their estimate is held against.
-struct OwnBatch {
-    input: Tensor,
-    timesteps: Vec<i64>,
-    /// The middle cell of y.
-    observed: Tensor,
-    /// y_hat = a x + b eps_hat, [B, 1, 1, 1] each.
-    a: Tensor,
-    b: Tensor,
-}
-
 impl Adapter {
+    /// `weights` are those of `model`, where they are trained.
     fn new(
         model: &ModelFile,
+        weights: &Parameters,
         tomograms: &[&Tomogram],
         options: &AdaptOptions,
-        device: Device,
         job: &Job,
     ) -> Result<Self> {
         let rules = BlockRules {
@@ -181,137 +191,52 @@ impl Adapter {
             bright: options.bright,
             snr: options.snr,
         };
-        let network = model.load(device)?;
+        let device = weights.tensors.first().map_or(Device::Cpu, Tensor::device);
+        let before = model.load(device)?;
         let mut gen = Generator::new(options.seed, BLOCKS);
         let mut blocks = Vec::new();
         for tomogram in tomograms {
-            blocks.extend(OwnBlock::cut(&network, tomogram, &rules, &mut gen, job)?);
+            blocks.extend(OwnBlock::cut(&before, tomogram, &rules, &mut gen, job)?);
         }
-        let schedule = NoiseSchedule::new(&model.config.schedule)?;
-        let phantoms = simulate(&blocks, tomograms, options, device, job)?;
-        let mut weights = Parameters {
-            names: model.tensors.iter().map(|(name, _)| name.clone()).collect(),
-            tensors: model
-                .tensors
-                .iter()
-                .map(|(_, tensor)| Ok(tensor.f_detach_copy()?.f_to_device(device)?))
-                .collect::<Result<_>>()?,
-        };
-        let average = weights.duplicate()?;
-        weights.require_gradients()?;
-        let optimiser = AdamWOptions {
-            rate: options.rate,
-            ..AdamWOptions::default()
-        };
         Ok(Self {
+            schedule: NoiseSchedule::new(&model.config.schedule)?,
+            phantoms: simulate(&blocks, tomograms, options, device, job)?,
             network: weights.network(&model.config.unet)?,
-            optimiser: AdamW::new(optimiser, &weights.tensors)?,
-            gen: Generator::new(options.seed, BATCHES),
             options: options.clone(),
-            schedule,
-            weights,
-            average,
-            phantoms,
             blocks,
             device,
         })
     }
+}
 
-    fn step(&mut self, step: u64, job: &Job) -> Result<f64> {
+impl Objective for Adapter {
+    fn advance(&mut self, _: u64, _: &Job) -> Result<()> {
+        Ok(())
+    }
+
+    fn loss(&self, _: u64, gen: &mut Generator, job: &Job) -> Result<Tensor> {
         let side = self.options.crop;
         let own = (self.options.batch / 2).max(1);
         let simulated = (self.options.batch - own).max(1);
-        let batch = self.phantoms.draw(simulated, side, 0.1, &mut self.gen)?;
-        let around = self.blocks[self.gen.integer(0, self.blocks.len() as i64 - 1) as usize].timestep;
+        let batch = self.phantoms.draw(simulated, side, 0.1, gen)?;
+        let around = self.blocks[gen.integer(0, self.blocks.len() as i64 - 1) as usize].timestep;
         let mut timesteps: Vec<i64> = (0..simulated)
-            .map(|_| (around + self.gen.integer(-SPREAD, SPREAD)).clamp(0, self.schedule.len() - 1))
+            .map(|_| (around + gen.integer(-SPREAD, SPREAD)).clamp(0, self.schedule.len() - 1))
             .collect();
-        let own = self.own_batch(own, side as i64)?;
+        let own = OwnBatch::draw(&self.blocks, (own, side as i64), &self.schedule, gen)?;
         let input = Tensor::f_cat(&[batch.noised(&self.schedule, &timesteps)?, own.input], 0)?;
         timesteps.extend(&own.timesteps);
         let times = Tensor::f_from_slice(&timesteps)?.f_to_device(self.device)?;
         let data_crops = own.timesteps.len() as i64;
-        let (loss, gradients) = self.weights.gradients(job, || {
-            let predicted = self.network.forward(&input, &times, None, None, job)?;
-            let (noise, structure) = errors(&predicted.f_narrow(0, 0, simulated as i64)?, &batch)?;
-            let guess = predicted
-                .f_narrow(0, simulated as i64, data_crops)?
-                .f_narrow(1, 0, CELLS.cell_channels())?;
-            let noisy = CELLS.middle(&input.f_narrow(0, simulated as i64, data_crops)?)?;
-            let estimate = noisy.f_mul(&own.a)?.f_add(&guess.f_mul(&own.b)?)?;
-            let data = estimate.f_sub(&own.observed)?.f_square()?.f_mean(Kind::Float)?;
-            Ok(noise.f_add(&structure)?.f_add(&data)?)
-        })?;
-
-        let _guard = tch::no_grad_guard();
-        let done = step as f64 / self.options.steps as f64;
-        let warm = ((step + 1) as f64 / (0.05 * self.options.steps as f64).max(1.0)).min(1.0);
-        let rate = warm * (0.05 + 0.95 * 0.5 * (1.0 + (std::f64::consts::PI * done).cos()));
-        self.optimiser.step(&mut self.weights.tensors, &gradients, rate, 1.0)?;
-        let decay = AVERAGE.min((1.0 + step as f64) / (10.0 + step as f64));
-        for (average, weight) in self.average.tensors.iter_mut().zip(&self.weights.tensors) {
-            let _ = average.f_lerp_(weight, 1.0 - decay)?;
-        }
-        Ok(loss)
-    }
-
-    fn own_batch(&mut self, count: usize, side: i64) -> Result<OwnBatch> {
-        let _guard = tch::no_grad_guard();
-        let last = self.blocks.len() as i64 - 1;
-        let (mut input, mut observed, mut timesteps) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut a, mut b) = (Vec::new(), Vec::new());
-        for _ in 0..count {
-            let block = &self.blocks[self.gen.integer(0, last) as usize];
-            let y = Place::random(
-                block.observed.size3()?,
-                [CELLS.slices_seen(), side, side],
-                &mut self.gen,
-            )?
-            .cut(&block.observed)?;
-            let other = &self.blocks[self.gen.integer(0, last) as usize];
-            let mut n = Place::random(other.noise.size3()?, [CELLS.slices_seen(), side, side], &mut self.gen)?
-                .cut(&other.noise)?;
-            if self.gen.chance(0.5) {
-                n = n.f_neg()?;
-            }
-            let before = self.schedule.alpha_cumprod(block.timestep)?;
-            let wanted = before * self.gen.uniform(ADDED[0], ADDED[1]);
-            let timestep = self
-                .schedule
-                .timestep_for_snr(wanted / (1.0 - wanted))
-                .max(block.timestep + 1);
-            let timestep = timestep.min(self.schedule.len() - 1);
-            let after = self.schedule.alpha_cumprod(timestep)?.min(before);
-            let r = after / before;
-            input.push(y.f_mul_scalar(r.sqrt())?.f_add(&n.f_mul_scalar((1.0 - r).sqrt())?)?);
-            observed.push(y);
-            timesteps.push(timestep);
-            a.push(r.sqrt().recip() as f32);
-            b.push(((1.0 - before) * (r / (1.0 - after)).sqrt() - ((1.0 - after) / r).sqrt()) as f32);
-        }
-        let cells = |crops: &[Tensor]| space_to_depth(&Tensor::f_stack(crops, 0)?, CELLS.factor);
-        let column = |values: &[f32]| -> Result<Tensor> {
-            Ok(Tensor::f_from_slice(values)?
-                .f_view([-1, 1, 1, 1])?
-                .f_to_device(self.device)?)
-        };
-        Ok(OwnBatch {
-            input: cells(&input)?,
-            timesteps,
-            observed: CELLS.middle(&cells(&observed)?)?,
-            a: column(&a)?,
-            b: column(&b)?,
-        })
-    }
-
-    fn finish(self, model: &ModelFile, tomograms: &[&Tomogram]) -> Result<ModelFile> {
-        let mut config = model.config.clone();
-        let names: Vec<&str> = tomograms.iter().map(|tomogram| tomogram.name()).collect();
-        config.name = format!("{}, adapted to {}", model.config.name, names.join(", "));
-        Ok(ModelFile {
-            config,
-            tensors: self.average.named(),
-        })
+        let predicted = self.network.forward(&input, &times, None, None, job)?;
+        let (noise, structure) = errors(&predicted.f_narrow(0, 0, simulated as i64)?, &batch)?;
+        let guess = predicted
+            .f_narrow(0, simulated as i64, data_crops)?
+            .f_narrow(1, 0, CELLS.cell_channels())?;
+        let noisy = CELLS.middle(&input.f_narrow(0, simulated as i64, data_crops)?)?;
+        let estimate = noisy.f_mul(&own.a)?.f_add(&guess.f_mul(&own.b)?)?;
+        let data = estimate.f_sub(&own.observed)?.f_square()?.f_mean(Kind::Float)?;
+        Ok(noise.f_add(&structure)?.f_add(&data)?)
     }
 }
 
@@ -449,16 +374,5 @@ mod tests {
         let small =
             Tomogram::from_array(ndarray::Array3::zeros((4, 96, 96)), Geometry::new([4, 96, 96], 15.0)).unwrap();
         assert!(run(&model, &[&small], options()).contains("at least"));
-    }
-
-    #[test]
-    fn the_estimate_of_the_data_from_noised_data_is_the_datas_mean() {
-        // With the true conditional means in place of the network's, y_hat = a x + b eps must be E[y | x]. In one dimension with Gaussian
-        // x0 of unit variance, eps_hat = sqrt(1 - abar_1) x, so y_hat / x must be cov(y, x) / var(x) = sqrt(r) as var(y) = var(x) = 1.
-        let (before, r) = (0.3f64, 0.6f64);
-        let after = before * r;
-        let a = r.sqrt().recip();
-        let b = (1.0 - before) * (r / (1.0 - after)).sqrt() - ((1.0 - after) / r).sqrt();
-        assert!((a + b * (1.0 - after).sqrt() - r.sqrt()).abs() < 1e-12);
     }
 }

@@ -22,6 +22,7 @@ mod latents;
 mod loss;
 mod matched_volume;
 mod options;
+mod own_batch;
 mod own_data;
 mod parameters;
 mod phantoms;
