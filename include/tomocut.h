@@ -1238,7 +1238,7 @@ typedef struct tomocut_trainer_options {
     const char *start;
     /**
      * Without a start, the network as one JSON object, such as the member "model" of tomocut_predictor_info: {"network":
-     * "compact", "in_channels": 1, "widths": [32, 96], "blocks_down": [1, 2], "blocks_up": [1], "outputs": ["membrane",
+     * "compact", "in_channels": 1, "widths": [32, 96], "blocks_down": [1, 2], "blocks_up": [ 1 ], "outputs": ["membrane",
      * "molecule", "centre"]}; NULL: this one. An output is the name of a label, "background" or "centre" (how near the
      * centre of a point is).
      */

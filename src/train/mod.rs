@@ -7,7 +7,7 @@
 //! Models of Stable Diffusion's own making, an autoencoder and an ordinary denoiser on its latents, are trained by the same loop
 //! (`run`), from phantoms and, on request, from the user's own tomograms.
 //!
-//! Segmentation networks learn from windows that [`augment`] varies, by a [`segmentation_loss`].
+//! Segmentation networks learn from windows that [`augment()`] varies, by a [`segmentation_loss`].
 
 mod adamw;
 mod adapt;

@@ -18,7 +18,7 @@ pub enum DynamicsCode {
 pub struct CellPoseOptions {
     /// Diameter of what is looked for, 0.1..=10000; `None`: that of the model's training data.
     pub diameter: Option<f64>,
-    /// Scale grey levels by their percentiles ([`super::normalise`]); off for images that are 0..=1 already.
+    /// Scale grey levels by their percentiles ([`super::normalise()`]); off for images that are 0..=1 already.
     pub normalise: bool,
     /// Pixels with a cell probability (logit) above this belong to an instance, -1000..=1000.
     pub cellprob_threshold: f32,

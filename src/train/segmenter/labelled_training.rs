@@ -177,7 +177,7 @@ impl LabelledTraining {
     /// Goes on from a checkpoint of a run of the same settings (but for the number of steps, which is this training's) on the
     /// same labels, added in the same order.
     ///
-    /// Errors: [`Error::State`] where the run has begun or there are no labels; [`Error::Argument`] where the settings differ;
+    /// Errors: [`Error::State`] where the run has begun or there are no labels; [`Error::InvalidArgument`] where the settings differ;
     /// what reading the checkpoint fails with. The labels stay, so that a run may begin afresh after a failure.
     pub fn resume(&mut self, path: &Path) -> Result<()> {
         if self.run.is_some() {
