@@ -21,8 +21,9 @@ pub struct tomocut_trainer_options {
     /// The model file to start from, one that tomocut_predictor_open opens: its network and weights; NULL: random weights.
     pub start: *const c_char,
     /// Without a start, the network as one JSON object, such as the member "model" of tomocut_predictor_info: {"network":
-    /// "compact", "in_channels": 1, "widths": [32, 96], "blocks_down": [1, 2], "blocks_up": [ 1 ], "outputs": ["membrane",
-    /// "molecule", "centre"]}; NULL: this one. An output is the name of a label, "background" or "centre" (how near the
+    /// "compact", "in_channels": 1, "widths": [32, 64, 96], "blocks_down": [1, 1, 2], "blocks_up": [1, 1], "outputs":
+    /// ["membrane", "molecule", "centre"]}; NULL: the compact network of two levels, 32 and 96 wide, with these
+    /// outputs. An output is the name of a label, "background" or "centre" (how near the
     /// centre of a point is).
     pub network_json: *const c_char,
     /// "dice-cross-entropy", "dice", "focal", or a paper's: "slab-paper", "membrain", "picker"; NULL: "dice-cross-entropy".
