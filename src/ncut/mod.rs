@@ -36,6 +36,7 @@ mod write;
 pub use diffseg::DiffSegOptions;
 pub use input::ImageInput;
 pub use options::{Hierarchy, Method, NcutOptions, SegmentCount, BUILTIN_SEGMENTS};
+pub use overlay::segment_colour;
 pub use pamr::PamrOptions;
 pub use pipeline::{segment_image, segment_matrix, segment_slices};
 pub use presets::Preset;

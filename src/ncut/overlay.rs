@@ -38,13 +38,13 @@ pub(super) fn draw(image: ImageInput, labels: ArrayView2<u32>) -> Result<Picture
         picture.paint(r, right, colour, 1.0);
         let differs = |r: usize, c: usize| labels.get([r, c]).is_some_and(|&other| other != label);
         let border = differs(r + 1, c) || differs(r, c + 1);
-        picture.paint(r, right, colour_of(label), if border { 1.0 } else { TINT });
+        picture.paint(r, right, segment_colour(label), if border { 1.0 } else { TINT });
     }
     Ok(picture)
 }
 
 /// Colours that differ most from those of nearby numbers: hues a golden angle apart, two brightnesses.
-pub(super) fn colour_of(label: u32) -> [u8; 3] {
+pub fn segment_colour(label: u32) -> [u8; 3] {
     let hue = (f64::from(label) * 0.618_033_988_75).fract() * 6.0;
     let value = if label.is_multiple_of(2) { 1.0 } else { 0.75 };
     let channel = |shift: f64| {
@@ -70,7 +70,7 @@ mod tests {
         let (left, right) = (picture.colour(100, 620), picture.colour(100, 920));
         assert!(left.is_some() && left != right);
         assert!(draw(image, labels.slice(ndarray::s![..10, ..])).is_err());
-        let mut colours: Vec<_> = (0..64).map(colour_of).collect();
+        let mut colours: Vec<_> = (0..64).map(segment_colour).collect();
         colours.sort_unstable();
         colours.dedup();
         assert_eq!(colours.len(), 64);

@@ -4,6 +4,7 @@ mod abi;
 mod ctest;
 mod demo;
 mod evaluate;
+mod evaluate_ncut;
 mod failure;
 mod gpu_test;
 mod header;
@@ -33,6 +34,8 @@ usage: cargo xtask COMMAND [OPTIONS]
   train-model [-- ARGS]       train the built-in model (the options of tomocut-train-model)
   evaluate [--model NAME=FILE]...  score the data sets with truth and write docs/quality.md; a row for each model
   evaluate --only TEXT        the same for the data sets whose names hold TEXT; only printed
+  evaluate-ncut [-- ARGS]     run every preset of NCut on images with truth and write docs/ncut.md; with ARGS (those of
+                              tomocut-measure-ncut) only print
 
 exit status: 0 done, 1 failed, 2 wrong arguments";
 
@@ -60,6 +63,7 @@ fn dispatch(command: &str, rest: Vec<OsString>) -> Result<()> {
         "gpu-test" => gpu_test::command(&layout, rest),
         "train-model" => train_model::command(&layout, rest),
         "evaluate" => evaluate::command(&layout, rest),
+        "evaluate-ncut" => evaluate_ncut::command(&layout, rest),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");
             Ok(())
