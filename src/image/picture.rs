@@ -1,5 +1,5 @@
 //! Small colour pictures for people: panels of grey slices, painted over, as PNG.
-use ::image::codecs::png::PngEncoder;
+use ::image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use ::image::{ExtendedColorType, ImageEncoder};
 use ndarray::{Array2, ArrayView2};
 
@@ -66,7 +66,7 @@ impl Picture {
     /// [`Error::Internal`] where the encoder fails: a picture without pixels.
     pub fn png(&self) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        PngEncoder::new(&mut bytes)
+        PngEncoder::new_with_quality(&mut bytes, CompressionType::Best, FilterType::Adaptive)
             .write_image(
                 &self.pixels,
                 self.width as u32,

@@ -92,8 +92,8 @@ fn berkeley(data: &Path) -> Result<DataSet> {
     }
     Ok(DataSet {
         name: "BSDS500",
-        note: "Natural pictures of 321 x 481 pixels; a figure is the mean over the people who drew segments in a picture, \
-               between 4 and 9.",
+        note:
+            "Natural pictures of 321 x 481 pixels; a figure is the mean over the people who drew segments in a picture.",
         samples,
         shown: 2,
     })
@@ -118,7 +118,7 @@ fn ade20k(data: &Path) -> Result<DataSet> {
     }
     Ok(DataSet {
         name: "ADE20K",
-        note: "Street scenes, reduced to 640 pixels; 15 to 40 classes of objects in each, many of them small.",
+        note: "Street scenes, reduced to 640 pixels; 13 and 14 classes of objects, many of them small.",
         samples,
         shown: 1,
     })

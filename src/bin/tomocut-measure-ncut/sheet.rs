@@ -6,7 +6,7 @@ use tomocut::ncut::segment_colour;
 use crate::data_sets::{resized, Sample};
 
 /// Width of a panel and the white between panels, in pixels.
-const PANEL: usize = 132;
+const PANEL: usize = 112;
 const GAP: usize = 3;
 
 /// Share of a segment's colour, and grey levels of the image under it: few, so that the file stays small.
