@@ -7,7 +7,7 @@ mod page;
 mod scores;
 mod sheet;
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -97,11 +97,10 @@ fn measure(model: &DiffusionModel, set: &data_sets::DataSet, strips: &mut Vec<sh
             eprintln!("{}: {}, {name}", set.name, sample.name);
             let (labels, seconds) = segment(model, sample, *preset)?;
             let count = scores::shown_segments(&labels);
-            if !floors.contains_key(&count) {
-                floors.insert(count, floor::clusters(sample, count)?);
-            }
-            let empty = Array2::zeros((0, 0));
-            let floor = floors.get(&count).unwrap_or(&empty);
+            let floor = match floors.entry(count) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => place.insert(floor::clusters(sample, count)?),
+            };
             row.add(sample, &labels, Some(floor), seconds)?;
             shown.push(labels);
         }
