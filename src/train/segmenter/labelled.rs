@@ -272,3 +272,18 @@ impl ExampleSource for LabelledVolumes {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_is_as_sure_as_its_score() {
+        let labels = ndarray::array![[[0_i8, 0, 1, 2, 1]]];
+        let score = ndarray::array![[[0.0_f32, 0.75, 0.25, 1.0, 1.5]]];
+        let sure = score_confidence(labels.view(), score.view()).unwrap();
+        assert_eq!(sure, ndarray::array![[[1.0_f32, 0.25, 0.25, 1.0, 1.0]]]);
+        let refused = score_confidence(labels.view(), Array3::zeros((1, 1, 4)).view()).unwrap_err();
+        assert!(refused.to_string().contains("(1, 1, 5)"), "{refused}");
+    }
+}
