@@ -2,11 +2,15 @@
 use tch::Tensor;
 
 use crate::diffusion::{DiffusionModel, LatentDraw, LatentMode, TapParts};
-use crate::runtime::{Error, Generator, Job, Result, Stage};
+use crate::runtime::{Error, Generator, HostState, Job, Result, Stage};
 
 use super::aggregate::aggregate;
 use super::options::{Method, NcutOptions};
 use super::source::Source;
+
+/// libtorch's sums depend on the number of threads in their last bits, and a cut can turn on these; a pass is a small part of a
+/// run, so that the same labels for any number of threads cost little.
+const ONE_THREAD: usize = 1;
 
 /// How images enter the U-Net, resolved for one model and one image or slab.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +26,7 @@ impl PassPlan {
     /// what the paper says. Estimating the signal-to-noise
     /// ratio takes about six passes over the middle of the image.
     pub fn resolve(model: &DiffusionModel, image: &Tensor, options: &NcutOptions, job: &Job) -> Result<Self> {
+        let _threads = HostState::enter(ONE_THREAD);
         let (published, timestep) = options.published_pass();
         let matched = model.config().latent_mode == LatentMode::Matched;
         let mode = options
@@ -62,6 +67,7 @@ pub(super) fn source_of(
     stream: u64,
     job: &Job,
 ) -> Result<(Source, (usize, usize))> {
+    let _threads = HostState::enter(ONE_THREAD);
     let (layers, parts) = layers_of(model, options)?;
     job.enter(Stage::Encode)?;
     let mut generator = Generator::new(options.seed, stream);
