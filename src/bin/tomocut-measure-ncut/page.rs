@@ -12,7 +12,7 @@ class at most one segment, such that the most pixels agree (Hungarian matching; 
 *merged* gives each segment the class it has most pixels of, an upper bound that needs the truth and that more segments
 never lower. Figures are means over images; in parentheses those of the *floor*, k-means of grey level or colour and place on
 as many pixels as there are tokens, with as many clusters as the preset made segments. It needs no model. One segment and
-a grid of cells say what is worth nothing. Seconds are per image, on two cores of a busy server (four or more programs at once), the
+a grid of cells say what is worth nothing. Seconds are per image, on two cores of a server, the
 estimate of the signal-to-noise ratio included.
 
 How to read them: **the built-in model was trained on simulated tomograms only**, sees grey levels (the floor sees colour), and looks
