@@ -24,23 +24,6 @@ pub fn local_maxima(volume: ArrayView3<f32>, above: f32) -> Vec<([usize; 3], f32
     peaks
 }
 
-/// Keeps, from the best down, the peaks that lie at least `apart` voxels from every better one that was kept.
-pub fn spread_out(peaks: Vec<([usize; 3], f32)>, apart: f64) -> Vec<([usize; 3], f32)> {
-    let mut kept: Vec<([usize; 3], f32)> = Vec::new();
-    for peak in peaks {
-        let far = |other: &([usize; 3], f32)| {
-            let squared: f64 = (0..3)
-                .map(|axis| (peak.0[axis] as f64 - other.0[axis] as f64).powi(2))
-                .sum();
-            squared >= apart * apart
-        };
-        if kept.iter().all(far) {
-            kept.push(peak);
-        }
-    }
-    kept
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,11 +39,5 @@ mod tests {
         let peaks = local_maxima(volume.view(), 0.6);
         assert_eq!(peaks, [([3, 4, 5], 3.0), ([1, 1, 1], 2.0)]);
         assert_eq!(local_maxima(volume.view(), 0.1).len(), 3);
-    }
-
-    #[test]
-    fn the_better_of_two_close_peaks_stays() {
-        let peaks = vec![([0, 0, 0], 3.0), ([0, 0, 3], 2.0), ([0, 0, 5], 1.0)];
-        assert_eq!(spread_out(peaks, 4.0), [([0, 0, 0], 3.0), ([0, 0, 5], 1.0)]);
     }
 }

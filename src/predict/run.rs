@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde::Serialize;
 use tch::Tensor;
 
-use crate::networks::SegmentationModel;
+use crate::networks::{GreyScale, SegmentationModel};
 use crate::runtime::{Error, Job, Result, Stage};
 use crate::volume::{BlockFile, BlockType, Tomogram};
 
@@ -14,7 +14,7 @@ use super::budget::core_extents;
 use super::grid::Axis;
 use super::options::{Output, PredictOptions, ProbabilityType};
 use super::plan::{Needs, Plan};
-use super::slices::{joined, GreyScale, SliceWindow};
+use super::slices::{joined, SliceWindow};
 use super::store::{RunIdentity, Store, Volume};
 use super::tile::{predict_tile, Probabilities};
 

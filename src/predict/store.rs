@@ -149,11 +149,9 @@ impl Store {
             fs::rename(self.work.join(&name), &to).map_err(|e| Error::io("writing", &to, e))?;
         }
         // First what says that there is a run: a kill in between leaves litter, never half a run.
-        {
-            let name = "run.json";
-            fs::remove_file(self.work.join(name)).map_err(|e| Error::io("removing", &self.work, e))?;
-        }
-        fs::remove_dir_all(&self.work).map_err(|e| Error::io("removing", &self.work, e))?;
+        let failed = |e| Error::io("removing", &self.work, e);
+        fs::remove_file(self.work.join("run.json")).map_err(failed)?;
+        fs::remove_dir_all(&self.work).map_err(failed)?;
         Ok(true)
     }
 }

@@ -157,7 +157,7 @@ fn in_halves(
     let divisor = network.divisor();
     // Where the core is cut, on the network's own raster.
     let cut = (margin[axis].0 + core(axis) / 2) / divisor * divisor;
-    let (end, halo) = (size[axis + 1], halo + halo.rem_euclid(divisor));
+    let end = size[axis + 1];
     let (low_end, high_start) = ((cut + halo).min(end), (cut - halo).max(0));
     if cut <= margin[axis].0 || cut >= end - margin[axis].1 || (low_end == end && high_start == 0) {
         return Err(Error::OutOfMemory(text));

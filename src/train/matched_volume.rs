@@ -70,28 +70,30 @@ impl MatchedVolume {
 fn centres(instances: &[Instance], shape: (usize, usize, usize), voxel_nm: f64) -> Array3<u8> {
     let mut map = Array3::<u8>::zeros(shape);
     for instance in instances.iter().filter(|instance| instance.kind.label() == MOLECULE) {
-        let sigma = (CENTRE_SPREAD * instance.diameter_nm / voxel_nm).max(LEAST_SPREAD);
-        let reach = 3.0 * sigma;
-        let span = |axis: usize, n: usize| {
-            let from = (instance.position[axis] - reach).ceil().max(0.0) as usize;
-            let to = (instance.position[axis] + reach).floor().clamp(-1.0, n as f64 - 1.0);
-            from..(to + 1.0) as usize
-        };
-        for z in span(0, shape.0) {
-            for y in span(1, shape.1) {
-                for x in span(2, shape.2) {
-                    let squares: f64 = [z, y, x]
-                        .iter()
-                        .zip(&instance.position)
-                        .map(|(i, p)| (*i as f64 - p).powi(2))
-                        .sum();
-                    let value = (f64::from(CERTAIN) * (-0.5 * squares / (sigma * sigma)).exp()).round() as u8;
-                    map[[z, y, x]] = map[[z, y, x]].max(value);
-                }
+        mark_centre(&mut map, instance.position, instance.diameter_nm / voxel_nm);
+    }
+    map
+}
+
+/// Raises `map` (z, y, x), 0 to `CERTAIN`, to a Gaussian about `centre`, of a molecule of `diameter` voxels.
+pub(super) fn mark_centre(map: &mut Array3<u8>, centre: [f64; 3], diameter: f64) {
+    let sigma = (CENTRE_SPREAD * diameter).max(LEAST_SPREAD);
+    let reach = 3.0 * sigma;
+    let shape = map.dim();
+    let span = |axis: usize, n: usize| {
+        let from = (centre[axis] - reach).ceil().max(0.0) as usize;
+        let to = (centre[axis] + reach).floor().clamp(-1.0, n as f64 - 1.0);
+        from..(to + 1.0) as usize
+    };
+    for z in span(0, shape.0) {
+        for y in span(1, shape.1) {
+            for x in span(2, shape.2) {
+                let squares: f64 = [z, y, x].iter().zip(centre).map(|(i, p)| (*i as f64 - p).powi(2)).sum();
+                let value = (f64::from(CERTAIN) * (-0.5 * squares / (sigma * sigma)).exp()).round() as u8;
+                map[[z, y, x]] = map[[z, y, x]].max(value);
             }
         }
     }
-    map
 }
 
 #[cfg(test)]

@@ -1,19 +1,16 @@
 //! Tomograms with labels on some of their slices, as windows to learn from.
 use std::ops::Range;
 
-use ndarray::{s, Array3, ArrayView3, Axis, Zip};
+use ndarray::{s, Array3, ArrayView3, Zip};
 use tch::{Device, Kind, Tensor};
 
 use super::{ExampleSource, SegmenterOptions};
-use crate::networks::{InputScale, ModelDescription};
+use crate::networks::{GreyScale, ModelDescription};
 use crate::picks::Pick;
 use crate::runtime::{Error, Generator, Job, Result};
+use crate::train::matched_volume::{mark_centre, CERTAIN};
 use crate::train::Example;
-use crate::volume::{tomogram_scale, Tomogram, CLIP_SIGMA};
-
-/// Standard deviation of the Gaussian around a molecule's centre, in units of its diameter; at least [`LEAST_SPREAD`] voxels.
-const CENTRE_SPREAD: f64 = 0.18;
-const LEAST_SPREAD: f64 = 0.8;
+use crate::volume::Tomogram;
 
 /// Labels of the slices `z` of a tomogram.
 pub struct SlabLabels<'a> {
@@ -57,9 +54,6 @@ pub struct LabelledVolume {
     labelled: Vec<[i64; 3]>,
 }
 
-/// What a certain label is in `truth`.
-const CERTAIN: f64 = 250.0;
-
 impl LabelledVolume {
     /// The slices `labels.z` of `tomogram` and `margin` slices on either side, as far as there are, in the grey scale and with the
     /// outputs of `description`; `bright` where structures are brighter than their surroundings.
@@ -98,7 +92,8 @@ impl LabelledVolume {
             return Err(Error::argument("labels", highest, &allowed));
         }
         let seen = z.start.saturating_sub(margin)..(z.end + margin).min(depth);
-        let image = scaled(tomogram, &seen, description, bright, job)?;
+        let scale = GreyScale::of(tomogram, description.input, bright != description.bright, job)?;
+        let image = scale.apply(tomogram.read_slices(seen.clone())?);
         let offset = z.start - seen.start;
         let mut weight = Array3::<f32>::zeros((seen.len(), rows, cols));
         let mut inside = weight.slice_mut(s![offset..offset + z.len(), .., ..]);
@@ -125,35 +120,6 @@ impl LabelledVolume {
     }
 }
 
-/// The slices `seen` in the grey scale of `description`.
-fn scaled(
-    tomogram: &Tomogram,
-    seen: &Range<usize>,
-    description: &ModelDescription,
-    bright: bool,
-    job: &Job,
-) -> Result<Array3<f32>> {
-    let sign = if bright == description.bright { 1.0 } else { -1.0 };
-    let mut slices = tomogram.read_slices(seen.clone())?;
-    let apply = |v: f32, mean: f32, deviation: f32| (sign * (v - mean) / deviation).clamp(-CLIP_SIGMA, CLIP_SIGMA);
-    match description.input {
-        InputScale::Tomogram => {
-            let (mean, deviation) = tomogram_scale(tomogram, job)?;
-            slices.mapv_inplace(|v| apply(v, mean, deviation));
-        }
-        InputScale::Slice => {
-            for mut slice in slices.axis_iter_mut(Axis(0)) {
-                let count = slice.len().max(1) as f64;
-                let mean = slice.iter().map(|v| f64::from(*v)).sum::<f64>() / count;
-                let squares = slice.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>();
-                let deviation = (squares / count).sqrt() + 1e-8;
-                slice.mapv_inplace(|v| apply(v, mean as f32, deviation as f32));
-            }
-        }
-    }
-    Ok(slices)
-}
-
 /// Truth of the output `name`, 0 to `CERTAIN`, over the slices `seen`.
 fn plane(name: &str, labels: &SlabLabels, seen: &Range<usize>, tomogram: &Tomogram) -> Result<Array3<u8>> {
     let [_, rows, cols] = tomogram.geometry().shape;
@@ -165,7 +131,8 @@ fn plane(name: &str, labels: &SlabLabels, seen: &Range<usize>, tomogram: &Tomogr
         None if name == "centre" => {
             let voxel_nm = tomogram.geometry().voxel_nm().unwrap_or(1.0);
             for point in labels.points {
-                spread(&mut map, point, seen.start, voxel_nm);
+                let [z, y, x] = point.position;
+                mark_centre(&mut map, [z - seen.start as f64, y, x], point.diameter_nm / voxel_nm);
             }
             return Ok(map);
         }
@@ -180,30 +147,9 @@ fn plane(name: &str, labels: &SlabLabels, seen: &Range<usize>, tomogram: &Tomogr
     };
     let mut inside = map.slice_mut(s![offset..offset + labels.z.len(), .., ..]);
     inside.zip_mut_with(&labels.labels, |target, &label| {
-        *target = if wanted(label) { CERTAIN as u8 } else { 0 };
+        *target = if wanted(label) { CERTAIN } else { 0 };
     });
     Ok(map)
-}
-
-/// A Gaussian about `point`; where two overlap the larger value counts.
-fn spread(map: &mut Array3<u8>, point: &Pick, first: usize, voxel_nm: f64) {
-    let sigma = (CENTRE_SPREAD * point.diameter_nm / voxel_nm).max(LEAST_SPREAD);
-    let centre = [point.position[0] - first as f64, point.position[1], point.position[2]];
-    let extents = map.dim();
-    let span = |axis: usize, n: usize| {
-        let from = (centre[axis] - 3.0 * sigma).ceil().max(0.0) as usize;
-        let to = (centre[axis] + 3.0 * sigma).floor().clamp(-1.0, n as f64 - 1.0);
-        from..(to + 1.0) as usize
-    };
-    for z in span(0, extents.0) {
-        for y in span(1, extents.1) {
-            for x in span(2, extents.2) {
-                let squares: f64 = [z, y, x].iter().zip(centre).map(|(i, p)| (*i as f64 - p).powi(2)).sum();
-                let value = (CERTAIN * (-0.5 * squares / (sigma * sigma)).exp()).round() as u8;
-                map[[z, y, x]] = map[[z, y, x]].max(value);
-            }
-        }
-    }
 }
 
 fn tensor<T: tch::kind::Element + Copy>(volume: &Array3<T>) -> Result<Tensor> {
@@ -267,7 +213,7 @@ impl ExampleSource for LabelledVolumes {
         };
         Ok(Example {
             image: padded(image)?,
-            truth: padded(truth)?.f_mul_scalar(1.0 / CERTAIN)?,
+            truth: padded(truth)?.f_mul_scalar(1.0 / f64::from(CERTAIN))?,
             weight: padded(weight)?,
         })
     }
