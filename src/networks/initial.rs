@@ -53,4 +53,4 @@ impl Initial {
 
 /// Share of a residual branch at the start, for networks that scale it: small, so that depth does not add variance and no
 /// normalisation is needed, but not zero, so that every weight learns from the first step.
-const RESIDUAL_SCALE: f64 = 0.1;
+const RESIDUAL_SCALE: f64 = 0.3;

@@ -88,7 +88,7 @@ mod tests {
     fn less_memory_means_smaller_cores() {
         let config = NetworkConfig::Compact(CompactConfig::default());
         let needs = Needs {
-            halo: [28; 3],
+            halo: [20; 3],
             divisor: [4; 3],
             window: None,
         };

@@ -174,7 +174,7 @@ def compact(x, widths, down, up, outputs):
         return F.conv3d(x, w(name + ".weight", b, a, k, k, k), w(name + ".bias", b), stride=stride, padding=k // 2 if k % 2 else 0)
 
     def block(name, x, n):
-        y = conv(name + ".second", F.relu(conv(name + ".first", F.relu(x), n, n, 3)), n, n, 3)
+        y = conv(name + ".second", F.relu(conv(name + ".first", F.relu(x), n, n, 3)), n, n, 1)
         return x + w(name + ".scale", n).view(1, -1, 1, 1, 1) * y
 
     def spread(name, x, a, b):
@@ -230,7 +230,7 @@ def main():
     out["unet2d/training"] = net(flat)
     out["unet2d/variance"] = net.encoder.down2.maxpool_conv[1].conv_conv[5].running_var
 
-    out["compact/default"] = compact(x[:1, :, :, :, :24], (32, 96), (1, 2), (1,), 3)
+    out["compact/default"] = compact(x[:1, :, :, :, :24], (32, 96), (1, 3), (1,), 3)
     out["compact/deep"] = compact(hashed("input/deep", (1, 1, 16, 16, 24)), (4, 6, 8), (1, 0, 2), (2, 1), 2)
     FOLDER.mkdir(parents=True, exist_ok=True)
     # Every third number tells as much as all of them.

@@ -4,7 +4,7 @@ use std::path::Path;
 use tch::Device;
 use tomocut::networks::{ModelDescription, NetworkConfig};
 use tomocut::runtime::{open_device, Job};
-use tomocut::train::{LossRecord, PhantomExamples, SegmenterOptions, SegmenterTrainer};
+use tomocut::train::{LossKind, LossRecord, PhantomExamples, SegmenterOptions, SegmenterTrainer};
 use tomocut::Result;
 
 use crate::arguments::Arguments;
@@ -18,6 +18,9 @@ const HELD_OUT: (usize, usize) = (4, 24);
 const SHAPE: [usize; 3] = [64, 192, 192];
 /// Steps after which a phantom makes room for a new one.
 const REFRESH: u64 = 12;
+
+/// Full learning rate: the network is small and starts from nothing.
+const RATE: f64 = 2e-3;
 
 /// A run with the phantoms that judge it.
 struct Judged {
@@ -42,6 +45,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             ..SegmenterOptions::default()
         };
         options.batch = arguments.network_batch.unwrap_or(options.batch);
+        options.schedule.adamw.rate = RATE;
+        // No window is seen twice: turning it would only blur it.
+        options.augment.turn = 0.0;
+        options.loss.kind = LossKind::DiceCrossEntropy {
+            dice: 0.5,
+            cross_entropy: 2.0,
+        };
         // Phantoms come in any voxel size; so does what the network is used on.
         options.description = ModelDescription {
             origin: arguments.name.clone(),

@@ -24,12 +24,12 @@ pub struct CompactConfig {
 }
 
 impl Default for CompactConfig {
-    /// 32 channels at 2 voxels and 96 at 4: 1.2 million weights, a halo of 28 voxels; membrane, molecule, molecule centre.
+    /// 32 channels at 2 voxels and 96 at 4: 0.9 million weights, a halo of 20 voxels; membrane, molecule, molecule centre.
     fn default() -> Self {
         Self {
             in_channels: 1,
             widths: vec![32, 96],
-            blocks_down: vec![1, 2],
+            blocks_down: vec![1, 3],
             blocks_up: vec![1],
             outputs: ["membrane", "molecule", "centre"].map(str::to_owned).to_vec(),
         }
@@ -59,17 +59,17 @@ impl CompactConfig {
 
     /// Voxels around a window of whole coarsest cells that its outputs depend on, rounded up to such cells.
     ///
-    /// Followed from the outputs to the input: a 3^3 convolution adds one cell of its level, going to a coarser level rounds
+    /// Followed from the outputs to the input: a 3^3 convolution, of which a block has one, adds one cell of its level, going to a coarser level rounds
     /// up to whole cells of it.
     pub fn halo(&self) -> i64 {
         let cell = |level: usize| 2_i64 << level;
         let round = |halo: i64, level: usize| (halo + cell(level) - 1) / cell(level) * cell(level);
         let mut halo = 0;
         for (level, blocks) in self.blocks_up.iter().enumerate() {
-            halo = round(halo + 2 * *blocks as i64 * cell(level), level + 1);
+            halo = round(halo + *blocks as i64 * cell(level), level + 1);
         }
         for (level, blocks) in self.blocks_down.iter().enumerate().rev() {
-            halo += 2 * *blocks as i64 * cell(level);
+            halo += *blocks as i64 * cell(level);
         }
         round(halo + cell(0), self.widths.len() - 1)
     }

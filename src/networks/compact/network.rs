@@ -134,7 +134,7 @@ fn less(margin: Margin, done: Margin) -> Margin {
 
 /// Cells around themselves that residual blocks look at.
 fn reach(blocks: &[Block]) -> i64 {
-    2 * blocks.len() as i64
+    blocks.len() as i64
 }
 
 /// What may be left out before the first of `levels` where `want` is to be left out after it, in cells of that level.
@@ -198,7 +198,7 @@ impl Block {
     fn new(mut scope: Scope, width: i64) -> Result<Self> {
         Ok(Self {
             first: Conv3d::new(scope.enter("first"), width, width, 3, 1, true)?,
-            second: Conv3d::new(scope.enter("second"), width, width, 3, 1, true)?,
+            second: Conv3d::new(scope.enter("second"), width, width, 1, 1, true)?,
             scale: scope.tensor("scale", &[width])?,
         })
     }
