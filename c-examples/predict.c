@@ -10,14 +10,15 @@
 #define MOST_OUTPUTS 64
 
 static const char help[] =
-    "Usage: tomocut-predict TOMOGRAM... | FOLDER --model FILE --out DIR [options]\n"
+    "Usage: tomocut-predict TOMOGRAM... | FOLDER --out DIR [options]\n"
     "\n"
     "Runs a segmentation network over tomograms. Writes <stem>_membrane.mrc and so on, the probabilities of each output,\n"
     "and <stem>_labels.mrc (0 background, else 1 + the number of the likeliest output). The tomogram is never wholly in\n"
     "memory. A run that was stopped, even by a kill, goes on where it was when it is started again. A tomogram that fails\n"
     "is told and the others go on. Tomograms whose files are in DIR already are left out.\n"
     "\n"
-    "  --model FILE         the network: one that tomocut-train wrote, MemBrain-seg's or a 2D U-Net (safetensors)\n"
+    "  --model FILE         the network: one that tomocut-train wrote, MemBrain-seg's or a 2D U-Net (safetensors;\n"
+    "                       default: the built-in one, of membrane, molecule and molecule's centre)\n"
     "  --out DIR            folder for the results; made where missing\n"
     "  --again              tomograms whose results are there already, too\n"
     "  --mirrors            average the mirrors of every window (8 times the time), and write <stem>_membrane_std.mrc and\n"
@@ -121,9 +122,8 @@ static int parse_request(int argc, char **argv, struct request *request) {
     if (request->help || request->version) {
         return 1;
     }
-    if (request->n_inputs == 0 || request->model == NULL || request->out == NULL) {
-        complain("no %s given; see --help",
-                 request->n_inputs == 0 ? "tomogram" : request->model == NULL ? "--model" : "--out");
+    if (request->n_inputs == 0 || request->out == NULL) {
+        complain("no %s given; see --help", request->n_inputs == 0 ? "tomogram" : "--out");
         return 0;
     }
     if (request->region_text != NULL && !parse_region(request->region_text, &request->region)) {
@@ -323,7 +323,8 @@ static enum exit_code start(const struct request *request, struct session *sessi
     if (status != TOMOCUT_OK) {
         return exit_code_after(status, EXIT_USAGE);
     }
-    status = tomocut_predictor_open(session->engine, request->model, &session->predictor);
+    status = request->model == NULL ? tomocut_predictor_builtin(session->engine, &session->predictor)
+                                    : tomocut_predictor_open(session->engine, request->model, &session->predictor);
     if (status != TOMOCUT_OK) {
         return exit_code_after(status, EXIT_BAD_INPUT);
     }
@@ -344,7 +345,7 @@ static enum exit_code run(const struct request *request, struct session *session
     }
     if (request->json) {
         fputs("{\"model\": ", stdout);
-        print_json_text(stdout, request->model);
+        print_json_text(stdout, request->model == NULL ? "built-in" : request->model);
         fputs(", \"tomograms\": [", stdout);
     }
     for (size_t i = 0; i < n && code != EXIT_CANCELLED; i++) {

@@ -180,6 +180,7 @@ static enum exit_code start(const struct request *request, struct session *sessi
     tomocut_trainer_options_init(&options, sizeof options);
     options.start = request->start;
     options.network_json = request->network;
+    options.scratch = request->scratch;
     options.loss = request->loss;
     options.steps = request->steps;
     options.seed = request->seed;

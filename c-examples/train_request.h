@@ -19,8 +19,9 @@ static const char help[] =
     "  --points FILE        molecules, as .csv, .star, .tbl, .mod or .coords (what tomocut-slab writes)\n"
     "\n"
     "  --out MODEL          the trained model (safetensors)\n"
-    "  --start FILE         the model to start from (default: random weights of the small 3D network)\n"
-    "  --network JSON       another network for random weights, as tomocut_trainer_options in tomocut.h says\n"
+    "  --start FILE         the model to start from (default: the built-in network)\n"
+    "  --scratch            random weights of the built-in network\n"
+    "  --network JSON       random weights of another network, as tomocut_trainer_options in tomocut.h says\n"
     "  --names A,B,C        names of the labels from 1 on (default: membrane,molecule,filament)\n"
     "  --diffusion FILE     the model that segments slabs, such as one that tomocut-adapt wrote (default: the built-in)\n"
     "  --steps N            training steps (default: 2000)\n"
@@ -50,7 +51,7 @@ struct request {
     const char *out, *start, *network, *names, *diffusion, *loss, *window_text, *device;
     uint64_t steps, batch, seed, threads, window[3];
     double minutes, every, rate, foreground, voxel_nm;
-    int no_augment, again, bright, json, quiet, help, version;
+    int scratch, no_augment, again, bright, json, quiet, help, version;
 };
 
 /* What was said of input number `index`; NULL where nothing was. */
@@ -137,6 +138,7 @@ static int parse_request(int argc, char **argv, struct request *request) {
         {"--points", TEXT_LIST, &request->points},
         {"--out", TEXT, &request->out},
         {"--start", TEXT, &request->start},
+        {"--scratch", SWITCH, &request->scratch},
         {"--network", TEXT, &request->network},
         {"--names", TEXT, &request->names},
         {"--diffusion", TEXT, &request->diffusion},

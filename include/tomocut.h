@@ -1233,14 +1233,14 @@ typedef struct tomocut_trainer_options {
      */
     size_t struct_size;
     /**
-     * The model file to start from, one that tomocut_predictor_open opens: its network and weights; NULL: random weights.
+     * The model file to start from, one that tomocut_predictor_open opens: its network and weights; NULL: those of the
+     * network that is compiled into the library, unless network_json or scratch say otherwise.
      */
     const char *start;
     /**
-     * Without a start, the network as one JSON object, such as the member "model" of tomocut_predictor_info: {"network":
+     * A network to start from random weights, as one JSON object, such as the member "model" of tomocut_predictor_info: {"network":
      * "compact", "in_channels": 1, "widths": [32, 64, 96], "blocks_down": [1, 1, 2], "blocks_up": [1, 1], "outputs":
-     * ["membrane", "molecule", "centre"]}; NULL: the compact network of two levels, 32 and 96 wide, with these
-     * outputs. An output is the name of a label, "background" or "centre" (how near the
+     * ["membrane", "molecule", "centre"]}; NULL: the network of the start. An output is the name of a label, "background" or "centre" (how near the
      * centre of a point is).
      */
     const char *network_json;
@@ -1291,9 +1291,9 @@ typedef struct tomocut_trainer_options {
      */
     tomocut_switch augment;
     /**
-     * Zero.
+     * 1: random weights of the network that is compiled into the library, without a start; 0: not.
      */
-    uint32_t reserved;
+    int32_t scratch;
 } tomocut_trainer_options;
 
 /**
@@ -2770,6 +2770,20 @@ TOMOCUT_API
 tomocut_status tomocut_predictor_open(const struct tomocut_engine *engine,
                                       const char *path,
                                       struct tomocut_predictor **out);
+
+/**
+ * The network that is compiled into the library, trained on simulated tomograms alone: membrane, molecule and molecule's
+ * centre, at any voxel size.
+ *
+ * @param engine Gives the device and the log.
+ * @param out    Receives the predictor, to be freed by tomocut_predictor_free; NULL on failure.
+ * @return TOMOCUT_OK; TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_predictor_builtin(const struct tomocut_engine *engine,
+                                         struct tomocut_predictor **out);
 
 /**
  * What a predictor is, as one JSON object: the network with its hyper-parameters and outputs, the number of its weights,

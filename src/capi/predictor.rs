@@ -77,6 +77,29 @@ pub unsafe extern "C" fn tomocut_predictor_open(
     })
 }
 
+/// The network that is compiled into the library, trained on simulated tomograms alone: membrane, molecule and molecule's
+/// centre, at any voxel size.
+///
+/// @param engine Gives the device and the log.
+/// @param out    Receives the predictor, to be freed by tomocut_predictor_free; NULL on failure.
+/// @return TOMOCUT_OK; TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
+///
+/// Threads: any.
+#[no_mangle]
+pub unsafe extern "C" fn tomocut_predictor_builtin(
+    engine: *const tomocut_engine,
+    out: *mut *mut tomocut_predictor,
+) -> tomocut_status {
+    guard(|| {
+        // SAFETY: as documented for C.
+        let (out, engine) = unsafe { (NewHandle::at(out)?, engine_to_read(engine)?) };
+        let model = compute(engine.n_threads, || SegmentationModel::builtin(engine.device))?;
+        let engine = Arc::clone(&engine);
+        out.set(Predictor { model, engine });
+        Ok(())
+    })
+}
+
 /// What a predictor is, as one JSON object: the network with its hyper-parameters and outputs, the number of its weights,
 /// the voxel size that it was trained on (null: unknown), how grey values enter it, where the weights come from, the device.
 ///

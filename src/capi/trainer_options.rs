@@ -8,7 +8,7 @@ use super::sized::{self, SizedStruct};
 use super::slab_options::{flag, given, one_of, switch, to_usize, tomocut_switch};
 use super::status::tomocut_status;
 use super::strings::{optional_text, path};
-use crate::train::{AugmentOptions, LabelledTrainingOptions, LossKind, LossOptions, SegmenterOptions};
+use crate::train::{AugmentOptions, LabelledTrainingOptions, LossKind, LossOptions, SegmenterOptions, Start};
 use crate::{Error, Result};
 
 /// Options of a trainer. Fill with tomocut_trainer_options_init, then change what differs; zero and NULL mean the default.
@@ -18,12 +18,12 @@ use crate::{Error, Result};
 pub struct tomocut_trainer_options {
     /// sizeof(tomocut_trainer_options) of the caller's header.
     pub struct_size: usize,
-    /// The model file to start from, one that tomocut_predictor_open opens: its network and weights; NULL: random weights.
+    /// The model file to start from, one that tomocut_predictor_open opens: its network and weights; NULL: those of the
+    /// network that is compiled into the library, unless network_json or scratch say otherwise.
     pub start: *const c_char,
-    /// Without a start, the network as one JSON object, such as the member "model" of tomocut_predictor_info: {"network":
+    /// A network to start from random weights, as one JSON object, such as the member "model" of tomocut_predictor_info: {"network":
     /// "compact", "in_channels": 1, "widths": [32, 64, 96], "blocks_down": [1, 1, 2], "blocks_up": [1, 1], "outputs":
-    /// ["membrane", "molecule", "centre"]}; NULL: the compact network of two levels, 32 and 96 wide, with these
-    /// outputs. An output is the name of a label, "background" or "centre" (how near the
+    /// ["membrane", "molecule", "centre"]}; NULL: the network of the start. An output is the name of a label, "background" or "centre" (how near the
     /// centre of a point is).
     pub network_json: *const c_char,
     /// "dice-cross-entropy", "dice", "focal", or a paper's: "slab-paper", "membrain", "picker"; NULL: "dice-cross-entropy".
@@ -50,8 +50,8 @@ pub struct tomocut_trainer_options {
     pub bright: i32,
     /// Whether windows are mirrored, turned, scaled and changed in contrast, TOMOCUT_SWITCH_*; by default on.
     pub augment: tomocut_switch,
-    /// Zero.
-    pub reserved: u32,
+    /// 1: random weights of the network that is compiled into the library, without a start; 0: not.
+    pub scratch: i32,
 }
 
 // SAFETY: repr(C), struct_size first, numbers and pointers only, no padding; zero is the default of every field.
@@ -119,8 +119,9 @@ pub unsafe extern "C" fn tomocut_train_options_init(
 /// # Safety
 /// `options` is as documented for C.
 pub(super) unsafe fn translate(options: &tomocut_trainer_options) -> Result<LabelledTrainingOptions> {
-    if options.reserved != 0 {
-        return Err(Error::argument("reserved", options.reserved, "must be 0"));
+    let scratch = flag("scratch", options.scratch)?;
+    if scratch && !options.start.is_null() {
+        return Err(Error::argument("scratch", 1, "must be 0 where start is given"));
     }
     let mut settings = SegmenterOptions::default();
     // SAFETY: passed on.
@@ -187,10 +188,11 @@ pub(super) unsafe fn translate(options: &tomocut_trainer_options) -> Result<Labe
     }
     Ok(LabelledTrainingOptions {
         settings,
-        start: match options.start.is_null() {
-            true => None,
+        start: match (options.start.is_null(), network.is_some() || scratch) {
+            (true, true) => Start::Random,
+            (true, false) => Start::Builtin,
             // SAFETY: passed on.
-            false => Some(unsafe { path(options.start, "start") }?),
+            (false, _) => Start::File(unsafe { path(options.start, "start") }?),
         },
         voxel_nm: given(options.voxel_nm),
         bright: flag("bright", options.bright)?,

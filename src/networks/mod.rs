@@ -4,6 +4,7 @@
 //! with their weights in a [`SegmentationModel`], whose file says which network it is. The numbers follow the originals (MONAI
 //! for the DynUNet); no code of them is used.
 
+mod builtin;
 mod compact;
 mod config;
 pub mod cpnet;

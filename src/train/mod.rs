@@ -47,6 +47,6 @@ pub use phantoms::PhantomPool;
 pub use run::{LossRecord, TrainingSchedule};
 pub use segmenter::{
     score_confidence, ExampleSource, LabelledTraining, LabelledTrainingOptions, LabelledVolume, LabelledVolumes,
-    OutputScore, PhantomExamples, SegmenterOptions, SegmenterTrainer, SlabLabels,
+    OutputScore, PhantomExamples, SegmenterOptions, SegmenterTrainer, SlabLabels, Start,
 };
 pub use slices::{SliceBatch, SliceOptions, SlicePool};

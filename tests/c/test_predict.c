@@ -105,7 +105,7 @@ static void bad_options(tomocut_engine *engine) {
     BAD(batch, 257, "batch");
     BAD(bright, 2, "bright is 2");
     BAD(augment, 3, "augment is 3");
-    BAD(reserved, 1, "reserved is 1");
+    BAD(scratch, 2, "scratch is 2");
     options = trainer_options();
     options.network_json = NULL;
     options.start = scratch("no.safetensors");

@@ -69,7 +69,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         trainer,
     };
     drive(&mut judged, &pace, &job, &|judged| {
-        judged.trainer.model()?.duplicate(Device::Cpu)?.save(&arguments.out)
+        judged
+            .trainer
+            .model()?
+            .duplicate(Device::Cpu)?
+            .save_half(&arguments.out)
     })
 }
 

@@ -15,13 +15,25 @@ const ALIKE: f64 = 1.25;
 /// Longest time of one call, in minutes.
 const MOST_MINUTES: f64 = 1e6;
 
+/// The weights that a training begins with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Start {
+    /// Random ones, of the network that the settings describe.
+    #[default]
+    Random,
+    /// Those of the network that is compiled into the library; the settings' network is then not used.
+    Builtin,
+    /// Those of a model file; the settings' network is then not used.
+    File(PathBuf),
+}
+
 /// What is known before there are labels.
 #[derive(Clone, Debug, Default)]
 pub struct LabelledTrainingOptions {
     /// How to train; the window may have zero extents, then it is what suits the network.
     pub settings: SegmenterOptions,
-    /// A model file whose network and weights are the start; the settings' network is then not used.
-    pub start: Option<PathBuf>,
+    /// What to start from.
+    pub start: Start,
     /// Edge of the tomograms' voxels in nm, where their own is wrong or unknown.
     pub voxel_nm: Option<f64>,
     /// Whether structures are brighter than their surroundings in the tomograms.
@@ -53,8 +65,9 @@ impl LabelledTraining {
     pub fn new(options: &LabelledTrainingOptions, device: Device) -> Result<Self> {
         let mut settings = options.settings.clone();
         let start = match &options.start {
-            Some(path) => Some(SegmentationModel::open(path, device)?),
-            None => None,
+            Start::File(path) => Some(SegmentationModel::open(path, device)?),
+            Start::Builtin => Some(SegmentationModel::builtin(device)?),
+            Start::Random => None,
         };
         if let Some(model) = &start {
             settings.description = model.description().clone();

@@ -7,7 +7,7 @@ mod source;
 mod trainer;
 
 pub use labelled::{score_confidence, LabelledVolume, LabelledVolumes, SlabLabels};
-pub use labelled_training::{LabelledTraining, LabelledTrainingOptions};
+pub use labelled_training::{LabelledTraining, LabelledTrainingOptions, Start};
 pub use options::SegmenterOptions;
 pub use source::{ExampleSource, PhantomExamples};
 pub use trainer::{OutputScore, SegmenterTrainer};
