@@ -91,7 +91,7 @@ impl Programs {
         let library = Library::build(layout, torch, Profile::Release, &asked)?;
         let folder = layout.target.join("demo");
         std::fs::create_dir_all(&folder).map_err(|e| Failure::io("making", &folder, &e))?;
-        for name in ["slab", "phantom", "denoise", "adapt"] {
+        for name in ["slab", "phantom", "denoise", "adapt", "train", "predict"] {
             let source = layout.root.join(format!("c-examples/{name}.c"));
             let program = folder.join(format!("tomocut-{name}"));
             println!("demo: cc {} -> {}", source.display(), program.display());
@@ -116,6 +116,16 @@ impl Programs {
     /// `tomocut-phantom`.
     fn phantom(&self, layout: &Layout) -> Command {
         process::command(layout, self.folder.join("tomocut-phantom"))
+    }
+
+    /// `tomocut-train`.
+    pub fn train(&self, layout: &Layout) -> Command {
+        process::command(layout, self.folder.join("tomocut-train"))
+    }
+
+    /// `tomocut-predict`.
+    pub fn predict(&self, layout: &Layout) -> Command {
+        process::command(layout, self.folder.join("tomocut-predict"))
     }
 
     /// `tomocut-evaluate`.

@@ -34,6 +34,7 @@ usage: cargo xtask COMMAND [OPTIONS]
   train-model [-- ARGS]       train the built-in model (the options of tomocut-train-model)
   evaluate [--model NAME=FILE]...  score the data sets with truth and write docs/quality.md; a row for each model
   evaluate --only TEXT        the same for the data sets whose names hold TEXT; only printed
+  evaluate-training [--only TEXT]  train networks on slabs that nobody labelled, score them, write docs/training.md
   evaluate-ncut [-- ARGS]     run every preset of NCut on images with truth and write docs/ncut.md; with ARGS (those of
                               tomocut-measure-ncut) only print
 
@@ -62,6 +63,7 @@ fn dispatch(command: &str, rest: Vec<OsString>) -> Result<()> {
         "demo" => demo::command(&layout, rest),
         "gpu-test" => gpu_test::command(&layout, rest),
         "train-model" => train_model::command(&layout, rest),
+        "evaluate-training" => evaluate::training::command(&layout, rest),
         "evaluate" => evaluate::command(&layout, rest),
         "evaluate-ncut" => evaluate_ncut::command(&layout, rest),
         "help" | "--help" | "-h" => {

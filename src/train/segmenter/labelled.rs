@@ -22,7 +22,7 @@ pub struct SlabLabels<'a> {
     pub confidence: Option<ArrayView3<'a, f32>>,
     /// Molecules, in voxels of the tomogram, for an output "centre".
     pub points: &'a [Pick],
-    /// Name of each label from 1 on: "membrane", "molecule", ...
+    /// Name of each label from 1 on: "membrane", "molecule", ...; labels of one name are one class.
     pub names: &'a [String],
 }
 
@@ -125,10 +125,11 @@ fn plane(name: &str, labels: &SlabLabels, seen: &Range<usize>, tomogram: &Tomogr
     let [_, rows, cols] = tomogram.geometry().shape;
     let mut map = Array3::<u8>::zeros((seen.len(), rows, cols));
     let offset = labels.z.start - seen.start;
-    let wanted: Box<dyn Fn(i8) -> bool> = match labels.names.iter().position(|known| known == name) {
-        Some(index) => Box::new(move |label| label as usize == index + 1),
-        None if name == "background" => Box::new(|label| label == 0),
-        None if name == "centre" => {
+    let named = |label: i8| label > 0 && labels.names[label as usize - 1] == name;
+    let wanted: Box<dyn Fn(i8) -> bool> = match labels.names.iter().any(|known| known == name) {
+        true => Box::new(named),
+        false if name == "background" => Box::new(|label| label == 0),
+        false if name == "centre" => {
             let voxel_nm = tomogram.geometry().voxel_nm().unwrap_or(1.0);
             for point in labels.points {
                 let [z, y, x] = point.position;
@@ -136,7 +137,7 @@ fn plane(name: &str, labels: &SlabLabels, seen: &Range<usize>, tomogram: &Tomogr
             }
             return Ok(map);
         }
-        None => {
+        false => {
             let known = labels.names.join(", ");
             return Err(Error::argument(
                 "output",

@@ -1,5 +1,6 @@
 //! The data sets with truth, and what is to be reached on them.
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// One table of the page.
 pub struct DataSet {
@@ -39,6 +40,23 @@ pub struct TomogramSource {
     /// Numbers of picks whose recall is a column. Where there are any, the engine is asked for the largest of them (in `told`), and
     /// what depends on a number of picks of its own choice is no column.
     pub at_picks: &'static [usize],
+}
+
+impl TomogramSource {
+    /// Tells `tomocut-evaluate` what is true, by the files of `folder`.
+    pub fn truth(&self, folder: &Path, evaluate: &mut Command) {
+        if let Some(particles) = self.particles {
+            evaluate.arg("--truth-labels").arg(folder.join("labels.mrc.gz"));
+            evaluate.arg("--label-table").arg(folder.join("labels.csv"));
+            evaluate.args(["--truth-point-label", particles]);
+        }
+        evaluate.arg("--truth-points").arg(folder.join(self.points));
+        evaluate.args(["--diameter-nm", self.diameter_nm]).args(self.reach);
+        if !self.at_picks.is_empty() {
+            let numbers: Vec<String> = self.at_picks.iter().map(usize::to_string).collect();
+            evaluate.args(["--at-picks", &numbers.join(",")]);
+        }
+    }
 }
 
 /// Pictures with masks of their membranes, packed.

@@ -1,9 +1,12 @@
 //! `cargo xtask evaluate`: the quality tables, docs/quality.md, from data sets with truth.
 mod data_sets;
+mod labels;
 mod models;
 mod page;
 mod pictures;
 mod tomogram;
+pub mod training;
+mod training_page;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

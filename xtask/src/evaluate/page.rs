@@ -88,14 +88,18 @@ fn columns(set: &DataSet) -> Vec<Column> {
 pub fn page(results: &[(&DataSet, Rows)]) -> String {
     let mut text = String::from(HEAD);
     for (set, rows) in results {
-        text += &format!("\n## {}\n\n{}\n\n{}", set.name, set.note, table(set, rows));
+        text += &format!("\n## {}\n\n{}\n\n{}", set.name, set.note, table(set, rows, set.goals));
     }
     text
 }
 
-/// Only the columns in which any model has a value.
-fn table(set: &DataSet, rows: &Rows) -> String {
-    let number = |report: &Value, path: &str| report.pointer(path).and_then(Value::as_f64);
+/// The number at `path` of a report.
+pub(super) fn number(report: &Value, path: &str) -> Option<f64> {
+    report.pointer(path).and_then(Value::as_f64)
+}
+
+/// Only the columns in which any model has a value, under `goals`.
+pub(super) fn table(set: &DataSet, rows: &Rows, goals: &[(&str, f64)]) -> String {
     let mut columns = columns(set);
     columns.retain(|column| rows.iter().any(|(_, report)| number(report, &column.value).is_some()));
     let line = |name: &str, cells: Vec<Option<f64>>, sign: &str| {
@@ -110,7 +114,7 @@ fn table(set: &DataSet, rows: &Rows) -> String {
         " --- |".repeat(columns.len())
     );
     let goal = |column: &Column| {
-        set.goals
+        goals
             .iter()
             .find(|(heading, _)| *heading == column.heading)
             .map(|(_, v)| *v)
@@ -164,7 +168,7 @@ mod tests {
 | built-in model | 0.612 | 0.400 | 0.800 |
 | random weights | 0.100 | 0.000 | 0.050 |
 ";
-        assert_eq!(table(set("tomogram 9"), &rows), expected);
+        assert_eq!(table(set("tomogram 9"), &rows, set("tomogram 9").goals), expected);
     }
 
     #[test]

@@ -22,17 +22,7 @@ pub fn measure(bench: &Bench, source: &TomogramSource, model: &Model) -> Result<
         }
     }
     evaluate.args(["--points", files.get("points_csv")?]);
-    if let Some(particles) = source.particles {
-        evaluate.arg("--truth-labels").arg(folder.join("labels.mrc.gz"));
-        evaluate.arg("--label-table").arg(folder.join("labels.csv"));
-        evaluate.args(["--truth-point-label", particles]);
-    }
-    evaluate.arg("--truth-points").arg(folder.join(source.points));
-    evaluate.args(["--diameter-nm", source.diameter_nm]).args(source.reach);
-    if !source.at_picks.is_empty() {
-        let numbers: Vec<String> = source.at_picks.iter().map(usize::to_string).collect();
-        evaluate.args(["--at-picks", &numbers.join(",")]);
-    }
+    source.truth(&folder, &mut evaluate);
     evaluate.arg("--html").arg(out.join("page.html"));
     json(&mut evaluate, "tomocut-evaluate")
 }
