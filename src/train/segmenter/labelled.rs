@@ -126,7 +126,7 @@ fn plane(name: &str, labels: &SlabLabels, seen: &Range<usize>, tomogram: &Tomogr
     let mut map = Array3::<u8>::zeros((seen.len(), rows, cols));
     let offset = labels.z.start - seen.start;
     let named = |label: i8| label > 0 && labels.names[label as usize - 1] == name;
-    let wanted: Box<dyn Fn(i8) -> bool> = match labels.names.iter().any(|known| known == name) {
+    let wanted: Box<dyn Fn(i8) -> bool + '_> = match labels.names.iter().any(|known| known == name) {
         true => Box::new(named),
         false if name == "background" => Box::new(|label| label == 0),
         false if name == "centre" => {
