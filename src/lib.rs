@@ -2,11 +2,12 @@
 //!
 //! The self-attention of a diffusion U-Net is cut spectrally into structures; a slab of a tomogram becomes a
 //! membrane mask and molecule positions. Hosts use the C ABI in `capi` (`include/tomocut.h`); the Rust modules
-//! below are its implementation, in layers: `slab`, `train` and `predict` stand on `diffusion`, `networks`, `spectral`, `picks`,
-//! `metrics` and `phantom`, which stand on `volume`, `image`, `weights` and `runtime`. Volumes are (z, y, x) everywhere, x fastest.
+//! below are its implementation, in layers: `dataset` stands on `slab`, `train` and `predict`, these stand on `diffusion`, `networks`, `spectral`, `picks`,
+//! `metrics` and `phantom`, which stand on `volume`, `image`, `page`, `weights` and `runtime`. Volumes are (z, y, x) everywhere, x fastest.
 #![deny(unsafe_op_in_unsafe_fn)]
 
 pub mod image;
+pub mod page;
 pub mod runtime;
 pub mod volume;
 pub mod weights;
@@ -22,6 +23,8 @@ pub mod ncut;
 pub mod predict;
 pub mod slab;
 pub mod train;
+
+pub mod dataset;
 
 pub mod capi;
 

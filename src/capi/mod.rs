@@ -46,6 +46,9 @@ mod trainer;
 mod trainer_options;
 mod training_labels;
 
+mod dataset;
+mod dataset_options;
+
 // What the exports are made of.
 mod guard;
 mod handle;
@@ -58,6 +61,8 @@ mod tests;
 pub use adapt::*;
 pub use attention::*;
 pub use cancel::*;
+pub use dataset::*;
+pub use dataset_options::*;
 pub use denoise::*;
 pub use engine::*;
 pub use model::*;

@@ -153,8 +153,7 @@ pub unsafe extern "C" fn tomocut_trainer_create(
 /// @param trainer The trainer; on the engine's device.
 /// @param options How many steps or minutes; NULL: all steps.
 /// @return TOMOCUT_OK, also where nothing was left to do; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_CANCELLED (the step under
-///         way is lost: what follows is as good but not to the byte what it would have been, so save before or go on from
-///         the last checkpoint); TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE; TOMOCUT_E_STATE (no labels; a loss that is no
+///         way is undone: the trainer may be saved, or go on, and the rest is what it would have been); TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE; TOMOCUT_E_STATE (no labels; a loss that is no
 ///         number: the weights are those of the step before).
 ///
 /// Same options, labels and thread count: same weights on a CPU, however the steps are divided into calls. Threads: any; one

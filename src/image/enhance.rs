@@ -10,7 +10,7 @@ const CLAHE_CLIP: f64 = 2.0;
 const CLAHE_GRID: usize = 8;
 
 /// How a slice becomes an 8-bit image.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct EnhanceOptions {
     /// Percent of the pixels clipped at either end before the stretch, 0..50; 0 stretches from minimum to maximum, as
     /// the papers do. Gold beads and ice make those fragile.

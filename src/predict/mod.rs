@@ -23,4 +23,4 @@ pub use closing::{close_membranes, ClosingOptions};
 pub use objects::{object_picks, objects, ObjectRules};
 pub use options::{Output, PredictOptions, ProbabilityType, Rank};
 pub use plan::{Plan, Tile};
-pub use run::{predict, PredictReport};
+pub use run::{fingerprint, predict, PredictReport};

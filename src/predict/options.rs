@@ -29,7 +29,7 @@ pub enum Output {
 }
 
 /// Which part of a plan a process computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Rank {
     /// 0..size.
     pub rank: usize,
@@ -44,7 +44,7 @@ impl Default for Rank {
 }
 
 /// How a network is run over a tomogram. Same options and model, same bytes on a CPU, whatever the ranks.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PredictOptions {
     /// Voxels (z, y, x) that are predicted; None: all.
     pub region: Option<[Range<usize>; 3]>,

@@ -176,7 +176,7 @@ fn volumes(model: &SegmentationModel, name: &str, options: &PredictOptions) -> V
 }
 
 /// 64-bit FNV-1a.
-fn fingerprint(bytes: &[u8]) -> u64 {
+pub fn fingerprint(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })

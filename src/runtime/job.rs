@@ -121,6 +121,17 @@ impl<'a> Job<'a> {
         self
     }
 
+    /// A job for a call within this one: the same cancel and log, its whole the share `span` of this one's whole, stage times of its
+    /// own.
+    pub fn part(&self, span: Range<f64>) -> Job<'_> {
+        let part = Job::new(self.cancel.clone(), self.logger.clone());
+        part.stage.set(self.stage.get());
+        part.with_progress(move |report: &Progress| {
+            let fraction = span.start + (span.end - span.start) * report.fraction;
+            self.report(&Progress { fraction, ..*report })
+        })
+    }
+
     /// The host's log.
     pub fn logger(&self) -> &Logger {
         &self.logger
@@ -172,28 +183,32 @@ impl<'a> Job<'a> {
     /// [`Job::advance`] with the loss of the last training step.
     pub fn advance_with_loss(&self, fraction: f64, loss: f64) -> Result<()> {
         self.check()?;
-        let due = self.last_report.get().is_none_or(|last| last.elapsed() >= REPORT_EVERY);
-        if !due {
-            return Ok(());
-        }
-        self.last_report.set(Some(Instant::now()));
         let (start, end) = self.span.get();
         let report = Progress {
             stage: self.stage.get().0,
             fraction: (start + (end - start) * fraction).clamp(0.0, 1.0),
             loss,
         };
-        // A sink that re-enters the job finds it borrowed and is simply not called again.
-        let go_on = match self.sink.try_borrow_mut() {
-            Ok(mut sink) => sink.as_mut().is_none_or(|sink| sink(&report)),
-            Err(_) => true,
-        };
-        if go_on {
+        if self.report(&report) {
             Ok(())
         } else {
             Err(Error::Cancelled {
                 stage: report.stage.name(),
             })
+        }
+    }
+
+    /// Tells the sink, unless it was told within the last 50 ms; whether to go on.
+    fn report(&self, report: &Progress) -> bool {
+        let due = self.last_report.get().is_none_or(|last| last.elapsed() >= REPORT_EVERY);
+        if !due {
+            return true;
+        }
+        self.last_report.set(Some(Instant::now()));
+        // A sink that re-enters the job finds it borrowed and is simply not called again.
+        match self.sink.try_borrow_mut() {
+            Ok(mut sink) => sink.as_mut().is_none_or(|sink| sink(report)),
+            Err(_) => true,
         }
     }
 
@@ -207,5 +222,32 @@ impl<'a> Job<'a> {
         }
         times.retain(|(stage, _)| *stage != Stage::Start);
         times
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_reports_its_share_and_is_cancelled_with_the_whole() {
+        let seen = RefCell::new(Vec::new());
+        let whole = Job::quiet().with_progress(|report| {
+            seen.borrow_mut().push((report.stage, report.fraction));
+            seen.borrow().len() < 2
+        });
+        let part = whole.part(0.5..0.75);
+        part.enter(Stage::Predict).unwrap();
+        part.set_span(0.5..1.0);
+        part.advance(0.5).unwrap();
+        // Too soon for another report.
+        whole.part(0.8..0.9).advance(1.0).unwrap();
+        std::thread::sleep(REPORT_EVERY);
+        let refused = whole.part(0.8..0.9).advance(1.0).unwrap_err();
+        assert!(matches!(refused, Error::Cancelled { .. }), "{refused}");
+        assert_eq!(*seen.borrow(), [(Stage::Predict, 0.6875), (Stage::Start, 0.9)]);
+        assert!(whole.stage_times().is_empty());
+        whole.cancel_token().request();
+        assert!(part.check().is_err());
     }
 }

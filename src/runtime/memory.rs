@@ -11,6 +11,14 @@ pub fn available() -> Option<u64> {
     Some(group_remainder().map_or(system, |group| system.min(group)))
 }
 
+/// Most bytes of memory that this process has had so far, shared libraries included, or None where the system does not tell.
+pub fn peak() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib.saturating_mul(1024))
+}
+
 /// What the process's control group (version 2, at the root of its own view) leaves, where it sets a limit.
 fn group_remainder() -> Option<u64> {
     let number = |name: &str| -> Option<u64> {
@@ -49,6 +57,7 @@ mod tests {
         ensure(Some(1024), "a page").unwrap();
         let text = ensure(Some(1 << 60), "a vast matrix").unwrap_err().to_string();
         assert!(text.contains("a vast matrix takes 1073741824.0 GiB"), "{text}");
+        assert!(peak().is_some_and(|bytes| bytes > 1 << 20));
         assert!(matches!(ensure(None, "more"), Err(Error::OutOfMemory(_))));
     }
 }

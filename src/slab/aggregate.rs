@@ -7,7 +7,7 @@ use crate::image::{external_contours, finite_range, otsu_u8, psnr, resize_cubic_
 use crate::runtime::{Error, Result};
 
 /// Settings of [`aggregate`]; the defaults are the released code's.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct AggregateOptions {
     /// Leading eigenvectors used, of those given.
     pub eigenvectors: usize,

@@ -2,6 +2,8 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use crate::diffusion::{LatentDraw, LatentMode};
 use crate::image::EnhanceOptions;
 use crate::networks::cpnet::CellPose;
@@ -11,7 +13,7 @@ use super::aggregate::AggregateOptions;
 use super::binarise::Binarisation;
 
 /// A named set of settings. The names are part of the ABI.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Preset {
     /// What measures best with what ships; the reason of each choice stands in `SlabOptions::new`.
     Default,
@@ -57,7 +59,7 @@ impl Preset {
 }
 
 /// How a slice is cut into the squares that the U-Net sees.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub enum Tiling {
     /// The paper's: resize the slice to two tiles by two and cut it into quadrants, without overlap.
     Quadrants,
@@ -68,7 +70,7 @@ pub enum Tiling {
 }
 
 /// Which solver finds the eigenvectors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum SolverKind {
     /// The published recipe: a small network trained by Adam (2,001 iterations).
     Adam,
@@ -77,7 +79,7 @@ pub enum SolverKind {
 }
 
 /// How the timestep of a U-Net pass is chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum TimestepRule {
     /// From the signal-to-noise ratio for matched models; else uniform up to 68 nm / voxel size (released code: 50 at 1.348 nm).
     Auto,
@@ -88,7 +90,7 @@ pub enum TimestepRule {
 }
 
 /// Where the diffusion noise comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum NoiseSource {
     /// Normal draws from the slab's seed.
     Seeded,
@@ -99,7 +101,7 @@ pub enum NoiseSource {
 }
 
 /// How eigenvectors become one canvas per tile.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum CanvasRule {
     /// What the model itself says each voxel is (see [`crate::diffusion::Structure`]). Models that predict no structures take
     /// [`CanvasRule::Denoised`] instead.
@@ -113,7 +115,7 @@ pub enum CanvasRule {
 }
 
 /// How foreground is split into membranes and molecules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum SplitRule {
     /// What the model says each foreground voxel is, and where it sees the centres of molecules. Where the canvas is not the model's
     /// structures, as [`SplitRule::Shape3d`].
@@ -127,7 +129,7 @@ pub enum SplitRule {
 }
 
 /// All settings of [`super::segment`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct SlabOptions {
     /// The preset these settings were made from.
     pub preset: Preset,

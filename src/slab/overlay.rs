@@ -2,14 +2,14 @@
 use std::io::Write;
 use std::path::Path;
 
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView2};
 
 use crate::image::{grey_panel, resize_nearest, Picture};
 use crate::picks::Pick;
 use crate::runtime::{Error, Result};
 use crate::volume::write_atomically;
 
-use super::split::MEMBRANE;
+use super::split::{FILAMENT, MEMBRANE, MOLECULE};
 
 /// Longer side of a panel, in pixels: smaller slices are enlarged to the first, larger ones reduced to the second.
 const PANEL: (usize, usize) = (768, 2048);
@@ -17,9 +17,12 @@ const PANEL: (usize, usize) = (768, 2048);
 /// White pixels between the panels.
 const GAP: usize = 8;
 
-/// Orange and sky blue: told apart in every form of colour blindness, and from grey.
-const MEMBRANE_COLOUR: [u8; 3] = [255, 150, 20];
-const MOLECULE_COLOUR: [u8; 3] = [60, 190, 255];
+/// Orange, sky blue and green: told apart in every form of colour blindness, and from grey.
+pub const MEMBRANE_COLOUR: [u8; 3] = [255, 150, 20];
+/// Of molecules.
+pub const MOLECULE_COLOUR: [u8; 3] = [60, 190, 255];
+/// Of filaments, where they are drawn.
+pub const FILAMENT_COLOUR: [u8; 3] = [0, 158, 115];
 
 /// Share of the membrane's colour over its area; the outline is solid.
 const TINT: f32 = 0.3;
@@ -40,42 +43,92 @@ pub fn write_overlay(
     z: usize,
     voxel_nm: f64,
 ) -> Result<()> {
-    let png = draw(slice, labels, points, z, voxel_nm)?.png()?;
+    let found = Found {
+        labels: labels.view(),
+        points: Some(points),
+    };
+    write_panels(path, slice, &[found], (z, voxel_nm), PANEL)
+}
+
+/// What one panel shows of a slice.
+#[derive(Clone, Copy)]
+pub struct Found<'a> {
+    /// Labels of the slice's shape.
+    pub labels: ArrayView2<'a, i8>,
+    /// Molecules in voxels of the tomogram, drawn as circles; None: molecules and filaments are drawn as the labels have them.
+    pub points: Option<&'a [Pick]>,
+}
+
+/// Writes a PNG: `slice`, number `z` of its tomogram, in grey, and beside it one panel for each of `found`. Slices whose longer side is
+/// outside `sides` pixels are enlarged or reduced to it.
+///
+/// Errors: shapes that differ or are empty, and what the file system says.
+pub fn write_panels(
+    path: &Path,
+    slice: ArrayView2<f32>,
+    found: &[Found],
+    (z, voxel_nm): (usize, f64),
+    sides: (usize, usize),
+) -> Result<()> {
+    let png = draw(slice, found, (z, voxel_nm), sides)?.png()?;
     write_atomically(path, |file| {
         file.write_all(&png).map_err(|error| Error::io("writing", path, error))
     })
 }
 
-fn draw(slice: ArrayView2<f32>, labels: ArrayView2<i8>, points: &[Pick], z: usize, voxel_nm: f64) -> Result<Picture> {
-    if slice.is_empty() || slice.dim() != labels.dim() {
-        let (found, wanted) = (
-            format!("{:?}", labels.dim()),
-            format!("must be that of the slice, {:?}", slice.dim()),
+fn draw(
+    slice: ArrayView2<f32>,
+    found: &[Found],
+    (z, voxel_nm): (usize, f64),
+    sides: (usize, usize),
+) -> Result<Picture> {
+    let differs = found.iter().find(|found| found.labels.dim() != slice.dim());
+    if let (true, _) | (_, Some(_)) = (slice.is_empty(), differs) {
+        let (shape, wanted) = (
+            format!("{:?}", differs.map_or(slice.dim(), |found| found.labels.dim())),
+            format!("must be that of the slice, {:?}, and not empty", slice.dim()),
         );
-        return Err(Error::argument("shape of the labels", found, &wanted));
+        return Err(Error::argument("shape of the labels", shape, &wanted));
     }
     let longer = slice.nrows().max(slice.ncols());
-    let scale = longer.clamp(PANEL.0, PANEL.1) as f64 / longer as f64;
+    let scale = longer.clamp(sides.0, sides.1) as f64 / longer as f64;
     let side = |pixels: usize| ((pixels as f64 * scale).round() as usize).max(1);
     let (rows, cols) = (side(slice.nrows()), side(slice.ncols()));
     let grey = grey_panel(slice, (rows, cols));
-    let labels = resize_nearest(labels, (rows, cols));
-
-    let mut picture = Picture::white(rows, 2 * cols + GAP);
-    for left in [0, cols + GAP] {
-        picture.paint_grey((0, left), grey.view());
+    let mut picture = Picture::white(rows, cols + found.len() * (cols + GAP));
+    for panel in 0..=found.len() {
+        picture.paint_grey((0, panel * (cols + GAP)), grey.view());
     }
-    for ((r, c), _) in labels.indexed_iter().filter(|(_, &label)| label == MEMBRANE) {
-        let inside = |r: usize, c: usize| labels.get([r, c]).is_none_or(|&label| label == MEMBRANE);
+    for (panel, found) in found.iter().enumerate() {
+        let left = (panel + 1) * (cols + GAP);
+        let labels: Array2<i8> = resize_nearest(found.labels, (rows, cols));
+        let drawn: &[(i8, [u8; 3])] = match found.points {
+            Some(_) => &[(MEMBRANE, MEMBRANE_COLOUR)],
+            None => &[
+                (MEMBRANE, MEMBRANE_COLOUR),
+                (MOLECULE, MOLECULE_COLOUR),
+                (FILAMENT, FILAMENT_COLOUR),
+            ],
+        };
+        for &(label, colour) in drawn {
+            area(&mut picture, left, &labels, label, colour);
+        }
+        for point in found.points.unwrap_or_default() {
+            circle(&mut picture, (left, cols), point, z, voxel_nm, scale);
+        }
+    }
+    Ok(picture)
+}
+
+/// What has `label`, tinted and outlined, in the panel that starts at column `left`.
+fn area(picture: &mut Picture, left: usize, labels: &Array2<i8>, label: i8, colour: [u8; 3]) {
+    for ((r, c), _) in labels.indexed_iter().filter(|(_, found)| **found == label) {
+        let inside = |r: usize, c: usize| labels.get([r, c]).is_none_or(|found| *found == label);
         // Beyond the border counts as inside: the frame is no outline. Index -1 wraps, and is beyond it too.
         let around = [(r.wrapping_sub(1), c), (r + 1, c), (r, c.wrapping_sub(1)), (r, c + 1)];
         let edge = around.into_iter().any(|(r, c)| !inside(r, c));
-        picture.paint(r, cols + GAP + c, MEMBRANE_COLOUR, if edge { 1.0 } else { TINT });
+        picture.paint(r, left + c, colour, if edge { 1.0 } else { TINT });
     }
-    for point in points {
-        circle(&mut picture, (cols + GAP, cols), point, z, voxel_nm, scale);
-    }
-    Ok(picture)
 }
 
 /// The outline of a molecule that reaches slice `z`, two pixels wide, within the panel of `width` that starts at column
@@ -112,9 +165,6 @@ fn circle(picture: &mut Picture, (left, width): (usize, usize), point: &Pick, z:
 
 #[cfg(test)]
 mod tests {
-    use ndarray::Array2;
-
-    use super::super::split::MOLECULE;
     use super::*;
 
     fn point(position: [f64; 3], diameter_nm: f64) -> Pick {
@@ -122,6 +172,13 @@ mod tests {
             position,
             diameter_nm,
             score: 1.0,
+        }
+    }
+
+    fn circled<'a>(labels: &'a Array2<i8>, points: &'a [Pick]) -> Found<'a> {
+        Found {
+            labels: labels.view(),
+            points: Some(points),
         }
     }
 
@@ -140,7 +197,7 @@ mod tests {
             point([30.0, 30.0, 32.0], 20.0),
             point([5.0, f64::NAN, 1.0], 9.0),
         ];
-        let picture = draw(slice.view(), labels.view(), &points, 7, 1.0).unwrap();
+        let picture = draw(slice.view(), &[circled(&labels, &points)], (7, 1.0), PANEL).unwrap();
         assert_eq!(picture.dim(), (768, 2 * 512 + GAP));
         let at = |row: usize, col: usize| picture.colour(row, col).unwrap();
         let right = 512 + GAP;
@@ -170,13 +227,27 @@ mod tests {
         assert!(write_overlay(&folder.path().join("x.png"), slice.view(), other.view(), &[], 0, 1.0).is_err());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
         let nan = Array2::from_elem((9, 9), f32::NAN);
-        assert!(draw(nan.view(), Array2::zeros((9, 9)).view(), &[], 0, 0.0).is_ok());
+        assert!(draw(nan.view(), &[circled(&Array2::zeros((9, 9)), &[])], (0, 0.0), PANEL).is_ok());
     }
 
     #[test]
     fn a_large_slice_is_reduced() {
         let (slice, labels) = scene(100, 4100);
-        let picture = draw(slice.view(), labels.view(), &[], 0, 1.0).unwrap();
+        let picture = draw(slice.view(), &[circled(&labels, &[])], (0, 1.0), PANEL).unwrap();
         assert_eq!(picture.dim(), (50, 2 * 2048 + GAP));
+    }
+    #[test]
+    fn labels_of_two_sources_stand_side_by_side() {
+        let (slice, mut labels) = scene(40, 40);
+        labels.slice_mut(ndarray::s![24..32, 8..16]).fill(MOLECULE);
+        let found = [circled(&labels, &[]), Found { points: None, ..circled(&labels, &[]) }];
+        let picture = draw(slice.view(), &found, (0, 1.0), (10, 20)).unwrap();
+        assert_eq!(picture.dim(), (20, 3 * 20 + 2 * GAP));
+        let at = |panel: usize, row: usize, col: usize| picture.colour(row, panel * (20 + GAP) + col).unwrap();
+        assert_eq!([at(1, 6, 10), at(2, 6, 10)], [MEMBRANE_COLOUR; 2]);
+        // The molecule of rows 24..32 is pixels 12..16, drawn only where no points stand for it.
+        assert_eq!(at(2, 12, 5), MOLECULE_COLOUR);
+        assert_eq!(at(1, 12, 5), at(0, 12, 5));
+        assert!(draw(slice.view(), &[circled(&Array2::zeros((40, 41)), &[])], (0, 1.0), (10, 20)).is_err());
     }
 }

@@ -63,6 +63,15 @@ impl Parameters {
         })
     }
 
+    /// Takes the values of `other`, of the same tensors, in place: whoever shares these tensors sees them.
+    pub fn assign(&mut self, other: &Self) -> Result<()> {
+        let _guard = tch::no_grad_guard();
+        for (tensor, value) in self.tensors.iter_mut().zip(&other.tensors) {
+            let _ = tensor.f_copy_(value)?;
+        }
+        Ok(())
+    }
+
     /// Asks for gradients of every tensor.
     pub fn require_gradients(&mut self) -> Result<()> {
         for tensor in &mut self.tensors {

@@ -117,7 +117,7 @@ impl Run {
     /// Trains until `until` steps (at most the schedule's) are done or `go_on(steps done, loss)` says no.
     ///
     /// A cancel is heard between libtorch calls; the backward pass is one of them and takes about half a step. The step that a
-    /// cancel interrupts is lost, so save before or go on from the last checkpoint.
+    /// cancel interrupts is undone: what follows, in this run or from a checkpoint, is what it would have been.
     pub fn train(
         &mut self,
         objective: &mut dyn Objective,
@@ -131,8 +131,14 @@ impl Run {
         while self.step < until {
             objective.advance(self.step, job)?;
             job.enter(Stage::Train)?;
+            let before = (self.gen.clone(), self.statistics.duplicate()?);
             let (weights, gen, step) = (&self.weights, &mut self.gen, self.step);
-            let (loss, gradients) = weights.gradients(job, || objective.loss(step, gen, job))?;
+            let found = weights.gradients(job, || objective.loss(step, gen, job));
+            if !matches!(&found, Ok((loss, _)) if loss.is_finite()) {
+                self.gen = before.0;
+                self.statistics.assign(&before.1)?;
+            }
+            let (loss, gradients) = found?;
             if !loss.is_finite() {
                 return Err(Error::State(format!(
                     "the loss of step {step} is {loss}; the weights are those of the step before: lower the rate and go on from the last checkpoint"

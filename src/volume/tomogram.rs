@@ -88,6 +88,11 @@ impl Tomogram {
         &self.name
     }
 
+    /// The name that [`Tomogram::open`] gives the tomogram in `path`.
+    pub fn name_of(path: &Path) -> String {
+        stem(path)
+    }
+
     /// Replaces the voxel size, in Angstrom along every axis, where the user knows better than the file.
     pub fn set_voxel_angstrom(&mut self, edge: f64) -> Result<()> {
         if !(edge.is_finite() && edge > 0.0) {

@@ -7,6 +7,7 @@ use tch::Device;
 use super::{LabelledVolume, LabelledVolumes, OutputScore, SegmenterOptions, SegmenterTrainer, SlabLabels};
 use crate::networks::SegmentationModel;
 use crate::runtime::{Error, Generator, Job, Result};
+use crate::train::LossRecord;
 use crate::volume::Tomogram;
 
 /// Voxel sizes that differ by more than this factor are told: a network learns sizes in voxels.
@@ -243,10 +244,14 @@ impl LabelledTraining {
         self.run.as_ref().map_or(0, |run| run.trainer.step())
     }
 
+    /// Mean losses so far.
+    pub fn history(&self) -> &[LossRecord] {
+        self.run.as_ref().map_or(&[], |run| run.trainer.history())
+    }
+
     /// Mean of the latest losses; none before there are any.
     pub fn loss(&self) -> Option<f64> {
-        let history = self.run.as_ref().map(|run| run.trainer.history())?;
-        history.last().map(|record| f64::from(record.loss))
+        self.history().last().map(|record| f64::from(record.loss))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The training run of a segmentation network.
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use super::{ExampleSource, SegmenterOptions};
@@ -17,7 +17,7 @@ const WINDOWS: u64 = 12;
 const HELD_OUT: u64 = 13;
 
 /// How well the averaged weights do on windows that they were not trained on.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct OutputScore {
     /// Name of the output.
     pub output: String,

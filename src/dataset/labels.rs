@@ -1,0 +1,84 @@
+//! Labels of slabs: made by the diffusion model, kept in files, read back.
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use ndarray::Array3;
+
+use super::journal::{ChosenSlab, LabelledSlab};
+use super::options::DataSetOptions;
+use crate::diffusion::DiffusionModel;
+use crate::picks::{Pick, PickFormat, PickSet};
+use crate::runtime::{Error, Job, Result};
+use crate::slab::{segment, write_outputs};
+use crate::volume::{Geometry, Tomogram};
+
+/// Names of a slab's labels from 1 on.
+pub(super) const NAMES: [&str; 3] = ["membrane", "molecule", "filament"];
+
+/// Folder of the slabs' files within that of the results.
+const FOLDER: &str = "slabs";
+
+/// What was found in a slab, as its files have it.
+pub(super) struct SlabFiles {
+    /// 0 ground, else 1 + the number of a name in [`NAMES`], (z, y, x) of the slab.
+    pub labels: Array3<i8>,
+    /// How likely a voxel is structure, 0..=1.
+    pub score: Array3<f32>,
+    /// Molecules, in voxels of the tomogram.
+    pub points: Vec<Pick>,
+}
+
+/// Segments `chosen` of `tomogram` and writes what was found to `out/slabs`.
+///
+/// Errors: those of [`segment`] and [`write_outputs`]; [`Error::Format`] where nothing was found.
+pub(super) fn label(
+    model: &DiffusionModel,
+    tomogram: &Tomogram,
+    chosen: &ChosenSlab,
+    options: &DataSetOptions,
+    out: &Path,
+    job: &Job,
+) -> Result<LabelledSlab> {
+    let began = Instant::now();
+    let found = segment(model, tomogram, &options.slab_options(chosen.z.clone()), job)?;
+    let stem = format!("{}_{}-{}", chosen.tomogram, chosen.z.start, chosen.z.end);
+    if found.labels.iter().all(|label| *label == 0) {
+        return Err(Error::format(&stem, "no structure was found in these slices"));
+    }
+    write_outputs(&found, tomogram, &out.join(FOLDER), &stem, true, job)?;
+    Ok(LabelledSlab {
+        slab: chosen.clone(),
+        stem,
+        membrane_share: found.report.membrane_share,
+        molecule_share: found.report.molecule_share,
+        points: found.points.len(),
+        seconds: began.elapsed().as_secs_f64(),
+    })
+}
+
+fn file(out: &Path, stem: &str, ending: &str) -> PathBuf {
+    out.join(FOLDER).join(format!("{stem}_{ending}"))
+}
+
+/// Whether the files of a labelled slab are still there.
+pub(super) fn are_there(out: &Path, slab: &LabelledSlab) -> bool {
+    ["labels.mrc", "score.mrc", "points.csv"]
+        .iter()
+        .all(|ending| fs::exists(file(out, &slab.stem, ending)).unwrap_or(false))
+}
+
+/// Reads what [`label`] wrote of a slab of a tomogram of this `geometry`. Training reads it too rather than keeping it, so that a run
+/// that was stopped learns from the same numbers.
+pub(super) fn read(out: &Path, slab: &LabelledSlab, geometry: &Geometry, job: &Job) -> Result<SlabFiles> {
+    let volume = |ending: &str| -> Result<Array3<f32>> {
+        let volume = Tomogram::open(&file(out, &slab.stem, ending), job)?;
+        volume.read_slices(0..volume.geometry().shape[0])
+    };
+    let points = file(out, &slab.stem, "points.csv");
+    Ok(SlabFiles {
+        labels: volume("labels.mrc")?.mapv(|label| label as i8),
+        score: volume("score.mrc")?,
+        points: PickSet::read(&points, PickFormat::of(&points)?, geometry, &slab.slab.tomogram)?.picks,
+    })
+}

@@ -1,0 +1,102 @@
+//! The page of a run: what was done, how well the network learnt, and pictures of every tomogram. One HTML file beside a folder of
+//! pictures, without scripts; nothing is fetched from elsewhere.
+
+mod tomograms;
+mod training;
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::journal::Journal;
+use super::run::{Member, Note};
+use crate::page::{bytes, duration, escape, names_and_values, table};
+use crate::runtime::{Error, Result};
+use crate::slab::overlay::{FILAMENT_COLOUR, MEMBRANE_COLOUR, MOLECULE_COLOUR};
+use crate::volume::write_atomically;
+
+/// The page within the folder of the results.
+pub(super) fn page_file(out: &Path) -> PathBuf {
+    out.join("report.html")
+}
+
+/// Writes the page of what is known so far.
+pub(super) fn write(members: &[Member], journal: &Journal, notes: &[Note]) -> Result<()> {
+    let html = page(members, journal, notes);
+    let path = page_file(journal.out());
+    write_atomically(&path, |file| {
+        file.write_all(html.as_bytes()).map_err(|e| Error::io("writing", &path, e))
+    })
+}
+
+fn page(members: &[Member], journal: &Journal, notes: &[Note]) -> String {
+    let folder = journal.out().file_name().unwrap_or(journal.out().as_os_str());
+    let title = escape(&format!("tomocut: {}", folder.to_string_lossy()));
+    let style = include_str!("style.css");
+    let mut html = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
+         <style>\n{style}</style>\n</head>\n<body>\n<h1>{title}</h1>\n"
+    );
+    html += &summary(members, journal);
+    html += &notes_list(notes);
+    html += &training::section(journal);
+    html += &tomograms::sections(members, journal);
+    html += &costs(journal);
+    html += "<h2>Settings</h2>\n<details><summary>All of them</summary>\n";
+    html += &names_and_values(journal.state.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    html + "</details>\n</body>\n</html>\n"
+}
+
+fn summary(members: &[Member], journal: &Journal) -> String {
+    let state = &journal.state;
+    let predicted = members.iter().filter(|m| state.predictions.contains_key(&m.name)).count();
+    let training = match (state.training.finished, state.training.steps) {
+        (true, steps) => format!("{steps} steps"),
+        (false, 0) => "not begun".to_owned(),
+        (false, steps) => format!("under way, {steps} steps done"),
+    };
+    let rows = [
+        ("tomograms predicted", format!("{predicted} of {}", members.len())),
+        ("slabs labelled", state.slabs.len().to_string()),
+        ("training", training),
+        ("time", duration(state.seconds.values().sum())),
+        ("tomocut", env!("CARGO_PKG_VERSION").to_owned()),
+    ];
+    let keys = [
+        (MEMBRANE_COLOUR, "membrane"),
+        (MOLECULE_COLOUR, "molecule"),
+        (FILAMENT_COLOUR, "filament"),
+    ];
+    let mut html = names_and_values(rows.iter().map(|(name, value)| (*name, value.as_str())));
+    html += "<p>";
+    for ([r, g, b], name) in keys {
+        let _ = write!(
+            html,
+            "<span class=\"key\"><i style=\"background:rgb({r},{g},{b})\"></i>{name}</span> "
+        );
+    }
+    html + "</p>\n"
+}
+
+fn notes_list(notes: &[Note]) -> String {
+    if notes.is_empty() {
+        return String::new();
+    }
+    let mut html = String::from("<h2>What went wrong</h2>\n<ul class=\"notes\">\n");
+    for (name, text) in notes {
+        let _ = writeln!(html, "<li><b>{}</b>: {}</li>", escape(name), escape(text));
+    }
+    html + "</ul>\n"
+}
+
+fn costs(journal: &Journal) -> String {
+    let state = &journal.state;
+    let mut rows: Vec<Vec<String>> = state
+        .seconds
+        .iter()
+        .map(|(part, seconds)| vec![part.clone(), duration(*seconds)])
+        .collect();
+    rows.push(vec!["most memory of the process".to_owned(), bytes(state.peak_bytes)]);
+    format!("<h2>Time and memory</h2>\n{}", table(&["", ""], &rows))
+}

@@ -1,0 +1,295 @@
+//! A run from its beginning to its end.
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::choice::choose;
+use super::journal::{Journal, LabelledSlab, PredictedTomogram};
+use super::labels;
+use super::options::{DataSetOptions, DataSetTomogram};
+use super::prediction::{is_predicted, is_seen, predict_member};
+use super::report;
+use super::stops;
+use super::training::{network_file, train};
+use crate::diffusion::DiffusionModel;
+use crate::networks::SegmentationModel;
+use crate::runtime::{Error, Job, Result};
+use crate::train::OutputScore;
+use crate::volume::Tomogram;
+
+/// Shares of the whole that looking for slabs, labelling, training and prediction begin at.
+const LABELS_FROM: f64 = 0.03;
+const TRAINING_FROM: f64 = 0.2;
+const PREDICTION_FROM: f64 = 0.6;
+
+/// A tomogram of the data set by the name that its files have.
+pub(super) struct Member {
+    pub given: DataSetTomogram,
+    pub name: String,
+}
+
+/// What became of a tomogram.
+#[derive(Debug)]
+pub struct TomogramOutcome {
+    /// The name that its files begin with.
+    pub name: String,
+    /// Why it has no prediction; None: it has one.
+    pub failure: Option<Error>,
+    /// Whether the prediction was there already.
+    pub was_there: bool,
+}
+
+/// What [`run_data_set`] did.
+#[derive(Debug)]
+pub struct DataSetReport {
+    /// One outcome for each tomogram, in their order.
+    pub tomograms: Vec<TomogramOutcome>,
+    /// The trained network, for [`crate::networks::SegmentationModel::open`].
+    pub network: PathBuf,
+    /// The page with pictures and scores.
+    pub page: PathBuf,
+    /// Slabs that the network learnt from.
+    pub slabs: usize,
+    /// Steps of the training.
+    pub steps: u64,
+    /// Scores after the last step, of slices held out where there are any.
+    pub scores: Vec<OutputScore>,
+    /// Mean loss of the latest steps.
+    pub loss: Option<f64>,
+}
+
+/// What is told of a tomogram on the page: its name and the text.
+pub(super) type Note = (String, String);
+
+/// Labels slabs of a data set, trains a network on them and predicts every tomogram, all into the folder `out`: `NAME_membrane.mrc` and so on as
+/// [`crate::predict::predict`] writes them, `network.safetensors`, the slabs' files in `slabs/`, and the page `report.html` with its
+/// pictures in `report/`.
+///
+/// A run that was stopped goes on where it was and ends with the same network and volumes; what is there already is not computed again, and
+/// tomograms that are new to the list are predicted. A tomogram that fails is noted in the answer and on the page, and tried again by the next call.
+///
+/// Errors: options out of range; two tomograms of one name; a run of other settings in `out`; no slab that can be learnt from; cancel (what is
+/// done is kept, to the training's last step); a full disk (the same).
+pub fn run_data_set(
+    model: &DiffusionModel,
+    tomograms: &[DataSetTomogram],
+    out: &Path,
+    options: &DataSetOptions,
+    job: &Job,
+) -> Result<DataSetReport> {
+    options.validate()?;
+    let members = members(tomograms)?;
+    let start = match options.start.model_file() {
+        Some(path) => Some(SegmentationModel::open(path, model.device())?),
+        None => None,
+    };
+    let mut settings = options.settings(model, start.as_ref())?;
+    drop(start);
+    for member in &members {
+        if let Some(z) = &member.given.slab {
+            settings.insert(format!("slab of {}", member.name), format!("{}:{}", z.start, z.end));
+        }
+    }
+    let run = Run {
+        model,
+        members: &members,
+        options,
+        job,
+    };
+    let mut journal = Journal::open(out, &settings, options.restart)?;
+    let mut notes = Vec::new();
+    let done = run.all(&mut journal, &mut notes);
+    // Whatever happened: what is known is told.
+    let told = journal.save().and_then(|()| report::write(&members, &journal, &notes));
+    let tomograms = done?;
+    told?;
+    let training = &journal.state.training;
+    Ok(DataSetReport {
+        tomograms,
+        network: network_file(out),
+        page: report::page_file(out),
+        slabs: training.slabs.len(),
+        steps: training.steps,
+        scores: training.scores.last().map_or_else(Vec::new, |last| last.outputs.clone()),
+        loss: training.losses.last().map(|record| f64::from(record.loss)),
+    })
+}
+
+/// The tomograms by name. Errors: none; two of one name, whose files would be the same; empty ranges of slices.
+fn members(tomograms: &[DataSetTomogram]) -> Result<Vec<Member>> {
+    if tomograms.is_empty() {
+        return Err(Error::argument("tomograms", "none", "must be at least one"));
+    }
+    let mut members: Vec<Member> = Vec::with_capacity(tomograms.len());
+    let mut seen = std::collections::HashMap::new();
+    for given in tomograms {
+        let name = Tomogram::name_of(&given.path);
+        if let Some(other) = seen.insert(name.clone(), &given.path) {
+            let allowed = format!("must not have the name of {}: their results would be the same files", other.display());
+            return Err(Error::argument("tomogram", given.path.display(), &allowed));
+        }
+        if let Some(z) = given.slab.as_ref().filter(|z| z.is_empty()) {
+            let found = format!("{}:{} of {name}", z.start, z.end);
+            return Err(Error::argument("slab", found, "must be a non-empty range"));
+        }
+        members.push(Member {
+            given: given.clone(),
+            name,
+        });
+    }
+    Ok(members)
+}
+
+/// What all parts of a run share.
+struct Run<'a, 'j> {
+    model: &'a DiffusionModel,
+    members: &'a [Member],
+    options: &'a DataSetOptions,
+    job: &'a Job<'j>,
+}
+
+impl Run<'_, '_> {
+    fn all(&self, journal: &mut Journal, notes: &mut Vec<Note>) -> Result<Vec<TomogramOutcome>> {
+        if !(journal.state.training.finished && network_file(journal.out()).exists()) {
+            journal.state.training.finished = false;
+            self.timed(journal, "slabs", |run, journal| run.label(journal, notes))?;
+            self.timed(journal, "training", |run, journal| {
+                run.job.logger().info("dataset", "training");
+                let part = run.job.part(TRAINING_FROM..PREDICTION_FROM);
+                train(run.members, run.options, run.model.device(), journal, &part)
+            })?;
+            report::write(self.members, journal, notes)?;
+        }
+        self.timed(journal, "prediction", |run, journal| run.predict(journal, notes))
+    }
+
+    /// Adds the time of `work`, which counts also where it fails, to that of a part of the run.
+    fn timed<T>(
+        &self,
+        journal: &mut Journal,
+        part: &str,
+        work: impl FnOnce(&Self, &mut Journal) -> Result<T>,
+    ) -> Result<T> {
+        let began = Instant::now();
+        let answer = work(self, journal);
+        journal.spent(part, began.elapsed().as_secs_f64());
+        journal.save()?;
+        answer
+    }
+
+    fn info(&self, text: &str) {
+        self.job.logger().info("dataset", text);
+    }
+
+    fn note(&self, notes: &mut Vec<Note>, name: &str, text: String) {
+        self.job.logger().warn("dataset", &format!("{name}: {text}"));
+        notes.push((name.to_owned(), text));
+    }
+
+    /// Labels slabs until there are as many as are wanted. Once the training has begun, those it began with are the ones.
+    fn label(&self, journal: &mut Journal, notes: &mut Vec<Note>) -> Result<()> {
+        if journal.state.chosen.is_none() {
+            let part = self.job.part(0.0..LABELS_FROM);
+            let mut tell = |member: &Member, text| self.note(notes, &member.name, text);
+            let out = journal.out().to_path_buf();
+            journal.state.chosen = Some(choose(self.members, self.options, &out, &mut tell, &part)?);
+            journal.save()?;
+        }
+        let out = journal.out().to_path_buf();
+        let chosen = journal.state.chosen.clone().unwrap_or_default();
+        let named = self.members.iter().any(|member| member.given.slab.is_some());
+        let wanted = if named { chosen.len() } else { self.options.slabs.min(chosen.len()) };
+        let mut kept: Vec<LabelledSlab> = Vec::new();
+        let begun = journal.state.training.slabs.clone();
+        for slab in &chosen {
+            if kept.len() == wanted {
+                break;
+            }
+            let known = journal.state.slabs.iter().find(|known| known.slab == *slab);
+            match known {
+                Some(known) if labels::are_there(&out, known) => {
+                    kept.push(known.clone());
+                    continue;
+                }
+                // The training began without this one.
+                None if !begun.is_empty() => continue,
+                _ => {}
+            }
+            let text = format!("labelling {} {}:{}", slab.tomogram, slab.z.start, slab.z.end);
+            self.info(&format!("{text} ({} of {wanted})", kept.len() + 1));
+            let share = |n: usize| LABELS_FROM + (TRAINING_FROM - LABELS_FROM) * n as f64 / wanted as f64;
+            let part = self.job.part(share(kept.len())..share(kept.len() + 1));
+            match self.label_one(slab, &out, &part) {
+                Ok(found) => {
+                    kept.push(found.clone());
+                    journal.state.slabs.retain(|known| known.slab != *slab);
+                    journal.state.slabs.push(found);
+                    journal.save()?;
+                }
+                Err(error) if stops(&error, &out) => return Err(error),
+                Err(error) => self.note(notes, &slab.tomogram, format!("{text} failed: {error}")),
+            }
+        }
+        journal.state.slabs = kept;
+        journal.save()
+    }
+
+    fn label_one(&self, slab: &super::journal::ChosenSlab, out: &Path, job: &Job) -> Result<LabelledSlab> {
+        let member = self.members.iter().find(|member| member.name == slab.tomogram);
+        let member = member.ok_or_else(|| Error::format(&slab.tomogram, "is not among the tomograms"))?;
+        let tomogram = Tomogram::open(&member.given.path, job)?;
+        labels::label(self.model, &tomogram, slab, self.options, out, job)
+    }
+
+    /// Predicts what is not there yet; one outcome for each tomogram.
+    fn predict(&self, journal: &mut Journal, notes: &mut Vec<Note>) -> Result<Vec<TomogramOutcome>> {
+        let out = journal.out().to_path_buf();
+        let network = SegmentationModel::open(&network_file(&out), self.model.device())?;
+        let mut outcomes = Vec::with_capacity(self.members.len());
+        for (index, member) in self.members.iter().enumerate() {
+            let known = journal.state.predictions.get(&member.name);
+            let known = known.filter(|known| is_predicted(&out, known)).cloned();
+            let mut failure = None;
+            if !known.as_ref().is_some_and(|known| is_seen(&out, member, known)) {
+                self.info(&format!("predicting {} ({} of {})", member.name, index + 1, self.members.len()));
+                let share = |n: usize| PREDICTION_FROM + (1.0 - PREDICTION_FROM) * n as f64 / self.members.len() as f64;
+                let part = self.job.part(share(index)..share(index + 1));
+                match self.predict_one(&network, (member, known.as_ref()), journal, &part) {
+                    Ok(seen) => {
+                        journal.state.predictions.insert(member.name.clone(), seen);
+                        journal.save()?;
+                        report::write(self.members, journal, notes)?;
+                    }
+                    Err(error) if stops(&error, &out) => return Err(error),
+                    Err(error) => {
+                        journal.state.predictions.remove(&member.name);
+                        self.note(notes, &member.name, format!("failed: {error}"));
+                        failure = Some(error);
+                    }
+                }
+            }
+            outcomes.push(TomogramOutcome {
+                name: member.name.clone(),
+                failure,
+                was_there: known.is_some(),
+            });
+        }
+        Ok(outcomes)
+    }
+
+    fn predict_one(
+        &self,
+        network: &SegmentationModel,
+        (member, known): (&Member, Option<&PredictedTomogram>),
+        journal: &Journal,
+        job: &Job,
+    ) -> Result<PredictedTomogram> {
+        let learnt = &journal.state.training.slabs;
+        let slabs: Vec<&LabelledSlab> = journal
+            .state
+            .slabs
+            .iter()
+            .filter(|slab| slab.slab.tomogram == member.name && learnt.contains(&slab.stem))
+            .collect();
+        predict_member(network, member, (&slabs, known), self.options, journal.out(), job)
+    }
+}
