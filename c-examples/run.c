@@ -134,6 +134,7 @@ static tomocut_status run_data_set(const struct request *request, struct session
     training.start = request->start;
     training.network_json = request->network;
     training.loss = request->loss;
+    training.scratch = request->scratch;
     training.steps = request->steps;
     training.seed = request->seed;
     training.rate = request->rate;
@@ -147,7 +148,6 @@ static tomocut_status run_data_set(const struct request *request, struct session
     options.held_out = request->held_out_text == NULL ? 0.0 : request->held_out > 0.0 ? request->held_out : -1.0;
     options.voxel_nm = request->voxel_nm;
     options.bright = request->bright;
-    options.random_start = request->random;
     options.training = &training;
     options.prediction = &prediction;
     options.memory = request->memory;

@@ -27,8 +27,8 @@ static const char help[] =
     "  --truth FILE.mrc     after a tomogram: its true labels (0 ground, 1 membrane, 2 molecule, 3 filament), to score with\n"
     "  --held-out X         share of a slab's slices, 0 to 0.5, that are compared with, not learnt from (default: 0.2)\n"
     "  --diffusion FILE     the model that segments slabs, such as one that tomocut-adapt wrote (default: the built-in)\n"
-    "  --start FILE         the network to start from (default: the best that the library has)\n"
-    "  --random             start from random weights\n"
+    "  --start FILE         the network to start from (default: the built-in one)\n"
+    "  --scratch            start from random weights of the built-in network\n"
     "  --network JSON       another network for random weights, as tomocut_trainer_options in tomocut.h says\n"
     "  --steps N            training steps (default: 600)\n"
     "  --batch N            windows per step (default: 2)\n"
@@ -57,7 +57,7 @@ struct request {
     const char *out, *diffusion, *start, *network, *loss, *window_text, *memory_text, *held_out_text, *device;
     uint64_t slabs, thickness, steps, batch, seed, threads, memory, window[3];
     double rate, threshold, voxel_nm, held_out;
-    int random, mirrors, byte, restart, bright, json, quiet, help, version;
+    int scratch, mirrors, byte, restart, bright, json, quiet, help, version;
 };
 
 static int check_request(struct request *request) {
@@ -92,8 +92,8 @@ static int check_request(struct request *request) {
         complain("--threshold is %g, must be above 0 and at most 1", request->threshold);
         return 0;
     }
-    if (request->random && request->start != NULL) {
-        complain("--random and --start exclude each other");
+    if (request->scratch && request->start != NULL) {
+        complain("--scratch and --start exclude each other");
         return 0;
     }
     if (request->threads > 1024 || request->batch > 256) {
@@ -113,7 +113,7 @@ static int parse_request(int argc, char **argv, struct request *request) {
         {"--held-out", TEXT, &request->held_out_text},
         {"--diffusion", TEXT, &request->diffusion},
         {"--start", TEXT, &request->start},
-        {"--random", SWITCH, &request->random},
+        {"--scratch", SWITCH, &request->scratch},
         {"--network", TEXT, &request->network},
         {"--steps", COUNT, &request->steps},
         {"--batch", COUNT, &request->batch},

@@ -1435,6 +1435,161 @@ typedef struct tomocut_training_labels {
 } tomocut_training_labels;
 
 /**
+ * A tomogram of a data set. This struct never changes.
+ */
+typedef struct tomocut_dataset_tomogram {
+    /**
+     * The MRC file.
+     */
+    const char *path;
+    /**
+     * First slice of it that is labelled, counted from 0.
+     */
+    uint64_t z_first;
+    /**
+     * Slice after the last one; 0: no slab of it is given. Where any tomogram has one, these slabs are labelled and none is
+     * looked for.
+     */
+    uint64_t z_end;
+    /**
+     * An MRC file of its true labels (0 ground, 1 membrane, 2 molecule, 3 filament), which the result is scored with;
+     * nothing is learnt from it. NULL: none.
+     */
+    const char *truth;
+} tomocut_dataset_tomogram;
+
+/**
+ * Options of a run over a data set. Fill with tomocut_dataset_options_init, then change what differs; zero and NULL mean
+ * the default. All strings are read during the call.
+ */
+typedef struct tomocut_dataset_options {
+    /**
+     * sizeof(tomocut_dataset_options) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * Slabs that are labelled, 1 to 64, where none is given; 0: 3. They are looked for in tomograms spread over the data set.
+     */
+    uint64_t slabs;
+    /**
+     * Slices of a slab that is looked for; 0: 20, or all of a thinner tomogram.
+     */
+    uint64_t thickness;
+    /**
+     * Share of each slab's slices, up to 0.5, that nothing is learnt from, so that the network is compared with the labels
+     * there; 0: 0.2; negative: none.
+     */
+    double held_out;
+    /**
+     * Edge of a voxel in nm, 0.01 to 100, where the files' own is wrong or unknown; 0: their own.
+     */
+    double voxel_nm;
+    /**
+     * 1: structures are brighter than their surroundings; 0: darker, as IMOD and AreTomo leave them.
+     */
+    int32_t bright;
+    /**
+     * 1: begins again where a run of other settings stands; 0: such a run is refused.
+     */
+    int32_t restart;
+    /**
+     * How slabs are labelled; NULL: as tomocut_slab_options has it. z_first, z_end, voxel_nm, bright, cancel and progress are not
+     * read.
+     */
+    const struct tomocut_slab_options *slab;
+    /**
+     * How the network is trained; NULL, or steps of 0: in 600 steps, the rest as tomocut_trainer_options has it. voxel_nm and
+     * bright are not read.
+     */
+    const struct tomocut_trainer_options *training;
+    /**
+     * How tomograms are predicted; NULL: as tomocut_predict_options has it. Labels must be among the outputs. voxel_nm, bright,
+     * memory, rank, size, resume, cancel and progress are not read.
+     */
+    const struct tomocut_predict_options *prediction;
+    /**
+     * How often the network is scored on the slices held out while it learns, up to 1000; 0: 6.
+     */
+    uint64_t scores;
+    /**
+     * Seconds between two checkpoints of the training; 0: 60.
+     */
+    double checkpoint_seconds;
+    /**
+     * Bytes that labelled slabs, and later slices and tiles, may take, beside networks and libtorch; 0: 4 GiB.
+     */
+    uint64_t memory;
+    /**
+     * Stops the call; may be NULL. Must live until the call returns.
+     */
+    const struct tomocut_cancel *cancel;
+    /**
+     * Reports on the call, over all its stages; may be NULL.
+     */
+    tomocut_progress_fn progress;
+    /**
+     * Handed to progress.
+     */
+    void *progress_user_data;
+} tomocut_dataset_options;
+
+/**
+ * What a run over a data set did. Set struct_size, by tomocut_dataset_report_init, before use.
+ */
+typedef struct tomocut_dataset_report {
+    /**
+     * sizeof(tomocut_dataset_report) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * Tomograms that have a prediction now.
+     */
+    uint64_t predicted;
+    /**
+     * Those of them that had it before the call.
+     */
+    uint64_t were_there;
+    /**
+     * Tomograms that failed.
+     */
+    uint64_t failed;
+    /**
+     * Slabs that the network learnt from.
+     */
+    uint64_t slabs;
+    /**
+     * Steps of the training.
+     */
+    uint64_t steps;
+    /**
+     * Mean loss of its latest steps; NaN where there were fewer than 25.
+     */
+    double loss;
+    /**
+     * Mean over the network's outputs of their Dice with the labels of the slices held out (learnt from, where none are), 0 to 1.
+     */
+    double dice;
+} tomocut_dataset_report;
+
+/**
+ * What became of one tomogram. This struct never changes.
+ */
+typedef struct tomocut_dataset_outcome {
+    /**
+     * TOMOCUT_OK, or why it has no prediction.
+     */
+    tomocut_status status;
+    /**
+     * 1: its prediction was there before the call; 0: it was not.
+     */
+    int32_t was_there;
+    /**
+     * What went wrong, NUL-terminated UTF-8, cut where it is longer; empty where nothing did.
+     */
+    char text[512];
+} tomocut_dataset_outcome;
+
+/**
  * The call did what it says.
  */
 #define TOMOCUT_OK 0
@@ -2884,8 +3039,7 @@ tomocut_status tomocut_trainer_create(const struct tomocut_engine *engine,
  * @param trainer The trainer; on the engine's device.
  * @param options How many steps or minutes; NULL: all steps.
  * @return TOMOCUT_OK, also where nothing was left to do; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_CANCELLED (the step under
- *         way is lost: what follows is as good but not to the byte what it would have been, so save before or go on from
- *         the last checkpoint); TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE; TOMOCUT_E_STATE (no labels; a loss that is no
+ *         way is undone: the trainer may be saved, or go on, and the rest is what it would have been); TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE; TOMOCUT_E_STATE (no labels; a loss that is no
  *         number: the weights are those of the step before).
  *
  * Same options, labels and thread count: same weights on a CPU, however the steps are divided into calls. Threads: any; one
@@ -3074,6 +3228,68 @@ tomocut_status tomocut_trainer_add_labels(struct tomocut_trainer *trainer,
                                           const struct tomocut_tomogram *tomogram,
                                           const struct tomocut_training_labels *labels,
                                           const struct tomocut_cancel *cancel);
+
+/**
+ * A data set from its tomograms to its results, in one call: slabs of some tomograms are labelled by the diffusion model,
+ * a segmentation network learns from these labels, and every tomogram is predicted with it. Nothing has to be annotated.
+ *
+ * The folder receives NAME_membrane.mrc and so on of each tomogram, as tomocut_predictor_run writes them;
+ * network.safetensors, for tomocut_predictor_open; the labels of the slabs in slabs/; and report.html with pictures in
+ * report/. A call that was stopped, even by a kill, is gone on with by the next one of the same settings and ends with the
+ * same network and volumes. What is there is not computed again, and tomograms that are new to the list are predicted. A
+ * tomogram that fails does not stop the others, and is tried again by the next call.
+ *
+ * @param engine    Computes; serves this call alone until it returns. Its log says what is being done (TOMOCUT_LOG_INFO).
+ * @param model     The diffusion model that labels the slabs; on the engine's device.
+ * @param tomograms The tomograms; no two of one file name.
+ * @param n         Their number, 1 to 1048576.
+ * @param options   What differs from the defaults; NULL: nothing.
+ * @param folder    Where the results go; made where it is missing.
+ * @param report    Receives what was done; its struct_size must be set (tomocut_dataset_report_init). May be NULL.
+ * @param outcomes  Receives n entries, what became of each tomogram; may be NULL.
+ * @return TOMOCUT_OK, also where some or all tomograms failed; TOMOCUT_E_INVALID_ARGUMENT (an option out of its range, two
+ *         tomograms of one name, a run of other settings in the folder: the text names the setting); TOMOCUT_E_FORMAT (no slab
+ *         that can be learnt from); TOMOCUT_E_IO (a full disk; what is done is kept); TOMOCUT_E_CANCELLED (the same, to the
+ *         last step of the training); TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE; TOMOCUT_E_STATE (another process runs in
+ *         the folder).
+ *
+ * Same tomograms, options and thread count: same results on a CPU, to the byte. Threads: any; one call at a time per engine.
+ */
+TOMOCUT_API
+tomocut_status tomocut_dataset_run(struct tomocut_engine *engine,
+                                   const struct tomocut_model *model,
+                                   const struct tomocut_dataset_tomogram *tomograms,
+                                   size_t n,
+                                   const struct tomocut_dataset_options *options,
+                                   const char *folder,
+                                   struct tomocut_dataset_report *report,
+                                   struct tomocut_dataset_outcome *outcomes);
+
+/**
+ * Sets all options to their defaults.
+ *
+ * @param options The struct to fill.
+ * @param size    sizeof(tomocut_dataset_options), as the caller's header has it.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_dataset_options_init(struct tomocut_dataset_options *options,
+                                            size_t size);
+
+/**
+ * Sets all members to zero.
+ *
+ * @param report The struct to fill.
+ * @param size   sizeof(tomocut_dataset_report), as the caller's header has it.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where report is NULL or size is no size of this struct.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_dataset_report_init(struct tomocut_dataset_report *report,
+                                           size_t size);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ndarray::Array3;
-use tomocut::dataset::{run_data_set, DataSetOptions, DataSetReport, DataSetTomogram, StartNetwork};
+use tomocut::dataset::{run_data_set, DataSetOptions, DataSetReport, DataSetTomogram};
 use tomocut::diffusion::{DiffusionModel, LoadOptions};
 use tomocut::networks::{CompactConfig, NetworkConfig};
 use tomocut::runtime::{Job, Stage};
+use tomocut::train::Start;
 use tomocut::volume::{write_f32, write_labels, Geometry};
 use tomocut::{Error, Result};
 
@@ -71,7 +72,7 @@ fn options() -> DataSetOptions {
         slabs: 1,
         thickness: Some(4),
         held_out: 0.25,
-        start: StartNetwork::Random,
+        start: Start::Random,
         scores: 2,
         checkpoint_every: Duration::ZERO,
         ..DataSetOptions::default()

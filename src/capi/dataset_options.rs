@@ -11,11 +11,8 @@ use super::slab_options::{self, flag, given, to_usize, tomocut_slab_options};
 use super::status::{c_text, status_of, tomocut_status};
 use super::strings::path;
 use super::trainer_options::{self, tomocut_trainer_options};
-use crate::dataset::{DataSetOptions, DataSetTomogram, StartNetwork, TomogramOutcome, DEFAULT_STEPS};
+use crate::dataset::{DataSetOptions, DataSetTomogram, TomogramOutcome, DEFAULT_STEPS};
 use crate::{Error, Result};
-
-/// Bytes of an outcome's text.
-const TEXT: usize = 512;
 
 /// A tomogram of a data set. This struct never changes.
 #[repr(C)]
@@ -51,8 +48,8 @@ pub struct tomocut_dataset_options {
     pub voxel_nm: f64,
     /// 1: structures are brighter than their surroundings; 0: darker, as IMOD and AreTomo leave them.
     pub bright: i32,
-    /// 1: the training starts from random weights even where the library has a better start; 0: it does not.
-    pub random_start: i32,
+    /// 1: begins again where a run of other settings stands; 0: such a run is refused.
+    pub restart: i32,
     /// How slabs are labelled; NULL: as tomocut_slab_options has it. z_first, z_end, voxel_nm, bright, cancel and progress are not
     /// read.
     pub slab: *const tomocut_slab_options,
@@ -68,10 +65,6 @@ pub struct tomocut_dataset_options {
     pub checkpoint_seconds: f64,
     /// Bytes that labelled slabs, and later slices and tiles, may take, beside networks and libtorch; 0: 4 GiB.
     pub memory: u64,
-    /// 1: begins again where a run of other settings stands; 0: such a run is refused.
-    pub restart: i32,
-    /// Zero.
-    pub reserved: u32,
     /// Stops the call; may be NULL. Must live until the call returns.
     pub cancel: *const tomocut_cancel,
     /// Reports on the call, over all its stages; may be NULL.
@@ -121,19 +114,20 @@ pub struct tomocut_dataset_outcome {
     /// 1: its prediction was there before the call; 0: it was not.
     pub was_there: i32,
     /// What went wrong, NUL-terminated UTF-8, cut where it is longer; empty where nothing did.
-    pub text: [c_char; TEXT],
+    pub text: [c_char; 512],
 }
 
 impl From<&TomogramOutcome> for tomocut_dataset_outcome {
     fn from(outcome: &TomogramOutcome) -> Self {
         let said = outcome.failure.as_ref().map(ToString::to_string).unwrap_or_default();
-        let mut end = said.len().min(TEXT - 1);
+        let mut text = [0 as c_char; 512];
+        let room = text.len() - 1;
+        let mut end = said.len().min(room);
         while !said.is_char_boundary(end) {
             end -= 1;
         }
-        let mut text = [0 as c_char; TEXT];
         // NULs inside become longer: the zip ends before the last byte, which stays zero.
-        for (target, byte) in text[..TEXT - 1].iter_mut().zip(c_text(&said[..end]).as_bytes()) {
+        for (target, byte) in text[..room].iter_mut().zip(c_text(&said[..end]).as_bytes()) {
             *target = *byte as c_char;
         }
         Self {
@@ -181,9 +175,6 @@ pub unsafe extern "C" fn tomocut_dataset_report_init(
 /// # Safety
 /// `options` and what it points to are as documented for C.
 pub(super) unsafe fn translate(options: &tomocut_dataset_options) -> Result<DataSetOptions> {
-    if options.reserved != 0 {
-        return Err(Error::argument("reserved", options.reserved, "must be 0"));
-    }
     let defaults = DataSetOptions::default();
     // SAFETY: passed on.
     let (slab, mut training, prediction) = unsafe {
@@ -202,15 +193,6 @@ pub(super) unsafe fn translate(options: &tomocut_dataset_options) -> Result<Data
     }
     // SAFETY: passed on.
     let learning = unsafe { trainer_options::translate(&training) }?;
-    let random = flag("random_start", options.random_start)?;
-    if random && learning.start.is_some() {
-        return Err(Error::argument("random_start", 1, "must be 0 where the training has a start"));
-    }
-    let start = match learning.start {
-        Some(file) => StartNetwork::File(file),
-        None if random || !training.network_json.is_null() => StartNetwork::Random,
-        None => StartNetwork::Default,
-    };
     let or = |value: u64, default: u64| if value == 0 { default } else { value };
     let seconds = given(options.checkpoint_seconds).unwrap_or(defaults.checkpoint_every.as_secs_f64());
     Ok(DataSetOptions {
@@ -223,7 +205,7 @@ pub(super) unsafe fn translate(options: &tomocut_dataset_options) -> Result<Data
         voxel_nm: given(options.voxel_nm),
         bright: flag("bright", options.bright)?,
         slab,
-        start,
+        start: learning.start,
         training: learning.settings,
         scores: or(options.scores, defaults.scores),
         checkpoint_every: Duration::try_from_secs_f64(seconds)

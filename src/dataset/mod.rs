@@ -17,7 +17,7 @@ mod run;
 mod training;
 mod truth;
 
-pub use options::{DataSetOptions, DataSetTomogram, StartNetwork, DEFAULT_SLABS, DEFAULT_STEPS};
+pub use options::{DataSetOptions, DataSetTomogram, DEFAULT_SLABS, DEFAULT_STEPS};
 pub use run::{run_data_set, DataSetReport, TomogramOutcome};
 
 use std::path::Path;

@@ -12,7 +12,7 @@ use crate::networks::SegmentationModel;
 use crate::predict::{fingerprint, Output, PredictOptions};
 use crate::runtime::{Error, Result};
 use crate::slab::{Preset, SlabOptions};
-use crate::train::{SegmenterOptions, TrainingSchedule};
+use crate::train::{SegmenterOptions, Start, TrainingSchedule};
 
 /// Steps of the training unless the host says otherwise: the start knows membranes and molecules, and is only adapted.
 pub const DEFAULT_STEPS: u64 = 600;
@@ -35,30 +35,6 @@ pub struct DataSetTomogram {
     pub truth: Option<PathBuf>,
 }
 
-/// Where the training starts.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub enum StartNetwork {
-    /// The best start that the library has.
-    #[default]
-    Default,
-    /// Random weights of the network that the training's settings describe.
-    Random,
-    /// A model file.
-    File(PathBuf),
-}
-
-impl StartNetwork {
-    /// The network itself; None: random weights.
-    ///
-    /// A network that ships with the library takes its place here, as what the default is.
-    pub fn model_file(&self) -> Option<&Path> {
-        match self {
-            Self::Default | Self::Random => None,
-            Self::File(path) => Some(path),
-        }
-    }
-}
-
 /// How a data set is run. Same options, tomograms and number of threads: same network and volumes on a CPU, however often the run
 /// was stopped.
 #[derive(Clone, Debug)]
@@ -76,8 +52,8 @@ pub struct DataSetOptions {
     /// How slabs are labelled; their slices, voxel size and contrast are those said here.
     pub slab: SlabOptions,
     /// Where the training starts.
-    pub start: StartNetwork,
-    /// How the network is trained; of a start from a file the network is the file's. A window of zeros is what suits the network.
+    pub start: Start,
+    /// How the network is trained; but for random weights the network is the start's. A window of zeros is what suits the network.
     pub training: SegmenterOptions,
     /// How often the network is scored on the slices held out while it learns, 1..=1000.
     pub scores: u64,
@@ -101,7 +77,7 @@ impl Default for DataSetOptions {
             voxel_nm: None,
             bright: false,
             slab: SlabOptions::new(Preset::Default, 0..1),
-            start: StartNetwork::Default,
+            start: Start::Builtin,
             training: SegmenterOptions {
                 window: [0; 3],
                 schedule: TrainingSchedule {
@@ -166,7 +142,7 @@ impl DataSetOptions {
     }
 
     /// What settles the numbers of a run, by name: what a run that goes on must share with the one that began.
-    pub(super) fn settings(&self, model: &DiffusionModel, start: Option<&SegmentationModel>) -> Result<Settings> {
+    pub(super) fn settings(&self, model: &DiffusionModel) -> Result<Settings> {
         let mut settings = Settings::new();
         let mut put = |name: &str, value: String| settings.insert(name.to_owned(), value);
         put("version", env!("CARGO_PKG_VERSION").to_owned());
@@ -177,10 +153,17 @@ impl DataSetOptions {
         put("bright", self.bright.to_string());
         put("scores", self.scores.to_string());
         put("diffusion model", model.config().name.clone());
-        let path = self.start.model_file().map(|path| path.display().to_string());
-        put("start", path.unwrap_or_else(|| "random weights".into()));
-        if let Some(start) = start {
-            put("weights of the start", format!("{:016x}", fingerprint(&start.to_bytes()?)));
+        let (start, weights) = match &self.start {
+            Start::Builtin => ("built-in".to_owned(), Some(SegmentationModel::builtin(model.device())?)),
+            Start::Random => ("random weights".to_owned(), None),
+            Start::File(path) => {
+                let weights = SegmentationModel::open(path, model.device())?;
+                (path.display().to_string(), Some(weights))
+            }
+        };
+        put("start", start);
+        if let Some(weights) = weights {
+            put("weights of the start", format!("{:016x}", fingerprint(&weights.to_bytes()?)));
         }
         let slab = json(&self.slab_options(0..1))?;
         let prediction = json(&PredictOptions {

@@ -78,12 +78,7 @@ pub fn run_data_set(
 ) -> Result<DataSetReport> {
     options.validate()?;
     let members = members(tomograms)?;
-    let start = match options.start.model_file() {
-        Some(path) => Some(SegmentationModel::open(path, model.device())?),
-        None => None,
-    };
-    let mut settings = options.settings(model, start.as_ref())?;
-    drop(start);
+    let mut settings = options.settings(model)?;
     for member in &members {
         if let Some(z) = &member.given.slab {
             settings.insert(format!("slab of {}", member.name), format!("{}:{}", z.start, z.end));

@@ -38,7 +38,7 @@ pub(super) fn train(
     let mut training = LabelledTraining::new(
         &LabelledTrainingOptions {
             settings: options.training.clone(),
-            start: options.start.model_file().map(Path::to_path_buf),
+            start: options.start.clone(),
             voxel_nm: options.voxel_nm,
             bright: options.bright,
         },

@@ -27,7 +27,7 @@ static void usage_errors(void) {
     finish(start(data, "--out", out, "--held-out", "0.7", NULL), 2);
     finish(start(data, "--out", out, "--memory", "much", NULL), 2);
     finish(start(data, "--out", out, "--window", "8,8", NULL), 2);
-    finish(start(data, "--out", out, "--random", "--start", input, NULL), 2);
+    finish(start(data, "--out", out, "--scratch", "--start", input, NULL), 2);
     finish(start(data, "--out", out, "--slabs", "65", NULL), 3);
     CHECK(strstr(said, "slabs is 65, must be 1..=64") != NULL);
     CHECK(count_files(out) == 0);
@@ -113,11 +113,9 @@ static void bad_arguments(void) {
     BAD_RUN(held_out, 0.6, "held_out is 0.6");
     BAD_RUN(voxel_nm, 1e9, "voxel_nm");
     BAD_RUN(bright, 2, "bright is 2");
-    BAD_RUN(random_start, 3, "random_start is 3");
     BAD_RUN(scores, 1001, "scores is 1001");
     BAD_RUN(checkpoint_seconds, -1.0, "checkpoint_seconds is -1");
     BAD_RUN(restart, 5, "restart is 5");
-    BAD_RUN(reserved, 1, "reserved is 1");
     CHECK_OK(tomocut_trainer_options_init(&training, sizeof training));
     training.label_smoothing = 2.0;
     BAD_RUN(training, &training, "label_smoothing");
@@ -126,8 +124,8 @@ static void bad_arguments(void) {
     CHECK_OK(tomocut_dataset_options_init(&o, sizeof o));
     o.training = &training;
     CHECK_ERROR(TOMOCUT_E_IO, "some.safetensors", tomocut_dataset_run(engine, model, &tomogram, 1, &o, out, NULL, NULL));
-    o.random_start = 1;
-    CHECK_REFUSED("random_start is 1", tomocut_dataset_run(engine, model, &tomogram, 1, &o, out, NULL, NULL));
+    training.scratch = 1;
+    CHECK_REFUSED("scratch is 1", tomocut_dataset_run(engine, model, &tomogram, 1, &o, out, NULL, NULL));
     CHECK_REFUSED("n is 0", tomocut_dataset_run(engine, model, &tomogram, 0, NULL, out, NULL, NULL));
     CHECK_REFUSED("n is 1", tomocut_dataset_run(engine, model, NULL, 1, NULL, out, NULL, NULL));
     CHECK_REFUSED("must not have the name", tomocut_dataset_run(engine, model, twice, 2, NULL, out, NULL, NULL));
