@@ -349,15 +349,23 @@ static enum exit_code exit_code_after(tomocut_status status, enum exit_code othe
     }
 }
 
-/* An engine whose warnings (errors only where `quiet`) go to standard error. */
-static tomocut_status start_engine(const char *device, uint64_t threads, int quiet, tomocut_engine **engine) {
+/* An engine whose log goes to `log`, with `user_data`. */
+static tomocut_status start_logging_engine(const char *device, uint64_t threads, tomocut_log_level level,
+                                           tomocut_log_fn log, void *user_data, tomocut_engine **engine) {
     tomocut_engine_options options;
     tomocut_engine_options_init(&options, sizeof options);
     options.device = device;
     options.n_threads = (uint32_t)threads;
-    options.log = show_log;
-    options.log_level = quiet ? TOMOCUT_LOG_ERROR : TOMOCUT_LOG_WARNING;
+    options.log = log;
+    options.log_user_data = user_data;
+    options.log_level = level;
     return tomocut_engine_create(&options, engine);
+}
+
+/* An engine whose warnings (errors only where `quiet`) go to standard error. */
+static inline tomocut_status start_engine(const char *device, uint64_t threads, int quiet, tomocut_engine **engine) {
+    tomocut_log_level level = quiet ? TOMOCUT_LOG_ERROR : TOMOCUT_LOG_WARNING;
+    return start_logging_engine(device, threads, level, show_log, NULL, engine);
 }
 
 /* ---- files ---- */

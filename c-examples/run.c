@@ -30,17 +30,6 @@ static void show_run_log(tomocut_log_level level, const char *target, const char
     }
 }
 
-static tomocut_status start_telling_engine(const struct request *request, struct session *session) {
-    tomocut_engine_options options;
-    tomocut_engine_options_init(&options, sizeof options);
-    options.device = request->device;
-    options.n_threads = (uint32_t)request->threads;
-    options.log = show_run_log;
-    options.log_user_data = &session->display;
-    options.log_level = request->quiet ? TOMOCUT_LOG_ERROR : TOMOCUT_LOG_INFO;
-    return tomocut_engine_create(&options, &session->engine);
-}
-
 /* A folder may hold results of an earlier run, or a tomogram that is named itself, beside its tomograms. */
 static int is_taken(const char *name, void *data) {
     static const char *const results[] = {"_labels.mrc",   "_membrane.mrc", "_molecule.mrc", "_filament.mrc",
@@ -109,7 +98,9 @@ static enum exit_code start(struct request *request, struct session *session) {
     }
     cancel_at_ctrl_c(session->cancel);
     progress_begin(&session->display, request->quiet);
-    status = start_telling_engine(request, session);
+    status = start_logging_engine(request->device, request->threads,
+                                  request->quiet ? TOMOCUT_LOG_ERROR : TOMOCUT_LOG_INFO, show_run_log, &session->display,
+                                  &session->engine);
     if (status != TOMOCUT_OK) {
         return exit_code_after(status, EXIT_USAGE);
     }
