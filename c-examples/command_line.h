@@ -200,52 +200,6 @@ static int parse_arguments(int argc, char **argv, const struct argument *argumen
     return 1;
 }
 
-/* What was said of input number `index`; NULL where nothing was. */
-static inline const char *said_of(const struct text_list *list, size_t index) {
-    for (size_t i = list->n; i > 0; i--) {
-        if (list->after[i - 1] == index + 1) {
-            return list->items[i - 1];
-        }
-    }
-    return NULL;
-}
-
-/* What is said of a tomogram stands after it, once. */
-static inline int check_places(const struct text_list *list, const char *name) {
-    for (size_t i = 0; i < list->n; i++) {
-        if (list->after[i] == 0 || (i > 0 && list->after[i] == list->after[i - 1])) {
-            complain("%s %s: must stand after its tomogram, once", name,
-                     list->items[i]);
-            return 0;
-        }
-    }
-    return 1;
-}
-
-/* "Z,Y,X" to three numbers. */
-static inline int parse_window(const char *text, uint64_t window[]) {
-    char copy[80];
-    if (strlen(text) >= sizeof copy) {
-        return 0;
-    }
-    strcpy(copy, text);
-    char *part = copy;
-    for (int axis = 0; axis < 3; axis++) {
-        char *comma = strchr(part, ',');
-        if ((comma == NULL) != (axis == 2)) {
-            return 0;
-        }
-        if (comma != NULL) {
-            *comma = '\0';
-        }
-        if (!parse_count(part, &window[axis])) {
-            return 0;
-        }
-        part = comma + 1;
-    }
-    return 1;
-}
-
 /* ---- Ctrl-C ---- */
 
 static tomocut_cancel *volatile cancel_on_signal;

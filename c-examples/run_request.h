@@ -2,8 +2,8 @@
 #ifndef TOMOCUT_RUN_REQUEST_H
 #define TOMOCUT_RUN_REQUEST_H
 
-#include "command_line.h"
 #include "tomogram_list.h"
+#include "window_and_slabs.h"
 
 #define MOST_INPUTS 4096
 

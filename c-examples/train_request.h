@@ -2,7 +2,7 @@
 #ifndef TOMOCUT_TRAIN_REQUEST_H
 #define TOMOCUT_TRAIN_REQUEST_H
 
-#include "command_line.h"
+#include "window_and_slabs.h"
 
 #define MOST_SLABS 32
 static const char help[] =

@@ -20,6 +20,15 @@ pub const DEFAULT_STEPS: u64 = 600;
 /// Slabs that are labelled unless the host says otherwise.
 pub const DEFAULT_SLABS: usize = 3;
 
+/// Settings that change nothing but memory and who computes, or are set elsewhere.
+const UNCOMPARED: [&str; 5] = [
+    "prediction.memory",
+    "prediction.core",
+    "prediction.rank",
+    "prediction.resume",
+    "slab.z.",
+];
+
 /// Most slabs.
 const MOST_SLABS: usize = 64;
 
@@ -166,14 +175,12 @@ impl DataSetOptions {
             put("weights of the start", format!("{:016x}", fingerprint(&weights.to_bytes()?)));
         }
         let slab = json(&self.slab_options(0..1))?;
-        let prediction = json(&PredictOptions {
-            // These change nothing but memory and who computes.
-            memory: 0,
-            core: None,
-            ..self.predict_options()
-        })?;
+        let prediction = json(&self.predict_options())?;
         for (group, value) in [("slab", slab), ("training", json(&self.training)?), ("prediction", prediction)] {
             flatten(group, &value, &mut settings);
+        }
+        for name in UNCOMPARED {
+            settings.retain(|known, _| !known.starts_with(name));
         }
         Ok(settings)
     }

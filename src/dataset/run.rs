@@ -186,7 +186,14 @@ impl Run<'_, '_> {
             let part = self.job.part(0.0..LABELS_FROM);
             let mut tell = |member: &Member, text| self.note(notes, &member.name, text);
             let out = journal.out().to_path_buf();
-            journal.state.chosen = Some(choose(self.members, self.options, &out, &mut tell, &part)?);
+            let chosen = choose(self.members, self.options, &out, &mut tell, &part)?;
+            if chosen.is_empty() {
+                return Err(Error::format(
+                    "tomograms",
+                    "no slab can be labelled: none of those that were looked at can be read",
+                ));
+            }
+            journal.state.chosen = Some(chosen);
             journal.save()?;
         }
         let out = journal.out().to_path_buf();

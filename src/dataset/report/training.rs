@@ -97,9 +97,12 @@ fn training(training: &TrainingState) -> String {
         "slices learnt from (none are held out)"
     };
     if !lines.is_empty() {
-        let title = format!("Dice with the slabs' labels, windows of {slices}");
+        let title = match training.held_out {
+            true => "Dice on windows of slices held out",
+            false => "Dice on windows of slices learnt from",
+        };
         let chart = Chart {
-            title: &title,
+            title,
             x: "step",
             x_range: (0.0, end),
             y_range: (0.0, 1.0),
