@@ -1566,7 +1566,7 @@ typedef struct tomocut_dataset_report {
      */
     double loss;
     /**
-     * Mean over the network's outputs of their Dice with the labels of the slices held out (learnt from, where none are), 0 to 1.
+     * Mean over the network's classes of their Dice with the labels of the slices held out (learnt from, where none are), 0 to 1.
      */
     double dice;
 } tomocut_dataset_report;

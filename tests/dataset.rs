@@ -124,7 +124,7 @@ fn a_stopped_run_ends_with_the_bytes_of_one_that_was_not() {
     let (data, model, options) = (write_data(folder.path()), model(), options());
     let whole = folder.path().join("whole");
     let report = run(&model, &data, &whole, &options).unwrap();
-    assert_eq!((report.slabs, report.steps, report.scores.len()), (1, 60, 3));
+    assert_eq!((report.slabs, report.steps, report.scores.len()), (1, 60, 2));
     assert!(report.tomograms.iter().all(|t| t.failure.is_none() && !t.was_there));
     let html = page(&whole);
     for words in ["<svg", "learnt from", "Dice with the truth", "Most", "report/a_z6.png", "training.seed"] {

@@ -96,7 +96,7 @@ pub struct tomocut_dataset_report {
     pub steps: u64,
     /// Mean loss of its latest steps; NaN where there were fewer than 25.
     pub loss: f64,
-    /// Mean over the network's outputs of their Dice with the labels of the slices held out (learnt from, where none are), 0 to 1.
+    /// Mean over the network's classes of their Dice with the labels of the slices held out (learnt from, where none are), 0 to 1.
     pub dice: f64,
 }
 

@@ -52,7 +52,7 @@ pub struct LabelledSlab {
 pub struct ScoresAt {
     /// Steps done.
     pub step: u64,
-    /// One score for each output of the network.
+    /// One score for each class of the network.
     pub outputs: Vec<OutputScore>,
 }
 

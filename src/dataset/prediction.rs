@@ -19,7 +19,7 @@ use crate::runtime::{Error, Job, Result, Stage};
 use crate::volume::Tomogram;
 
 /// Outputs of a network that are no class.
-const NO_CLASS: [&str; 2] = ["background", "centre"];
+pub(super) const NO_CLASS: [&str; 2] = ["background", "centre"];
 
 /// Slices that are read at once.
 const CHUNK: usize = 8;

@@ -7,6 +7,7 @@ use super::choice::divided;
 use super::journal::{Journal, LabelledSlab, ScoresAt, TrainingState};
 use super::labels::{self, NAMES};
 use super::options::DataSetOptions;
+use super::prediction::NO_CLASS;
 use super::run::Member;
 use super::stops;
 use crate::networks::NetworkConfig;
@@ -68,7 +69,9 @@ pub(super) fn train(
     loop {
         let step = training.step();
         if is_scored(step, steps, options.scores) && journal.state.training.scores.iter().all(|s| s.step != step) {
-            let outputs = training.scores(WINDOWS, &part)?;
+            let mut outputs = training.scores(WINDOWS, &part)?;
+            // How near a centre is is no mask: its Dice says nothing.
+            outputs.retain(|score| !NO_CLASS.contains(&score.output.as_str()));
             journal.state.training.scores.push(ScoresAt { step, outputs });
         }
         journal.state.training.losses = training.history().to_vec();
