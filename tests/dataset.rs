@@ -93,7 +93,12 @@ fn options() -> DataSetOptions {
     options
 }
 
-fn run(model: &DiffusionModel, data: &[DataSetTomogram], out: &Path, options: &DataSetOptions) -> Result<DataSetReport> {
+fn run(
+    model: &DiffusionModel,
+    data: &[DataSetTomogram],
+    out: &Path,
+    options: &DataSetOptions,
+) -> Result<DataSetReport> {
     run_data_set(model, data, out, options, &Job::quiet())
 }
 
@@ -107,7 +112,10 @@ fn assert_same_results(one: &Path, other: &Path) {
     for folder in ["", "slabs"] {
         for entry in fs::read_dir(one.join(folder)).unwrap() {
             let name = entry.unwrap().file_name();
-            if [".mrc", ".csv", ".safetensors"].iter().any(|end| name.to_string_lossy().ends_with(end)) {
+            if [".mrc", ".csv", ".safetensors"]
+                .iter()
+                .any(|end| name.to_string_lossy().ends_with(end))
+            {
                 let read = |out: &Path| fs::read(out.join(folder).join(&name)).unwrap();
                 assert!(read(one) == read(other), "{name:?} differs");
                 compared += 1;
@@ -127,7 +135,14 @@ fn a_stopped_run_ends_with_the_bytes_of_one_that_was_not() {
     assert_eq!((report.slabs, report.steps, report.scores.len()), (1, 60, 2));
     assert!(report.tomograms.iter().all(|t| t.failure.is_none() && !t.was_there));
     let html = page(&whole);
-    for words in ["<svg", "learnt from", "Dice with the truth", "Most", "report/a_z6.png", "training.seed"] {
+    for words in [
+        "<svg",
+        "learnt from",
+        "Dice with the truth",
+        "Most",
+        "report/a_z6.png",
+        "training.seed",
+    ] {
         assert!(html.to_lowercase().contains(&words.to_lowercase()), "no {words}");
     }
     check_links(&html, &whole);
@@ -151,7 +166,10 @@ fn a_stopped_run_ends_with_the_bytes_of_one_that_was_not() {
     assert!(again.tomograms.iter().all(|t| t.was_there));
     fs::remove_file(stopped.join("b_labels.mrc")).unwrap();
     let again = run(&model, &data, &stopped, &options).unwrap();
-    assert_eq!(again.tomograms.iter().map(|t| t.was_there).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(
+        again.tomograms.iter().map(|t| t.was_there).collect::<Vec<_>>(),
+        [true, false]
+    );
     assert_same_results(&whole, &stopped);
 }
 
@@ -166,7 +184,11 @@ fn check_links(html: &str, out: &Path) {
     assert_eq!(files.len(), 8);
     for file in files {
         let (width, height) = image::image_dimensions(&file).unwrap();
-        assert!(width > 2 * height && height == 256, "{} is {width} x {height}", file.display());
+        assert!(
+            width > 2 * height && height == 256,
+            "{} is {width} x {height}",
+            file.display()
+        );
     }
 }
 
@@ -205,7 +227,10 @@ fn one_bad_tomogram_stops_nothing_and_other_settings_are_refused() {
     write_f32(&bad, &scene(3).0, &Geometry::new(SHAPE, 10.0)).unwrap();
     let report = run(&model, &data, &out, &options).unwrap();
     let there: Vec<bool> = report.tomograms.iter().map(|t| t.was_there).collect();
-    assert_eq!((there, report.tomograms[0].failure.is_none()), (vec![false, true, true], true));
+    assert_eq!(
+        (there, report.tomograms[0].failure.is_none()),
+        (vec![false, true, true], true)
+    );
 
     let twice = [data[1].clone(), data[1].clone()];
     let refused = run(&model, &twice, &out, &options).unwrap_err().to_string();

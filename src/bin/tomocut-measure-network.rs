@@ -11,7 +11,8 @@ use tomocut::runtime::{Generator, Job};
 use tomocut::train::{AugmentOptions, Example, ExampleSource, SegmenterOptions, SegmenterTrainer};
 use tomocut::Result;
 
-const USAGE: &str = "usage: tomocut-measure-network [--model FILE] [--tile Z,Y,X] [--window Z,Y,X] [--runs N] [--threads N]
+const USAGE: &str =
+    "usage: tomocut-measure-network [--model FILE] [--tile Z,Y,X] [--window Z,Y,X] [--runs N] [--threads N]
   --model FILE    a segmentation network of three dimensions (default: the built-in one)
   --tile Z,Y,X    voxels of the pass (default: 160,256,256)
   --window Z,Y,X  voxels of each of the two windows of a training step (default: 48,64,64)
@@ -51,7 +52,8 @@ fn arguments() -> std::result::Result<Option<Arguments>, lexopt::Error> {
 
 fn extents(text: &str) -> std::result::Result<[i64; 3], lexopt::Error> {
     let list: Vec<i64> = text.split(',').filter_map(|part| part.trim().parse().ok()).collect();
-    list.try_into().map_err(|_| "extents are three numbers, as in 48,64,64".into())
+    list.try_into()
+        .map_err(|_| "extents are three numbers, as in 48,64,64".into())
 }
 
 fn main() -> ExitCode {

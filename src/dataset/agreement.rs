@@ -83,10 +83,17 @@ mod tests {
             points: Vec::new(),
         };
         // The same, but membrane is missed by half in the slices held out, and molecules are called membrane.
-        let found = Array3::from_shape_fn((10, 1, 4), |(z, _, x)| if z < 8 { [1, 1, 2, 0][x] } else { [1, 0, 1, 0][x] });
+        let found = Array3::from_shape_fn(
+            (10, 1, 4),
+            |(z, _, x)| if z < 8 { [1, 1, 2, 0][x] } else { [1, 0, 1, 0][x] },
+        );
         let classes = ["membrane", "spike", "molecule"].map(str::to_owned);
         let rows = agreement(("a", &(10..20)), &found, &slab, &classes, 0.2).unwrap();
-        let of = |class: &str| rows.iter().find(|row| row.class == class).map(|row| (row.learnt, row.held_out));
+        let of = |class: &str| {
+            rows.iter()
+                .find(|row| row.class == class)
+                .map(|row| (row.learnt, row.held_out))
+        };
         assert_eq!(of("membrane"), Some((1.0, Some(0.5))));
         assert_eq!(of("molecule"), Some((1.0, Some(0.0))));
         assert_eq!(of("structure"), Some((1.0, Some(0.8))));

@@ -78,9 +78,7 @@ fn suggested(member: &Member, options: &DataSetOptions, count: usize, job: &Job)
 /// Each tomogram's best slab before any tomogram's second, the richer first; different tomograms teach more than more of one.
 fn ranked(mut found: Vec<(usize, ChosenSlab)>) -> Vec<ChosenSlab> {
     let score = |slab: &ChosenSlab| slab.score.unwrap_or(0.0);
-    found.sort_by(|(rank, slab), (other_rank, other)| {
-        rank.cmp(other_rank).then(score(other).total_cmp(&score(slab)))
-    });
+    found.sort_by(|(rank, slab), (other_rank, other)| rank.cmp(other_rank).then(score(other).total_cmp(&score(slab))));
     found.into_iter().map(|(_, slab)| slab).collect()
 }
 
@@ -119,7 +117,12 @@ mod tests {
             };
             (rank, slab)
         };
-        let found = vec![slab(0, "a", 0.9), slab(1, "a", 0.8), slab(0, "b", 0.1), slab(0, "c", 0.3)];
+        let found = vec![
+            slab(0, "a", 0.9),
+            slab(1, "a", 0.8),
+            slab(0, "b", 0.1),
+            slab(0, "c", 0.3),
+        ];
         let order: Vec<String> = ranked(found).into_iter().map(|slab| slab.tomogram).collect();
         assert_eq!(order, ["a", "c", "b", "a"]);
     }

@@ -172,11 +172,18 @@ impl DataSetOptions {
         };
         put("start", start);
         if let Some(weights) = weights {
-            put("weights of the start", format!("{:016x}", fingerprint(&weights.to_bytes()?)));
+            put(
+                "weights of the start",
+                format!("{:016x}", fingerprint(&weights.to_bytes()?)),
+            );
         }
         let slab = json(&self.slab_options(0..1))?;
         let prediction = json(&self.predict_options())?;
-        for (group, value) in [("slab", slab), ("training", json(&self.training)?), ("prediction", prediction)] {
+        for (group, value) in [
+            ("slab", slab),
+            ("training", json(&self.training)?),
+            ("prediction", prediction),
+        ] {
             flatten(group, &value, &mut settings);
         }
         for name in UNCOMPARED {
@@ -240,8 +247,13 @@ mod tests {
         let before = of(&options);
         check_alike(Path::new("out"), &before, &before).unwrap();
         options.training.schedule.adamw.rate = 0.25;
-        let text = check_alike(Path::new("out"), &of(&options), &before).unwrap_err().to_string();
-        assert!(text.starts_with("training.schedule.adamw.rate is 0.25, must be 0.001"), "{text}");
+        let text = check_alike(Path::new("out"), &of(&options), &before)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            text.starts_with("training.schedule.adamw.rate is 0.25, must be 0.001"),
+            "{text}"
+        );
         let mut more = before.clone();
         more.insert("zeal".into(), "7".into());
         let text = check_alike(Path::new("out"), &before, &more).unwrap_err().to_string();
@@ -256,7 +268,9 @@ mod tests {
             ("held_out is NaN", |o| o.held_out = f64::NAN),
             ("thickness is 0", |o| o.thickness = Some(0)),
             ("scores is 0", |o| o.scores = 0),
-            ("outputs is [Probabilities]", |o| o.prediction.outputs = vec![Output::Probabilities]),
+            ("outputs is [Probabilities]", |o| {
+                o.prediction.outputs = vec![Output::Probabilities]
+            }),
             ("batch is 0", |o| o.training.batch = 0),
         ];
         for (words, change) in changes {

@@ -60,11 +60,8 @@ pub(super) fn draw(
             let Some(z) = middle(&z) else { continue };
             job.check()?;
             let network = slice_of(subject.found.slices(z..z + 1)?)?;
-            let panels = [
-                given.labels.index_axis(Axis(0), z - slab.slab.z.start),
-                network.view(),
-            ]
-            .map(|labels| Found { labels, points: None });
+            let panels = [given.labels.index_axis(Axis(0), z - slab.slab.z.start), network.view()]
+                .map(|labels| Found { labels, points: None });
             let caption = format!("{what}: the slab's labels, the network");
             pictures.push(subject.write(out, ("slab_z", z), &panels, caption)?);
         }

@@ -45,7 +45,10 @@ pub(super) fn predict_member(
         None => {
             let report = predict(model, &tomogram, out, &options.predict_options(), &part)?;
             if !report.finished {
-                return Err(Error::State(format!("parts of {} are left to other processes", member.name)));
+                return Err(Error::State(format!(
+                    "parts of {} are left to other processes",
+                    member.name
+                )));
             }
             PredictedTomogram {
                 files: report.files.iter().map(|path| relative(path, out)).collect(),
@@ -144,7 +147,9 @@ impl NetworkLabels {
     /// Labels of the slices `z` in the numbers of [`NAMES`]; of classes that are not there, numbers beyond.
     pub fn slices(&self, z: Range<usize>) -> Result<Array3<i8>> {
         let number = |label: f32| {
-            let class = (label as usize).checked_sub(1).and_then(|index| self.classes.get(index));
+            let class = (label as usize)
+                .checked_sub(1)
+                .and_then(|index| self.classes.get(index));
             let known = class.map(|class| NAMES.iter().position(|name| name == class));
             match known {
                 None => 0,
@@ -156,11 +161,7 @@ impl NetworkLabels {
     }
 
     /// Calls `look` with the slices of one chunk after the other.
-    pub fn each_chunk(
-        &self,
-        job: &Job,
-        look: &mut dyn FnMut(Range<usize>, Array3<i8>) -> Result<()>,
-    ) -> Result<()> {
+    pub fn each_chunk(&self, job: &Job, look: &mut dyn FnMut(Range<usize>, Array3<i8>) -> Result<()>) -> Result<()> {
         for first in (0..self.depth()).step_by(CHUNK) {
             job.check()?;
             let z = first..(first + CHUNK).min(self.depth());

@@ -104,7 +104,10 @@ pub fn run_data_set(
         page: report::page_file(out),
         slabs: training.slabs.len(),
         steps: training.steps,
-        scores: training.scores.last().map_or_else(Vec::new, |last| last.outputs.clone()),
+        scores: training
+            .scores
+            .last()
+            .map_or_else(Vec::new, |last| last.outputs.clone()),
         loss: training.losses.last().map(|record| f64::from(record.loss)),
     })
 }
@@ -119,7 +122,10 @@ fn members(tomograms: &[DataSetTomogram]) -> Result<Vec<Member>> {
     for given in tomograms {
         let name = Tomogram::name_of(&given.path);
         if let Some(other) = seen.insert(name.clone(), &given.path) {
-            let allowed = format!("must not have the name of {}: their results would be the same files", other.display());
+            let allowed = format!(
+                "must not have the name of {}: their results would be the same files",
+                other.display()
+            );
             return Err(Error::argument("tomogram", given.path.display(), &allowed));
         }
         if let Some(z) = given.slab.as_ref().filter(|z| z.is_empty()) {
@@ -199,7 +205,11 @@ impl Run<'_, '_> {
         let out = journal.out().to_path_buf();
         let chosen = journal.state.chosen.clone().unwrap_or_default();
         let named = self.members.iter().any(|member| member.given.slab.is_some());
-        let wanted = if named { chosen.len() } else { self.options.slabs.min(chosen.len()) };
+        let wanted = if named {
+            chosen.len()
+        } else {
+            self.options.slabs.min(chosen.len())
+        };
         let mut kept: Vec<LabelledSlab> = Vec::new();
         let begun = journal.state.training.slabs.clone();
         for slab in &chosen {
@@ -252,7 +262,12 @@ impl Run<'_, '_> {
             let known = known.filter(|known| is_predicted(&out, known)).cloned();
             let mut failure = None;
             if !known.as_ref().is_some_and(|known| is_seen(&out, member, known)) {
-                self.info(&format!("predicting {} ({} of {})", member.name, index + 1, self.members.len()));
+                self.info(&format!(
+                    "predicting {} ({} of {})",
+                    member.name,
+                    index + 1,
+                    self.members.len()
+                ));
                 let share = |n: usize| PREDICTION_FROM + (1.0 - PREDICTION_FROM) * n as f64 / self.members.len() as f64;
                 let part = self.job.part(share(index)..share(index + 1));
                 match self.predict_one(&network, (member, known.as_ref()), journal, &part) {

@@ -124,7 +124,9 @@ fn add_slabs(
                 stems.push(slab.stem.clone());
             }
             Err(error) if stops(&error, journal.out()) => return Err(error),
-            Err(error) => job.logger().warn("dataset", &format!("{} is not learnt from: {error}", slab.stem)),
+            Err(error) => job
+                .logger()
+                .warn("dataset", &format!("{} is not learnt from: {error}", slab.stem)),
         }
         wanted += 1;
         job.advance(f64::from(wanted) / journal.state.slabs.len() as f64)?;
@@ -150,7 +152,12 @@ fn add_slab(
     let tomogram = Tomogram::open(&member.given.path, job)?;
     let geometry = tomogram.geometry();
     let margin = training.settings().window[0].saturating_sub(1);
-    let bytes = bytes_of(geometry.shape, &slab.slab.z, margin, &training.settings().description.network);
+    let bytes = bytes_of(
+        geometry.shape,
+        &slab.slab.z,
+        margin,
+        &training.settings().description.network,
+    );
     if taken + bytes > options.memory {
         return Err(Error::OutOfMemory(format!(
             "its slices take {} MiB, {} MiB of {} MiB are left",
@@ -184,7 +191,12 @@ fn add_slab(
 }
 
 /// Bytes that a labelled slab takes: input and weight as float32 and a byte for each output, twice where the two parts' margins meet.
-fn bytes_of([depth, rows, cols]: [usize; 3], z: &std::ops::Range<usize>, margin: usize, network: &NetworkConfig) -> u64 {
+fn bytes_of(
+    [depth, rows, cols]: [usize; 3],
+    z: &std::ops::Range<usize>,
+    margin: usize,
+    network: &NetworkConfig,
+) -> u64 {
     let slices = (z.len() + 4 * margin).min(2 * depth);
     (slices * rows * cols * (8 + network.outputs().len())) as u64
 }

@@ -69,7 +69,11 @@ impl Chart<'_> {
         );
         for (row, line) in lines.iter().enumerate() {
             svg += &self.drawn(line);
-            let (y, name, colour) = (bottom + 46.0 + 15.0 * row as f64, escape(line.name), escape(line.colour));
+            let (y, name, colour) = (
+                bottom + 46.0 + 15.0 * row as f64,
+                escape(line.name),
+                escape(line.colour),
+            );
             let _ = write!(
                 svg,
                 "<path d=\"M{LEFT} {y}h26\" stroke=\"{colour}\" stroke-width=\"1.8\"/>\

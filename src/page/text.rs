@@ -77,13 +77,19 @@ mod tests {
         assert_eq!(escape("a<b>&\"'"), "a&lt;b&gt;&amp;&quot;&#39;");
         let cells = [vec!["<i>".to_owned(), "a&b".to_owned()]];
         let html = table(&["one", "\"two\""], &cells);
-        assert!(html.contains("<th scope=\"row\">&lt;i&gt;</th><td>a&amp;b</td>"), "{html}");
+        assert!(
+            html.contains("<th scope=\"row\">&lt;i&gt;</th><td>a&amp;b</td>"),
+            "{html}"
+        );
         assert!(!names_and_values([("x", "<script>")]).contains("<script>"));
     }
 
     #[test]
     fn spans_of_time_and_memory_read_well() {
-        assert_eq!([8.24, 185.0, 8040.0].map(duration), ["8.2 s", "3 min 5 s", "2 h 14 min"]);
+        assert_eq!(
+            [8.24, 185.0, 8040.0].map(duration),
+            ["8.2 s", "3 min 5 s", "2 h 14 min"]
+        );
         assert_eq!([300 << 20, 3 << 29].map(bytes), ["300 MiB", "1.5 GiB"]);
     }
 }

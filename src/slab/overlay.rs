@@ -240,7 +240,13 @@ mod tests {
     fn labels_of_two_sources_stand_side_by_side() {
         let (slice, mut labels) = scene(40, 40);
         labels.slice_mut(ndarray::s![24..32, 8..16]).fill(MOLECULE);
-        let found = [circled(&labels, &[]), Found { points: None, ..circled(&labels, &[]) }];
+        let found = [
+            circled(&labels, &[]),
+            Found {
+                points: None,
+                ..circled(&labels, &[])
+            },
+        ];
         let picture = draw(slice.view(), &found, (0, 1.0), (10, 20)).unwrap();
         assert_eq!(picture.dim(), (20, 3 * 20 + 2 * GAP));
         let at = |panel: usize, row: usize, col: usize| picture.colour(row, panel * (20 + GAP) + col).unwrap();
@@ -248,6 +254,12 @@ mod tests {
         // The molecule of rows 24..32 is pixels 12..16, drawn only where no points stand for it.
         assert_eq!(at(2, 12, 5), MOLECULE_COLOUR);
         assert_eq!(at(1, 12, 5), at(0, 12, 5));
-        assert!(draw(slice.view(), &[circled(&Array2::zeros((40, 41)), &[])], (0, 1.0), (10, 20)).is_err());
+        assert!(draw(
+            slice.view(),
+            &[circled(&Array2::zeros((40, 41)), &[])],
+            (0, 1.0),
+            (10, 20)
+        )
+        .is_err());
     }
 }

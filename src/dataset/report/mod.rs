@@ -25,7 +25,8 @@ pub(super) fn write(members: &[Member], journal: &Journal, notes: &[Note]) -> Re
     let html = page(members, journal, notes);
     let path = page_file(journal.out());
     write_atomically(&path, |file| {
-        file.write_all(html.as_bytes()).map_err(|e| Error::io("writing", &path, e))
+        file.write_all(html.as_bytes())
+            .map_err(|e| Error::io("writing", &path, e))
     })
 }
 
@@ -44,13 +45,22 @@ fn page(members: &[Member], journal: &Journal, notes: &[Note]) -> String {
     html += &tomograms::sections(members, journal);
     html += &costs(journal);
     html += "<h2>Settings</h2>\n<details><summary>All of them</summary>\n";
-    html += &names_and_values(journal.state.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    html += &names_and_values(
+        journal
+            .state
+            .settings
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str())),
+    );
     html + "</details>\n</body>\n</html>\n"
 }
 
 fn summary(members: &[Member], journal: &Journal) -> String {
     let state = &journal.state;
-    let predicted = members.iter().filter(|m| state.predictions.contains_key(&m.name)).count();
+    let predicted = members
+        .iter()
+        .filter(|m| state.predictions.contains_key(&m.name))
+        .count();
     let training = match (state.training.finished, state.training.steps) {
         (true, steps) => format!("{steps} steps"),
         (false, 0) => "not begun".to_owned(),

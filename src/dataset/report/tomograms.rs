@@ -26,10 +26,9 @@ pub(super) fn sections(members: &[Member], journal: &Journal) -> String {
 /// One row for each tomogram, whether or not it has results.
 fn overview(members: &[Member], journal: &Journal) -> String {
     let predictions = &journal.state.predictions;
-    let classes: Vec<&str> = predictions
-        .values()
-        .next()
-        .map_or_else(Vec::new, |seen| seen.shares.iter().map(|(class, _)| class.as_str()).collect());
+    let classes: Vec<&str> = predictions.values().next().map_or_else(Vec::new, |seen| {
+        seen.shares.iter().map(|(class, _)| class.as_str()).collect()
+    });
     let mut head = vec!["tomogram"];
     head.extend(&classes);
     head.extend(["molecules", "time"]);
@@ -58,9 +57,13 @@ fn section(seen: &PredictedTomogram) -> String {
         ("voxels, z y x".to_owned(), format!("{z} x {y} x {x}")),
         (
             "voxel".to_owned(),
-            seen.voxel_nm.map_or("unknown".to_owned(), |edge| format!("{edge:.3} nm")),
+            seen.voxel_nm
+                .map_or("unknown".to_owned(), |edge| format!("{edge:.3} nm")),
         ),
-        ("speed".to_owned(), format!("{:.2} million voxels/s", seen.voxels_per_second / 1e6)),
+        (
+            "speed".to_owned(),
+            format!("{:.2} million voxels/s", seen.voxels_per_second / 1e6),
+        ),
         ("files".to_owned(), seen.files.join(", ")),
     ];
     if let Some(points) = seen.points {
@@ -94,10 +97,20 @@ fn section(seen: &PredictedTomogram) -> String {
         let rows: Vec<Vec<String>> = seen
             .truth
             .iter()
-            .map(|row| vec![row.class.clone(), number(row.dice), number(row.middle), number(row.floor)])
+            .map(|row| {
+                vec![
+                    row.class.clone(),
+                    number(row.dice),
+                    number(row.middle),
+                    number(row.floor),
+                ]
+            })
             .collect();
         html += "<p>Dice with the truth; the floor is the best of three blurs, thresholded at the true share of voxels:</p>\n";
-        html += &table(&["class", "whole tomogram", "middle slices", "floor, middle slices"], &rows);
+        html += &table(
+            &["class", "whole tomogram", "middle slices", "floor, middle slices"],
+            &rows,
+        );
     }
     html
 }

@@ -21,7 +21,14 @@ pub(super) fn section(journal: &Journal) -> String {
 
 fn slabs(slabs: &[LabelledSlab], training: &TrainingState) -> String {
     let head = [
-        "tomogram", "slices", "structure", "membrane", "molecule", "molecules", "time", "learnt from",
+        "tomogram",
+        "slices",
+        "structure",
+        "membrane",
+        "molecule",
+        "molecules",
+        "time",
+        "learnt from",
     ];
     let rows: Vec<Vec<String>> = slabs
         .iter()
@@ -34,7 +41,9 @@ fn slabs(slabs: &[LabelledSlab], training: &TrainingState) -> String {
             vec![
                 slab.slab.tomogram.clone(),
                 format!("{}:{}", slab.slab.z.start, slab.slab.z.end),
-                slab.slab.score.map_or("given".to_owned(), |score| format!("{score:.3}")),
+                slab.slab
+                    .score
+                    .map_or("given".to_owned(), |score| format!("{score:.3}")),
                 percent(slab.membrane_share),
                 percent(slab.molecule_share),
                 slab.points.to_string(),
@@ -72,10 +81,9 @@ fn training(training: &TrainingState) -> String {
             points: &losses,
         }]);
     }
-    let names: Vec<&str> = training
-        .scores
-        .first()
-        .map_or_else(Vec::new, |first| first.outputs.iter().map(|o| o.output.as_str()).collect());
+    let names: Vec<&str> = training.scores.first().map_or_else(Vec::new, |first| {
+        first.outputs.iter().map(|o| o.output.as_str()).collect()
+    });
     let curves: Vec<Vec<(f64, f64)>> = (0..names.len())
         .map(|index| {
             let at = |scores: &super::super::journal::ScoresAt| {
