@@ -6,8 +6,11 @@ use std::path::Path;
 use ndarray::{s, Array3};
 use tch::{Device, Tensor};
 use tomocut::networks::{CompactConfig, ModelDescription, NetworkConfig, Pass, PickerConfig, SegmentationModel};
-use tomocut::predict::{predict, Output, PredictOptions, PredictReport, ProbabilityType, Rank};
-use tomocut::runtime::{Generator, Job};
+use tomocut::predict::{
+    predict, predict_and_find, AfterNetwork, MembraneOptions, Output, PickMethod, PickingOptions, PredictOptions, PredictReport,
+    ProbabilityType, Rank,
+};
+use tomocut::runtime::{CancelToken, Generator, Job, Logger};
 use tomocut::volume::{Geometry, SliceSource, Tomogram};
 
 const SHAPE: [usize; 3] = [45, 70, 83];
@@ -338,4 +341,89 @@ fn wrong_settings_are_named() {
         assert!(error.to_string().contains(name), "{name}: {error}");
     }
     assert!(files(folder.path()).is_empty());
+}
+
+#[test]
+fn molecules_and_membranes_follow_the_network() {
+    let model = compact();
+    let after = || AfterNetwork {
+        picking: Some(PickingOptions {
+            output: Some("molecule".to_owned()),
+            method: Some(PickMethod::Peaks),
+            threshold: Some(0.45),
+            diameter_nm: 6.0,
+            ..PickingOptions::default()
+        }),
+        membranes: Some(MembraneOptions::default()),
+        excluded: None,
+    };
+    let with = |folder: &Path, options: &PredictOptions| {
+        predict_and_find(&model, &tomogram(10.0), folder, options, &after(), &Job::quiet()).unwrap()
+    };
+    // Labels only: the probabilities that are needed are not left behind.
+    let alone = tempfile::tempdir().unwrap();
+    let mut labels = options([20, 24, 30]);
+    labels.outputs = vec![Output::Labels];
+    let report = with(alone.path(), &labels);
+    let picks = report.found.picks.unwrap();
+    assert!(report.finished && picks.picks.len() > 3, "{}", picks.picks.len());
+    let reference = files(alone.path());
+    let names: Vec<&str> = reference.iter().map(|(name, _)| name.as_str()).collect();
+    let expected = ["labels.mrc", "membrane_mask.mrc", "membrane_objects.mrc", "points.csv", "points.star"];
+    assert_eq!(names, expected.map(|name| format!("tomogram_{name}")));
+    assert_eq!(report.files.len(), 5);
+    // Each pick is a voxel of the map that has its score.
+    let folder = tempfile::tempdir().unwrap();
+    with(folder.path(), &options([45, 70, 83]));
+    let map = read(folder.path(), "molecule");
+    for pick in &picks.picks {
+        assert_eq!(map[pick.position.map(|v| v as usize)], pick.score as f32);
+    }
+    // Of two processes the one that completes the plan finds them.
+    let shared = tempfile::tempdir().unwrap();
+    for rank in [1, 0] {
+        let mut part = labels.clone();
+        part.rank = Rank { rank, size: 2 };
+        let report = with(shared.path(), &part);
+        assert_eq!((report.finished, report.found.picks.is_some()), (rank == 0, rank == 0));
+    }
+    assert!(files(shared.path()) == reference);
+    // Stopped among the picks: nothing is computed again but what follows the network.
+    let stopped = tempfile::tempdir().unwrap();
+    let (cancel, token) = (CancelToken::default(), CancelToken::default());
+    let job = Job::new(cancel.clone(), Logger::default()).with_progress(|progress| {
+        if progress.fraction >= 0.9 {
+            cancel.request();
+        }
+        !token.is_requested()
+    });
+    let refused = predict_and_find(&model, &tomogram(10.0), stopped.path(), &labels, &after(), &job);
+    drop(job);
+    if refused.is_err() {
+        assert!(files_seen(stopped.path()).iter().all(|name| !name.contains("labels")));
+        let report = with(stopped.path(), &labels);
+        assert!(report.finished && report.computed <= 1, "{}", report.computed);
+        assert!(files(stopped.path()) == reference);
+    }
+    // A voxel size that is unknown is told before anything is computed.
+    let unknown = predict_and_find(&model, &tomogram(0.0), folder.path(), &labels, &after(), &Job::quiet());
+    assert!(unknown.unwrap_err().to_string().contains("voxel_nm is unknown"));
+}
+
+#[test]
+fn a_kill_while_volumes_are_put_in_place_loses_nothing() {
+    let model = compact();
+    let alone = tempfile::tempdir().unwrap();
+    run(&model, alone.path(), &options([20, 24, 30]));
+    let folder = tempfile::tempdir().unwrap();
+    // All tiles are there, but the folder cannot take one of the volumes.
+    let blocked = folder.path().join("tomogram_molecule.mrc");
+    fs::create_dir_all(blocked.join("in the way")).unwrap();
+    let failed = predict(&model, &tomogram(10.0), folder.path(), &options([20, 24, 30]), &Job::quiet());
+    assert!(failed.unwrap_err().to_string().contains("tomogram_molecule.mrc"));
+    assert_eq!(files_seen(folder.path()).len(), 2, "the membranes are in place");
+    fs::remove_dir_all(&blocked).unwrap();
+    let report = run(&model, folder.path(), &options([20, 24, 30]));
+    assert_eq!((report.finished, report.computed), (true, 0));
+    assert!(files(folder.path()) == files(alone.path()));
 }

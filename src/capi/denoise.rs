@@ -17,7 +17,7 @@ use super::tomogram::{tomocut_tomogram, tomogram};
 use super::volume::{tomocut_volume, Dtype, Strided};
 use crate::runtime::{Job, Stage};
 use crate::slab::{denoise, SlabOptions};
-use crate::volume::write_slices;
+use crate::volume::{write_slices, SliceType};
 use crate::Result;
 
 /// Denoises slices of a tomogram into the caller's volume, in one step of a matched-noise model such as the built-in one:
@@ -82,7 +82,7 @@ pub unsafe extern "C" fn tomocut_tomogram_denoise_to_file(
         // SAFETY: as documented for C.
         let (call, file) = unsafe { (Call::new(engine, model, tomogram, options)?, self::path(path, "path")?) };
         let geometry = call.tomogram.tomogram.geometry().slab(call.settings.z.clone())?;
-        write_slices(&file, &geometry, false, |write| {
+        write_slices(&file, &geometry, SliceType::Float, |write| {
             call.run(&mut |_, slice| write(slice))?;
             call.job.enter(Stage::Write)
         })

@@ -6,6 +6,7 @@
 //! `fast_image_resize` other coefficients. Every operator is held against the original by fixtures
 //! (`tests/oracle/image_operators.py`). Images are (row, column), row-major; other layouts are accepted and copied.
 
+mod bit_mask;
 mod border;
 pub mod clahe;
 pub mod components;
@@ -21,9 +22,11 @@ mod picture_file;
 pub mod resize;
 pub mod shape;
 pub mod similarity;
+mod slice_components;
 pub mod stretch;
 pub mod threshold;
 
+pub use bit_mask::BitMask;
 pub use border::reflect;
 pub use clahe::clahe;
 pub use components::{external_contours, label_2d, label_3d, Components, Connectivity};
@@ -39,6 +42,7 @@ pub use picture_file::PictureFile;
 pub use resize::{resize_cubic_f32, resize_cubic_u8, resize_linear_f32, resize_linear_u8, resize_nearest};
 pub use shape::{circularity, perimeter};
 pub use similarity::{psnr, ssim};
+pub use slice_components::SliceComponents;
 pub use stretch::{finite_range, percentiles, stretch_f32, stretch_u8};
 pub use threshold::{adaptive_threshold, hysteresis, hysteresis_3d, otsu_f32, otsu_u8};
 

@@ -50,6 +50,14 @@ impl PickFormat {
         }
     }
 
+    /// Name of the file of the tomogram `name`: NAME_points with the ending; EMAN2 looks for NAME_info.json.
+    pub fn file_name(self, name: &str) -> String {
+        match self {
+            Self::Eman2 => format!("{name}_{}", self.extension()),
+            _ => format!("{name}_points.{}", self.extension()),
+        }
+    }
+
     /// The format that the ending of `path` names. A name that ends in `info.json`, such as EMAN2's `TS_01_info.json`, is EMAN2's,
     /// any other `.json` copick's.
     pub fn of(path: &Path) -> Result<Self> {

@@ -23,6 +23,7 @@ mod format;
 mod imod;
 mod peaks;
 mod pick;
+mod slices;
 mod star;
 
 pub use csv::{read_labelled_csv, LabelledPick};
@@ -30,3 +31,4 @@ pub use exclude::Exclusion;
 pub use format::PickFormat;
 pub use peaks::{mean_pooling_nms, peaks, PeakOptions};
 pub use pick::{Pick, PickSet};
+pub use slices::PeakSlices;

@@ -6,7 +6,7 @@ use crate::image::local_maxima;
 use crate::runtime::{Error, Job, Result};
 
 /// Side of the windows of [`mean_pooling_nms`].
-const WINDOW: usize = 5;
+pub(super) const WINDOW: usize = 5;
 
 /// What of a map [`mean_pooling_nms`] and [`peaks`] take, in voxels of the map.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,7 +34,7 @@ impl Default for PeakOptions {
 }
 
 impl PeakOptions {
-    fn validate(&self) -> Result<()> {
+    pub(super) fn validate(&self) -> Result<()> {
         let ranges = [
             ("diameter", self.diameter, 1.0, 1000.0),
             ("threshold", self.threshold, 0.0, 1.0),

@@ -1,7 +1,7 @@
 //! Closing the holes of membranes without joining membranes.
-use ndarray::{s, Array3, ArrayView3, Zip};
+use ndarray::{Array3, ArrayView3};
 
-use crate::image::distance_3d;
+use crate::image::BitMask;
 use crate::runtime::{Error, Job, Result};
 
 /// What [`close_membranes`] closes.
@@ -23,7 +23,14 @@ impl Default for ClosingOptions {
     }
 }
 
-/// Largest radius of the balls, in voxels: each step costs four distance transforms.
+impl ClosingOptions {
+    /// Refuses settings out of their ranges for voxels of `voxel_nm`, by name.
+    pub fn validate(&self, voxel_nm: f64) -> Result<()> {
+        Closing::new(self, voxel_nm).map(|_| ())
+    }
+}
+
+/// Largest radius of the balls, in voxels: each step costs four dilations or erosions.
 const MOST_REACH: f64 = 32.0;
 
 /// Radii of the balls grow by so many voxels.
@@ -38,69 +45,94 @@ const CORNER: f64 = 1.732_050_807_568_877_2;
 /// A hole in a sheet is filled by at most as much as the sheet is thick. Between two sheets that run side by side a closing would
 /// put a solid wall of both and the gap: what it adds there lies within the opening of the closed mask by a ball of the membrane's
 /// thickness, or in a corner of that, and is taken back. Balls grow from small to large, so that a hole is filled before a neighbouring sheet comes within
-/// reach; where a hole is as wide as the way to the neighbour it stays. The mask itself always stays. Balls are Euclidean, from
-/// exact distances; nothing lies outside the volume.
+/// reach; where a hole is as wide as the way to the neighbour it stays. The mask itself always stays. Balls are Euclidean, exact to
+/// the voxel; nothing lies outside the volume. A membrane of more than 64 voxels is none: the thickness has no limit then.
 ///
-/// Memory: about 10 bytes per voxel. Errors: options out of range, a voxel size that is not positive, cancel.
+/// Memory: two bytes per voxel. Errors: options out of range, a voxel size that is not positive, cancel.
 pub fn close_membranes(
     mask: ArrayView3<bool>,
     options: &ClosingOptions,
     voxel_nm: f64,
     job: &Job,
 ) -> Result<Array3<bool>> {
-    for (name, value) in [("gap_nm", options.gap_nm), ("thickness_nm", options.thickness_nm)] {
-        if !(0.0..=1e3).contains(&value) {
-            return Err(Error::argument(name, value, "must be 0..=1000"));
-        }
-    }
-    if !(voxel_nm.is_finite() && voxel_nm > 0.0) {
-        return Err(Error::argument("voxel_nm", voxel_nm, "must be positive"));
-    }
-    let (reach, thick) = (options.gap_nm / voxel_nm / 2.0, options.thickness_nm / voxel_nm / 2.0);
-    if reach > MOST_REACH {
-        let allowed = format!("must be at most {} voxels", 2.0 * MOST_REACH);
-        return Err(Error::argument("gap_nm", options.gap_nm, &allowed));
-    }
+    let closing = Closing::new(options, voxel_nm)?;
+    let room = closing.room();
     let (nz, ny, nx) = mask.dim();
-    // Room for the dilation, so that the volume's end cuts nothing.
-    let room = reach.ceil() as usize + 1;
-    let mut padded = Array3::from_elem((nz + 2 * room, ny + 2 * room, nx + 2 * room), false);
-    let inner = s![room..room + nz, room..room + ny, room..room + nx];
-    padded.slice_mut(inner).assign(&mask);
-    let steps = (reach / STEP).ceil() as usize;
-    for step in 1..=steps {
-        let radius = (step as f64 * STEP).min(reach);
-        let closed = closed(padded.view(), radius, job)?;
-        if closed == padded {
-            continue;
-        }
-        let walls = grown(eroded(closed.view(), thick, job)?.view(), thick * CORNER, job)?;
-        Zip::from(&mut padded)
-            .and(&closed)
-            .and(&walls)
-            .for_each(|mask, &closed, &wall| *mask |= closed && !wall);
+    let mut padded = BitMask::new([nz, ny, nx].map(|n| n + 2 * room));
+    for ((z, y, x), _) in mask.indexed_iter().filter(|(_, inside)| **inside) {
+        padded.set([z + room, y + room, x + room]);
     }
-    Ok(padded.slice(inner).to_owned())
+    for radius in closing.radii() {
+        padded = closing.step(padded, radius, job)?;
+    }
+    let closed = |(z, y, x)| padded.get([z + room, y + room, x + room]);
+    Ok(Array3::from_shape_fn((nz, ny, nx), closed))
 }
 
-/// `mask` closed by a ball of radius `reach`; what lies beyond the array is neither mask nor background.
-fn closed(mask: ArrayView3<bool>, reach: f64, job: &Job) -> Result<Array3<bool>> {
-    eroded(grown(mask, reach, job)?.view(), reach, job)
+/// A closing in voxels. Its steps are local: slices with [`Closing::halo`] around them get what the whole volume would give.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Closing {
+    /// Radius of the largest ball.
+    reach: f64,
+    /// Radius of the ball that no membrane holds.
+    thick: Option<f64>,
 }
 
-/// Voxels at most `reach` from `mask`.
-fn grown(mask: ArrayView3<bool>, reach: f64, job: &Job) -> Result<Array3<bool>> {
-    Ok(distance_3d(mask, || job.check())?.mapv(|d| f64::from(d) <= reach))
-}
+impl Closing {
+    /// Errors: options out of range, a voxel size that is not positive.
+    pub(super) fn new(options: &ClosingOptions, voxel_nm: f64) -> Result<Self> {
+        for (name, value) in [("gap_nm", options.gap_nm), ("thickness_nm", options.thickness_nm)] {
+            if !(0.0..=1e3).contains(&value) {
+                return Err(Error::argument(name, value, "must be 0..=1000"));
+            }
+        }
+        if !(voxel_nm.is_finite() && voxel_nm > 0.0) {
+            return Err(Error::argument("voxel_nm", voxel_nm, "must be positive"));
+        }
+        let (reach, thick) = (options.gap_nm / voxel_nm / 2.0, options.thickness_nm / voxel_nm / 2.0);
+        if reach > MOST_REACH {
+            let allowed = format!("must be at most {} voxels", 2.0 * MOST_REACH);
+            return Err(Error::argument("gap_nm", options.gap_nm, &allowed));
+        }
+        let thick = (thick <= MOST_REACH).then_some(thick);
+        Ok(Self { reach, thick })
+    }
 
-/// Voxels more than `reach` from everything outside `mask`.
-fn eroded(mask: ArrayView3<bool>, reach: f64, job: &Job) -> Result<Array3<bool>> {
-    let outside = mask.mapv(|inside| !inside);
-    Ok(distance_3d(outside.view(), || job.check())?.mapv(|d| f64::from(d) > reach))
+    /// Voxels of background that the volume needs on all sides, so that its end cuts nothing.
+    pub(super) fn room(&self) -> usize {
+        self.reach.ceil() as usize + 1
+    }
+
+    /// Radii of the balls, one step each.
+    pub(super) fn radii(&self) -> Vec<f64> {
+        let steps = (self.reach / STEP).ceil() as usize;
+        (1..=steps).map(|step| (step as f64 * STEP).min(self.reach)).collect()
+    }
+
+    /// Slices around others that a step's result for these depends on: a closing sees two radii, what is as thick as a wall is
+    /// eroded and grown again.
+    pub(super) fn halo(&self, radius: f64) -> usize {
+        let wall = self.thick.map_or(0.0, |thick| thick.floor() + (thick * CORNER).floor());
+        (2.0 * radius.floor() + wall) as usize
+    }
+
+    /// One step.
+    pub(super) fn step(&self, mut mask: BitMask, radius: f64, job: &Job) -> Result<BitMask> {
+        let check = || job.check();
+        let closed = mask.grown(radius, check)?.eroded(radius, check)?;
+        let walls = match self.thick {
+            Some(thick) => closed.eroded(thick, check)?.grown(thick * CORNER, check)?,
+            None => BitMask::new(mask.shape()),
+        };
+        mask.add_without(&closed, &walls);
+        Ok(mask)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use ndarray::s;
+
     use super::*;
     use crate::runtime::{CancelToken, Generator, Logger};
 
@@ -154,7 +186,9 @@ mod tests {
                 let p = [z as i64, y as i64, x as i64];
                 ball.iter().all(|o| dilated(add(p, o)))
             });
-            assert_eq!(closed(mask.view(), reach, &Job::quiet()).unwrap(), expected, "{gap}");
+            let check = || Ok(());
+            let closed = BitMask::of(mask.view()).grown(reach, check).unwrap().eroded(reach, check).unwrap();
+            assert_eq!(closed.to_array(), expected, "{gap}");
         }
     }
 

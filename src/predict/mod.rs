@@ -5,9 +5,10 @@
 //! the windows need; `tile` runs the network on one window; `store` writes finished tiles into the output and notes them in a
 //! journal; `run` ties them together. Ranks share the plan: each takes its part, whoever finishes last puts the output in place.
 //!
-//! After the network: `closing` fills the holes of membranes, `objects` are what of a mask hangs together. Picks out of maps, their
-//! suppression and exclusion are in [`crate::picks`].
+//! `after` the network: molecules and membranes out of the volumes, slice by slice. `closing` fills the holes of membranes, `objects` are
+//! what of a mask hangs together. Picks out of maps, their suppression and exclusion are in [`crate::picks`].
 
+mod after;
 mod budget;
 mod closing;
 mod grid;
@@ -19,8 +20,12 @@ mod slices;
 mod store;
 mod tile;
 
+pub use after::{
+    after_network, find_picks, write_membranes, AfterNetwork, Found, MapSource, MembraneFiles, MembraneOptions, PickMethod,
+    PickingOptions, ProbabilityMap, CENTRE_THRESHOLD,
+};
 pub use closing::{close_membranes, ClosingOptions};
 pub use objects::{object_picks, objects, ObjectRules};
 pub use options::{Output, PredictOptions, ProbabilityType, Rank};
 pub use plan::{Plan, Tile};
-pub use run::{fingerprint, predict, PredictReport};
+pub use run::{fingerprint, predict, predict_and_find, PredictReport};

@@ -24,25 +24,43 @@ impl Default for ObjectRules {
     }
 }
 
+impl ObjectRules {
+    /// Refuses limits that are negative, crossed or no numbers.
+    pub fn validate(&self) -> Result<()> {
+        let Self { least_nm3, largest_nm3 } = *self;
+        if least_nm3 >= 0.0 && largest_nm3 >= least_nm3 {
+            return Ok(());
+        }
+        Err(Error::argument(
+            "least_nm3, largest_nm3",
+            format!("{least_nm3}, {largest_nm3}"),
+            "must be volumes in nm^3, the first not above the second",
+        ))
+    }
+
+    /// Whether an object of `nm3` is kept.
+    pub(super) fn keep(&self, nm3: f64) -> bool {
+        (self.least_nm3..=self.largest_nm3).contains(&nm3)
+    }
+
+    /// Whether every object is kept.
+    pub(super) fn keep_all(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// Objects of `mask` (z, y, x) whose voxels touch by faces, edges or corners (26 neighbours) and whose volume is within `rules`,
 /// both limits included. They count from 1 in scan order of their first voxel. `voxel_nm` is the voxel's edges (z, y, x).
 ///
 /// Errors: limits that are negative, crossed or no numbers; edges that are not positive; cancel.
 pub fn objects(mask: ArrayView3<bool>, rules: &ObjectRules, voxel_nm: [f64; 3], job: &Job) -> Result<Components<Ix3>> {
-    let ObjectRules { least_nm3, largest_nm3 } = *rules;
-    if !(least_nm3 >= 0.0 && largest_nm3 >= least_nm3) {
-        return Err(Error::argument(
-            "least_nm3, largest_nm3",
-            format!("{least_nm3}, {largest_nm3}"),
-            "must be volumes in nm^3, the first not above the second",
-        ));
-    }
+    rules.validate()?;
     let voxel = volume(voxel_nm)?;
     let mut found = label_3d(mask, Connectivity::Full, || job.check())?;
     let mut areas = Vec::new();
     let mut names = vec![0_u32];
     for &area in &found.areas {
-        let kept = (least_nm3..=largest_nm3).contains(&(area as f64 * voxel));
+        let kept = rules.keep(area as f64 * voxel);
         if kept {
             areas.push(area);
         }
@@ -82,14 +100,19 @@ pub fn object_picks(objects: &Components<Ix3>, probability: ArrayView3<f32>, vox
     }
     let pick = |(sum, &area): (&[f64; 4], &usize)| Pick {
         position: [1, 2, 3].map(|k| sum[k] / sum[0]),
-        diameter_nm: (6.0 * area as f64 * voxel / std::f64::consts::PI).cbrt(),
+        diameter_nm: ball_diameter(area as f64 * voxel),
         score: sum[0] / area as f64,
     };
     Ok(sums.iter().zip(&objects.areas).map(pick).collect())
 }
 
+/// Diameter of a ball of `nm3`.
+pub(super) fn ball_diameter(nm3: f64) -> f64 {
+    (6.0 * nm3 / std::f64::consts::PI).cbrt()
+}
+
 /// Volume of a voxel in cubic nanometres.
-fn volume(voxel_nm: [f64; 3]) -> Result<f64> {
+pub(super) fn volume(voxel_nm: [f64; 3]) -> Result<f64> {
     if voxel_nm.iter().all(|edge| edge.is_finite() && *edge > 0.0) {
         return Ok(voxel_nm.iter().product());
     }

@@ -10,6 +10,7 @@ use crate::networks::{GreyScale, SegmentationModel};
 use crate::runtime::{Error, Job, Result, Stage};
 use crate::volume::{BlockFile, BlockType, Tomogram};
 
+use super::after::{after_network, AfterNetwork, Found, MapSource};
 use super::budget::core_extents;
 use super::grid::Axis;
 use super::options::{Output, PredictOptions, ProbabilityType};
@@ -42,7 +43,13 @@ pub struct PredictReport {
     pub voxels_per_second: f64,
     /// Seconds of each stage.
     pub seconds: Vec<(String, f64)>,
+    /// What was found in the volumes, by the process that finished.
+    #[serde(skip)]
+    pub found: Found,
 }
+
+/// Share of a call that the network takes where something follows it.
+const NETWORK_SHARE: f64 = 0.9;
 
 /// Predicts `tomogram` with `model` and writes `FOLDER/NAME_*.mrc`: one file for each output ("membrane", ...), `labels`, and `OUTPUT_std`.
 ///
@@ -60,8 +67,29 @@ pub fn predict(
     options: &PredictOptions,
     job: &Job,
 ) -> Result<PredictReport> {
+    predict_and_find(model, tomogram, folder, options, &AfterNetwork::default(), job)
+}
+
+/// [`predict`], and then the molecules and membranes that `after` asks for ([`after_network`]): the process that completes the plan
+/// finds them and writes their files, just before the volumes are put in place. A run that was killed meanwhile finds them anew.
+///
+/// Errors: as [`predict`]; as [`after_network`], outputs that the network does not have before anything is computed.
+pub fn predict_and_find(
+    model: &SegmentationModel,
+    tomogram: &Tomogram,
+    folder: &Path,
+    options: &PredictOptions,
+    after: &AfterNetwork,
+    job: &Job,
+) -> Result<PredictReport> {
     let geometry = tomogram.geometry();
     options.validate(geometry.shape)?;
+    let mut whole = geometry.clone();
+    if let Some(voxel_nm) = options.voxel_nm {
+        whole.voxel_angstrom = [10.0 * voxel_nm; 3];
+    }
+    let outputs = model.network().outputs();
+    after.validate(outputs, &whole)?;
     if options.rank.size > 1 && !options.resume {
         return Err(Error::argument(
             "resume",
@@ -86,14 +114,16 @@ pub fn predict(
     };
     let plan = Plan::new(axes, region.clone(), core, &needs);
     let scale = GreyScale::of(tomogram, description.input, options.bright != description.bright, job)?;
-    let volumes = volumes(model, tomogram.name(), options);
+    let channels = channels(model, options, &after.maps(outputs)?);
+    let volumes = volumes(model, tomogram.name(), options, &channels);
+    let names: Vec<&str> = volumes.iter().map(|volume| volume.name.as_str()).collect();
     let identity = RunIdentity {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         tomogram: format!("{} {:?} {scale:?}", tomogram.name(), geometry),
         model: fingerprint(&model.to_bytes()?),
         settings: format!(
-            "{region:?} {axes:?} {core:?} {} {:?} {:?} {}",
-            options.mirrors, options.outputs, options.probability, options.threshold
+            "{region:?} {axes:?} {core:?} {} {names:?} {:?} {}",
+            options.mirrors, options.probability, options.threshold
         ),
         tiles: plan.tiles().len(),
     };
@@ -109,13 +139,40 @@ pub fn predict(
         model,
         plan: &plan,
         options,
+        channels: &channels,
         open: &open,
         mine,
     };
+    let span = job.span();
+    if !after.is_nothing() {
+        job.set_span(span.start..span.start + NETWORK_SHARE * (span.end - span.start));
+    }
     let store = work.compute(tomogram, scale, store, job)?;
     let seconds = began.elapsed().as_secs_f64();
+    job.set_span(job.span().end..span.end);
     job.enter(Stage::Write)?;
-    let finished = store.finish()?;
+    let mut found = Found::default();
+    let finished = store.finish(|work| {
+        if after.is_nothing() {
+            return Ok(());
+        }
+        let open = |output: &str| Tomogram::open(&work.join(volume_name(tomogram.name(), output)), job);
+        let maps = MapSource {
+            open: &open,
+            certain: match options.probability {
+                ProbabilityType::Half => 1.0,
+                ProbabilityType::Byte => 255.0,
+            },
+            whole: &whole,
+            first: region.clone().map(|range| range.start),
+            name: tomogram.name(),
+        };
+        found = after_network(after, outputs, &maps, folder, options.memory, job)?;
+        job.enter(Stage::Write)
+    })?;
+    job.set_span(span);
+    let kept = volumes.iter().filter(|volume| volume.is_kept).map(|volume| volume.name.clone());
+    let files = kept.chain(after.files(outputs, tomogram.name())?);
     let voxels: usize = open
         .iter()
         .map(|index| {
@@ -128,7 +185,7 @@ pub fn predict(
         .sum();
     Ok(PredictReport {
         finished,
-        files: volumes.iter().map(|volume| folder.join(&volume.name)).collect(),
+        files: files.map(|name| folder.join(name)).collect(),
         tiles: plan.tiles().len(),
         computed: open.len(),
         resumed: mine - open.len(),
@@ -140,36 +197,61 @@ pub fn predict(
             .into_iter()
             .map(|(stage, time)| (stage.name().to_owned(), time.as_secs_f64()))
             .collect(),
+        found,
     })
 }
 
-/// Numbers of the outputs whose probabilities are written: all but the background.
-fn written(model: &SegmentationModel) -> Vec<usize> {
+/// Numbers of the outputs whose probabilities are written, all but the background where they are asked for; else those `needed`.
+fn channels(model: &SegmentationModel, options: &PredictOptions, needed: &[&str]) -> Vec<usize> {
+    let outputs = model.network().outputs();
+    let asked = options.outputs.contains(&Output::Probabilities);
+    let written = |index: &usize| match asked {
+        true => outputs[*index] != NO_CLASS[0] || needed.contains(&outputs[*index].as_str()),
+        false => needed.contains(&outputs[*index].as_str()),
+    };
+    (0..outputs.len()).filter(written).collect()
+}
+
+/// Name of the file of an output's probabilities.
+fn volume_name(tomogram: &str, output: &str) -> String {
+    format!("{tomogram}_{output}.mrc")
+}
+
+/// Numbers of the outputs whose deviations are written: all but the background.
+fn deviating(model: &SegmentationModel) -> Vec<usize> {
     let outputs = model.network().outputs();
     (0..outputs.len())
         .filter(|index| outputs[*index] != NO_CLASS[0])
         .collect()
 }
 
-fn volumes(model: &SegmentationModel, name: &str, options: &PredictOptions) -> Vec<Volume> {
+fn volumes(model: &SegmentationModel, name: &str, options: &PredictOptions, channels: &[usize]) -> Vec<Volume> {
     let stored = match options.probability {
         ProbabilityType::Half => BlockType::Half,
         ProbabilityType::Byte => BlockType::Byte,
     };
     let outputs = model.network().outputs();
-    let mut volumes = Vec::new();
-    for (wanted, ending) in [(Output::Probabilities, ""), (Output::Deviations, "_std")] {
-        if options.outputs.contains(&wanted) {
-            volumes.extend(written(model).into_iter().map(|index| Volume {
-                name: format!("{name}_{}{ending}.mrc", outputs[index]),
-                stored,
-            }));
-        }
+    let is_kept = |index: usize| options.outputs.contains(&Output::Probabilities) && outputs[index] != NO_CLASS[0];
+    let mut volumes: Vec<Volume> = channels
+        .iter()
+        .map(|&index| Volume {
+            name: volume_name(name, &outputs[index]),
+            stored,
+            is_kept: is_kept(index),
+        })
+        .collect();
+    if options.outputs.contains(&Output::Deviations) {
+        volumes.extend(deviating(model).into_iter().map(|index| Volume {
+            name: format!("{name}_{}_std.mrc", outputs[index]),
+            stored,
+            is_kept: true,
+        }));
     }
     if options.outputs.contains(&Output::Labels) {
         volumes.push(Volume {
             name: format!("{name}_labels.mrc"),
             stored: BlockType::Label,
+            is_kept: true,
         });
     }
     volumes
@@ -187,6 +269,8 @@ struct Work<'a> {
     model: &'a SegmentationModel,
     plan: &'a Plan,
     options: &'a PredictOptions,
+    /// Outputs whose probabilities are written.
+    channels: &'a [usize],
     /// Their numbers, ascending.
     open: &'a [usize],
     /// Tiles of this rank's part.
@@ -258,15 +342,12 @@ impl Work<'_> {
                 "probabilities are not finite: the model's weights are damaged",
             ));
         }
-        let sources = [
-            (Output::Probabilities, Some(&found.mean)),
-            (Output::Deviations, found.deviation.as_ref()),
-        ];
-        for (wanted, tensor) in sources {
-            if let (true, Some(tensor)) = (outputs.contains(&wanted), tensor) {
-                for index in written(self.model) {
-                    blocks.push(channel(tensor, index)?);
-                }
+        for &index in self.channels {
+            blocks.push(channel(&found.mean, index)?);
+        }
+        if let (true, Some(deviation)) = (outputs.contains(&Output::Deviations), &found.deviation) {
+            for index in deviating(self.model) {
+                blocks.push(channel(deviation, index)?);
             }
         }
         if outputs.contains(&Output::Labels) {

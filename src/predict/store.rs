@@ -4,7 +4,7 @@
 //! in a journal once its voxels are on the disk. Once all stand there, the process that notices writes the headers and renames the volumes into
 //! `FOLDER`; until then nothing is seen there.
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -34,13 +34,15 @@ pub struct Volume {
     pub name: String,
     /// How its voxels are stored.
     pub stored: BlockType,
+    /// Whether it is put in place; otherwise it goes with the run.
+    pub is_kept: bool,
 }
 
 /// The folder of a run, its open volumes and this process's journal.
 pub struct Store {
     folder: PathBuf,
     work: PathBuf,
-    volumes: Vec<(String, BlockFile)>,
+    volumes: Vec<(String, bool, BlockFile)>,
     journal: File,
     journal_path: PathBuf,
     tiles: usize,
@@ -62,7 +64,7 @@ impl Store {
         let work = folder.join(format!(".{name}.predict"));
         let failed = |e| Error::io("writing", &work, e);
         fs::create_dir_all(&work).map_err(failed)?;
-        let lock = lock(&work)?;
+        let lock = lock(&work, LOCK)?;
         let plan = work.join("run.json");
         let stands = fs::read(&plan)
             .ok()
@@ -70,7 +72,7 @@ impl Store {
         if !resume || stands.as_ref() != Some(identity) {
             for entry in fs::read_dir(&work).map_err(failed)? {
                 let entry = entry.map_err(failed)?;
-                if entry.file_name() != LOCK {
+                if entry.file_name() != LOCK && entry.file_name() != FINISHING {
                     fs::remove_file(entry.path()).map_err(failed)?;
                 }
             }
@@ -79,12 +81,19 @@ impl Store {
                 file.write_all(&text).map_err(|e| Error::io("writing", &plan, e))
             })?;
         }
-        let open = |volume: &Volume| -> Result<(String, BlockFile)> {
+        let done = read_journals(&work, volumes.len(), identity.tiles)?;
+        if done.len() == identity.tiles {
+            // A kill between two volumes that were put in place: they are taken back.
+            for volume in volumes.iter().filter(|volume| !work.join(&volume.name).exists()) {
+                let from = folder.join(&volume.name);
+                fs::rename(&from, work.join(&volume.name)).map_err(|e| Error::io("writing", &from, e))?;
+            }
+        }
+        let open = |volume: &Volume| -> Result<(String, bool, BlockFile)> {
             let file = BlockFile::open(&work.join(&volume.name), geometry, volume.stored, "prediction")?;
-            Ok((volume.name.clone(), file))
+            Ok((volume.name.clone(), volume.is_kept, file))
         };
         let volumes = volumes.iter().map(open).collect::<Result<Vec<_>>>()?;
-        let done = read_journals(&work, volumes.len(), identity.tiles)?;
         let journal_path = work.join(format!("{JOURNAL}{rank}"));
         let journal = OpenOptions::new()
             .create(true)
@@ -110,7 +119,7 @@ impl Store {
     /// Writes the voxels of tile `index`, of each volume one block (z, y, x) at `start`, and then notes it.
     pub fn put(&mut self, index: usize, start: [usize; 3], extents: [usize; 3], blocks: &[Vec<f32>]) -> Result<()> {
         let mut line = format!("{index}");
-        for ((_, file), block) in self.volumes.iter().zip(blocks) {
+        for ((_, _, file), block) in self.volumes.iter().zip(blocks) {
             let m = file.write(start, extents, block)?;
             for value in [m.count, m.sum, m.squares, m.low, m.high] {
                 line.push_str(&format!(" {:016x}", value.to_bits()));
@@ -123,9 +132,10 @@ impl Store {
             .map_err(|e| Error::io("writing", &self.journal_path, e))
     }
 
-    /// Puts the volumes in place if every tile of every process is done; whether they are in place.
-    pub fn finish(self) -> Result<bool> {
-        let _lock = match lock(&self.work) {
+    /// Puts the volumes in place if every tile of every process is done; whether they are in place. Before that `work` is called with
+    /// the folder in which the volumes are whole. Where another process is at it that one finishes, and the answer is false.
+    pub fn finish(self, work: impl FnOnce(&Path) -> Result<()>) -> Result<bool> {
+        let opened = match lock(&self.work, LOCK) {
             Ok(lock) => lock,
             // Another process finished, and the folder is gone.
             Err(_) if !self.work.exists() => return Ok(true),
@@ -138,15 +148,24 @@ impl Store {
         if done.len() < self.tiles {
             return Ok(false);
         }
-        for (index, (name, file)) in self.volumes.into_iter().enumerate() {
+        // Others may open the run meanwhile: `work` can take long.
+        let Some(_finishing) = try_lock(&self.work, FINISHING)? else {
+            return Ok(false);
+        };
+        drop(opened);
+        for (index, (_, _, file)) in self.volumes.iter().enumerate() {
             // In the order of the tiles, so that the sums do not depend on who computed them.
             let all = done
                 .values()
                 .filter_map(|moments| moments.get(index).copied())
                 .fold(Moments::default(), Moments::with);
             file.finish(all)?;
-            let to = self.folder.join(&name);
-            fs::rename(self.work.join(&name), &to).map_err(|e| Error::io("writing", &to, e))?;
+        }
+        work(&self.work)?;
+        let _lock = lock(&self.work, LOCK)?;
+        for (name, _, _) in self.volumes.iter().filter(|(_, is_kept, _)| *is_kept) {
+            let to = self.folder.join(name);
+            fs::rename(self.work.join(name), &to).map_err(|e| Error::io("writing", &to, e))?;
         }
         // First what says that there is a run: a kill in between leaves litter, never half a run.
         let failed = |e| Error::io("removing", &self.work, e);
@@ -156,21 +175,37 @@ impl Store {
     }
 }
 
+/// Held while the run is opened, looked at or put in place.
 const LOCK: &str = "lock";
+/// Held by the process that finishes.
+const FINISHING: &str = "finishing";
 const JOURNAL: &str = "journal.";
 
-/// Keeps other processes out of the folder until it is dropped, or the process ends.
-fn lock(work: &Path) -> Result<File> {
-    let path = work.join(LOCK);
-    let failed = |e| Error::io("locking", &path, e);
-    let file = OpenOptions::new()
+/// Keeps other processes out of what `name` stands for until it is dropped, or the process ends.
+fn lock(work: &Path, name: &str) -> Result<File> {
+    let file = lock_file(work, name)?;
+    file.lock().map_err(|e| Error::io("locking", &work.join(name), e))?;
+    Ok(file)
+}
+
+/// [`lock`], or None where another process has it.
+fn try_lock(work: &Path, name: &str) -> Result<Option<File>> {
+    let file = lock_file(work, name)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(e)) => Err(Error::io("locking", &work.join(name), e)),
+    }
+}
+
+fn lock_file(work: &Path, name: &str) -> Result<File> {
+    let path = work.join(name);
+    OpenOptions::new()
         .create(true)
         .truncate(false)
         .write(true)
         .open(&path)
-        .map_err(failed)?;
-    file.lock().map_err(failed)?;
-    Ok(file)
+        .map_err(|e| Error::io("locking", &path, e))
 }
 
 /// The tiles noted in all journals of a run; lines that are not whole are left out.

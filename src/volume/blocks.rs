@@ -184,13 +184,14 @@ impl BlockFile {
     }
 
     /// Writes the header with the statistics of all voxels; the file is whole then.
-    pub fn finish(mut self, all: Moments) -> Result<()> {
+    pub fn finish(&self, all: Moments) -> Result<()> {
         let mean = all.sum / all.count.max(1.0);
         let variance = (all.squares / all.count.max(1.0) - mean * mean).max(0.0);
-        (self.header.dmin, self.header.dmax) = (all.low as f32, all.high as f32);
-        (self.header.dmean, self.header.rms) = (mean as f32, variance.sqrt() as f32);
+        let mut header = self.header.clone();
+        (header.dmin, header.dmax) = (all.low as f32, all.high as f32);
+        (header.dmean, header.rms) = (mean as f32, variance.sqrt() as f32);
         let mut bytes = [0u8; HEADER_BYTES];
-        self.header.encode_to_bytes(&mut bytes);
+        header.encode_to_bytes(&mut bytes);
         self.file.write_all_at(&bytes, 0).map_err(|e| self.failed(e))?;
         self.file.sync_all().map_err(|e| self.failed(e))
     }

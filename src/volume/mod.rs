@@ -18,4 +18,4 @@ pub use blocks::{BlockFile, BlockType, Moments};
 pub use geometry::Geometry;
 pub use grey_scale::{grey_scale, tomogram_scale, CLIP_SIGMA};
 pub use tomogram::{SliceSource, Tomogram};
-pub use write::{write_f32, write_i16, write_labels, write_scores, write_slices};
+pub use write::{write_f32, write_i16, write_labels, write_scores, write_slices, SliceType};

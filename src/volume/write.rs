@@ -38,18 +38,48 @@ pub fn write_i16(path: &Path, voxels: &Array3<i16>, geometry: &Geometry) -> Resu
     write_volume(path, voxels, geometry, mrc::Mode::Int16, "density")
 }
 
-/// Writes densities slice by slice as float32 (mode 2) or, where `half`, float16 (mode 12), so that a volume need not fit the memory:
+/// How [`write_slices`] stores voxels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SliceType {
+    /// Signed bytes, mode 0: labels.
+    Int8,
+    /// 16 bits, mode 1: numbers up to 32767.
+    Int16,
+    /// float16, mode 12.
+    Half,
+    /// float32, mode 2.
+    Float,
+}
+
+impl SliceType {
+    fn mode(self) -> mrc::Mode {
+        match self {
+            Self::Int8 => mrc::Mode::Int8,
+            Self::Int16 => mrc::Mode::Int16,
+            Self::Half => mrc::Mode::Float16,
+            Self::Float => mrc::Mode::Float32,
+        }
+    }
+
+    fn content(self) -> &'static str {
+        match self {
+            Self::Int8 | Self::Int16 => "labels",
+            Self::Half | Self::Float => "density",
+        }
+    }
+}
+
+/// Writes a volume slice by slice, so that it need not fit the memory:
 /// `fill` is handed the writer of one slice (number from 0, rows x columns of `geometry.shape`) and calls it once for every slice in
 /// order. The file is whole or absent. Errors: as [`write_labels`]; whatever `fill` fails with; slices left out or out of order.
 pub fn write_slices(
     path: &Path,
     geometry: &Geometry,
-    half: bool,
+    stored: SliceType,
     fill: impl FnOnce(&mut dyn FnMut(ArrayView2<f32>) -> Result<()>) -> Result<()>,
 ) -> Result<()> {
-    let mode = if half { mrc::Mode::Float16 } else { mrc::Mode::Float32 };
     let [nz, ny, nx] = geometry.shape;
-    let header = header((nz, ny, nx), geometry, mode, "density")?;
+    let header = header((nz, ny, nx), geometry, stored.mode(), stored.content())?;
     let failed = |e| write_failed(path, e);
     write_atomically(path, |file: &mut File| {
         let handle = file.try_clone().map_err(|e| Error::io("writing", path, e))?;
@@ -61,7 +91,7 @@ pub fn write_slices(
                 let allowed = format!("must be {nz} slices of ({ny}, {nx})");
                 return Err(Error::argument("slices", found, &allowed));
             }
-            f32::write(&slice_block(slice, written), &mut writer).map_err(failed)?;
+            write_slice(slice, written, stored, &mut writer).map_err(failed)?;
             written += 1;
             Ok(())
         })?;
@@ -71,6 +101,19 @@ pub fn write_slices(
         writer.update_header_stats().map_err(failed)?;
         writer.finalize().map_err(failed)
     })
+}
+
+fn write_slice(
+    slice: ArrayView2<f32>,
+    z: usize,
+    stored: SliceType,
+    writer: &mut Writer,
+) -> std::result::Result<(), mrc::Error> {
+    match stored {
+        SliceType::Int8 => i8::write(&slice_block(slice.mapv(|v| v as i8).view(), z), writer),
+        SliceType::Int16 => i16::write(&slice_block(slice.mapv(|v| v as i16).view(), z), writer),
+        SliceType::Half | SliceType::Float => f32::write(&slice_block(slice, z), writer),
+    }
 }
 
 fn write_failed(path: &Path, error: mrc::Error) -> Error {

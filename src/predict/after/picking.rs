@@ -1,0 +1,165 @@
+//! Molecules out of a map that need not fit the memory.
+use ndarray::Axis;
+
+use super::map::ProbabilityMap;
+use super::options::{PickMethod, PickingOptions};
+use crate::image::SliceComponents;
+use crate::picks::{PeakOptions, PeakSlices, Pick, PickSet};
+use crate::predict::objects::{ball_diameter, volume};
+use crate::runtime::{Error, Job, Result, Stage};
+use crate::volume::Tomogram;
+
+/// Least height of a hill of mean pooling: DeepETPicker's.
+const LEAST_POOLED: f64 = 0.1;
+
+/// Bytes of a maximum: as found, as a pick, and in the grid of what is kept.
+const MAXIMUM_BYTES: u64 = 160;
+/// Bytes of a part of an object: its name, its sums, its size.
+const PART_BYTES: u64 = 64;
+
+/// Picks molecules in `map`, which is the network's output `output`, best first (objects: in scan order of their first voxel).
+///
+/// Positions are voxels of the whole tomogram, whatever part of it the map is; the score is the map's value (peaks), the height of the
+/// pooled hill (mean pooling) or the mean probability (objects). Picks near the tomogram's ends are left out, and those near `excluded`,
+/// a volume of the tomogram's extents that is not 0 where no molecule should be counted (carbon, contamination).
+///
+/// Slices are read one after the other; half of `memory` bytes hold them and what is found. The picks depend neither on `memory` nor on
+/// how the map is stored, but for its rounding.
+///
+/// Errors: options out of range; an unknown voxel size; a volume `excluded` of other extents; [`Error::OutOfMemory`] where more than
+/// `memory` would be taken, also by thousands of thousands of maxima; cancel; slices that cannot be read.
+pub fn find_picks(
+    map: &ProbabilityMap,
+    output: &str,
+    options: &PickingOptions,
+    excluded: Option<&Tomogram>,
+    memory: u64,
+    job: &Job,
+) -> Result<PickSet> {
+    options.validate()?;
+    job.enter(Stage::Points)?;
+    let edges = map.voxel_nm("picks")?;
+    let threshold = options.threshold(output);
+    let mut picks = match options.method(output) {
+        PickMethod::Objects => object_picks(map, threshold, options, edges, memory, job)?,
+        method => {
+            let peaks = PeakOptions {
+                diameter: (options.diameter_nm * 3.0 / edges.iter().sum::<f64>()).max(1.0),
+                threshold,
+                least: match method {
+                    PickMethod::MeanPooling => LEAST_POOLED,
+                    _ => 0.0,
+                },
+                diameter_nm: options.diameter_nm,
+            };
+            map_peaks(map, method == PickMethod::MeanPooling, &peaks, memory, job)?
+        }
+    };
+    for pick in &mut picks {
+        for (v, first) in pick.position.iter_mut().zip(map.first) {
+            *v += first as f64;
+        }
+    }
+    let mut set = PickSet::new(picks, map.whole, map.name);
+    set.exclude_border(options.border_nm)?;
+    if let Some(excluded) = excluded {
+        if excluded.geometry().shape != map.whole.shape {
+            let allowed = format!("must be the tomogram's {:?}", map.whole.shape);
+            return Err(Error::argument("excluded", format!("{:?}", excluded.geometry().shape), &allowed));
+        }
+        set.exclude_slices(options.exclusion_nm, |z| {
+            job.check()?;
+            let slice = excluded.read_slices(z..z + 1)?;
+            Ok(slice.index_axis(Axis(0), 0).mapv(|v| v != 0.0))
+        })?;
+    }
+    Ok(set)
+}
+
+fn map_peaks(map: &ProbabilityMap, pooling: bool, options: &PeakOptions, memory: u64, job: &Job) -> Result<Vec<Pick>> {
+    let [nz, ny, nx] = map.shape();
+    let needed = (PeakSlices::slices(pooling, options) * ny * nx * 4) as u64;
+    if needed > memory / 2 {
+        return Err(Error::OutOfMemory(format!(
+            "picks of {:.0} voxels in slices of {ny} x {nx} take {} MiB, {} MiB are allowed",
+            options.diameter,
+            2 * needed >> 20,
+            memory >> 20
+        )));
+    }
+    let mut slices = PeakSlices::new((ny, nx), pooling, options, (memory / 4 / MAXIMUM_BYTES) as usize)?;
+    for z in map.chunks(memory) {
+        for slice in map.slices(z.clone())?.outer_iter() {
+            job.check()?;
+            slices.push(slice)?;
+        }
+        job.advance(z.end as f64 / nz as f64)?;
+    }
+    slices.finish()
+}
+
+/// Sums over a part of an object.
+#[derive(Clone, Copy, Default)]
+struct Part {
+    /// Of probability, and of probability times z, y, x.
+    sums: [f64; 4],
+    voxels: u64,
+}
+
+impl Part {
+    fn add(&mut self, other: &Self) {
+        for (sum, more) in self.sums.iter_mut().zip(other.sums) {
+            *sum += more;
+        }
+        self.voxels += other.voxels;
+    }
+}
+
+fn object_picks(
+    map: &ProbabilityMap,
+    threshold: f64,
+    options: &PickingOptions,
+    edges: [f64; 3],
+    memory: u64,
+    job: &Job,
+) -> Result<Vec<Pick>> {
+    let [nz, ny, nx] = map.shape();
+    let least = threshold as f32;
+    let mut components = SliceComponents::new(ny, nx, (memory / 4 / PART_BYTES) as usize);
+    let mut parts = vec![Part::default()];
+    for z in map.chunks(memory) {
+        for (slice, z) in map.slices(z.clone())?.outer_iter().zip(z.clone()) {
+            job.check()?;
+            let names = components.next(slice.iter().map(|p| *p >= least))?;
+            for ((at, &p), &name) in slice.indexed_iter().zip(names).filter(|(_, name)| **name > 0) {
+                if parts.len() <= name as usize {
+                    parts.resize(name as usize + 1, Part::default());
+                }
+                let p = f64::from(p);
+                parts[name as usize].add(&Part {
+                    sums: [p, p * z as f64, p * at.0 as f64, p * at.1 as f64],
+                    voxels: 1,
+                });
+            }
+        }
+        job.advance(z.end as f64 / nz as f64)?;
+    }
+    let roots = components.roots();
+    for name in (1..parts.len()).rev() {
+        let root = roots[name] as usize;
+        if root != name {
+            let part = parts[name];
+            parts[root].add(&part);
+        }
+    }
+    let voxel = volume(edges)?;
+    let whole = parts.iter().enumerate().skip(1).filter(|(name, _)| roots[*name] as usize == *name);
+    let kept = whole.filter(|(_, part)| options.volumes.keep(part.voxels as f64 * voxel));
+    Ok(kept
+        .map(|(_, part)| Pick {
+            position: [1, 2, 3].map(|k| part.sums[k] / part.sums[0]),
+            diameter_nm: ball_diameter(part.voxels as f64 * voxel),
+            score: part.sums[0] / part.voxels as f64,
+        })
+        .collect())
+}
