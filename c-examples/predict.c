@@ -3,7 +3,8 @@
  *     cc -std=c99 -I include c-examples/predict.c -o tomocut-predict -L target/release -ltomocut -lm
  */
 #define _POSIX_C_SOURCE 200809L
-#include "command_line.h"
+#include "after_network.h"
+#include "region.h"
 #include "tomogram_list.h"
 
 #define MOST_INPUTS 4096
@@ -45,11 +46,10 @@ struct request {
     const char *inputs[MOST_INPUTS];
     size_t n_inputs;
     const char *model, *out, *region_text, *memory_text, *device;
-    struct region {
-        uint64_t first[3], end[3]; /* end 0: to the axis's end */
-    } region;
+    struct region region;
     uint64_t memory, rank, size, threads;
     double threshold, voxel_nm;
+    struct after_request after;
     int again, mirrors, labels, probabilities, byte, no_rescale, bright, json, quiet, help, version;
 };
 
@@ -63,38 +63,12 @@ struct session {
     struct progress_display display;
 };
 
-/* "40:60,:,100:400" to bounds. */
-static int parse_region(const char *text, struct region *region) {
-    char copy[160];
-    if (strlen(text) >= sizeof copy) {
-        return 0;
-    }
-    strcpy(copy, text);
-    char *part = copy;
-    for (int axis = 0; axis < 3; axis++) {
-        char *comma = strchr(part, ','), *colon = strchr(part, ':');
-        if ((comma == NULL) != (axis == 2) || colon == NULL || (comma != NULL && colon > comma)) {
-            return 0;
-        }
-        if (comma != NULL) {
-            *comma = '\0';
-        }
-        *colon = '\0';
-        if ((*part != '\0' && !parse_count(part, &region->first[axis])) ||
-            (colon[1] != '\0' && (!parse_count(colon + 1, &region->end[axis]) ||
-                                  region->end[axis] <= region->first[axis]))) {
-            return 0;
-        }
-        part = comma + 1;
-    }
-    return 1;
-}
-
 static int parse_request(int argc, char **argv, struct request *request) {
     const struct argument arguments[] = {
         {"--model", TEXT, &request->model},
         {"--out", TEXT, &request->out},
         {"--again", SWITCH, &request->again},
+        AFTER_NETWORK_ARGUMENTS(&request->after),
         {"--mirrors", SWITCH, &request->mirrors},
         {"--labels", SWITCH, &request->labels},
         {"--probabilities", SWITCH, &request->probabilities},
@@ -134,6 +108,9 @@ static int parse_request(int argc, char **argv, struct request *request) {
         complain("--memory is \"%s\", must be a size such as 1.5G or 800M", request->memory_text);
         return 0;
     }
+    if (!parse_after_request(&request->after)) {
+        return 0;
+    }
     if (request->threshold < 0.0 || request->threshold > 1.0) {
         complain("--threshold is %g, must be above 0 and at most 1", request->threshold);
         return 0;
@@ -167,9 +144,9 @@ static uint32_t outputs_of(const struct request *request) {
     return outputs;
 }
 
-static void add_ending(struct session *session, const char *name, const char *kind) {
+static void add_ending(struct session *session, const char *name, const char *kind, const char *type) {
     if (session->n_endings < MOST_OUTPUTS) {
-        snprintf(session->endings[session->n_endings++], sizeof session->endings[0], "_%s%s.mrc", name, kind);
+        snprintf(session->endings[session->n_endings++], sizeof session->endings[0], "_%s%s%s", name, kind, type);
     }
 }
 
@@ -178,18 +155,28 @@ static void list_endings(const struct request *request, struct session *session)
     uint32_t outputs = outputs_of(request);
     char name[64];
     if ((outputs & TOMOCUT_PREDICT_LABELS) != 0) {
-        add_ending(session, "labels", "");
+        add_ending(session, "labels", "", ".mrc");
     }
     for (uint64_t i = 0; tomocut_predictor_output(session->predictor, i, name, sizeof name, NULL) == TOMOCUT_OK; i++) {
         if (strcmp(name, "background") == 0) {
             continue;
         }
         if ((outputs & TOMOCUT_PREDICT_PROBABILITIES) != 0) {
-            add_ending(session, name, "");
+            add_ending(session, name, "", ".mrc");
         }
         if ((outputs & TOMOCUT_PREDICT_DEVIATIONS) != 0) {
-            add_ending(session, name, "_std");
+            add_ending(session, name, "_std", ".mrc");
         }
+    }
+    for (size_t i = 0; request->after.picks != NULL && i < N_POINTS_FORMATS; i++) {
+        if ((request->after.formats & points_formats[i].bit) != 0) {
+            add_ending(session, points_formats[i].name, "", points_formats[i].type);
+        }
+    }
+    if (request->after.membranes) {
+        const char *output = request->after.membrane_output == NULL ? "membrane" : request->after.membrane_output;
+        add_ending(session, output, "_mask", ".mrc");
+        add_ending(session, output, "_objects", ".mrc");
     }
 }
 
@@ -222,10 +209,12 @@ static int is_done(const struct request *request, const struct session *session,
 }
 
 static tomocut_status predict(const struct request *request, struct session *session, const char *path,
-                              tomocut_predict_report *report) {
+                              const char *stem, tomocut_predict_report *report) {
     tomocut_predict_options options;
     tomocut_geometry geometry;
-    tomocut_tomogram *tomogram = NULL;
+    tomocut_picking_options picking;
+    tomocut_membrane_options membranes;
+    tomocut_tomogram *tomogram = NULL, *excluded = NULL;
     tomocut_predict_options_init(&options, sizeof options);
     tomocut_geometry_init(&geometry, sizeof geometry);
     tomocut_status status = tomocut_tomogram_open(session->engine, path, session->cancel, &tomogram);
@@ -247,6 +236,12 @@ static tomocut_status predict(const struct request *request, struct session *ses
     options.memory = request->memory;
     options.rank = request->rank;
     options.size = request->size;
+    if (status == TOMOCUT_OK) {
+        status = open_excluded(&request->after, session->engine, session->cancel, stem, &excluded);
+    }
+    after_options(&request->after, excluded, &picking, &membranes);
+    options.picking = request->after.picks == NULL ? NULL : &picking;
+    options.membranes = request->after.membranes ? &membranes : NULL;
     options.cancel = session->cancel;
     options.progress = progress_show;
     options.progress_user_data = &session->display;
@@ -254,16 +249,18 @@ static tomocut_status predict(const struct request *request, struct session *ses
         status = tomocut_predictor_run(session->engine, session->predictor, tomogram, &options, request->out, report);
     }
     progress_end(&session->display);
+    tomocut_tomogram_free(excluded);
     tomocut_tomogram_free(tomogram);
     return status;
 }
 
 static void print_report(const tomocut_predict_report *report) {
     printf(", \"finished\": %s, \"tiles\": %llu, \"computed\": %llu, \"resumed\": %llu, \"core\": [%llu, %llu, %llu], "
-           "\"voxels_per_second\": %.0f",
+           "\"voxels_per_second\": %.0f, \"picks\": %llu, \"membranes\": %llu",
            report->finished ? "true" : "false", (unsigned long long)report->tiles, (unsigned long long)report->computed,
            (unsigned long long)report->resumed, (unsigned long long)report->core[0],
-           (unsigned long long)report->core[1], (unsigned long long)report->core[2], report->voxels_per_second);
+           (unsigned long long)report->core[1], (unsigned long long)report->core[2], report->voxels_per_second,
+           (unsigned long long)report->n_picks, (unsigned long long)report->n_membranes);
 }
 
 /* One tomogram's member of the JSON answer. */
@@ -301,7 +298,7 @@ static enum exit_code take(const struct request *request, struct session *sessio
         return EXIT_NO_MEMORY;
     }
     int there = !request->again && is_done(request, session, stem);
-    tomocut_status status = there ? TOMOCUT_OK : predict(request, session, path, &report);
+    tomocut_status status = there ? TOMOCUT_OK : predict(request, session, path, stem, &report);
     const char *outcome = there ? "there already" : status != TOMOCUT_OK ? "failed" : report.finished ? "done" : "part done";
     if (request->json) {
         print_json(request, session, path, stem, outcome, there || status != TOMOCUT_OK ? NULL : &report, index == 0);
@@ -371,7 +368,7 @@ int main(int argc, char **argv) {
         return EXIT_USAGE;
     }
     if (request.help) {
-        printf("%s%s", help, exit_code_help);
+        printf("%s%s%s", help, after_network_help, exit_code_help);
         puts("Of several tomograms: 1 where some failed, whatever the reason.");
         return EXIT_DONE;
     }

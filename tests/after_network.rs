@@ -60,7 +60,9 @@ fn options(method: PickMethod) -> PickingOptions {
 }
 
 fn find(map: &ProbabilityMap, options: &PickingOptions, memory: u64) -> Vec<Pick> {
-    find_picks(map, "molecule", options, None, memory, &Job::quiet()).unwrap().picks
+    find_picks(map, "molecule", options, None, memory, &Job::quiet())
+        .unwrap()
+        .picks
 }
 
 fn places(picks: &[Pick]) -> Vec<[f64; 3]> {
@@ -196,7 +198,11 @@ fn membranes_are_those_of_the_whole_volume_in_any_memory() {
                 false => 0.0,
             }))
             .collect();
-        assert!(count >= 2 && count < whole.areas.len(), "{count} of {}", whole.areas.len());
+        assert!(
+            count >= 2 && count < whole.areas.len(),
+            "{count} of {}",
+            whole.areas.len()
+        );
         let expected = whole.labels.mapv(|label| numbers[label as usize]);
         let mut bytes: Vec<[Vec<u8>; 2]> = Vec::new();
         for memory in [40_000, 400_000, 1 << 30] {
@@ -216,7 +222,9 @@ fn membranes_are_those_of_the_whole_volume_in_any_memory() {
 
 #[test]
 fn many_objects_are_float32() {
-    let dots = Array3::from_shape_fn((64, 64, 80), |(z, y, x)| f32::from(u8::from(z % 2 + y % 2 + x % 2 == 0)));
+    let dots = Array3::from_shape_fn((64, 64, 80), |(z, y, x)| {
+        f32::from(u8::from(z % 2 + y % 2 + x % 2 == 0))
+    });
     let volume = tomogram(dots, 0.0);
     let folder = tempfile::tempdir().unwrap();
     let options = MembraneOptions {
@@ -227,10 +235,16 @@ fn many_objects_are_float32() {
     let written = write_membranes(&map, "membrane", &options, folder.path(), 1 << 30, &Job::quiet()).unwrap();
     assert_eq!(written.count, 32 * 32 * 40);
     assert_eq!(fs::read(&written.files[0]).unwrap()[12], 2);
-    assert_eq!(read(&written.files[0]).iter().fold(0.0, |most: f32, v| most.max(*v)), 40960.0);
+    assert_eq!(
+        read(&written.files[0]).iter().fold(0.0, |most: f32, v| most.max(*v)),
+        40960.0
+    );
     // In less memory than the names of the dots take.
     let failed = write_membranes(&map, "membrane", &options, folder.path(), 100_000, &Job::quiet()).unwrap_err();
-    assert!(matches!(&failed, Error::OutOfMemory(text) if text.contains("higher threshold")), "{failed}");
+    assert!(
+        matches!(&failed, Error::OutOfMemory(text) if text.contains("higher threshold")),
+        "{failed}"
+    );
 }
 
 #[test]
@@ -306,7 +320,10 @@ fn wrong_settings_are_named() {
     refused(|o| o.volumes.least_nm3 = -1.0, "least_nm3");
     let outputs = ["background".to_owned(), "brain".to_owned()];
     let wanted = PickingOptions::default().output(&outputs).unwrap_err().to_string();
-    assert!(wanted.contains("centre or molecule") && wanted.contains("background, brain"), "{wanted}");
+    assert!(
+        wanted.contains("centre or molecule") && wanted.contains("background, brain"),
+        "{wanted}"
+    );
     let known = tomogram(crate::map(false), 10.0);
     let little = find_picks(
         &ProbabilityMap::of(&known),

@@ -7,8 +7,8 @@ use ndarray::{s, Array3};
 use tch::{Device, Tensor};
 use tomocut::networks::{CompactConfig, ModelDescription, NetworkConfig, Pass, PickerConfig, SegmentationModel};
 use tomocut::predict::{
-    predict, predict_and_find, AfterNetwork, MembraneOptions, Output, PickMethod, PickingOptions, PredictOptions, PredictReport,
-    ProbabilityType, Rank,
+    predict, predict_and_find, AfterNetwork, MembraneOptions, Output, PickMethod, PickingOptions, PredictOptions,
+    PredictReport, ProbabilityType, Rank,
 };
 use tomocut::runtime::{CancelToken, Generator, Job, Logger};
 use tomocut::volume::{Geometry, SliceSource, Tomogram};
@@ -369,7 +369,13 @@ fn molecules_and_membranes_follow_the_network() {
     assert!(report.finished && picks.picks.len() > 3, "{}", picks.picks.len());
     let reference = files(alone.path());
     let names: Vec<&str> = reference.iter().map(|(name, _)| name.as_str()).collect();
-    let expected = ["labels.mrc", "membrane_mask.mrc", "membrane_objects.mrc", "points.csv", "points.star"];
+    let expected = [
+        "labels.mrc",
+        "membrane_mask.mrc",
+        "membrane_objects.mrc",
+        "points.csv",
+        "points.star",
+    ];
     assert_eq!(names, expected.map(|name| format!("tomogram_{name}")));
     assert_eq!(report.files.len(), 5);
     // Each pick is a voxel of the map that has its score.
@@ -419,7 +425,13 @@ fn a_kill_while_volumes_are_put_in_place_loses_nothing() {
     // All tiles are there, but the folder cannot take one of the volumes.
     let blocked = folder.path().join("tomogram_molecule.mrc");
     fs::create_dir_all(blocked.join("in the way")).unwrap();
-    let failed = predict(&model, &tomogram(10.0), folder.path(), &options([20, 24, 30]), &Job::quiet());
+    let failed = predict(
+        &model,
+        &tomogram(10.0),
+        folder.path(),
+        &options([20, 24, 30]),
+        &Job::quiet(),
+    );
     assert!(failed.unwrap_err().to_string().contains("tomogram_molecule.mrc"));
     assert_eq!(files_seen(folder.path()).len(), 2, "the membranes are in place");
     fs::remove_dir_all(&blocked).unwrap();

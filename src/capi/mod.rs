@@ -39,6 +39,9 @@ mod attention;
 mod denoise;
 mod phantom;
 
+mod picking_options;
+mod picks;
+
 mod predict_options;
 mod predictor;
 
@@ -71,6 +74,8 @@ pub use ncut_files::*;
 pub use ncut_options::*;
 pub use ncut_results::*;
 pub use phantom::*;
+pub use picking_options::*;
+pub use picks::*;
 pub use predict_options::*;
 pub use predictor::*;
 pub use progress::*;

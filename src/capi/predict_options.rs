@@ -2,12 +2,16 @@
 use std::ffi::c_void;
 
 use super::cancel::tomocut_cancel;
+use super::picking_options::{
+    tomocut_membrane_options, tomocut_picking_options, translate_membranes, translate_picking, Picking,
+};
+use super::picks::tomocut_picks;
 use super::progress::tomocut_progress_fn;
 use super::sized::{self, SizedStruct};
 use super::slab_options::{flag, switch, to_usize, tomocut_switch};
 use super::status::tomocut_status;
 use super::volume::{tomocut_dtype, TOMOCUT_DTYPE_F16, TOMOCUT_DTYPE_U8};
-use crate::predict::{Output, PredictOptions, PredictReport, ProbabilityType, Rank};
+use crate::predict::{AfterNetwork, MembraneOptions, Output, PredictOptions, PredictReport, ProbabilityType, Rank};
 use crate::{Error, Result};
 
 /// Probabilities, one volume for each output of the network: a bit of tomocut_predict_options.outputs.
@@ -60,6 +64,13 @@ pub struct tomocut_predict_options {
     pub progress: tomocut_progress_fn,
     /// Handed to progress.
     pub progress_user_data: *mut c_void,
+    /// Molecules that are picked in the volumes; NULL: none. Must live until the call returns, as the next two.
+    pub picking: *const tomocut_picking_options,
+    /// Membranes that are made a mask and numbered; NULL: none.
+    pub membranes: *const tomocut_membrane_options,
+    /// Receives the picks, to be freed by tomocut_picks_free; NULL where the call fails, where none are asked for, and where
+    /// another process finishes. May be NULL.
+    pub picks: *mut *mut tomocut_picks,
 }
 
 // SAFETY: repr(C), struct_size first, numbers and pointers only, no padding (six numbers of 32 bits lie together); zero is
@@ -90,6 +101,10 @@ pub struct tomocut_predict_report {
     pub network_shape: [u64; 3],
     /// Voxels of the tomogram that this call predicted, per second.
     pub voxels_per_second: f64,
+    /// Number of molecules picked by this call.
+    pub n_picks: u64,
+    /// Number of membranes found by this call.
+    pub n_membranes: u64,
 }
 
 // SAFETY: repr(C), struct_size first, numbers only, no padding.
@@ -109,6 +124,8 @@ impl From<&PredictReport> for tomocut_predict_report {
             core: report.core.map(|n| n as u64),
             network_shape: report.network_shape.map(|n| n as u64),
             voxels_per_second: report.voxels_per_second,
+            n_picks: report.found.picks.as_ref().map_or(0, |set| set.picks.len() as u64),
+            n_membranes: report.found.membranes.map_or(0, u64::from),
         }
     }
 }
@@ -143,6 +160,41 @@ pub unsafe extern "C" fn tomocut_predict_report_init(
 ) -> tomocut_status {
     // SAFETY: as documented for C.
     super::guard::guard_anywhere(|| unsafe { sized::init(report, size) })
+}
+
+/// What follows the network, in the engine's words.
+pub(super) struct After {
+    picking: Option<Picking>,
+    membranes: Option<MembraneOptions>,
+}
+
+impl After {
+    pub(super) fn asked(&self) -> AfterNetwork<'_> {
+        let excluded = self.picking.as_ref().and_then(|picking| picking.excluded.as_ref());
+        AfterNetwork {
+            picking: self.picking.as_ref().map(|picking| picking.options.clone()),
+            membranes: self.membranes.clone(),
+            excluded: excluded.map(|excluded| &excluded.tomogram),
+        }
+    }
+}
+
+/// What `options` ask for after the network.
+///
+/// # Safety
+/// The pointers in `options` are as documented for C.
+pub(super) unsafe fn translate_after(options: &tomocut_predict_options) -> Result<After> {
+    let picking = match options.picking.is_null() {
+        true => None,
+        // SAFETY: passed on.
+        false => Some(unsafe { translate_picking(&sized::read(options.picking)?) }?),
+    };
+    let membranes = match options.membranes.is_null() {
+        true => None,
+        // SAFETY: passed on.
+        false => Some(unsafe { translate_membranes(&sized::read(options.membranes)?) }?),
+    };
+    Ok(After { picking, membranes })
 }
 
 /// The options in the engine's words; ranges are checked there.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::engine::{engine_to_compute, engine_to_read, tomocut_engine, Engine};
 use super::guard::{guard, guard_anywhere, log_panics_to};
 use super::handle::{free, shared, InUse, NewHandle, Opaque};
-use super::predict_options::{tomocut_predict_options, tomocut_predict_report, translate};
+use super::picks::Picks;
+use super::predict_options::{tomocut_predict_options, tomocut_predict_report, translate, translate_after};
 use super::progress::{compute, job};
 use super::sized;
 use super::slab_options::to_usize;
@@ -13,7 +14,7 @@ use super::status::tomocut_status;
 use super::strings::{path, put_text};
 use super::tomogram::{tomocut_tomogram, tomogram};
 use crate::networks::SegmentationModel;
-use crate::predict::predict;
+use crate::predict::predict_and_find;
 use crate::{Error, Result};
 
 /// A segmentation network with its weights on one device. Immutable; may serve several engines and threads at once.
@@ -166,7 +167,8 @@ pub unsafe extern "C" fn tomocut_predictor_output(
 /// NAME_labels.mrc and NAME_OUTPUT_std.mrc, whichever are asked for, with start and origin set so that they overlay the
 /// tomogram. NAME is the tomogram's file name without its endings. The volume is never in memory. Nothing is seen in the
 /// folder until all is done; a call that was stopped, even by a kill, is gone on with by the next one of the same settings
-/// and gives the same bytes.
+/// and gives the same bytes. Molecules and membranes that the options ask for are found in the volumes before these are put in
+/// place, by the process that completes them, and written as NAME_points.csv, NAME_membrane_mask.mrc and so on.
 ///
 /// @param engine    Computes; serves this call alone until it returns.
 /// @param predictor The network; on the engine's device.
@@ -214,6 +216,16 @@ pub unsafe extern "C" fn tomocut_predictor_run(
             unsafe { sized::read(report.cast_const()) }?;
         }
         let settings = translate(&options)?;
+        // SAFETY: as documented for C.
+        let (after, picks) = unsafe {
+            (
+                translate_after(&options)?,
+                match options.picks.is_null() {
+                    true => None,
+                    false => Some(NewHandle::at(options.picks)?),
+                },
+            )
+        };
         let logger = &engine.logger;
         // SAFETY: as documented for C.
         let (folder, job) = unsafe {
@@ -223,11 +235,16 @@ pub unsafe extern "C" fn tomocut_predictor_run(
             )
         };
         let done = compute(engine.n_threads, || {
-            predict(&predictor.model, &tomogram.tomogram, &folder, &settings, &job)
+            let after = after.asked();
+            predict_and_find(&predictor.model, &tomogram.tomogram, &folder, &settings, &after, &job)
         })?;
         if !report.is_null() {
             // SAFETY: as documented for C.
             unsafe { sized::write(report, tomocut_predict_report::from(&done)) }?;
+        }
+        if let (Some(picks), Some(set)) = (picks, done.found.picks) {
+            let engine = Arc::clone(&engine);
+            picks.set(Picks { set, engine });
         }
         Ok(())
     })

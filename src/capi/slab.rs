@@ -15,8 +15,10 @@ use super::status::tomocut_status;
 use super::strings::{put_items, put_text};
 use super::tomogram::{tomocut_geometry, tomocut_tomogram, tomogram};
 use super::volume::{tomocut_volume, Dtype, Strided};
+use crate::picks::Pick;
 use crate::runtime::Job;
 use crate::slab::{segment, SlabSegmentation};
+use crate::volume::Geometry;
 use crate::{Error, Result};
 
 /// Label of voxels that are no structure.
@@ -66,8 +68,27 @@ pub struct tomocut_pick {
     pub z_angstrom: f64,
     /// Diameter in nm; 0: unknown.
     pub diameter_nm: f64,
-    /// Confidence, higher is better; comparable within one slab only.
+    /// Confidence, higher is better; comparable within one slab or prediction only.
     pub score: f64,
+}
+
+/// Picks of a tomogram of this `geometry` as C sees them.
+pub(super) fn c_picks(picks: &[Pick], geometry: &Geometry) -> Vec<tomocut_pick> {
+    let convert = |pick: &Pick| {
+        let [z, y, x] = pick.position;
+        let [z_angstrom, y_angstrom, x_angstrom] = geometry.angstrom(pick.position);
+        tomocut_pick {
+            x,
+            y,
+            z,
+            x_angstrom,
+            y_angstrom,
+            z_angstrom,
+            diameter_nm: pick.diameter_nm,
+            score: pick.score,
+        }
+    };
+    picks.iter().map(convert).collect()
 }
 
 /// The slab behind a handle.
@@ -279,25 +300,7 @@ pub unsafe extern "C" fn tomocut_slab_points(
     guard(|| {
         // SAFETY: as documented for C.
         let slab = unsafe { self::slab(slab) }?;
-        let segmentation = &slab.segmentation;
-        let picks: Vec<tomocut_pick> = segmentation
-            .points
-            .iter()
-            .map(|pick| {
-                let [z, y, x] = pick.position;
-                let [z_angstrom, y_angstrom, x_angstrom] = segmentation.geometry.angstrom(pick.position);
-                tomocut_pick {
-                    x,
-                    y,
-                    z,
-                    x_angstrom,
-                    y_angstrom,
-                    z_angstrom,
-                    diameter_nm: pick.diameter_nm,
-                    score: pick.score,
-                }
-            })
-            .collect();
+        let picks = c_picks(&slab.segmentation.points, &slab.segmentation.geometry);
         // SAFETY: as documented for C.
         unsafe { put_items(&picks, points, capacity, needed, "points") }
     })

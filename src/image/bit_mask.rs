@@ -81,6 +81,17 @@ impl BitMask {
         }
     }
 
+    /// The pixels of slice `z`, row by row.
+    pub fn pixels(&self, z: usize) -> Vec<bool> {
+        let nx = self.shape[2];
+        let mut pixels = Vec::with_capacity(self.shape[1] * nx);
+        for y in 0..self.shape[1] {
+            let row = self.row(z, y);
+            pixels.extend((0..nx).map(|x| row[x / 64] >> (x % 64) & 1 == 1));
+        }
+        pixels
+    }
+
     fn row(&self, z: usize, y: usize) -> &[u64] {
         let at = (z * self.shape[1] + y) * self.words;
         &self.bits[at..at + self.words]
@@ -260,17 +271,29 @@ mod tests {
     #[test]
     fn balls_are_those_of_the_distance_transform() {
         let mut gen = Generator::new(3, 0);
-        for (shape, density) in [((7, 9, 140), 0.02), ((12, 11, 64), 0.1), ((5, 30, 65), 0.9), ((1, 1, 1), 1.0)] {
+        for (shape, density) in [
+            ((7, 9, 140), 0.02),
+            ((12, 11, 64), 0.1),
+            ((5, 30, 65), 0.9),
+            ((1, 1, 1), 1.0),
+        ] {
             let mask = Array3::from_shape_fn(shape, |_| gen.chance(density));
             let bits = BitMask::of(mask.view());
             assert_eq!(bits.to_array(), mask);
+            assert!((0..shape.0).flat_map(|z| bits.pixels(z)).eq(mask.iter().copied()));
             for radius in [0.0, 0.5, 1.0, 1.5, 2.0, 3.0_f64.sqrt(), 4.5, 7.79, 70.0] {
                 let distance = distance_3d(mask.view(), || Ok(())).unwrap();
                 let grown = distance.mapv(|d| f64::from(d) <= radius);
-                assert!(bits.grown(radius, || Ok(())).unwrap().to_array() == grown, "{shape:?} {radius}");
+                assert!(
+                    bits.grown(radius, || Ok(())).unwrap().to_array() == grown,
+                    "{shape:?} {radius}"
+                );
                 let distance = distance_3d(mask.mapv(|v| !v).view(), || Ok(())).unwrap();
                 let eroded = distance.mapv(|d| f64::from(d) > radius);
-                assert!(bits.eroded(radius, || Ok(())).unwrap().to_array() == eroded, "{shape:?} {radius}");
+                assert!(
+                    bits.eroded(radius, || Ok(())).unwrap().to_array() == eroded,
+                    "{shape:?} {radius}"
+                );
             }
         }
     }

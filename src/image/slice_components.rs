@@ -149,7 +149,10 @@ mod tests {
                     numbers[name] = count;
                 }
             }
-            let found: Vec<u32> = names.iter().map(|name| numbers[roots[*name as usize] as usize]).collect();
+            let found: Vec<u32> = names
+                .iter()
+                .map(|name| numbers[roots[*name as usize] as usize])
+                .collect();
             assert_eq!(found, whole.labels.iter().copied().collect::<Vec<_>>(), "{density}");
         }
     }

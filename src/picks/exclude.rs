@@ -106,7 +106,11 @@ impl PickSet {
             return Err(Error::argument(name, value, "must be a distance in nm, 0 or more"));
         }
         if value > 0.0 && self.geometry.voxel_nm().is_none() {
-            return Err(Error::argument(name, value, "must be 0 where the voxel size is unknown"));
+            return Err(Error::argument(
+                name,
+                value,
+                "must be 0 where the voxel size is unknown",
+            ));
         }
         Ok(())
     }
@@ -209,7 +213,11 @@ mod tests {
                 distance[at] > 0.0 && f64::from(distance[at]) >= nm / 2.0
             });
             let expected: Vec<[f64; 3]> = expected.copied().collect();
-            assert_eq!(found.picks.iter().map(|p| p.position).collect::<Vec<_>>(), expected, "{nm}");
+            assert_eq!(
+                found.picks.iter().map(|p| p.position).collect::<Vec<_>>(),
+                expected,
+                "{nm}"
+            );
             assert!(nm > 0.0 || expected.len() > 250);
         }
     }

@@ -72,7 +72,11 @@ impl PeakSlices {
             }
             false => slice.to_owned(),
         };
-        let slice = if slice.iter().any(|v| *v != 0.0) { Some(slice) } else { None };
+        let slice = if slice.iter().any(|v| *v != 0.0) {
+            Some(slice)
+        } else {
+            None
+        };
         self.pass(0, slice)
     }
 
@@ -231,8 +235,15 @@ impl Maxima {
             })
         };
         let first = at[0].saturating_sub(reach);
-        let near = self.window.iter().enumerate().skip(first).take(at[0] + reach + 1 - first);
-        !near.filter_map(|(k, slice)| Some((k, slice.as_ref()?))).any(|(k, slice)| beats(k, slice))
+        let near = self
+            .window
+            .iter()
+            .enumerate()
+            .skip(first)
+            .take(at[0] + reach + 1 - first);
+        !near
+            .filter_map(|(k, slice)| Some((k, slice.as_ref()?)))
+            .any(|(k, slice)| beats(k, slice))
     }
 }
 
@@ -258,7 +269,13 @@ mod tests {
         let mut gen = Generator::new(6, 0);
         for shape in [(1, 1, 1), (2, 9, 3), (3, 20, 17), (31, 24, 29)] {
             // Blobs with plateaus: values in steps of a tenth.
-            let noise = Array3::from_shape_fn(shape, |_| if gen.chance(0.01) { 60.0 } else { gen.uniform(0.0, 0.2) as f32 });
+            let noise = Array3::from_shape_fn(shape, |_| {
+                if gen.chance(0.01) {
+                    60.0
+                } else {
+                    gen.uniform(0.0, 0.2) as f32
+                }
+            });
             let map = crate::image::gaussian_3d(noise.view(), 1.3, || Ok::<(), crate::Error>(())).unwrap();
             let map = map.mapv(|v| (v * 10.0).round().min(10.0) / 10.0);
             for diameter in [1.0, 5.0, 11.0] {

@@ -187,7 +187,11 @@ mod tests {
                 ball.iter().all(|o| dilated(add(p, o)))
             });
             let check = || Ok(());
-            let closed = BitMask::of(mask.view()).grown(reach, check).unwrap().eroded(reach, check).unwrap();
+            let closed = BitMask::of(mask.view())
+                .grown(reach, check)
+                .unwrap()
+                .eroded(reach, check)
+                .unwrap();
             assert_eq!(closed.to_array(), expected, "{gap}");
         }
     }

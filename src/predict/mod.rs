@@ -21,8 +21,8 @@ mod store;
 mod tile;
 
 pub use after::{
-    after_network, find_picks, write_membranes, AfterNetwork, Found, MapSource, MembraneFiles, MembraneOptions, PickMethod,
-    PickingOptions, ProbabilityMap, CENTRE_THRESHOLD,
+    after_network, find_picks, write_membranes, AfterNetwork, Found, MapSource, MembraneFiles, MembraneOptions,
+    PickMethod, PickingOptions, ProbabilityMap, CENTRE_THRESHOLD,
 };
 pub use closing::{close_membranes, ClosingOptions};
 pub use objects::{object_picks, objects, ObjectRules};

@@ -171,7 +171,10 @@ pub fn predict_and_find(
         job.enter(Stage::Write)
     })?;
     job.set_span(span);
-    let kept = volumes.iter().filter(|volume| volume.is_kept).map(|volume| volume.name.clone());
+    let kept = volumes
+        .iter()
+        .filter(|volume| volume.is_kept)
+        .map(|volume| volume.name.clone());
     let files = kept.chain(after.files(outputs, tomogram.name())?);
     let voxels: usize = open
         .iter()

@@ -45,7 +45,9 @@ impl MaskFile {
         let mut slices = BitMask::new([z.len(), self.shape[1], self.shape[2]]);
         let mut bytes = vec![0; 8 * slices.words().len()];
         let failed = |e| Error::io("reading", &self.folder, e);
-        self.file.read_exact_at(&mut bytes, self.offset(z.start)).map_err(failed)?;
+        self.file
+            .read_exact_at(&mut bytes, self.offset(z.start))
+            .map_err(failed)?;
         for (word, bytes) in slices.words_mut().iter_mut().zip(bytes.chunks_exact(8)) {
             *word = bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
         }

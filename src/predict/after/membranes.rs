@@ -55,7 +55,12 @@ pub fn write_membranes(
             let edges = map.voxel_nm("a closing")?;
             let closing = Closing::new(closing, edges.iter().sum::<f64>() / 3.0)?;
             let padded = threshold(map, options.threshold, closing.room(), folder, memory, job)?;
-            inner(&close(padded, &closing, folder, memory, job)?, closing.room(), folder, job)?
+            inner(
+                &close(padded, &closing, folder, memory, job)?,
+                closing.room(),
+                folder,
+                job,
+            )?
         }
     };
     job.enter(Stage::Split)?;
@@ -64,7 +69,14 @@ pub fn write_membranes(
     let mut files = Vec::new();
     if options.mask {
         let path = folder.join(format!("{}_{output}_mask.mrc", map.name));
-        write(&path, &mask, map, (SliceType::Int8, &numbers), |number| f32::from(u8::from(number > 0)), job)?;
+        write(
+            &path,
+            &mask,
+            map,
+            (SliceType::Int8, &numbers),
+            |number| f32::from(u8::from(number > 0)),
+            job,
+        )?;
         files.push(path);
     }
     if options.objects {
@@ -84,14 +96,7 @@ pub fn write_membranes(
 }
 
 /// What has at least `least`, with `room` voxels of background on all sides.
-fn threshold(
-    map: &ProbabilityMap,
-    least: f64,
-    room: usize,
-    folder: &Path,
-    memory: u64,
-    job: &Job,
-) -> Result<MaskFile> {
+fn threshold(map: &ProbabilityMap, least: f64, room: usize, folder: &Path, memory: u64, job: &Job) -> Result<MaskFile> {
     let [nz, ny, nx] = map.shape();
     let mask = MaskFile::new(folder, [nz, ny, nx].map(|n| n + 2 * room))?;
     let least = least as f32;
@@ -164,7 +169,7 @@ fn number(
     let mut sizes = vec![0_u64];
     for z in 0..nz {
         job.check()?;
-        let names = parts.next(pixels(&mask.get(z..z + 1)?))?;
+        let names = parts.next(mask.get(z..z + 1)?.pixels(0).into_iter())?;
         for &name in names.iter().filter(|name| **name > 0) {
             if sizes.len() <= name as usize {
                 sizes.resize(name as usize + 1, 0);
@@ -210,18 +215,13 @@ fn write(
         let mut parts = SliceComponents::new(ny, nx, numbers.len());
         for z in 0..nz {
             job.check()?;
-            let names = parts.next(pixels(&mask.get(z..z + 1)?))?;
+            let names = parts.next(mask.get(z..z + 1)?.pixels(0).into_iter())?;
             let values: Vec<f32> = names.iter().map(|name| value(numbers[*name as usize])).collect();
-            let slice = Array2::from_shape_vec((ny, nx), values).map_err(|e| Error::Internal(format!("a slice: {e}")))?;
+            let slice =
+                Array2::from_shape_vec((ny, nx), values).map_err(|e| Error::Internal(format!("a slice: {e}")))?;
             put(slice.view())?;
             job.advance((z + 1) as f64 / nz as f64)?;
         }
         Ok(())
     })
-}
-
-/// The pixels of a mask of one slice, row by row.
-fn pixels(mask: &BitMask) -> impl ExactSizeIterator<Item = bool> + '_ {
-    let [_, ny, nx] = mask.shape();
-    (0..ny * nx).map(move |at| mask.get([0, at / nx, at % nx]))
 }

@@ -143,7 +143,11 @@ impl MembraneOptions {
         check_threshold(Some(self.threshold))?;
         self.volumes.validate()?;
         if !self.mask && !self.objects {
-            return Err(Error::argument("membranes", "neither mask nor objects", "must ask for one of them"));
+            return Err(Error::argument(
+                "membranes",
+                "neither mask nor objects",
+                "must ask for one of them",
+            ));
         }
         match (&self.closing, voxel_nm) {
             (Some(closing), Some(voxel_nm)) => closing.validate(voxel_nm),
@@ -153,7 +157,11 @@ impl MembraneOptions {
 
     /// The output that is taken, among `outputs` of a network. Errors: it is not among them.
     pub fn output<'a>(&self, outputs: &'a [String]) -> Result<&'a str> {
-        find_output("membrane output", &[self.output.as_deref().unwrap_or("membrane")], outputs)
+        find_output(
+            "membrane output",
+            &[self.output.as_deref().unwrap_or("membrane")],
+            outputs,
+        )
     }
 }
 
@@ -165,7 +173,9 @@ fn check_threshold(threshold: Option<f64>) -> Result<()> {
 }
 
 fn find_output<'a>(what: &str, wanted: &[&str], outputs: &'a [String]) -> Result<&'a str> {
-    let found = wanted.iter().find_map(|name| outputs.iter().find(|output| output == name));
+    let found = wanted
+        .iter()
+        .find_map(|name| outputs.iter().find(|output| output == name));
     found.map(String::as_str).ok_or_else(|| {
         let allowed = format!("must be one of the network's: {}", outputs.join(", "));
         Error::argument(what, wanted.join(" or "), &allowed)

@@ -65,7 +65,11 @@ pub fn find_picks(
     if let Some(excluded) = excluded {
         if excluded.geometry().shape != map.whole.shape {
             let allowed = format!("must be the tomogram's {:?}", map.whole.shape);
-            return Err(Error::argument("excluded", format!("{:?}", excluded.geometry().shape), &allowed));
+            return Err(Error::argument(
+                "excluded",
+                format!("{:?}", excluded.geometry().shape),
+                &allowed,
+            ));
         }
         set.exclude_slices(options.exclusion_nm, |z| {
             job.check()?;
@@ -153,7 +157,11 @@ fn object_picks(
         }
     }
     let voxel = volume(edges)?;
-    let whole = parts.iter().enumerate().skip(1).filter(|(name, _)| roots[*name] as usize == *name);
+    let whole = parts
+        .iter()
+        .enumerate()
+        .skip(1)
+        .filter(|(name, _)| roots[*name] as usize == *name);
     let kept = whole.filter(|(_, part)| options.volumes.keep(part.voxels as f64 * voxel));
     Ok(kept
         .map(|(_, part)| Pick {
