@@ -64,6 +64,56 @@
 #define TOMOCUT_MAP_MOLECULE_CENTRE 16
 
 /**
+ * NAME_points.csv: x, y, z in voxels, counted from 0, then in Angstrom, diameter in nm, score.
+ */
+#define TOMOCUT_POINTS_CSV 1
+
+/**
+ * NAME_points.star, RELION 5: Angstrom from the tomogram's centre.
+ */
+#define TOMOCUT_POINTS_STAR 2
+
+/**
+ * NAME_points.tbl, Dynamo: voxels, counted from 1.
+ */
+#define TOMOCUT_POINTS_DYNAMO 4
+
+/**
+ * NAME_points.mod, IMOD: pixels from the edge of the first one in x and y, from the middle of the first slice in z.
+ */
+#define TOMOCUT_POINTS_IMOD 8
+
+/**
+ * NAME_points.coords, DeepETPicker: whole voxels, counted from 0.
+ */
+#define TOMOCUT_POINTS_COORDS 16
+
+/**
+ * NAME_points.json, copick: Angstrom from the centre of the first voxel.
+ */
+#define TOMOCUT_POINTS_COPICK 32
+
+/**
+ * NAME_info.json, EMAN2: voxels of apix_unbin from the middle voxel.
+ */
+#define TOMOCUT_POINTS_EMAN2 64
+
+/**
+ * No file.
+ */
+#define TOMOCUT_POINTS_NONE 2147483648
+
+/**
+ * Membranes as 1, all else as 0 (int8): NAME_OUTPUT_mask.mrc.
+ */
+#define TOMOCUT_MEMBRANES_MASK 1
+
+/**
+ * The number of each membrane, from 1, else 0 (int16; beyond 32767 membranes float32): NAME_OUTPUT_objects.mrc.
+ */
+#define TOMOCUT_MEMBRANES_OBJECTS 2
+
+/**
  * Probabilities, one volume for each output of the network: a bit of tomocut_predict_options.outputs.
  */
 #define TOMOCUT_PREDICT_PROBABILITIES 1
@@ -104,6 +154,11 @@ typedef struct tomocut_model tomocut_model;
  * An image, a slab or a matrix in segments, with their tree. Immutable; independent of what it was made from.
  */
 typedef struct tomocut_ncut tomocut_ncut;
+
+/**
+ * The molecules of one tomogram: positions, diameters, scores. Immutable; independent of the tomogram.
+ */
+typedef struct tomocut_picks tomocut_picks;
 
 /**
  * A segmentation network with its weights on one device. Immutable; may serve several engines and threads at once.
@@ -606,7 +661,7 @@ typedef struct tomocut_pick {
      */
     double diameter_nm;
     /**
-     * Confidence, higher is better; comparable within one slab only.
+     * Confidence, higher is better; comparable within one slab or prediction only.
      */
     double score;
 } tomocut_pick;
@@ -1101,6 +1156,147 @@ typedef struct tomocut_phantom_options {
 } tomocut_phantom_options;
 
 /**
+ * How molecules are found in a map of probabilities, a TOMOCUT_PICK_*; 0: peaks in an output "centre", else mean pooling.
+ */
+typedef int32_t tomocut_picking_method;
+
+/**
+ * Options of picks. Fill with tomocut_picking_options_init, then change what differs; zero means the default.
+ */
+typedef struct tomocut_picking_options {
+    /**
+     * sizeof(tomocut_picking_options) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * The output of the network that is searched; NULL: "centre" where the network has it, else "molecule".
+     */
+    const char *output;
+    /**
+     * How, TOMOCUT_PICK_*; 0: peaks in an output "centre", else mean pooling.
+     */
+    tomocut_picking_method method;
+    /**
+     * Files that a prediction writes, TOMOCUT_POINTS_* joined by |; 0: CSV and RELION 5.
+     */
+    uint32_t formats;
+    /**
+     * Least probability, above 0, below 1; 0: 0.3 in an output "centre", else 0.5.
+     */
+    double threshold;
+    /**
+     * Diameter of the molecules in nm, 0.1 to 1000; 0: 25, a ribosome. Peaks are at least half of it apart, mean pooling
+     * makes one molecule of what is as large; objects have the diameter that their volume gives.
+     */
+    double diameter_nm;
+    /**
+     * Least distance of a pick from the tomogram's ends, along z y x, in nm.
+     */
+    double border_nm[3];
+    /**
+     * A volume of the tomogram's extents that is not 0 where no molecule should be counted (carbon, contamination); may
+     * be NULL. Must live until the call returns.
+     */
+    const struct tomocut_tomogram *excluded;
+    /**
+     * Least distance of a pick from what is excluded, in nm; 0: only what lies in it is left out.
+     */
+    double exclusion_nm;
+    /**
+     * Least volume of an object in nm^3, for TOMOCUT_PICK_OBJECTS.
+     */
+    double least_nm3;
+    /**
+     * Largest volume of an object in nm^3; 0: no limit.
+     */
+    double largest_nm3;
+    /**
+     * What of the map's numbers is a probability of 1; 0: 1. This and what follows are for tomocut_picks_find: a
+     * prediction knows its maps and has its own cancel.
+     */
+    double certain;
+    /**
+     * Bytes that may be taken; 0: 1 GiB.
+     */
+    uint64_t memory;
+    /**
+     * Stops the call; may be NULL. Must live until the call returns.
+     */
+    const struct tomocut_cancel *cancel;
+    /**
+     * Reports on the call; may be NULL.
+     */
+    tomocut_progress_fn progress;
+    /**
+     * Handed to progress.
+     */
+    void *progress_user_data;
+} tomocut_picking_options;
+
+/**
+ * Options of membranes. Fill with tomocut_membrane_options_init, then change what differs; zero means the default.
+ */
+typedef struct tomocut_membrane_options {
+    /**
+     * sizeof(tomocut_membrane_options) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * The output of the network that is taken; NULL: "membrane".
+     */
+    const char *output;
+    /**
+     * Files that are written, TOMOCUT_MEMBRANES_* joined by |; 0: both.
+     */
+    uint32_t files;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * Least probability, above 0, below 1; 0: 0.5.
+     */
+    double threshold;
+    /**
+     * Widest gap that is closed, in nm, at most 64 voxels; 0: none is.
+     */
+    double gap_nm;
+    /**
+     * Thickest membrane that closing may give, in nm, so that membranes side by side stay two; 0: 9.
+     */
+    double thickness_nm;
+    /**
+     * Least volume of a membrane in nm^3: smaller ones are left out.
+     */
+    double least_nm3;
+    /**
+     * Largest volume of a membrane in nm^3; 0: no limit.
+     */
+    double largest_nm3;
+    /**
+     * What of the map's numbers is a probability of 1; 0: 1. This and what follows are for tomocut_membranes_write: a
+     * prediction knows its maps and has its own cancel.
+     */
+    double certain;
+    /**
+     * Bytes that may be taken; 0: 1 GiB.
+     */
+    uint64_t memory;
+    /**
+     * Stops the call; may be NULL. Must live until the call returns.
+     */
+    const struct tomocut_cancel *cancel;
+    /**
+     * Reports on the call; may be NULL.
+     */
+    tomocut_progress_fn progress;
+    /**
+     * Handed to progress.
+     */
+    void *progress_user_data;
+} tomocut_membrane_options;
+
+/**
  * Options of a prediction. Fill with tomocut_predict_options_init, then change what differs; zero means the default.
  */
 typedef struct tomocut_predict_options {
@@ -1179,6 +1375,19 @@ typedef struct tomocut_predict_options {
      * Handed to progress.
      */
     void *progress_user_data;
+    /**
+     * Molecules that are picked in the volumes; NULL: none. Must live until the call returns, as the next two.
+     */
+    const struct tomocut_picking_options *picking;
+    /**
+     * Membranes that are made a mask and numbered; NULL: none.
+     */
+    const struct tomocut_membrane_options *membranes;
+    /**
+     * Receives the picks, to be freed by tomocut_picks_free; NULL where the call fails, where none are asked for, and where
+     * another process finishes. May be NULL.
+     */
+    struct tomocut_picks **picks;
 } tomocut_predict_options;
 
 /**
@@ -1221,6 +1430,14 @@ typedef struct tomocut_predict_report {
      * Voxels of the tomogram that this call predicted, per second.
      */
     double voxels_per_second;
+    /**
+     * Number of molecules picked by this call.
+     */
+    uint64_t n_picks;
+    /**
+     * Number of membranes found by this call.
+     */
+    uint64_t n_membranes;
 } tomocut_predict_report;
 
 /**
@@ -1830,6 +2047,21 @@ typedef struct tomocut_dataset_outcome {
  * One feature vector per token, N x D, finite.
  */
 #define TOMOCUT_MATRIX_FEATURES 2
+
+/**
+ * Local maxima, best first, each at least half a diameter away from every better one: for maps of centres.
+ */
+#define TOMOCUT_PICK_PEAKS 1
+
+/**
+ * Mean-pooling non-maximum suppression as in DeepETPicker: for maps of whole molecules, which may touch.
+ */
+#define TOMOCUT_PICK_MEAN_POOLING 2
+
+/**
+ * What hangs together above the threshold (26 neighbours) is one molecule each: for molecules that do not touch.
+ */
+#define TOMOCUT_PICK_OBJECTS 3
 
 #ifdef __cplusplus
 extern "C" {
@@ -2886,6 +3118,137 @@ tomocut_status tomocut_phantom_simulate(struct tomocut_engine *engine,
  * Sets all options to their defaults.
  *
  * @param options The struct to fill.
+ * @param size    sizeof(tomocut_picking_options), as the caller's header has it.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_picking_options_init(struct tomocut_picking_options *options,
+                                            size_t size);
+
+/**
+ * Sets all options to their defaults.
+ *
+ * @param options The struct to fill.
+ * @param size    sizeof(tomocut_membrane_options), as the caller's header has it.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_membrane_options_init(struct tomocut_membrane_options *options,
+                                             size_t size);
+
+/**
+ * Finds molecules in a map of probabilities, such as NAME_centre.mrc of a prediction or a volume in the host's memory.
+ * Slices are read one after the other: the map need not fit the memory. Positions are voxels of the map.
+ *
+ * @param engine  Gives the log.
+ * @param map     The map: 0 to 1, or 0 to certain.
+ * @param options What differs from the defaults; NULL: nothing. The map is taken for the output that it names, "centre" where it names none.
+ * @param out     Receives the picks, to be freed by tomocut_picks_free; NULL on failure.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an option out of its range, a map of unknown voxel size, an excluded
+ *         volume of other extents); TOMOCUT_E_OUT_OF_MEMORY (also: more than the memory allowed, by a map of noise);
+ *         TOMOCUT_E_FORMAT (voxels that are not finite); TOMOCUT_E_IO; TOMOCUT_E_CANCELLED; TOMOCUT_E_STATE.
+ *
+ * Same map and options: same picks, whatever the memory. Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_picks_find(const struct tomocut_engine *engine,
+                                  const struct tomocut_tomogram *map,
+                                  const struct tomocut_picking_options *options,
+                                  struct tomocut_picks **out);
+
+/**
+ * Reads a coordinate file in the convention of the program that its ending names: .csv, .star (RELION 5), .tbl (Dynamo),
+ * .mod (IMOD), .coords (DeepETPicker), .json (copick), info.json (EMAN2).
+ *
+ * @param engine   Gives the log.
+ * @param path     The file.
+ * @param tomogram The tomogram that it is about: files count from its centre, in Angstrom, and so on.
+ * @param out      Receives the picks, to be freed by tomocut_picks_free; NULL on failure. What a file does not hold (a
+ *                 diameter, a score) is 0.
+ * @return TOMOCUT_OK; TOMOCUT_E_IO; TOMOCUT_E_FORMAT (the text names the line); TOMOCUT_E_INVALID_ARGUMENT (another
+ *         ending; a file in Angstrom and a tomogram of unknown voxel size); TOMOCUT_E_STATE.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_picks_read(const struct tomocut_engine *engine,
+                                  const char *path,
+                                  const struct tomocut_tomogram *tomogram,
+                                  struct tomocut_picks **out);
+
+/**
+ * Copies the molecules into the array of the caller, best first (objects: in scan order; a file's: in its order).
+ *
+ * @param picks    The picks.
+ * @param points   Receives the molecules, or NULL to ask for their number.
+ * @param capacity Entries in points.
+ * @param needed   Receives the number of molecules; may be NULL when points is given.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where capacity is too small; TOMOCUT_E_STATE.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_picks_points(const struct tomocut_picks *picks,
+                                    struct tomocut_pick *points,
+                                    size_t capacity,
+                                    size_t *needed);
+
+/**
+ * Writes a coordinate file in the convention of the program that its ending names, as tomocut_picks_read reads them. The
+ * file is whole or absent.
+ *
+ * @param picks The picks.
+ * @param path  The file.
+ * @return TOMOCUT_OK; TOMOCUT_E_IO; TOMOCUT_E_INVALID_ARGUMENT (another ending); TOMOCUT_E_STATE.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_picks_write(const struct tomocut_picks *picks,
+                                   const char *path);
+
+/**
+ * Frees picks.
+ *
+ * @param picks The picks; NULL is fine.
+ *
+ * Threads: any, but not while a call that was given them runs. In a forked child: does nothing.
+ */
+TOMOCUT_API
+void tomocut_picks_free(struct tomocut_picks *picks);
+
+/**
+ * Makes a map of membranes, such as NAME_membrane.mrc of a prediction, a mask and numbered objects: FOLDER/NAME_OUTPUT_mask.mrc
+ * and FOLDER/NAME_OUTPUT_objects.mrc, NAME being the map's. Slices are read and written one after the other: the map need not
+ * fit the memory. Each file is whole or absent.
+ *
+ * @param engine  Gives the log.
+ * @param map     The map: 0 to 1, or 0 to certain.
+ * @param options What differs from the defaults; NULL: nothing.
+ * @param folder  Where the files go; must exist.
+ * @param count   Receives the number of membranes; may be NULL.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an option out of its range; an unknown voxel size where a gap or a volume is
+ *         given); TOMOCUT_E_OUT_OF_MEMORY (also: more than the memory allowed, by a map of noise);
+ *         TOMOCUT_E_UNSUPPORTED (more than 16777216 membranes); TOMOCUT_E_FORMAT (voxels that are not finite);
+ *         TOMOCUT_E_IO; TOMOCUT_E_CANCELLED; TOMOCUT_E_STATE.
+ *
+ * Same map and options: same files, to the byte, whatever the memory. Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_membranes_write(const struct tomocut_engine *engine,
+                                       const struct tomocut_tomogram *map,
+                                       const struct tomocut_membrane_options *options,
+                                       const char *folder,
+                                       uint64_t *count);
+
+/**
+ * Sets all options to their defaults.
+ *
+ * @param options The struct to fill.
  * @param size    sizeof(tomocut_predict_options), as the caller's header has it.
  * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
  *
@@ -2982,7 +3345,8 @@ tomocut_status tomocut_predictor_output(const struct tomocut_predictor *predicto
  * NAME_labels.mrc and NAME_OUTPUT_std.mrc, whichever are asked for, with start and origin set so that they overlay the
  * tomogram. NAME is the tomogram's file name without its endings. The volume is never in memory. Nothing is seen in the
  * folder until all is done; a call that was stopped, even by a kill, is gone on with by the next one of the same settings
- * and gives the same bytes.
+ * and gives the same bytes. Molecules and membranes that the options ask for are found in the volumes before these are put in
+ * place, by the process that completes them, and written as NAME_points.csv, NAME_membrane_mask.mrc and so on.
  *
  * @param engine    Computes; serves this call alone until it returns.
  * @param predictor The network; on the engine's device.
