@@ -203,6 +203,11 @@ pub unsafe extern "C" fn tomocut_predictor_run(
                 sized::read_or_default(options)?,
             )
         };
+        let picks = match options.picks.is_null() {
+            true => None,
+            // SAFETY: as documented for C.
+            false => Some(unsafe { NewHandle::at(options.picks) }?),
+        };
         if engine.device != predictor.engine.device {
             return Err(Error::argument(
                 "predictor",
@@ -217,15 +222,7 @@ pub unsafe extern "C" fn tomocut_predictor_run(
         }
         let settings = translate(&options)?;
         // SAFETY: as documented for C.
-        let (after, picks) = unsafe {
-            (
-                translate_after(&options)?,
-                match options.picks.is_null() {
-                    true => None,
-                    false => Some(NewHandle::at(options.picks)?),
-                },
-            )
-        };
+        let after = unsafe { translate_after(&options) }?;
         let logger = &engine.logger;
         // SAFETY: as documented for C.
         let (folder, job) = unsafe {
