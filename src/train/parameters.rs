@@ -67,7 +67,7 @@ impl Parameters {
     pub fn assign(&mut self, other: &Self) -> Result<()> {
         let _guard = tch::no_grad_guard();
         for (tensor, value) in self.tensors.iter_mut().zip(&other.tensors) {
-            let _ = tensor.f_copy_(value)?;
+            tensor.f_copy_(value)?;
         }
         Ok(())
     }
