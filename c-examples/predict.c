@@ -27,7 +27,7 @@ static const char help[] =
     "  --labels             only labels\n"
     "  --probabilities      only probabilities\n"
     "  --byte               probabilities as bytes, 0 to 255 (default: float16, 0 to 1)\n"
-    "  --threshold P        least probability of a label (default: 0.5)\n"
+    "  --threshold P        least probability of a label (default: of the largest expected Dice)\n"
     "  --region Z,Y,X       part of the tomogram, such as 40:60,0:512,100:400 (counted from 0, ends left out); a : alone\n"
     "                       is the whole axis\n"
     "  --memory SIZE        what slices and tiles may take, such as 1.5G or 800M (default: 1G)\n"

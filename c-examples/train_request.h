@@ -9,7 +9,7 @@ static const char help[] =
     "Usage: tomocut-train TOMOGRAM --z A:B [--labels FILE.mrc [--points FILE.csv]] [TOMOGRAM --z ...] --out MODEL [options]\n"
     "\n"
     "Trains a network on slabs: slices A to B-1 (counted from 0) of one or more tomograms. Without --labels a slab is\n"
-    "segmented here, as tomocut-slab does it, and its labels count as far as its scores are sure. The result is for\n"
+    "segmented here, as tomocut-slab does it. The result is for\n"
     "--model of tomocut-predict. Checkpoints are written to MODEL.checkpoint; started again with the same arguments, the\n"
     "training goes on where it was.\n"
     "\n"

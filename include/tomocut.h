@@ -119,7 +119,7 @@
 #define TOMOCUT_PREDICT_PROBABILITIES 1
 
 /**
- * Labels, one volume: 0 where no output reaches the threshold, else 1 + the number of the likeliest.
+ * Labels, one volume: 0 on the ground, else 1 + the number of the likeliest output.
  */
 #define TOMOCUT_PREDICT_LABELS 2
 
@@ -1344,7 +1344,7 @@ typedef struct tomocut_predict_options {
      */
     tomocut_switch resume;
     /**
-     * Least probability of a label, above 0 to 1; 0: 0.5.
+     * Least probability of a label, above 0 to 1; 0: that of the largest expected Dice, found once the whole volume is predicted.
      */
     double threshold;
     /**
@@ -3555,8 +3555,8 @@ tomocut_status tomocut_training_labels_init(struct tomocut_training_labels *labe
                                             size_t size);
 
 /**
- * Adds a segmented slab: its labels and points are what is learnt, each voxel as far as its score is sure (the score where
- * there is a label, one minus the score on the ground). Voxels of other slices are seen but teach nothing.
+ * Adds a segmented slab: its labels and points are what is learnt, every voxel alike. Voxels of other slices are seen but
+ * teach nothing.
  *
  * @param trainer  The trainer, before its first step.
  * @param tomogram The tomogram that the slab was cut from. Only what is needed is copied; it may be freed.

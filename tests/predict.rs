@@ -125,7 +125,11 @@ fn tiles_give_what_the_whole_volume_gives() {
     );
     for core in [[13, 70, 31], [45, 24, 24], [20, 33, 83]] {
         let folder = tempfile::tempdir().unwrap();
-        let report = run(&model, folder.path(), &options(core));
+        let options = PredictOptions {
+            threshold: Some(0.5),
+            ..options(core)
+        };
+        let report = run(&model, folder.path(), &options);
         assert!(report.finished && report.computed == report.tiles && report.tiles > 1);
         for (index, name) in ["membrane", "molecule", "centre"].into_iter().enumerate() {
             // float16 keeps 11 bits: half a unit of 2^-11 below 1.
@@ -142,6 +146,39 @@ fn tiles_give_what_the_whole_volume_gives() {
                 };
                 assert_eq!(*label, truth, "{at:?}");
             }
+        }
+    }
+}
+
+#[test]
+fn labels_are_cut_at_the_largest_expected_dice_of_all_structure() {
+    let model = compact();
+    let folder = tempfile::tempdir().unwrap();
+    let report = run(&model, folder.path(), &options([20, 24, 30]));
+    let (membrane, molecule) = (read(folder.path(), "membrane"), read(folder.path(), "molecule"));
+    let structure = (&membrane + &molecule).mapv(|p| p.min(1.0));
+    // Every threshold tried, the plain way.
+    let total: f64 = structure.iter().map(|p| f64::from(*p)).sum();
+    let expected = |threshold: f32| {
+        let above: Vec<f64> = structure
+            .iter()
+            .filter(|p| **p > threshold)
+            .map(|p| f64::from(*p))
+            .collect();
+        2.0 * above.iter().sum::<f64>() / (above.len() as f64 + total)
+    };
+    let threshold = report.threshold.unwrap();
+    let best = (0..200).map(|n| expected(n as f32 / 200.0)).fold(0.0, f64::max);
+    assert!(expected(threshold) > best - 1e-4, "{} of {best}", expected(threshold));
+    let labels = read(folder.path(), "labels");
+    assert!(
+        labels.iter().any(|l| *l == 0.0) && labels.iter().any(|l| *l > 0.0),
+        "nothing to compare"
+    );
+    for (at, label) in labels.indexed_iter() {
+        assert_eq!(*label > 0.0, structure[at] > threshold, "{at:?}");
+        if *label > 0.0 && (membrane[at] - molecule[at]).abs() > 1e-3 {
+            assert_eq!(*label, f32::from(1 + u8::from(molecule[at] > membrane[at])), "{at:?}");
         }
     }
 }
@@ -204,7 +241,7 @@ fn other_settings_start_afresh() {
     let mut options = options([20, 24, 30]);
     options.rank = Rank { rank: 0, size: 2 };
     run(&model, folder.path(), &options);
-    options.threshold = 0.6;
+    options.threshold = Some(0.6);
     options.rank.size = 1;
     let report = run(&model, folder.path(), &options);
     assert_eq!((report.resumed, report.finished), (0, true));
@@ -324,7 +361,7 @@ fn wrong_settings_are_named() {
     type Change = fn(&mut PredictOptions);
     let cases: [(&str, Change); 7] = [
         ("region y", |o| o.region = Some([0..10, 0..71, 0..10])),
-        ("threshold", |o| o.threshold = f32::NAN),
+        ("threshold", |o| o.threshold = Some(f32::NAN)),
         ("outputs", |o| o.outputs.clear()),
         ("outputs", |o| o.outputs.push(Output::Deviations)),
         ("core", |o| o.core = Some([0, 1, 1])),

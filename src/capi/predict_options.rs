@@ -16,7 +16,7 @@ use crate::{Error, Result};
 
 /// Probabilities, one volume for each output of the network: a bit of tomocut_predict_options.outputs.
 pub const TOMOCUT_PREDICT_PROBABILITIES: u32 = 1;
-/// Labels, one volume: 0 where no output reaches the threshold, else 1 + the number of the likeliest.
+/// Labels, one volume: 0 on the ground, else 1 + the number of the likeliest output.
 pub const TOMOCUT_PREDICT_LABELS: u32 = 2;
 /// With mirrors: the probabilities' standard deviation over them, one volume for each output.
 pub const TOMOCUT_PREDICT_DEVIATIONS: u32 = 4;
@@ -48,7 +48,7 @@ pub struct tomocut_predict_options {
     /// Whether a run of the same settings that was stopped is gone on with, TOMOCUT_SWITCH_*; by default on. Off: it is
     /// begun again.
     pub resume: tomocut_switch,
-    /// Least probability of a label, above 0 to 1; 0: 0.5.
+    /// Least probability of a label, above 0 to 1; 0: that of the largest expected Dice, found once the whole volume is predicted.
     pub threshold: f64,
     /// Bytes that slices and tiles may take, beside the network and libtorch themselves; 0: 1 GiB.
     pub memory: u64,
@@ -226,10 +226,7 @@ pub(super) fn translate(options: &tomocut_predict_options) -> Result<PredictOpti
         mirrors: flag("mirrors", options.mirrors)?,
         outputs: outputs(options.outputs, defaults.outputs)?,
         probability,
-        threshold: match options.threshold {
-            0.0 => defaults.threshold,
-            given => given as f32,
-        },
+        threshold: (options.threshold != 0.0).then_some(options.threshold as f32),
         memory: match options.memory {
             0 => defaults.memory,
             given => given,

@@ -16,7 +16,7 @@ use super::trainer::{tomocut_trainer, training};
 use super::volume::{tomocut_volume, Dtype, Strided};
 use crate::picks::{Pick, PickFormat, PickSet};
 use crate::runtime::Stage;
-use crate::train::{score_confidence, SlabLabels};
+use crate::train::SlabLabels;
 use crate::{Error, Result};
 
 /// Names of a slab's labels from 1 on: TOMOCUT_LABEL_MEMBRANE, _MOLECULE, _FILAMENT.
@@ -76,8 +76,8 @@ pub unsafe extern "C" fn tomocut_training_labels_init(
     guard_anywhere(|| unsafe { sized::init(labels, size) })
 }
 
-/// Adds a segmented slab: its labels and points are what is learnt, each voxel as far as its score is sure (the score where
-/// there is a label, one minus the score on the ground). Voxels of other slices are seen but teach nothing.
+/// Adds a segmented slab: its labels and points are what is learnt, every voxel alike. Voxels of other slices are seen but
+/// teach nothing.
 ///
 /// @param trainer  The trainer, before its first step.
 /// @param tomogram The tomogram that the slab was cut from. Only what is needed is copied; it may be freed.
@@ -110,11 +110,10 @@ pub unsafe extern "C" fn tomocut_trainer_add_slab(
         // SAFETY: as documented for C.
         let job = unsafe { job(&trainer.engine.logger, cancel, None, std::ptr::null_mut::<c_void>()) }?;
         let found = &slab.segmentation;
-        let confidence = score_confidence(found.labels.view(), found.score.view())?;
         let labels = SlabLabels {
             z: found.z.clone(),
             labels: found.labels.view(),
-            confidence: Some(confidence.view()),
+            confidence: None,
             points: &found.points,
             names: &SLAB_LABELS.map(str::to_owned),
         };

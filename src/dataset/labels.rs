@@ -23,8 +23,6 @@ const FOLDER: &str = "slabs";
 pub(super) struct SlabFiles {
     /// 0 ground, else 1 + the number of a name in [`NAMES`], (z, y, x) of the slab.
     pub labels: Array3<i8>,
-    /// How likely a voxel is structure, 0..=1.
-    pub score: Array3<f32>,
     /// Molecules, in voxels of the tomogram.
     pub points: Vec<Pick>,
 }
@@ -63,7 +61,7 @@ fn file(out: &Path, stem: &str, ending: &str) -> PathBuf {
 
 /// Whether the files of a labelled slab are still there.
 pub(super) fn are_there(out: &Path, slab: &LabelledSlab) -> bool {
-    ["labels.mrc", "score.mrc", "points.csv"]
+    ["labels.mrc", "points.csv"]
         .iter()
         .all(|ending| fs::exists(file(out, &slab.stem, ending)).unwrap_or(false))
 }
@@ -71,14 +69,11 @@ pub(super) fn are_there(out: &Path, slab: &LabelledSlab) -> bool {
 /// Reads what [`label`] wrote of a slab of a tomogram of this `geometry`. Training reads it too rather than keeping it, so that a run
 /// that was stopped learns from the same numbers.
 pub(super) fn read(out: &Path, slab: &LabelledSlab, geometry: &Geometry, job: &Job) -> Result<SlabFiles> {
-    let volume = |ending: &str| -> Result<Array3<f32>> {
-        let volume = Tomogram::open(&file(out, &slab.stem, ending), job)?;
-        volume.read_slices(0..volume.geometry().shape[0])
-    };
+    let volume = Tomogram::open(&file(out, &slab.stem, "labels.mrc"), job)?;
+    let labels = volume.read_slices(0..volume.geometry().shape[0])?;
     let points = file(out, &slab.stem, "points.csv");
     Ok(SlabFiles {
-        labels: volume("labels.mrc")?.mapv(|label| label as i8),
-        score: volume("score.mrc")?,
+        labels: labels.mapv(|label| label as i8),
         points: PickSet::read(&points, PickFormat::of(&points)?, geometry, &slab.slab.tomogram)?.picks,
     })
 }

@@ -12,7 +12,7 @@ use super::run::Member;
 use super::stops;
 use crate::networks::NetworkConfig;
 use crate::runtime::{Error, Job, Result, Stage};
-use crate::train::{score_confidence, LabelledTraining, LabelledTrainingOptions, SlabLabels};
+use crate::train::{LabelledTraining, LabelledTrainingOptions, SlabLabels};
 use crate::volume::Tomogram;
 
 /// Windows that a score is taken on.
@@ -167,7 +167,6 @@ fn add_slab(
         )));
     }
     let found = labels::read(out, slab, geometry, job)?;
-    let confidence = score_confidence(found.labels.view(), found.score.view())?;
     let (learnt, held) = divided(&slab.slab.z, options.held_out);
     let names = NAMES.map(str::to_owned);
     let first = slab.slab.z.start;
@@ -181,7 +180,7 @@ fn add_slab(
         let labels = SlabLabels {
             z,
             labels,
-            confidence: Some(confidence.slice(within)),
+            confidence: None,
             points: &found.points,
             names: &names,
         };

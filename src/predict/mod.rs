@@ -5,13 +5,14 @@
 //! the windows need; `tile` runs the network on one window; `store` writes finished tiles into the output and notes them in a
 //! journal; `run` ties them together. Ranks share the plan: each takes its part, whoever finishes last puts the output in place.
 //!
-//! `after` the network: molecules and membranes out of the volumes, slice by slice. `closing` fills the holes of membranes, `objects` are
+//! `labels` are cut out of the finished probabilities; `after` the network: molecules and membranes out of the volumes, slice by slice. `closing` fills the holes of membranes, `objects` are
 //! what of a mask hangs together. Picks out of maps, their suppression and exclusion are in [`crate::picks`].
 
 mod after;
 mod budget;
 mod closing;
 mod grid;
+mod labels;
 mod objects;
 mod options;
 mod plan;

@@ -22,7 +22,7 @@ pub enum ProbabilityType {
 pub enum Output {
     /// One volume of probabilities for each output of the network.
     Probabilities,
-    /// One volume of labels: 0 where no output reaches the threshold, else 1 + the number of the likeliest.
+    /// One volume of labels: 0 on the ground, else 1 + the number of the likeliest class.
     Labels,
     /// With mirrors: one volume for each output of the probabilities' standard deviation over the mirrors.
     Deviations,
@@ -60,8 +60,9 @@ pub struct PredictOptions {
     pub outputs: Vec<Output>,
     /// How probabilities and deviations are stored.
     pub probability: ProbabilityType,
-    /// Least probability of a label, 0..=1.
-    pub threshold: f32,
+    /// Least probability of the likeliest class where there is a label, 0..=1. None: the sum of all classes is at least the threshold of
+    /// the largest expected Dice, which is found once the whole volume is predicted: networks differ in how sure they are.
+    pub threshold: Option<f32>,
     /// Memory that slices and tiles may take, in bytes, beside the network and libtorch themselves.
     pub memory: u64,
     /// Extents (z, y, x) of a core in voxels instead of what the memory allows.
@@ -82,7 +83,7 @@ impl Default for PredictOptions {
             mirrors: false,
             outputs: vec![Output::Probabilities, Output::Labels],
             probability: ProbabilityType::Half,
-            threshold: 0.5,
+            threshold: None,
             memory: 1 << 30,
             core: None,
             rank: Rank::default(),
@@ -106,8 +107,8 @@ impl PredictOptions {
         if let Some(voxel) = self.voxel_nm.filter(|v| !(0.01..=100.0).contains(v)) {
             return Err(Error::argument("voxel_nm", voxel, "must be 0.01..=100"));
         }
-        if !(0.0..=1.0).contains(&self.threshold) {
-            return Err(Error::argument("threshold", self.threshold, "must be 0..=1"));
+        if let Some(threshold) = self.threshold.filter(|t| !(0.0..=1.0).contains(t)) {
+            return Err(Error::argument("threshold", threshold, "must be 0..=1"));
         }
         if self.outputs.is_empty() {
             return Err(Error::argument("outputs", "empty", "must name at least one output"));

@@ -13,11 +13,18 @@ use crate::volume::{BlockFile, BlockType, Tomogram};
 use super::after::{after_network, AfterNetwork, Found, MapSource};
 use super::budget::core_extents;
 use super::grid::Axis;
+use super::labels::cut_labels;
 use super::options::{Output, PredictOptions, ProbabilityType};
 use super::plan::{Needs, Plan};
 use super::slices::{joined, SliceWindow};
 use super::store::{RunIdentity, Store, Volume};
 use super::tile::{predict_tile, Probabilities};
+
+/// What the headers call the volumes.
+pub(super) const CONTENT: &str = "prediction";
+
+/// Name of the labels, as an output's.
+const LABELS: &str = "labels";
 
 /// Outputs that are no class of their own: they are never a label.
 const NO_CLASS: [&str; 2] = ["background", "centre"];
@@ -41,6 +48,8 @@ pub struct PredictReport {
     pub network_shape: [usize; 3],
     /// Voxels of the data that this call predicted, per second.
     pub voxels_per_second: f64,
+    /// The threshold that labels were cut at, where it was found here and not given.
+    pub threshold: Option<f32>,
     /// Seconds of each stage.
     pub seconds: Vec<(String, f64)>,
     /// What was found in the volumes, by the process that finished.
@@ -114,7 +123,12 @@ pub fn predict_and_find(
     };
     let plan = Plan::new(axes, region.clone(), core, &needs);
     let scale = GreyScale::of(tomogram, description.input, options.bright != description.bright, job)?;
-    let channels = channels(model, options, &after.maps(outputs)?);
+    let cuts_labels = options.threshold.is_none() && options.outputs.contains(&Output::Labels);
+    let mut needed = after.maps(outputs)?;
+    if cuts_labels {
+        needed.extend(classes(outputs).map(|index| outputs[index].as_str()));
+    }
+    let channels = channels(model, options, &needed);
     let volumes = volumes(model, tomogram.name(), options, &channels);
     let names: Vec<&str> = volumes.iter().map(|volume| volume.name.as_str()).collect();
     let identity = RunIdentity {
@@ -122,7 +136,7 @@ pub fn predict_and_find(
         tomogram: format!("{} {:?} {scale:?}", tomogram.name(), geometry),
         model: fingerprint(&model.to_bytes()?),
         settings: format!(
-            "{region:?} {axes:?} {core:?} {} {names:?} {:?} {}",
+            "{region:?} {axes:?} {core:?} {} {names:?} {:?} {:?}",
             options.mirrors, options.probability, options.threshold
         ),
         tiles: plan.tiles().len(),
@@ -152,17 +166,27 @@ pub fn predict_and_find(
     job.set_span(job.span().end..span.end);
     job.enter(Stage::Write)?;
     let mut found = Found::default();
+    let mut threshold = None;
+    let certain = match options.probability {
+        ProbabilityType::Half => 1.0,
+        ProbabilityType::Byte => 255.0,
+    };
     let finished = store.finish(|work| {
+        let open = |output: &str| Tomogram::open(&work.join(volume_name(tomogram.name(), output)), job);
+        if cuts_labels {
+            let maps = classes(outputs)
+                .map(|index| open(&outputs[index]))
+                .collect::<Result<Vec<_>>>()?;
+            let path = work.join(volume_name(tomogram.name(), LABELS));
+            let file = BlockFile::open(&path, &part_geometry, BlockType::Label, CONTENT)?;
+            threshold = Some(cut_labels(&maps, certain, (&file, &path), job)?);
+        }
         if after.is_nothing() {
             return Ok(());
         }
-        let open = |output: &str| Tomogram::open(&work.join(volume_name(tomogram.name(), output)), job);
         let maps = MapSource {
             open: &open,
-            certain: match options.probability {
-                ProbabilityType::Half => 1.0,
-                ProbabilityType::Byte => 255.0,
-            },
+            certain,
             whole: &whole,
             first: region.clone().map(|range| range.start),
             name: tomogram.name(),
@@ -193,6 +217,7 @@ pub fn predict_and_find(
         computed: open.len(),
         resumed: mine - open.len(),
         core,
+        threshold,
         network_shape: axes.map(|axis| axis.network),
         voxels_per_second: voxels as f64 / seconds.max(1e-9),
         seconds: job
@@ -213,6 +238,11 @@ fn channels(model: &SegmentationModel, options: &PredictOptions, needed: &[&str]
         false => needed.contains(&outputs[*index].as_str()),
     };
     (0..outputs.len()).filter(written).collect()
+}
+
+/// Numbers of the outputs that are a label.
+fn classes(outputs: &[String]) -> impl Iterator<Item = usize> + '_ {
+    (0..outputs.len()).filter(|index| !NO_CLASS.contains(&outputs[*index].as_str()))
 }
 
 /// Name of the file of an output's probabilities.
@@ -252,7 +282,7 @@ fn volumes(model: &SegmentationModel, name: &str, options: &PredictOptions, chan
     }
     if options.outputs.contains(&Output::Labels) {
         volumes.push(Volume {
-            name: format!("{name}_labels.mrc"),
+            name: volume_name(name, LABELS),
             stored: BlockType::Label,
             is_kept: true,
         });
@@ -359,16 +389,15 @@ impl Work<'_> {
         Ok(blocks)
     }
 
-    /// 0 where no class reaches the threshold, else 1 + the number, among the classes, of the likeliest (the first of equals).
+    /// 1 + the number, among the classes, of the likeliest (the first of equals), 0 where that does not reach the threshold; where there is
+    /// none yet every voxel has its label.
     fn labels(&self, probabilities: &Tensor) -> Result<Vec<f32>> {
-        let names = self.model.network().outputs();
-        let classes: Vec<i64> = (0..names.len())
-            .filter(|index| !NO_CLASS.contains(&names[*index].as_str()))
+        let classes: Vec<i64> = classes(self.model.network().outputs())
             .map(|index| index as i64)
             .collect();
         let chosen = probabilities.f_index_select(0, &Tensor::f_from_slice(&classes)?)?;
         let (likeliest, label) = chosen.f_max_dim(0, false)?;
-        let inside = likeliest.f_ge(f64::from(self.options.threshold))?;
+        let inside = likeliest.f_ge(f64::from(self.options.threshold.unwrap_or(0.0)))?;
         let labels = label.f_add_scalar(1)?.f_mul(&inside)?.f_to_kind(tch::Kind::Float)?;
         Ok(Vec::try_from(&labels.f_contiguous()?.f_view([-1])?)?)
     }

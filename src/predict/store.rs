@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::run::CONTENT;
 use crate::runtime::{Error, Result};
 use crate::volume::{write_atomically, BlockFile, BlockType, Geometry, Moments};
 
@@ -90,7 +91,7 @@ impl Store {
             }
         }
         let open = |volume: &Volume| -> Result<(String, bool, BlockFile)> {
-            let file = BlockFile::open(&work.join(&volume.name), geometry, volume.stored, "prediction")?;
+            let file = BlockFile::open(&work.join(&volume.name), geometry, volume.stored, CONTENT)?;
             Ok((volume.name.clone(), volume.is_kept, file))
         };
         let volumes = volumes.iter().map(open).collect::<Result<Vec<_>>>()?;

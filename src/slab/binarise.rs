@@ -2,7 +2,8 @@
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis};
 
 use crate::image::{
-    adaptive_threshold, close, dilate, gaussian_blur_u8, hysteresis, hysteresis_3d, otsu_f32, otsu_u8, Element,
+    adaptive_threshold, close, dilate, expected_dice_threshold, gaussian_blur_u8, hysteresis, hysteresis_3d, otsu_f32,
+    otsu_u8, Element,
 };
 
 /// The papers' blur before the adaptive threshold: 7 x 7, sigma 1.5.
@@ -20,7 +21,7 @@ pub enum Binarisation {
     Adaptive,
     /// Otsu's threshold: per slice on a canvas, over the whole slab on a score volume.
     Otsu,
-    /// The threshold of the largest expected Dice, for scores that are likelihoods: [`expected_dice_threshold`], over the whole slab
+    /// The threshold of the largest expected Dice, for scores that are likelihoods: [`crate::image::expected_dice_threshold`], over the whole slab
     /// (a canvas is taken as likelihoods too).
     ExpectedDice,
     /// Parts above `low` that somewhere exceed `high` (in score units): keeps weak ends of strong structures and drops
@@ -80,32 +81,6 @@ pub fn score_foreground(score: ArrayView3<f32>, rule: Binarisation) -> Array3<bo
     }
 }
 
-/// The threshold on likelihoods `p` that maximises the expected Dice coefficient, 2 sum(p above) / (count above + sum p).
-///
-/// With calibrated likelihoods this is the best mask that can be drawn without the truth; it lies at half the Dice it reaches
-/// (Lipton, Elkan and Naryanaswamy 2014, for F1). Likelihoods are counted in 1024 bins. 1 where nothing is likely at all.
-pub fn expected_dice_threshold(likelihood: impl Iterator<Item = f32>) -> f32 {
-    const BINS: usize = 1024;
-    let (mut count, mut sum) = (vec![0u64; BINS], vec![0f64; BINS]);
-    for p in likelihood {
-        let bin = ((p.clamp(0.0, 1.0) * BINS as f32) as usize).min(BINS - 1);
-        count[bin] += 1;
-        sum[bin] += f64::from(p.clamp(0.0, 1.0));
-    }
-    let total: f64 = sum.iter().sum();
-    let (mut above, mut inside) = (0u64, 0f64);
-    let (mut best, mut threshold) = (0f64, 1f32);
-    for bin in (1..BINS).rev() {
-        above += count[bin];
-        inside += sum[bin];
-        let dice = 2.0 * inside / (above as f64 + total).max(1e-12);
-        if dice > best {
-            (best, threshold) = (dice, bin as f32 / BINS as f32 - f32::EPSILON);
-        }
-    }
-    threshold
-}
-
 /// Mends a mask: closing by `closing` steps of the 4-neighbour cross, then `dilation` steps (the notes on the paper: 1 to
 /// 4 and 1; the released code has neither).
 pub fn mend(mask: ArrayView2<bool>, closing: usize, dilation: usize) -> Array2<bool> {
@@ -134,16 +109,6 @@ mod tests {
             count(&canvas_foreground(canvas.view(), Binarisation::Adaptive)),
             64 * 64 - 2655
         );
-    }
-
-    #[test]
-    fn the_threshold_maximises_the_expected_dice() {
-        // 10 voxels of 0.9, 10 of 0.4, 100 of 0.05: all above 0.4 give 26 / 38, above 0.9 alone 18 / 28, all of them 36 / 138.
-        let values = || [(0.9f32, 10), (0.4, 10), (0.05, 100)].into_iter();
-        let list = values().flat_map(|(value, count)| std::iter::repeat_n(value, count));
-        let threshold = expected_dice_threshold(list);
-        assert!((0.06..0.4).contains(&threshold), "{threshold}");
-        assert!(expected_dice_threshold(std::iter::repeat_n(0.0, 9)) > 0.99);
     }
 
     /// Dark bar on a bright ground, with a faint end and a faint speck.

@@ -3,12 +3,12 @@ use std::ops::Range;
 
 use ndarray::{s, Array2, Array3, ArrayView2, ArrayView3, Axis};
 
-use crate::image::{gaussian_3d, percentiles};
+use crate::image::{expected_dice_threshold, gaussian_3d, percentiles};
 use crate::networks::cpnet::CellPose;
 use crate::picks::Pick;
 use crate::runtime::{Error, Job, Result, Stage};
 
-use super::binarise::{canvas_foreground, expected_dice_threshold, mend, score_foreground, Binarisation};
+use super::binarise::{canvas_foreground, mend, score_foreground, Binarisation};
 use super::blobs::{molecule_points, BlobRules};
 use super::canvas::SliceCanvas;
 use super::context::SlabContext;

@@ -46,7 +46,7 @@ pub use parameters::Parameters;
 pub use phantoms::PhantomPool;
 pub use run::{LossRecord, TrainingSchedule};
 pub use segmenter::{
-    score_confidence, ExampleSource, LabelledTraining, LabelledTrainingOptions, LabelledVolume, LabelledVolumes,
-    OutputScore, PhantomExamples, SegmenterOptions, SegmenterTrainer, SlabLabels, Start,
+    ExampleSource, LabelledTraining, LabelledTrainingOptions, LabelledVolume, LabelledVolumes, OutputScore,
+    PhantomExamples, SegmenterOptions, SegmenterTrainer, SlabLabels, Start,
 };
 pub use slices::{SliceBatch, SliceOptions, SlicePool};

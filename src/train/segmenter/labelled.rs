@@ -1,7 +1,7 @@
 //! Tomograms with labels on some of their slices, as windows to learn from.
 use std::ops::Range;
 
-use ndarray::{s, Array3, ArrayView3, Zip};
+use ndarray::{s, Array3, ArrayView3};
 use tch::{Device, Kind, Tensor};
 
 use super::{ExampleSource, SegmenterOptions};
@@ -24,22 +24,6 @@ pub struct SlabLabels<'a> {
     pub points: &'a [Pick],
     /// Name of each label from 1 on: "membrane", "molecule", ...; labels of one name are one class.
     pub names: &'a [String],
-}
-
-/// How sure each of `labels` is, 0..=1, where `score` (of the same shape) is the probability that a voxel is structure: the score
-/// itself where a label is, one minus the score on the ground.
-///
-/// Errors: shapes that differ.
-pub fn score_confidence(labels: ArrayView3<i8>, score: ArrayView3<f32>) -> Result<Array3<f32>> {
-    if labels.dim() != score.dim() {
-        let allowed = format!("must have the labels' shape {:?}", labels.dim());
-        return Err(Error::argument("score", format!("{:?}", score.dim()), &allowed));
-    }
-    let sure = |label: &i8, score: &f32| if *label > 0 { *score } else { 1.0 - *score };
-    Ok(Zip::from(labels)
-        .and(score)
-        .map_collect(sure)
-        .mapv(|c| c.clamp(0.0, 1.0)))
 }
 
 /// The labelled slices of a tomogram with what lies around them, ready to be cut into windows.
@@ -217,20 +201,5 @@ impl ExampleSource for LabelledVolumes {
             truth: padded(truth)?.f_mul_scalar(1.0 / f64::from(CERTAIN))?,
             weight: padded(weight)?,
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_label_is_as_sure_as_its_score() {
-        let labels = ndarray::array![[[0_i8, 0, 1, 2, 1]]];
-        let score = ndarray::array![[[0.0_f32, 0.75, 0.25, 1.0, 1.5]]];
-        let sure = score_confidence(labels.view(), score.view()).unwrap();
-        assert_eq!(sure, ndarray::array![[[1.0_f32, 0.25, 0.25, 1.0, 1.0]]]);
-        let refused = score_confidence(labels.view(), Array3::zeros((1, 1, 4)).view()).unwrap_err();
-        assert!(refused.to_string().contains("(1, 1, 5)"), "{refused}");
     }
 }

@@ -6,7 +6,7 @@ mod options;
 mod source;
 mod trainer;
 
-pub use labelled::{score_confidence, LabelledVolume, LabelledVolumes, SlabLabels};
+pub use labelled::{LabelledVolume, LabelledVolumes, SlabLabels};
 pub use labelled_training::{LabelledTraining, LabelledTrainingOptions, Start};
 pub use options::SegmenterOptions;
 pub use source::{ExampleSource, PhantomExamples};

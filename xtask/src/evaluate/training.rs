@@ -160,8 +160,7 @@ fn train(
         train.arg("--points").arg(data.join(source.points));
         train.args(["--names", &names]);
     } else {
-        train.args(["--labels", learnt.get("labels")?, "--scores", learnt.get("score")?]);
-        train.args(["--points", learnt.get("points_csv")?]);
+        train.args(["--labels", learnt.get("labels")?, "--points", learnt.get("points_csv")?]);
     }
     train.args(options).args(["--quiet", "--json", "--out"]).arg(&file);
     run_for_json(&mut train, "tomocut-train")?;
