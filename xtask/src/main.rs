@@ -34,7 +34,8 @@ usage: cargo xtask COMMAND [OPTIONS]
   train-model [-- ARGS]       train the built-in model (the options of tomocut-train-model)
   evaluate [--model NAME=FILE]...  score the data sets with truth and write docs/quality.md; a row for each model
   evaluate --only TEXT        the same for the data sets whose names hold TEXT; only printed
-  evaluate-training [--only TEXT]  train networks on slabs that nobody labelled, score them, write docs/training.md
+  evaluate-training [--only TEXT] [--reuse]  train networks on slabs that nobody labelled, score them, write
+                              docs/training.md; --reuse: on the slabs that an earlier call segmented
   evaluate-ncut [-- ARGS]     run every preset of NCut on images with truth and write docs/ncut.md; with ARGS (those of
                               tomocut-measure-ncut) only print
 

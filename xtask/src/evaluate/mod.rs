@@ -116,9 +116,15 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
+    /// The folder of one data set.
+    fn made(&self, set: &str) -> Result<PathBuf> {
+        let folder = self.folder.join(plain(set));
+        std::fs::create_dir_all(&folder).map_err(|e| Failure::io("making", &folder, &e))?;
+        Ok(folder)
+    }
+
     /// An empty folder for one data set and one model.
     fn fresh(&self, set: &str, model: &Model) -> Result<PathBuf> {
-        let plain = |name: &str| name.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
         let folder = self.folder.join(plain(set)).join(plain(&model.name));
         layout::fresh_folder(&folder)?;
         Ok(folder)
@@ -138,6 +144,11 @@ impl Bench<'_> {
     fn evaluate(&self) -> Command {
         self.programs.evaluate(self.layout)
     }
+}
+
+/// `name` as a file's.
+fn plain(name: &str) -> String {
+    name.replace(|c: char| !c.is_ascii_alphanumeric(), "_")
 }
 
 /// What `tomocut-slab --json` said.

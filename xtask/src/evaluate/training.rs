@@ -54,11 +54,20 @@ const ROWS: [Row; 4] = [
     },
 ];
 
-/// The command: `[--only TEXT]`.
+/// What is asked for.
+#[derive(Default)]
+struct Plan {
+    /// Only the data sets whose names hold this; the page is then printed and not written.
+    only: Option<String>,
+    /// Segmentations of slabs that an earlier call left are taken as they are.
+    reuse: bool,
+}
+
+/// The command: `[--only TEXT] [--reuse]`.
 pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
-    let only = parse(arguments)?;
+    let plan = parse(arguments)?;
     let data = std::env::var_os("TOMOCUT_DATA").map_or_else(|| layout.root.join("../shared/data"), PathBuf::from);
-    let wanted = |set: &&DataSet| only.as_ref().is_none_or(|text| set.name.contains(text));
+    let wanted = |set: &&DataSet| plan.only.as_ref().is_none_or(|text| set.name.contains(text));
     let sets: Vec<(&DataSet, &TomogramSource)> = DATA_SETS
         .iter()
         .filter(wanted)
@@ -84,11 +93,11 @@ pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
     };
     let mut results = Vec::new();
     for (set, source) in sets {
-        results.push((set, measure(&bench, set, source)?));
+        results.push((set, measure(&bench, set, source, plan.reuse)?));
     }
     let page = training_page::page(&results);
     println!("{page}");
-    if only.is_none() {
+    if plan.only.is_none() {
         let path = layout.root.join("docs/training.md");
         layout::write_atomic(&path, &page)?;
         println!("evaluate-training: wrote {}", path.display());
@@ -96,33 +105,50 @@ pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
     Ok(())
 }
 
-fn parse(arguments: Vec<OsString>) -> Result<Option<String>> {
+fn parse(arguments: Vec<OsString>) -> Result<Plan> {
     use lexopt::prelude::*;
     let mut parser = lexopt::Parser::from_args(arguments);
-    let mut only = None;
+    let mut plan = Plan::default();
     while let Some(argument) = parser.next()? {
         match argument {
-            Long("only") => only = Some(parser.value()?.string()?),
+            Long("only") => plan.only = Some(parser.value()?.string()?),
+            Long("reuse") => plan.reuse = true,
             _ => return Err(argument.unexpected().into()),
         }
     }
-    Ok(only)
+    Ok(plan)
 }
 
 /// Names of the rows with what `tomocut-evaluate` says of each.
-fn measure(bench: &Bench, set: &DataSet, source: &TomogramSource) -> Result<Vec<(String, Value)>> {
+fn measure(bench: &Bench, set: &DataSet, source: &TomogramSource, reuse: bool) -> Result<Vec<(String, Value)>> {
     let model = Model {
         name: "slab".to_owned(),
         options: Vec::new(),
     };
     let tomogram = bench.data.join(source.folder).join(source.tomogram);
-    let out = bench.fresh(&format!("{}_{}", source.folder, source.tomogram), &model)?;
+    let out = bench.made(&format!("{}_{}", source.folder, source.tomogram))?;
     // Where only positions are known they are too few for a few slices: the whole tomogram is scored.
     let scored = if source.particles.is_some() { SCORED } else { source.z };
     println!("evaluate-training: {}, slab", set.name);
-    let segment = |z: &str, folder: &str| bench.segment(&model, &tomogram, z, source.told, &out.join(folder));
-    let learnt = segment(LEARNT, "learnt")?;
-    let slab = segment(scored, "scored")?;
+    let segment = |z: &str, told: &[&str], name: &str| -> Result<Files> {
+        let kept = out.join(format!("{name}.json"));
+        if let Some(files) = std::fs::read(&kept).ok().filter(|_| reuse) {
+            let known = |e| Failure::new(format!("{}: {e}", kept.display()));
+            return Ok(Files(serde_json::from_slice(&files).map_err(known)?));
+        }
+        let files = bench.segment(&model, &tomogram, z, told, &out.join(name))?;
+        layout::write_atomic(&kept, &files.0.to_string())?;
+        Ok(files)
+    };
+    // A number of picks is one of the whole tomogram.
+    let told: Vec<&str> = source
+        .told
+        .iter()
+        .copied()
+        .take_while(|word| *word != "--picks")
+        .collect();
+    let learnt = segment(LEARNT, &told, "learnt")?;
+    let slab = segment(scored, source.told, "scored")?;
     let mut rows = vec![(
         "the slab's way, slice by slice".to_owned(),
         score(bench, source, &slab)?,
