@@ -59,7 +59,7 @@ const ROWS: [Row; 4] = [
 struct Plan {
     /// Only the data sets whose names hold this; the page is then printed and not written.
     only: Option<String>,
-    /// Segmentations of slabs that an earlier call left are taken as they are.
+    /// Segmentations of slabs and networks that an earlier call left are taken as they are.
     reuse: bool,
 }
 
@@ -158,7 +158,7 @@ fn measure(bench: &Bench, set: &DataSet, source: &TomogramSource, reuse: bool) -
         let folder = out.join(row.name.replace(' ', "_"));
         std::fs::create_dir_all(&folder).map_err(|e| Failure::io("making", &folder, &e))?;
         let network = match row.training {
-            Some(options) => Some(train(bench, source, row, options, &learnt, &folder)?),
+            Some(options) => Some(train(bench, source, row, options, &learnt, (&folder, reuse))?),
             None => None,
         };
         let made = predict(bench, source, network.as_deref(), scored, &folder)?;
@@ -174,10 +174,13 @@ fn train(
     row: &Row,
     options: &[&str],
     learnt: &Files,
-    folder: &Path,
+    (folder, reuse): (&Path, bool),
 ) -> Result<PathBuf> {
     let data = bench.data.join(source.folder);
     let file = folder.join("network.safetensors");
+    if reuse && file.exists() {
+        return Ok(file);
+    }
     let mut train = bench.programs.train(bench.layout);
     train.arg(data.join(source.tomogram)).args(["--z", LEARNT]);
     if row.truth {
@@ -202,7 +205,7 @@ fn predict(bench: &Bench, source: &TomogramSource, network: Option<&Path>, z: &s
     }
     predict.args(["--region", &format!("{z},:,:"), "--picks", "auto"]);
     predict.args(["--diameter-nm", source.diameter_nm]);
-    predict.args(["--quiet", "--json", "--out"]).arg(folder);
+    predict.args(["--again", "--quiet", "--json", "--out"]).arg(folder);
     run_for_json(&mut predict, "tomocut-predict")?;
     let stem = folder.join(source.tomogram.split('.').next().unwrap_or_default());
     let file = |ending: &str| format!("{}_{ending}", stem.display());
