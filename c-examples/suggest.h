@@ -46,7 +46,7 @@ static enum exit_code suggestions_find(struct suggestions *found, const tomocut_
 }
 
 /* One line "A:B  score" per slab, or one JSON object. */
-static enum exit_code suggestions_print(const struct suggestions *found, const char *input, int json) {
+static inline enum exit_code suggestions_print(const struct suggestions *found, const char *input, int json) {
     if (json) {
         fputs("{\"input\": ", stdout);
         print_json_text(stdout, input);

@@ -3,6 +3,7 @@
  *     cc -std=c99 -I include c-examples/train.c -o tomocut-train -L target/release -ltomocut -lm
  */
 #define _POSIX_C_SOURCE 200809L
+#include "suggest.h"
 #include "train_request.h"
 
 #define MOST_OUTPUTS 64
@@ -112,6 +113,36 @@ static enum exit_code add_files(const struct request *request, struct session *s
     return exit_code_after(status, EXIT_BAD_INPUT);
 }
 
+/* The slab of --z; for auto the one with most structure. */
+static enum exit_code find_slab(const struct request *request, const struct session *session, size_t index,
+                                const tomocut_tomogram *tomogram, tomocut_slab_options *slab) {
+    const char *z = said_of(&request->z, index);
+    tomocut_suggest_options options;
+    struct suggestions found;
+    if (strcmp(z, "auto") != 0) {
+        parse_slices(z, &slab->z_first, &slab->z_end);
+        return EXIT_DONE;
+    }
+    tomocut_suggest_options_init(&options, sizeof options);
+    options.voxel_nm = request->voxel_nm;
+    options.cancel = session->cancel;
+    enum exit_code code = suggestions_find(&found, tomogram, &options, 1);
+    if (code == EXIT_DONE && found.n_slabs == 0) {
+        complain("--z auto finds no slab in %s", request->inputs[index]);
+        code = EXIT_BAD_INPUT;
+    }
+    if (code == EXIT_DONE) {
+        slab->z_first = found.slabs[0].z_first;
+        slab->z_end = found.slabs[0].z_end;
+        if (!request->quiet) {
+            fprintf(stderr, "%s: --z %llu:%llu\n", request->inputs[index], (unsigned long long)slab->z_first,
+                    (unsigned long long)slab->z_end);
+        }
+    }
+    suggestions_free(&found);
+    return code;
+}
+
 /* Segments the slab and adds what was found. */
 static enum exit_code add_segmented(const struct request *request, struct session *session, size_t index,
                                     const tomocut_tomogram *tomogram) {
@@ -124,7 +155,13 @@ static enum exit_code add_segmented(const struct request *request, struct sessio
                      : tomocut_model_open(session->engine, request->diffusion, NULL, &session->model);
     }
     tomocut_slab_options_init(&options, sizeof options);
-    parse_slices(said_of(&request->z, index), &options.z_first, &options.z_end);
+    enum exit_code code = exit_code_after(status, EXIT_BAD_INPUT);
+    if (code == EXIT_DONE) {
+        code = find_slab(request, session, index, tomogram, &options);
+    }
+    if (code != EXIT_DONE) {
+        return code;
+    }
     options.voxel_nm = request->voxel_nm;
     options.bright = request->bright;
     options.cancel = session->cancel;
@@ -151,6 +188,10 @@ static enum exit_code add_slabs(const struct request *request, struct session *s
         if (code == EXIT_DONE) {
             code = said_of(&request->labels, i) != NULL ? add_files(request, session, i, tomogram)
                                                         : add_segmented(request, session, i, tomogram);
+        }
+        if (code == EXIT_DONE && request->whole) {
+            code = exit_code_after(
+                tomocut_trainer_add_unlabelled(session->trainer, tomogram, 0, 0, session->cancel), EXIT_BAD_INPUT);
         }
         tomocut_tomogram_free(tomogram);
     }
@@ -181,6 +222,13 @@ static enum exit_code start(const struct request *request, struct session *sessi
     options.start = request->start;
     options.network_json = request->network;
     options.scratch = request->scratch;
+    options.preset = request->preset;
+    options.optimiser = request->optimiser;
+    options.schedule = request->schedule;
+    options.validation_share = request->validation;
+    options.patience = request->patience;
+    options.rounds = (uint32_t)request->rounds;
+    options.mixed_precision = request->mixed_precision ? TOMOCUT_SWITCH_ON : TOMOCUT_SWITCH_DEFAULT;
     options.loss = request->loss;
     options.steps = request->steps;
     options.seed = request->seed;
@@ -199,6 +247,13 @@ static void tell(const struct request *request, const tomocut_trainer_state *sta
         fprintf(stderr, "step %llu of %llu", (unsigned long long)state->step, (unsigned long long)state->steps);
         if (isfinite(state->loss)) {
             fprintf(stderr, ", loss %.4f", state->loss);
+        }
+        if (isfinite(state->score)) {
+            fprintf(stderr, ", score %.3f (best %.3f at step %llu)", state->score, state->best_score,
+                    (unsigned long long)state->best_step);
+        }
+        if (state->round > 0) {
+            fprintf(stderr, ", round %u of self-training", (unsigned)state->round);
         }
         fputc('\n', stderr);
     }
@@ -223,7 +278,7 @@ static enum exit_code train(const struct request *request, struct session *sessi
     }
     status = tomocut_trainer_info(session->trainer, state);
     progress_begin(&session->display, request->quiet);
-    while (status == TOMOCUT_OK && state->step < state->steps && left > 0.0) {
+    while (status == TOMOCUT_OK && !state->finished && left > 0.0) {
         options.minutes = fmin(left, request->every);
         left -= options.minutes;
         status = tomocut_trainer_run(session->engine, session->trainer, &options);
@@ -236,8 +291,18 @@ static enum exit_code train(const struct request *request, struct session *sessi
         }
     }
     enum exit_code code = exit_code_after(status, status == TOMOCUT_E_IO ? EXIT_NOT_WRITTEN : EXIT_BAD_INPUT);
+    if (code == EXIT_CANCELLED) {
+        /* The steps since the last checkpoint are whole: they are kept. */
+        status = tomocut_trainer_save(session->trainer, session->checkpoint);
+        if (status == TOMOCUT_OK) {
+            tomocut_trainer_info(session->trainer, state);
+        } else {
+            exit_code_after(status, EXIT_NOT_WRITTEN);
+        }
+    }
     if (code != EXIT_DONE && state->step > 0) {
-        complain("%s holds step %llu, to go on from", session->checkpoint, (unsigned long long)state->step);
+        complain("%s holds step %llu; the same command goes on from there", session->checkpoint,
+                 (unsigned long long)state->step);
     }
     return code;
 }
@@ -259,6 +324,9 @@ static enum exit_code report(const struct request *request, struct session *sess
         if (isfinite(state->loss)) {
             printf(", \"loss\": %.6f", state->loss);
         }
+        if (isfinite(state->score)) {
+            printf(", \"best_score\": %.6f, \"best_step\": %llu", state->best_score, (unsigned long long)state->best_step);
+        }
         fputs(", \"fit\": {", stdout);
         for (size_t i = 0; i < n; i++) {
             fputs(i == 0 ? "" : ", ", stdout);
@@ -269,7 +337,8 @@ static enum exit_code report(const struct request *request, struct session *sess
         puts("}}");
     } else if (!request->quiet) {
         for (size_t i = 0; i < n; i++) {
-            printf("%s: Dice %.3f with the labels learnt from\n", scores[i].name, scores[i].dice);
+            printf("%s: Dice %.3f with the labels %s\n", scores[i].name, scores[i].dice,
+                   isfinite(state->score) ? "held out" : "learnt from");
         }
         printf("%s\n", request->out);
     }
@@ -289,7 +358,7 @@ static enum exit_code run(const struct request *request, struct session *session
     if (code == EXIT_DONE) {
         code = exit_code_after(tomocut_trainer_export(session->trainer, request->out), EXIT_NOT_WRITTEN);
     }
-    if (code == EXIT_DONE && state.step == state.steps) {
+    if (code == EXIT_DONE && state.finished) {
         unlink(session->checkpoint);
     }
     return code == EXIT_DONE ? report(request, session, &state) : code;

@@ -9,12 +9,12 @@ static const char help[] =
     "Usage: tomocut-train TOMOGRAM --z A:B [--labels FILE.mrc [--points FILE.csv]] [TOMOGRAM --z ...] --out MODEL [options]\n"
     "\n"
     "Trains a network on slabs: slices A to B-1 (counted from 0) of one or more tomograms. Without --labels a slab is\n"
-    "segmented here, as tomocut-slab does it. The result is for\n"
-    "--model of tomocut-predict. Checkpoints are written to MODEL.checkpoint; started again with the same arguments, the\n"
-    "training goes on where it was.\n"
+    "segmented here, as tomocut-slab does it. The result is for --model of tomocut-predict. Checkpoints are written to\n"
+    "MODEL.checkpoint, at Ctrl-C too; started again with the same arguments, the training goes on where it was, and ends\n"
+    "with the same model as one that was never stopped.\n"
     "\n"
     "After each tomogram (one named twice has two slabs):\n"
-    "  --z A:B              the slab; not needed where the labels are of all slices\n"
+    "  --z A:B              the slab, or auto: the one with most structure; not needed where the labels are of all slices\n"
     "  --labels FILE.mrc    labels of the slab or of the whole tomogram: 0 ground, else the number of a name\n"
     "  --points FILE        molecules, as .csv, .star, .tbl, .mod or .coords (what tomocut-slab writes)\n"
     "\n"
@@ -22,6 +22,8 @@ static const char help[] =
     "  --start FILE         the model to start from (default: the built-in network)\n"
     "  --scratch            random weights of the built-in network\n"
     "  --network JSON       random weights of another network, as tomocut_trainer_options in tomocut.h says\n"
+    "  --preset NAME        the training of a paper, as far as it can be had here: slab-paper, membrain-seg, deepetpicker or\n"
+    "                       deepict; every option below that is given counts in the preset's place\n"
     "  --names A,B,C        names of the labels from 1 on (default: membrane,molecule,filament)\n"
     "  --diffusion FILE     the model that segments slabs, such as one that tomocut-adapt wrote (default: the built-in)\n"
     "  --steps N            training steps (default: 2000)\n"
@@ -30,11 +32,19 @@ static const char help[] =
     "  --batch N            windows per step (default: 2)\n"
     "  --window Z,Y,X       extents of a window in voxels (default: 48,64,64)\n"
     "  --rate X             learning rate (default: 0.001)\n"
-    "  --loss NAME          dice-cross-entropy (default), dice, focal, slab-paper, membrain or picker\n"
+    "  --optimiser NAME     adamw (default), sgd or nesterov\n"
+    "  --schedule NAME      how the rate goes: cosine (default), step, poly, one-cycle or plateau\n"
+    "  --loss NAME          dice-cross-entropy (default), dice, focal, slab-paper, membrain, picker or deepict\n"
+    "  --validation SHARE   share of each slab, 0 to 0.5, that is not learnt from but scored with; the best weights are kept\n"
+    "                       (default: none; a fifth in the presets of papers)\n"
+    "  --patience N         stop after N scores, one every 200 steps, without a better one\n"
+    "  --rounds N           rounds of self-training: the network labels what it is sure of and is trained again\n"
+    "  --whole              rounds learn from all slices of the tomograms, not from what lies around the slabs alone\n"
     "  --foreground X       share of windows that lie around a labelled voxel (default: 0.67)\n"
     "  --seed N             seed of every random draw (default: 1)\n"
     "  --no-augment         windows as they are\n"
     "  --again              begin afresh, whatever checkpoint there is\n"
+    "  --mixed-precision    convolutions in bfloat16, on a GPU\n"
     "  --voxel-nm X         edge of a voxel, where the files' is wrong or unknown\n"
     "  --bright             structures are brighter than their surroundings\n"
     "  --device NAME        cpu (default), cuda or cuda:N\n"
@@ -48,10 +58,10 @@ struct request {
     const char *inputs[MOST_SLABS];
     size_t n_inputs;
     struct text_list z, labels, points;
-    const char *out, *start, *network, *names, *diffusion, *loss, *window_text, *device;
-    uint64_t steps, batch, seed, threads, window[3];
-    double minutes, every, rate, foreground, voxel_nm;
-    int scratch, no_augment, again, bright, json, quiet, help, version;
+    const char *out, *start, *network, *preset, *names, *diffusion, *optimiser, *schedule, *loss, *window_text, *device;
+    uint64_t steps, batch, seed, threads, window[3], patience, rounds;
+    double minutes, every, rate, foreground, voxel_nm, validation;
+    int scratch, whole, mixed_precision, no_augment, again, bright, json, quiet, help, version;
 };
 
 static int check_request(struct request *request) {
@@ -66,8 +76,14 @@ static int check_request(struct request *request) {
     }
     for (size_t i = 0; i < request->n_inputs; i++) {
         const char *z = said_of(&request->z, i);
-        if (z != NULL ? !parse_slices(z, &first, &end) : said_of(&request->labels, i) == NULL) {
-            complain("--z of %s is \"%s\", must be A:B with A below B, such as 40:60", request->inputs[i], z == NULL ? "" : z);
+        int is_auto = z != NULL && strcmp(z, "auto") == 0;
+        if (is_auto && said_of(&request->labels, i) != NULL) {
+            complain("--z auto of %s stands with --labels, which are of slices of their own", request->inputs[i]);
+            return 0;
+        }
+        if (z == NULL ? said_of(&request->labels, i) == NULL : !is_auto && !parse_slices(z, &first, &end)) {
+            complain("--z of %s is \"%s\", must be A:B with A below B, such as 40:60, or auto", request->inputs[i],
+                     z == NULL ? "" : z);
             return 0;
         }
         if (said_of(&request->points, i) != NULL && said_of(&request->labels, i) == NULL) {
@@ -77,6 +93,14 @@ static int check_request(struct request *request) {
     }
     if (request->window_text != NULL && !parse_window(request->window_text, request->window)) {
         complain("--window is \"%s\", must be Z,Y,X such as 48,64,64", request->window_text);
+        return 0;
+    }
+    if (request->validation < 0.0 || request->validation > 0.5 || request->rounds > 20) {
+        complain("--validation must be 0 to 0.5 and --rounds 0 to 20");
+        return 0;
+    }
+    if (request->whole && request->rounds == 0) {
+        complain("--whole stands without --rounds, which it is for");
         return 0;
     }
     if (request->threads > 1024 || request->batch > 256 || request->minutes < 0.0 || !(request->every > 0.0)) {
@@ -95,6 +119,7 @@ static int parse_request(int argc, char **argv, struct request *request) {
         {"--start", TEXT, &request->start},
         {"--scratch", SWITCH, &request->scratch},
         {"--network", TEXT, &request->network},
+        {"--preset", TEXT, &request->preset},
         {"--names", TEXT, &request->names},
         {"--diffusion", TEXT, &request->diffusion},
         {"--steps", COUNT, &request->steps},
@@ -103,7 +128,14 @@ static int parse_request(int argc, char **argv, struct request *request) {
         {"--batch", COUNT, &request->batch},
         {"--window", TEXT, &request->window_text},
         {"--rate", NUMBER, &request->rate},
+        {"--optimiser", TEXT, &request->optimiser},
+        {"--schedule", TEXT, &request->schedule},
         {"--loss", TEXT, &request->loss},
+        {"--validation", NUMBER, &request->validation},
+        {"--patience", COUNT, &request->patience},
+        {"--rounds", COUNT, &request->rounds},
+        {"--whole", SWITCH, &request->whole},
+        {"--mixed-precision", SWITCH, &request->mixed_precision},
         {"--foreground", NUMBER, &request->foreground},
         {"--seed", COUNT, &request->seed},
         {"--no-augment", SWITCH, &request->no_augment},

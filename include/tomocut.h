@@ -334,6 +334,10 @@ typedef struct tomocut_progress {
      * Loss of the last training step, or NaN.
      */
     double loss;
+    /**
+     * Latest validation score of a training, 0 to 1, or NaN.
+     */
+    double score;
 } tomocut_progress;
 
 /**
@@ -1451,22 +1455,23 @@ typedef struct tomocut_trainer_options {
     size_t struct_size;
     /**
      * The model file to start from, one that tomocut_predictor_open opens: its network and weights; NULL: those of the
-     * network that is compiled into the library, unless network_json or scratch say otherwise.
+     * network that is compiled into the library, unless network_json, scratch or a paper's preset say otherwise.
      */
     const char *start;
     /**
-     * A network to start from random weights, as one JSON object, such as the member "model" of tomocut_predictor_info: {"network":
-     * "compact", "in_channels": 1, "widths": [32, 64, 96], "blocks_down": [1, 1, 2], "blocks_up": [1, 1], "outputs":
-     * ["membrane", "molecule", "centre"]}; NULL: the network of the start. An output is the name of a label, "background" or "centre" (how near the
-     * centre of a point is).
+     * A network to start from random weights, as one JSON object, such as the member "model" of tomocut_predictor_info:
+     * {"network": "compact", "in_channels": 1, "widths": [32, 64, 96], "blocks_down": [1, 1, 2], "blocks_up": [1, 1],
+     * "outputs": ["membrane", "molecule", "centre"]}; NULL: the network of the start or of the preset. An output is the name of a
+     * label, "background" or "centre" (how near the centre of a point is).
      */
     const char *network_json;
     /**
-     * "dice-cross-entropy", "dice", "focal", or a paper's: "slab-paper", "membrain", "picker"; NULL: "dice-cross-entropy".
+     * "dice-cross-entropy", "dice", "focal", or a paper's: "slab-paper", "membrain", "picker", "deepict"; NULL: the preset's, by
+     * default "dice-cross-entropy".
      */
     const char *loss;
     /**
-     * Steps of the whole training, 1 to 10^7; 0: 2000. The learning rate falls in the last third.
+     * Steps of a training or, where there are rounds of self-training, of each round, 1 to 10^7; 0: the preset's, by default 2000.
      */
     uint64_t steps;
     /**
@@ -1475,15 +1480,15 @@ typedef struct tomocut_trainer_options {
     uint64_t seed;
     /**
      * Extents z y x of a window in voxels, multiples of the network's divisor, 8 to 512 each (z of a network of slices 1);
-     * all zero: 48, 64, 64 or a little more (of slices 256, 256).
+     * all zero: the preset's, without one what suits the network: 48, 64, 64 or a little more (of slices 256, 256).
      */
     uint64_t window[3];
     /**
-     * Learning rate, above 0 to 1; 0: 0.001.
+     * Learning rate, above 0 to 1; 0: the optimiser's or the preset's, by default 0.001.
      */
     double rate;
     /**
-     * Share of windows that lie around a labelled voxel, above 0 to 1; 0: 0.67.
+     * Share of windows that lie around a labelled voxel, above 0 to 1; 0: the preset's, by default 0.67.
      */
     double foreground;
     /**
@@ -1491,12 +1496,12 @@ typedef struct tomocut_trainer_options {
      */
     double label_smoothing;
     /**
-     * Edge of the tomograms' voxels in nm, 0.01 to 100, where their own is wrong or unknown; 0: their own. The model says
-     * that it is for the voxels of the first tomogram.
+     * Edge of the tomograms' voxels in nm, 0.01 to 100, where their own is wrong or unknown; 0: their own. A network that
+     * does not say which voxels it is for is then for those of the first tomogram.
      */
     double voxel_nm;
     /**
-     * Windows per step, 1 to 256; 0: 2.
+     * Windows per step, 1 to 256; 0: the preset's, by default 2.
      */
     uint32_t batch;
     /**
@@ -1508,9 +1513,73 @@ typedef struct tomocut_trainer_options {
      */
     tomocut_switch augment;
     /**
-     * 1: random weights of the network that is compiled into the library, without a start; 0: not.
+     * 1: random weights, without a start; 0: not.
      */
     int32_t scratch;
+    /**
+     * What every default above and below is taken from: "default", or a paper's training as far as it can be had here,
+     * "slab-paper" (2D U-Net, SGD), "membrain-seg" (DynUNet, Nesterov), "deepetpicker" (residual U-Net, one cycle), "deepict"
+     * (Adam, plateau; the network is the compact one): network, window, batch, steps, optimiser, schedule, loss,
+     * augmentation and validation. Where start or network_json is given the network and the window are not the preset's;
+     * otherwise a paper's starts from random weights.
+     * NULL: "default".
+     */
+    const char *preset;
+    /**
+     * "adamw", "sgd" (momentum 0.9) or "nesterov" (SGD with Nesterov's momentum 0.99), each with its own usual rate; NULL: the
+     * preset's, by default "adamw".
+     */
+    const char *optimiser;
+    /**
+     * How the learning rate goes: "cosine" (warm-up, then half a cosine over the last third), "step" (a tenth after each third
+     * of the steps), "poly" ((1 - step / steps)^0.9), "one-cycle", "plateau" (a tenth after 10 validations without a better
+     * score); NULL: the preset's, by default "cosine".
+     */
+    const char *schedule;
+    /**
+     * Share of every slab that is not learnt from but scored with, up to 0.5: a part at one face, no voxel is in both; 0: the
+     * preset's (by default none; a fifth in the papers'); below 0: none.
+     */
+    double validation_share;
+    /**
+     * Steps between validations; 0: the preset's, by default 200. Takes place where something is held out.
+     */
+    uint64_t validation_every;
+    /**
+     * A round ends after so many validations without a better score; 0: it does not.
+     */
+    uint64_t patience;
+    /**
+     * Rounds of self-training: from this probability on the network is sure that a voxel is something, 0.5 to 1; 0: 0.9.
+     */
+    double sure;
+    /**
+     * Up to this probability it is sure that a voxel is not something, above 0 to 0.5; 0: 0.1.
+     */
+    double sure_not;
+    /**
+     * Share of its own labels beside those that were given, above 0 to 1; 0: 0.5.
+     */
+    double teacher_share;
+    /**
+     * Rounds of self-training after the first training, up to 20, each of as many steps: the network labels what it is sure of,
+     * and learns from that too. 0: none.
+     */
+    uint32_t rounds;
+    /**
+     * Whether tomograms of other voxels than the network's are brought to its voxel size, TOMOCUT_SWITCH_*; by default on. A
+     * network without a voxel size takes that of the first tomogram.
+     */
+    tomocut_switch rescale;
+    /**
+     * Whether convolutions are computed in bfloat16 on a GPU, TOMOCUT_SWITCH_*; by default as the preset's: on in
+     * "membrain-seg". A CPU takes no notice.
+     */
+    tomocut_switch mixed_precision;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
 } tomocut_trainer_options;
 
 /**
@@ -1552,11 +1621,11 @@ typedef struct tomocut_trainer_state {
      */
     size_t struct_size;
     /**
-     * Steps done.
+     * Steps done, of all rounds together. A round that ends early counts as whole once the next has begun.
      */
     uint64_t step;
     /**
-     * Steps of the whole training.
+     * Steps of all rounds together.
      */
     uint64_t steps;
     /**
@@ -1575,6 +1644,26 @@ typedef struct tomocut_trainer_state {
      * Edge of the voxels that the network is for, in nm; 0: unknown.
      */
     double voxel_nm;
+    /**
+     * Latest validation score: mean Dice of the outputs, 0 to 1; NaN before the first and where nothing is held out.
+     */
+    double score;
+    /**
+     * The best of them; its weights are what is exported. NaN as above.
+     */
+    double best_score;
+    /**
+     * Step of the best score.
+     */
+    uint64_t best_step;
+    /**
+     * Round of self-training, from 0 on.
+     */
+    uint32_t round;
+    /**
+     * 1: nothing is left to do: all steps are done, or the patience is at an end.
+     */
+    int32_t finished;
 } tomocut_trainer_state;
 
 /**
@@ -3402,11 +3491,13 @@ tomocut_status tomocut_trainer_create(const struct tomocut_engine *engine,
  * @param engine  Computes; serves this call alone until it returns.
  * @param trainer The trainer; on the engine's device.
  * @param options How many steps or minutes; NULL: all steps.
- * @return TOMOCUT_OK, also where nothing was left to do; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_CANCELLED (the step under
- *         way is undone: the trainer may be saved, or go on, and the rest is what it would have been); TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE; TOMOCUT_E_STATE (no labels; a loss that is no
- *         number: the weights are those of the step before).
+ * @return TOMOCUT_OK, also where nothing was left to do (tomocut_trainer_state.finished says so); TOMOCUT_E_INVALID_ARGUMENT;
+ *         TOMOCUT_E_CANCELLED (the trainer is as after its last whole step: save it, or call again);
+ *         TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE; TOMOCUT_E_STATE (no labels; a loss that is no number: the weights are
+ *         those of the step before, and the text names the latest checkpoint).
  *
- * Same options, labels and thread count: same weights on a CPU, however the steps are divided into calls. Threads: any; one
+ * Same options, labels and thread count: same weights on a CPU, however the steps are divided into calls and whatever is
+ * cancelled between. Threads: any; one
  * call at a time per engine and per trainer.
  */
 TOMOCUT_API
@@ -3441,7 +3532,7 @@ tomocut_status tomocut_trainer_info(struct tomocut_trainer *trainer,
                                     struct tomocut_trainer_state *state);
 
 /**
- * Scores the network as it stands on windows of the slabs held out, the same windows every time; where none are held out,
+ * Scores what tomocut_trainer_export would write on windows of the slabs held out, the same windows every time; where none are held out,
  * of those it learns from, which says how well it fits them.
  *
  * @param engine   Computes; serves this call alone until it returns.
@@ -3464,7 +3555,8 @@ tomocut_status tomocut_trainer_score(struct tomocut_engine *engine,
                                      size_t *needed);
 
 /**
- * Writes a checkpoint: weights, optimiser, generator and settings, whole or not at all. Labels are not in it.
+ * Writes a checkpoint: weights, optimiser, generator, scores, best weights, the round with its teacher, and settings, whole or
+ * not at all. Labels are not in it.
  *
  * @param trainer The trainer, with its labels.
  * @param path    The file; written under a temporary name and renamed when it is whole.
@@ -3480,8 +3572,8 @@ tomocut_status tomocut_trainer_save(struct tomocut_trainer *trainer,
  * Goes on from a checkpoint: on a CPU, at the same number of threads, the rest of the steps gives the same bytes as a
  * training that never stopped.
  *
- * @param trainer The trainer: of the same options as the checkpoint's (but for the number of steps, which is the
- *                trainer's), given the same labels in the same order, before its first step.
+ * @param trainer The trainer: of the same options as the checkpoint's (but for the numbers of steps and rounds, which are
+ *                the trainer's), given the same labels in the same order, before its first step.
  * @param path    The checkpoint.
  * @return TOMOCUT_OK; TOMOCUT_E_IO; TOMOCUT_E_FORMAT (no checkpoint, a damaged one); TOMOCUT_E_INVALID_ARGUMENT (one of
  *         other options); TOMOCUT_E_STATE (no labels; the training has begun). After a failure the training may begin afresh.
@@ -3493,7 +3585,8 @@ tomocut_status tomocut_trainer_resume(struct tomocut_trainer *trainer,
                                       const char *path);
 
 /**
- * Writes the network as it stands, with the moving average of its weights, as a model file for tomocut_predictor_open.
+ * Writes the network as it stands as a model file for tomocut_predictor_open: the moving average of its weights, that of the
+ * best validation score where something is held out.
  *
  * @param trainer The trainer, with its labels.
  * @param path    The file; written under a temporary name and renamed when it is whole.
@@ -3592,6 +3685,27 @@ tomocut_status tomocut_trainer_add_labels(struct tomocut_trainer *trainer,
                                           const struct tomocut_tomogram *tomogram,
                                           const struct tomocut_training_labels *labels,
                                           const struct tomocut_cancel *cancel);
+
+/**
+ * Adds slices of a tomogram without labels: rounds of self-training learn from what the network is sure of in them. They are
+ * kept in memory, in some ten bytes for each voxel.
+ *
+ * @param trainer  The trainer, before its first step, with rounds in its options.
+ * @param tomogram The tomogram. Only what is needed is copied; it may be freed.
+ * @param z_first  First slice, counted from 0.
+ * @param z_end    One past the last slice; 0: all from z_first on.
+ * @param cancel   Stops the reading; may be NULL.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (slices that are not there); TOMOCUT_E_IO; TOMOCUT_E_CANCELLED;
+ *         TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_STATE (the training has begun, or has no rounds of self-training).
+ *
+ * Threads: any; one call at a time per trainer.
+ */
+TOMOCUT_API
+tomocut_status tomocut_trainer_add_unlabelled(struct tomocut_trainer *trainer,
+                                              const struct tomocut_tomogram *tomogram,
+                                              uint64_t z_first,
+                                              uint64_t z_end,
+                                              const struct tomocut_cancel *cancel);
 
 /**
  * A data set from its tomograms to its results, in one call: slabs of some tomograms are labelled by the diffusion model,

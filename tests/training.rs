@@ -4,8 +4,16 @@ mod autoencoder;
 mod hashed;
 #[path = "training/losses.rs"]
 mod losses;
+#[path = "training/optimisers.rs"]
+mod optimisers;
+#[path = "training/precision.rs"]
+mod precision;
+#[path = "training/rounds.rs"]
+mod rounds;
 #[path = "training/segmenter.rs"]
 mod segmenter;
+#[path = "training/slab_faults.rs"]
+mod slab_faults;
 
 use std::path::Path;
 

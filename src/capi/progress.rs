@@ -58,6 +58,8 @@ pub struct tomocut_progress {
     pub fraction: f64,
     /// Loss of the last training step, or NaN.
     pub loss: f64,
+    /// Latest validation score of a training, 0 to 1, or NaN.
+    pub score: f64,
 }
 
 /// The host's progress callback, called on the thread of the call it reports on, at most every 50 ms.
@@ -96,6 +98,7 @@ pub(super) unsafe fn job(
             stage_name: name_of(report.stage).as_ptr(),
             fraction: furthest,
             loss: report.loss,
+            score: report.score,
         };
         // SAFETY: the host vouches for its callback; the report outlives it.
         unsafe { callback(&report, user_data) == 0 }

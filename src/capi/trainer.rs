@@ -38,9 +38,9 @@ impl Opaque for tomocut_trainer {
 pub struct tomocut_trainer_state {
     /// sizeof(tomocut_trainer_state) of the caller's header.
     pub struct_size: usize,
-    /// Steps done.
+    /// Steps done, of all rounds together. A round that ends early counts as whole once the next has begun.
     pub step: u64,
-    /// Steps of the whole training.
+    /// Steps of all rounds together.
     pub steps: u64,
     /// Slabs that are learnt from.
     pub learnt: u64,
@@ -50,6 +50,16 @@ pub struct tomocut_trainer_state {
     pub loss: f64,
     /// Edge of the voxels that the network is for, in nm; 0: unknown.
     pub voxel_nm: f64,
+    /// Latest validation score: mean Dice of the outputs, 0 to 1; NaN before the first and where nothing is held out.
+    pub score: f64,
+    /// The best of them; its weights are what is exported. NaN as above.
+    pub best_score: f64,
+    /// Step of the best score.
+    pub best_step: u64,
+    /// Round of self-training, from 0 on.
+    pub round: u32,
+    /// 1: nothing is left to do: all steps are done, or the patience is at an end.
+    pub finished: i32,
 }
 
 // SAFETY: repr(C), struct_size first, numbers only, no padding.
@@ -152,11 +162,13 @@ pub unsafe extern "C" fn tomocut_trainer_create(
 /// @param engine  Computes; serves this call alone until it returns.
 /// @param trainer The trainer; on the engine's device.
 /// @param options How many steps or minutes; NULL: all steps.
-/// @return TOMOCUT_OK, also where nothing was left to do; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_CANCELLED (the step under
-///         way is undone: the trainer may be saved, or go on, and the rest is what it would have been); TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE; TOMOCUT_E_STATE (no labels; a loss that is no
-///         number: the weights are those of the step before).
+/// @return TOMOCUT_OK, also where nothing was left to do (tomocut_trainer_state.finished says so); TOMOCUT_E_INVALID_ARGUMENT;
+///         TOMOCUT_E_CANCELLED (the trainer is as after its last whole step: save it, or call again);
+///         TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE; TOMOCUT_E_STATE (no labels; a loss that is no number: the weights are
+///         those of the step before, and the text names the latest checkpoint).
 ///
-/// Same options, labels and thread count: same weights on a CPU, however the steps are divided into calls. Threads: any; one
+/// Same options, labels and thread count: same weights on a CPU, however the steps are divided into calls and whatever is
+/// cancelled between. Threads: any; one
 /// call at a time per engine and per trainer.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_trainer_run(
@@ -219,18 +231,23 @@ pub unsafe extern "C" fn tomocut_trainer_info(
         let answer = tomocut_trainer_state {
             struct_size: size_of::<tomocut_trainer_state>(),
             step: training.step(),
-            steps: training.settings().schedule.steps,
+            steps: training.steps(),
             learnt: learnt as u64,
             held_out: held_out as u64,
             loss: training.loss().unwrap_or(f64::NAN),
             voxel_nm: training.settings().description.voxel_nm.unwrap_or(0.0),
+            score: training.score_history().last().map_or(f64::NAN, |record| record.score),
+            best_score: training.best().map_or(f64::NAN, |record| record.score),
+            best_step: training.best().map_or(0, |record| record.step),
+            round: training.round(),
+            finished: i32::from(training.is_finished()),
         };
         // SAFETY: as documented for C.
         unsafe { sized::write(state, answer) }
     })
 }
 
-/// Scores the network as it stands on windows of the slabs held out, the same windows every time; where none are held out,
+/// Scores what tomocut_trainer_export would write on windows of the slabs held out, the same windows every time; where none are held out,
 /// of those it learns from, which says how well it fits them.
 ///
 /// @param engine   Computes; serves this call alone until it returns.
@@ -281,7 +298,8 @@ pub unsafe extern "C" fn tomocut_trainer_score(
     })
 }
 
-/// Writes a checkpoint: weights, optimiser, generator and settings, whole or not at all. Labels are not in it.
+/// Writes a checkpoint: weights, optimiser, generator, scores, best weights, the round with its teacher, and settings, whole or
+/// not at all. Labels are not in it.
 ///
 /// @param trainer The trainer, with its labels.
 /// @param path    The file; written under a temporary name and renamed when it is whole.
@@ -301,8 +319,8 @@ pub unsafe extern "C" fn tomocut_trainer_save(trainer: *mut tomocut_trainer, pat
 /// Goes on from a checkpoint: on a CPU, at the same number of threads, the rest of the steps gives the same bytes as a
 /// training that never stopped.
 ///
-/// @param trainer The trainer: of the same options as the checkpoint's (but for the number of steps, which is the
-///                trainer's), given the same labels in the same order, before its first step.
+/// @param trainer The trainer: of the same options as the checkpoint's (but for the numbers of steps and rounds, which are
+///                the trainer's), given the same labels in the same order, before its first step.
 /// @param path    The checkpoint.
 /// @return TOMOCUT_OK; TOMOCUT_E_IO; TOMOCUT_E_FORMAT (no checkpoint, a damaged one); TOMOCUT_E_INVALID_ARGUMENT (one of
 ///         other options); TOMOCUT_E_STATE (no labels; the training has begun). After a failure the training may begin afresh.
@@ -318,7 +336,8 @@ pub unsafe extern "C" fn tomocut_trainer_resume(trainer: *mut tomocut_trainer, p
     })
 }
 
-/// Writes the network as it stands, with the moving average of its weights, as a model file for tomocut_predictor_open.
+/// Writes the network as it stands as a model file for tomocut_predictor_open: the moving average of its weights, that of the
+/// best validation score where something is held out.
 ///
 /// @param trainer The trainer, with its labels.
 /// @param path    The file; written under a temporary name and renamed when it is whole.

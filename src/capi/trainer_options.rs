@@ -8,7 +8,10 @@ use super::sized::{self, SizedStruct};
 use super::slab_options::{flag, given, one_of, switch, to_usize, tomocut_switch};
 use super::status::tomocut_status;
 use super::strings::{optional_text, path};
-use crate::train::{AugmentOptions, LabelledTrainingOptions, LossKind, LossOptions, SegmenterOptions, Start};
+use crate::train::{
+    AugmentOptions, LabelledTrainingOptions, LossKind, LossOptions, RateCurve, SegmenterOptions, SgdOptions, Start,
+    TrainingSchedule,
+};
 use crate::{Error, Result};
 
 /// Options of a trainer. Fill with tomocut_trainer_options_init, then change what differs; zero and NULL mean the default.
@@ -19,39 +22,78 @@ pub struct tomocut_trainer_options {
     /// sizeof(tomocut_trainer_options) of the caller's header.
     pub struct_size: usize,
     /// The model file to start from, one that tomocut_predictor_open opens: its network and weights; NULL: those of the
-    /// network that is compiled into the library, unless network_json or scratch say otherwise.
+    /// network that is compiled into the library, unless network_json, scratch or a paper's preset say otherwise.
     pub start: *const c_char,
-    /// A network to start from random weights, as one JSON object, such as the member "model" of tomocut_predictor_info: {"network":
-    /// "compact", "in_channels": 1, "widths": [32, 64, 96], "blocks_down": [1, 1, 2], "blocks_up": [1, 1], "outputs":
-    /// ["membrane", "molecule", "centre"]}; NULL: the network of the start. An output is the name of a label, "background" or "centre" (how near the
-    /// centre of a point is).
+    /// A network to start from random weights, as one JSON object, such as the member "model" of tomocut_predictor_info:
+    /// {"network": "compact", "in_channels": 1, "widths": [32, 64, 96], "blocks_down": [1, 1, 2], "blocks_up": [1, 1],
+    /// "outputs": ["membrane", "molecule", "centre"]}; NULL: the network of the start or of the preset. An output is the name of a
+    /// label, "background" or "centre" (how near the centre of a point is).
     pub network_json: *const c_char,
-    /// "dice-cross-entropy", "dice", "focal", or a paper's: "slab-paper", "membrain", "picker"; NULL: "dice-cross-entropy".
+    /// "dice-cross-entropy", "dice", "focal", or a paper's: "slab-paper", "membrain", "picker", "deepict"; NULL: the preset's, by
+    /// default "dice-cross-entropy".
     pub loss: *const c_char,
-    /// Steps of the whole training, 1 to 10^7; 0: 2000. The learning rate falls in the last third.
+    /// Steps of a training or, where there are rounds of self-training, of each round, 1 to 10^7; 0: the preset's, by default 2000.
     pub steps: u64,
     /// Seed of weights and windows; 0 stands for 1.
     pub seed: u64,
     /// Extents z y x of a window in voxels, multiples of the network's divisor, 8 to 512 each (z of a network of slices 1);
-    /// all zero: 48, 64, 64 or a little more (of slices 256, 256).
+    /// all zero: the preset's, without one what suits the network: 48, 64, 64 or a little more (of slices 256, 256).
     pub window: [u64; 3],
-    /// Learning rate, above 0 to 1; 0: 0.001.
+    /// Learning rate, above 0 to 1; 0: the optimiser's or the preset's, by default 0.001.
     pub rate: f64,
-    /// Share of windows that lie around a labelled voxel, above 0 to 1; 0: 0.67.
+    /// Share of windows that lie around a labelled voxel, above 0 to 1; 0: the preset's, by default 0.67.
     pub foreground: f64,
     /// Share of a label that cross-entropy spreads over the classes, 0 to 0.999: for labels that are wrong now and then.
     pub label_smoothing: f64,
-    /// Edge of the tomograms' voxels in nm, 0.01 to 100, where their own is wrong or unknown; 0: their own. The model says
-    /// that it is for the voxels of the first tomogram.
+    /// Edge of the tomograms' voxels in nm, 0.01 to 100, where their own is wrong or unknown; 0: their own. A network that
+    /// does not say which voxels it is for is then for those of the first tomogram.
     pub voxel_nm: f64,
-    /// Windows per step, 1 to 256; 0: 2.
+    /// Windows per step, 1 to 256; 0: the preset's, by default 2.
     pub batch: u32,
     /// 1: structures are brighter than their surroundings in the tomograms; 0: darker.
     pub bright: i32,
     /// Whether windows are mirrored, turned, scaled and changed in contrast, TOMOCUT_SWITCH_*; by default on.
     pub augment: tomocut_switch,
-    /// 1: random weights of the network that is compiled into the library, without a start; 0: not.
+    /// 1: random weights, without a start; 0: not.
     pub scratch: i32,
+    /// What every default above and below is taken from: "default", or a paper's training as far as it can be had here,
+    /// "slab-paper" (2D U-Net, SGD), "membrain-seg" (DynUNet, Nesterov), "deepetpicker" (residual U-Net, one cycle), "deepict"
+    /// (Adam, plateau; the network is the compact one): network, window, batch, steps, optimiser, schedule, loss,
+    /// augmentation and validation. Where start or network_json is given the network and the window are not the preset's;
+    /// otherwise a paper's starts from random weights.
+    /// NULL: "default".
+    pub preset: *const c_char,
+    /// "adamw", "sgd" (momentum 0.9) or "nesterov" (SGD with Nesterov's momentum 0.99), each with its own usual rate; NULL: the
+    /// preset's, by default "adamw".
+    pub optimiser: *const c_char,
+    /// How the learning rate goes: "cosine" (warm-up, then half a cosine over the last third), "step" (a tenth after each third
+    /// of the steps), "poly" ((1 - step / steps)^0.9), "one-cycle", "plateau" (a tenth after 10 validations without a better
+    /// score); NULL: the preset's, by default "cosine".
+    pub schedule: *const c_char,
+    /// Share of every slab that is not learnt from but scored with, up to 0.5: a part at one face, no voxel is in both; 0: the
+    /// preset's (by default none; a fifth in the papers'); below 0: none.
+    pub validation_share: f64,
+    /// Steps between validations; 0: the preset's, by default 200. Takes place where something is held out.
+    pub validation_every: u64,
+    /// A round ends after so many validations without a better score; 0: it does not.
+    pub patience: u64,
+    /// Rounds of self-training: from this probability on the network is sure that a voxel is something, 0.5 to 1; 0: 0.9.
+    pub sure: f64,
+    /// Up to this probability it is sure that a voxel is not something, above 0 to 0.5; 0: 0.1.
+    pub sure_not: f64,
+    /// Share of its own labels beside those that were given, above 0 to 1; 0: 0.5.
+    pub teacher_share: f64,
+    /// Rounds of self-training after the first training, up to 20, each of as many steps: the network labels what it is sure of,
+    /// and learns from that too. 0: none.
+    pub rounds: u32,
+    /// Whether tomograms of other voxels than the network's are brought to its voxel size, TOMOCUT_SWITCH_*; by default on. A
+    /// network without a voxel size takes that of the first tomogram.
+    pub rescale: tomocut_switch,
+    /// Whether convolutions are computed in bfloat16 on a GPU, TOMOCUT_SWITCH_*; by default as the preset's: on in
+    /// "membrain-seg". A CPU takes no notice.
+    pub mixed_precision: tomocut_switch,
+    /// Zero.
+    pub reserved: u32,
 }
 
 // SAFETY: repr(C), struct_size first, numbers and pointers only, no padding; zero is the default of every field.
@@ -123,14 +165,21 @@ pub(super) unsafe fn translate(options: &tomocut_trainer_options) -> Result<Labe
     if scratch && !options.start.is_null() {
         return Err(Error::argument("scratch", 1, "must be 0 where start is given"));
     }
-    let mut settings = SegmenterOptions::default();
+    if options.reserved != 0 {
+        return Err(Error::argument("reserved", options.reserved, "must be 0"));
+    }
     // SAFETY: passed on.
-    let (network, loss) = unsafe {
-        (
+    let [preset, network, loss, optimiser, schedule] = unsafe {
+        [
+            optional_text(options.preset, "preset")?,
             optional_text(options.network_json, "network_json")?,
             optional_text(options.loss, "loss")?,
-        )
+            optional_text(options.optimiser, "optimiser")?,
+            optional_text(options.schedule, "schedule")?,
+        ]
     };
+    let mut settings = preset_named(preset)?;
+    let is_of_a_paper = preset.is_some_and(|name| name != SegmenterOptions::PRESETS[0]);
     if let Some(json) = network {
         if !options.start.is_null() {
             let allowed = "must be NULL where start is given: the network is then the start's";
@@ -139,56 +188,38 @@ pub(super) unsafe fn translate(options: &tomocut_trainer_options) -> Result<Labe
         settings.description = serde_json::from_str(json)
             .map_err(|error| Error::argument("network_json", format!("\"{json}\""), &format!("but {error}")))?;
     }
-    let focal = LossOptions {
-        kind: LossKind::Focal {
-            gamma: 2.0,
-            alpha: None,
-        },
-        ..LossOptions::default()
-    };
-    let dice = LossOptions {
-        kind: LossKind::Dice,
-        ..LossOptions::default()
-    };
-    let losses = [
-        ("dice-cross-entropy", LossOptions::default()),
-        ("dice", dice),
-        ("focal", focal),
-        ("slab-paper", LossOptions::slab_paper()),
-        ("membrain", LossOptions::membrain()),
-        ("picker", LossOptions::picker()),
-    ];
     if let Some(loss) = loss {
-        settings.loss = one_of("loss", loss, &losses)?;
+        settings.loss = one_of("loss", loss, &losses())?;
     }
-    settings.loss.label_smoothing = options.label_smoothing;
+    if options.label_smoothing != 0.0 {
+        settings.loss.label_smoothing = options.label_smoothing;
+    }
     let [z, y, x] = options.window;
-    settings.window = [to_usize("window", z)?, to_usize("window", y)?, to_usize("window", x)?];
+    let window = [to_usize("window", z)?, to_usize("window", y)?, to_usize("window", x)?];
+    // What suits the network, unless both are the preset's.
+    if window != [0; 3] || preset.is_none() || network.is_some() || !options.start.is_null() {
+        settings.window = window;
+    }
     if !switch("augment", options.augment, true)? {
         settings.augment = AugmentOptions::none();
     }
-    for (target, value) in [
-        (&mut settings.schedule.steps, options.steps),
-        (&mut settings.seed, options.seed),
-    ] {
-        if value != 0 {
-            *target = value;
-        }
+    settings.rescale = switch("rescale", options.rescale, settings.rescale)?;
+    settings.mixed_precision = switch("mixed_precision", options.mixed_precision, settings.mixed_precision)?;
+    move_weights(&mut settings.schedule, optimiser, schedule, options)?;
+    score_and_repeat(&mut settings, options);
+    if options.seed != 0 {
+        settings.seed = options.seed;
     }
     if options.batch != 0 {
         settings.batch = options.batch as usize;
     }
-    for (target, value) in [
-        (&mut settings.schedule.adamw.rate, options.rate),
-        (&mut settings.foreground, options.foreground),
-    ] {
-        if value != 0.0 {
-            *target = value;
-        }
+    if options.foreground != 0.0 {
+        settings.foreground = options.foreground;
     }
     Ok(LabelledTrainingOptions {
         settings,
-        start: match (options.start.is_null(), network.is_some() || scratch) {
+        // A paper's preset names a network that nobody has trained yet.
+        start: match (options.start.is_null(), network.is_some() || scratch || is_of_a_paper) {
             (true, true) => Start::Random,
             (true, false) => Start::Builtin,
             // SAFETY: passed on.
@@ -197,4 +228,113 @@ pub(super) unsafe fn translate(options: &tomocut_trainer_options) -> Result<Labe
         voxel_nm: given(options.voxel_nm),
         bright: flag("bright", options.bright)?,
     })
+}
+
+fn preset_named(name: Option<&str>) -> Result<SegmenterOptions> {
+    let name = name.unwrap_or(SegmenterOptions::PRESETS[0]);
+    SegmenterOptions::preset(name).ok_or_else(|| {
+        let allowed = format!("must be {}", SegmenterOptions::PRESETS.join(", "));
+        Error::argument("preset", format!("\"{name}\""), &allowed)
+    })
+}
+
+fn losses() -> [(&'static str, LossOptions); 7] {
+    let focal = LossKind::Focal {
+        gamma: 2.0,
+        alpha: None,
+    };
+    let plain = |kind: LossKind| LossOptions {
+        kind,
+        ..LossOptions::default()
+    };
+    [
+        ("dice-cross-entropy", LossOptions::default()),
+        ("dice", plain(LossKind::Dice)),
+        ("focal", plain(focal)),
+        ("slab-paper", LossOptions::slab_paper()),
+        ("membrain", LossOptions::membrain()),
+        ("picker", LossOptions::picker()),
+        ("deepict", LossOptions::deepict()),
+    ]
+}
+
+/// Optimiser, rate, steps and schedule.
+fn move_weights(
+    target: &mut TrainingSchedule,
+    optimiser: Option<&str>,
+    schedule: Option<&str>,
+    options: &tomocut_trainer_options,
+) -> Result<()> {
+    if let Some(name) = optimiser {
+        let nesterov = SgdOptions {
+            weight_decay: 3e-5,
+            momentum: 0.99,
+            nesterov: true,
+            ..SgdOptions::default()
+        };
+        let known = [
+            ("adamw", None),
+            ("sgd", Some(SgdOptions::default())),
+            ("nesterov", Some(nesterov)),
+        ];
+        target.sgd = one_of("optimiser", name, &known)?;
+    }
+    if options.rate != 0.0 {
+        target.set_full_rate(options.rate);
+    }
+    if options.steps != 0 {
+        target.steps = options.steps;
+    }
+    if let Some(name) = schedule {
+        let step = RateCurve::Step {
+            every: target.steps.div_ceil(3),
+            factor: 0.1,
+        };
+        let one_cycle = RateCurve::OneCycle {
+            warm_up: 0.1,
+            start: 30.0,
+            end: 100.0,
+        };
+        let plateau = RateCurve::Plateau {
+            factor: 0.1,
+            patience: 10,
+        };
+        let known = [
+            ("cosine", RateCurve::Cosine),
+            ("step", step),
+            ("poly", RateCurve::Poly { power: 0.9, every: 1 }),
+            ("one-cycle", one_cycle),
+            ("plateau", plateau),
+        ];
+        target.curve = one_of("schedule", name, &known)?;
+    }
+    Ok(())
+}
+
+/// Validation and rounds of self-training.
+fn score_and_repeat(settings: &mut SegmenterOptions, options: &tomocut_trainer_options) {
+    let (validation, rounds) = (&mut settings.validation, &mut settings.self_training);
+    if options.validation_share != 0.0 {
+        // NaN stays, to be refused.
+        validation.share = match options.validation_share < 0.0 {
+            true => 0.0,
+            false => options.validation_share,
+        };
+    }
+    if options.validation_every != 0 {
+        validation.every = options.validation_every;
+    }
+    if options.patience != 0 {
+        validation.patience = options.patience;
+    }
+    rounds.rounds = options.rounds;
+    for (target, value) in [
+        (&mut rounds.sure, options.sure),
+        (&mut rounds.sure_not, options.sure_not),
+        (&mut rounds.share, options.teacher_share),
+    ] {
+        if value != 0.0 {
+            *target = value;
+        }
+    }
 }

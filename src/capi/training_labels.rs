@@ -176,6 +176,42 @@ pub unsafe extern "C" fn tomocut_trainer_add_labels(
     })
 }
 
+/// Adds slices of a tomogram without labels: rounds of self-training learn from what the network is sure of in them. They are
+/// kept in memory, in some ten bytes for each voxel.
+///
+/// @param trainer  The trainer, before its first step, with rounds in its options.
+/// @param tomogram The tomogram. Only what is needed is copied; it may be freed.
+/// @param z_first  First slice, counted from 0.
+/// @param z_end    One past the last slice; 0: all from z_first on.
+/// @param cancel   Stops the reading; may be NULL.
+/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (slices that are not there); TOMOCUT_E_IO; TOMOCUT_E_CANCELLED;
+///         TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_STATE (the training has begun, or has no rounds of self-training).
+///
+/// Threads: any; one call at a time per trainer.
+#[no_mangle]
+pub unsafe extern "C" fn tomocut_trainer_add_unlabelled(
+    trainer: *mut tomocut_trainer,
+    tomogram: *const tomocut_tomogram,
+    z_first: u64,
+    z_end: u64,
+    cancel: *const tomocut_cancel,
+) -> tomocut_status {
+    guard(|| {
+        // SAFETY: as documented for C.
+        let (trainer, tomogram) = unsafe { (super::trainer::trainer(trainer)?, self::tomogram(tomogram)?) };
+        // SAFETY: as documented for C.
+        let job = unsafe { job(&trainer.engine.logger, cancel, None, std::ptr::null_mut::<c_void>()) }?;
+        let first = to_usize("z_first", z_first)?;
+        let end = match z_end {
+            0 => tomogram.tomogram.geometry().shape[0],
+            end => to_usize("z_end", end)?,
+        };
+        job.enter(Stage::Read)?;
+        let mut training = training(&trainer)?;
+        training.add_unlabelled(&tomogram.tomogram, first..end, &job)
+    })
+}
+
 fn refuse_dtype(volume: &Strided, name: &str, allowed: &[Dtype]) -> Result<()> {
     if allowed.contains(&volume.dtype) {
         return Ok(());

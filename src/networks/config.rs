@@ -57,6 +57,14 @@ impl NetworkConfig {
         Ok(shapes.filter(|(name, _)| is_statistic(name)).collect())
     }
 
+    /// 2 for a network of slices, else 3.
+    pub fn dimensions(&self) -> usize {
+        match self {
+            Self::Unet2d(_) => 2,
+            Self::Compact(_) | Self::DynUnet(_) | Self::Picker(_) => 3,
+        }
+    }
+
     /// Names of the outputs, in their order.
     pub fn outputs(&self) -> &[String] {
         match self {

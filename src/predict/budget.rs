@@ -1,10 +1,9 @@
 //! How large a core the memory allows.
 use std::ops::Range;
 
-use crate::networks::NetworkConfig;
+use crate::networks::{Axis, NetworkConfig};
 use crate::runtime::{Error, Result};
 
-use super::grid::Axis;
 use super::plan::Needs;
 use super::slices::CHUNK;
 

@@ -1,7 +1,7 @@
 //! A trained network over a whole tomogram: probabilities, labels, and files that survive a kill.
 //!
 //! `plan` cuts the volume into cores, each with the window that the network must see for it, small enough for the memory that is
-//! allowed (`budget`); `grid` maps between the data's voxels and the network's; `slices` reads ahead and keeps the slices that
+//! allowed (`budget`), on the data's voxels and the network's ([`crate::networks::Axis`]); `slices` reads ahead and keeps the slices that
 //! the windows need; `tile` runs the network on one window; `store` writes finished tiles into the output and notes them in a
 //! journal; `run` ties them together. Ranks share the plan: each takes its part, whoever finishes last puts the output in place.
 //!
@@ -11,7 +11,6 @@
 mod after;
 mod budget;
 mod closing;
-mod grid;
 mod labels;
 mod objects;
 mod options;

@@ -1,9 +1,7 @@
 //! Which voxels are predicted together, and what the network must see for them.
 use std::ops::Range;
 
-use crate::networks::{Reach, SegmentationNetwork};
-
-use super::grid::Axis;
+use crate::networks::{Axis, Reach, SegmentationNetwork};
 
 /// Share of a window that a network which sees all of it gives up on either side: its outputs are best in the middle.
 const WINDOW_MARGIN: f64 = 0.25;

@@ -6,13 +6,12 @@ use std::time::Instant;
 use serde::Serialize;
 use tch::Tensor;
 
-use crate::networks::{GreyScale, SegmentationModel};
+use crate::networks::{Axis, GreyScale, SegmentationModel};
 use crate::runtime::{Error, Job, Result, Stage};
 use crate::volume::{BlockFile, BlockType, Tomogram};
 
 use super::after::{after_network, AfterNetwork, Found, MapSource};
 use super::budget::core_extents;
-use super::grid::Axis;
 use super::labels::cut_labels;
 use super::options::{Output, PredictOptions, ProbabilityType};
 use super::plan::{Needs, Plan};

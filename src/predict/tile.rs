@@ -3,10 +3,9 @@ use std::ops::Range;
 
 use tch::{Kind, Tensor};
 
-use crate::networks::{Reach, SegmentationModel};
+use crate::networks::{resample, Axis, Reach, SegmentationModel};
 use crate::runtime::{Error, Job, Result};
 
-use super::grid::{resample, Axis};
 use super::plan::{Plan, Tile};
 use super::slices::SliceWindow;
 

@@ -9,7 +9,11 @@ mod ffi {
         fn accelerator_device() -> i32;
         /// Makes `index` this thread's current accelerator device.
         fn set_accelerator_device(index: i32);
+        /// Switches this thread's autocast to bfloat16 on, of CUDA or of the CPU; what was before.
+        fn begin_autocast(cuda: bool) -> i32;
+        /// Puts back what `begin_autocast` gave.
+        fn end_autocast(cuda: bool, before: i32);
     }
 }
 
-pub(super) use ffi::{accelerator_device, set_accelerator_device};
+pub(super) use ffi::{accelerator_device, begin_autocast, end_autocast, set_accelerator_device};

@@ -81,6 +81,8 @@ pub struct Progress {
     pub fraction: f64,
     /// Loss of the last training step, or NaN.
     pub loss: f64,
+    /// Latest validation score of a training, 0..=1, or NaN.
+    pub score: f64,
 }
 
 type Sink<'a> = Box<dyn FnMut(&Progress) -> bool + 'a>;
@@ -93,6 +95,7 @@ pub struct Job<'a> {
     last_report: Cell<Option<Instant>>,
     stage: Cell<(Stage, Instant)>,
     span: Cell<(f64, f64)>,
+    score: Cell<f64>,
     times: RefCell<Vec<(Stage, Duration)>>,
 }
 
@@ -106,6 +109,7 @@ impl<'a> Job<'a> {
             last_report: Cell::new(None),
             stage: Cell::new((Stage::Start, Instant::now())),
             span: Cell::new((0.0, 1.0)),
+            score: Cell::new(f64::NAN),
             times: RefCell::new(Vec::new()),
         }
     }
@@ -175,6 +179,11 @@ impl<'a> Job<'a> {
         start..end
     }
 
+    /// The validation score that reports carry from now on.
+    pub fn set_score(&self, score: f64) {
+        self.score.set(score);
+    }
+
     /// Checks for cancel and reports that `fraction` (0..=1) of the current span is done.
     pub fn advance(&self, fraction: f64) -> Result<()> {
         self.advance_with_loss(fraction, f64::NAN)
@@ -188,6 +197,7 @@ impl<'a> Job<'a> {
             stage: self.stage.get().0,
             fraction: (start + (end - start) * fraction).clamp(0.0, 1.0),
             loss,
+            score: self.score.get(),
         };
         if self.report(&report) {
             Ok(())

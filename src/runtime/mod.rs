@@ -11,7 +11,9 @@ pub mod report;
 pub mod threads;
 
 mod aten;
+mod autocast;
 
+pub use autocast::Autocast;
 pub use cancel::CancelToken;
 pub use device::open_device;
 pub use error::{Error, Result};

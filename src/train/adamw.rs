@@ -2,6 +2,7 @@
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
+use super::optimiser::clipped;
 use crate::runtime::{Error, Result};
 
 /// Settings of [`AdamW`].
@@ -78,15 +79,10 @@ impl AdamW {
     ///
     /// Returns the norm before scaling. Gradients that are not finite change nothing. Call it with autograd off.
     pub fn step(&mut self, parameters: &mut [Tensor], gradients: &[Tensor], rate: f64, clip: f64) -> Result<f64> {
-        let mut squares = 0.0;
-        for gradient in gradients {
-            squares += f64::try_from(gradient.f_norm()?)?.powi(2);
-        }
-        let norm = squares.sqrt();
+        let (norm, scale) = clipped(gradients, clip)?;
         if !norm.is_finite() {
             return Ok(norm);
         }
-        let scale = if norm > clip { clip / norm } else { 1.0 };
         self.taken += 1;
         let o = self.options;
         let rate = rate * o.rate;

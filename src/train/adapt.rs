@@ -79,6 +79,7 @@ impl AdaptOptions {
             cool_down: 1.0,
             clip: 1.0,
             ema_decay: AVERAGE,
+            ..TrainingSchedule::default()
         }
     }
 
@@ -141,7 +142,7 @@ pub fn adapt(
     weights.require_gradients()?;
     let mut adapter = Adapter::new(model, &weights, tomograms, options, job)?;
     let schedule = options.schedule();
-    let mut run = Run::new(weights, schedule.adamw, Generator::new(options.seed, BATCHES))?;
+    let mut run = Run::new(weights, &schedule, Generator::new(options.seed, BATCHES))?;
     run.train(&mut adapter, &schedule, options.steps, job, go_on)?;
     let mut config = model.config.clone();
     let names: Vec<&str> = tomograms.iter().map(|tomogram| tomogram.name()).collect();

@@ -60,7 +60,7 @@ impl AutoencoderTrainer {
         options.validate()?;
         let mut gen = Generator::new(options.seed, WEIGHTS);
         let weights = Parameters::random_of(vae_tensor_shapes(&options.vae)?, &mut gen, device)?;
-        let run = Run::new(weights, options.schedule.adamw, Generator::new(options.seed, BATCHES))?;
+        let run = Run::new(weights, &options.schedule, Generator::new(options.seed, BATCHES))?;
         Self::assemble(options.clone(), run, device, job)
     }
 

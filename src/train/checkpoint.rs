@@ -9,8 +9,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
+use super::optimiser::Optimiser;
+use super::rate::Plateau;
 use super::run::Run;
-use super::{AdamW, LossRecord, Parameters, TrainingSchedule};
+use super::validated::{Snapshot, Validated};
+use super::{LossRecord, Parameters, TrainingSchedule};
 use crate::runtime::{Error, Generator, Result};
 use crate::volume::write_atomically;
 
@@ -46,6 +49,19 @@ struct State<O> {
     /// Losses since the last record; f32, which JSON carries exactly.
     #[serde(default)]
     recent: Vec<f32>,
+    /// Steps of the rounds before this one.
+    #[serde(default)]
+    earlier: u64,
+    /// Round of self-training.
+    #[serde(default)]
+    round: u32,
+    #[serde(default)]
+    plateau: Plateau,
+    #[serde(default)]
+    validated: Validated,
+    /// Which of the snapshots are in the file: the best weights, the teacher's.
+    #[serde(default)]
+    snapshots: (bool, bool),
 }
 
 impl<O> State<O> {
@@ -56,16 +72,32 @@ impl<O> State<O> {
     }
 }
 
-/// Groups of tensors in the file.
-fn groups(run: &Run) -> [(&'static str, &[String], &[Tensor]); 5] {
+/// Name, tensor names and tensors of a group in the file.
+type Group<'a> = (&'static str, &'a [String], &'a [Tensor]);
+
+fn groups(run: &Run) -> Vec<Group<'_>> {
     let names = run.weights.names.as_slice();
-    [
-        ("weights", names, &run.weights.tensors),
+    let mut groups = vec![
+        ("weights", names, run.weights.tensors.as_slice()),
         ("average", names, &run.average.tensors),
-        ("first", names, &run.optimiser.first),
-        ("second", names, &run.optimiser.second),
-        ("statistics", &run.statistics.names, &run.statistics.tensors),
-    ]
+    ];
+    groups.extend(
+        run.optimiser
+            .state()
+            .into_iter()
+            .map(|(part, tensors)| (part, names, tensors)),
+    );
+    groups.push(("statistics", &run.statistics.names, &run.statistics.tensors));
+    for (snapshot, weights, statistics) in [
+        (&run.best, "best", "best_statistics"),
+        (&run.teacher, "teacher", "teacher_statistics"),
+    ] {
+        if let Some(kept) = snapshot {
+            groups.push((weights, &kept.weights.names, &kept.weights.tensors));
+            groups.push((statistics, &kept.statistics.names, &kept.statistics.tensors));
+        }
+    }
+    groups
 }
 
 /// Writes a checkpoint to `path`: a temporary file beside it, synced, then renamed.
@@ -97,10 +129,15 @@ pub(super) fn save<O: RunOptions>(path: &Path, options: &O, run: &Run) -> Result
     let state = State {
         options: options.clone(),
         step: run.step,
-        optimiser_steps: run.optimiser.taken,
+        optimiser_steps: run.optimiser.taken(),
         generator: (seed, stream, position.to_string()),
         history: run.history.clone(),
         recent: run.recent.clone(),
+        earlier: run.earlier,
+        round: run.round,
+        plateau: run.plateau,
+        validated: run.validated.clone(),
+        snapshots: (run.best.is_some(), run.teacher.is_some()),
     };
     let json = serde_json::to_string(&state).map_err(|e| Error::Internal(format!("checkpoint state: {e}")))?;
     let bytes = safetensors::serialize(views, Some(HashMap::from([(KEY.to_owned(), json)]))).map_err(defect)?;
@@ -137,35 +174,41 @@ pub(super) fn load<O: RunOptions>(path: &Path, device: Device) -> Result<(O, Run
         }
         Ok(tensors)
     };
-    let group = |group: &str| read(group, &shapes);
-    let names_of =
-        |shapes: &[(String, Vec<i64>)]| -> Vec<String> { shapes.iter().map(|(name, _)| name.clone()).collect() };
-    let names = names_of(&shapes);
-    let mut weights = Parameters {
-        names: names.clone(),
-        tensors: group("weights")?,
+    let named = |group: &str, shapes: &[(String, Vec<i64>)]| -> Result<Parameters> {
+        Ok(Parameters {
+            names: shapes.iter().map(|(name, _)| name.clone()).collect(),
+            tensors: read(group, shapes)?,
+        })
     };
-    let average = Parameters {
-        names,
-        tensors: group("average")?,
+    let snapshot = |kept: bool, group: &str| -> Result<Option<Snapshot>> {
+        if !kept {
+            return Ok(None);
+        }
+        Ok(Some(Snapshot {
+            weights: named(group, &shapes)?,
+            statistics: named(&format!("{group}_statistics"), &statistics)?,
+        }))
     };
-    let mut optimiser = AdamW::new(state.options.schedule().adamw, &weights.tensors)?;
-    optimiser.first = group("first")?;
-    optimiser.second = group("second")?;
-    optimiser.taken = state.optimiser_steps;
+    let mut weights = named("weights", &shapes)?;
+    let mut optimiser = Optimiser::new(&state.options.schedule(), &weights.tensors)?;
+    optimiser.restore(state.optimiser_steps, |part| read(part, &shapes))?;
     weights.require_gradients()?;
     let run = Run {
         gen: state.generator()?,
         weights,
-        average,
-        statistics: Parameters {
-            names: names_of(&statistics),
-            tensors: read("statistics", &statistics)?,
-        },
+        average: named("average", &shapes)?,
+        statistics: named("statistics", &statistics)?,
         optimiser,
+        plateau: state.plateau,
         step: state.step,
+        earlier: state.earlier,
         history: state.history,
         recent: state.recent,
+        idle: 0,
+        validated: state.validated,
+        best: snapshot(state.snapshots.0, "best")?,
+        teacher: snapshot(state.snapshots.1, "teacher")?,
+        round: state.round,
     };
     Ok((state.options, run))
 }

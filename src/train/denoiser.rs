@@ -77,7 +77,7 @@ impl<S: BatchSource> DenoiserTrainer<S> {
     /// A fresh run on batches of `source`.
     pub(super) fn start(options: &DenoiserOptions, source: S, device: Device) -> Result<Self> {
         let weights = Parameters::random(&options.unet, &mut Generator::new(options.seed, WEIGHTS), device)?;
-        let run = Run::new(weights, options.adamw, Generator::new(options.seed, BATCHES))?;
+        let run = Run::new(weights, &options.schedule(), Generator::new(options.seed, BATCHES))?;
         Self::assemble(options.clone(), run, source, device)
     }
 

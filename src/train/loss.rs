@@ -44,6 +44,8 @@ pub struct LossOptions {
     pub dice_smooth: f64,
     /// Dice over the whole batch, not per sample: for classes that many windows lack.
     pub dice_over_batch: bool,
+    /// Squares of probabilities and truth in the denominator of Dice: as Milletari et al. and DeePiCt have it.
+    pub dice_squared: bool,
     /// Whether the first output of a softmax counts in the Dice loss.
     pub background: bool,
     /// Factors of the main logits, then of the deep ones, finest first; missing ones are 0.
@@ -61,6 +63,7 @@ impl Default for LossOptions {
             label_smoothing: 0.0,
             dice_smooth: 1e-5,
             dice_over_batch: true,
+            dice_squared: false,
             background: true,
             deep_weights: vec![1.0],
         }
@@ -94,6 +97,15 @@ impl LossOptions {
         Self {
             kind: LossKind::Dice,
             dice_smooth: 1.0,
+            ..Self::default()
+        }
+    }
+
+    /// DeePiCt's: Dice over the batch with squares in its denominator.
+    pub fn deepict() -> Self {
+        Self {
+            kind: LossKind::Dice,
+            dice_squared: true,
             ..Self::default()
         }
     }
@@ -211,7 +223,8 @@ impl<'a> Terms<'a> {
         }
     }
 
-    /// 1 - (2 sum w p t + s) / (sum w p + sum w t + s), averaged over classes and, unless over the batch, samples.
+    /// 1 - (2 sum w p t + s) / (sum w p + sum w t + s), averaged over classes and, unless over the batch, samples; p^2 and t^2 in the
+    /// denominator where squares are asked for.
     fn dice(&self) -> Result<Tensor> {
         let mut p = self.activation.probabilities(self.logits)?;
         let mut t = self.truth.shallow_clone();
@@ -219,6 +232,7 @@ impl<'a> Terms<'a> {
             p = p.f_narrow(1, 1, self.classes - 1)?;
             t = t.f_narrow(1, 1, self.classes - 1)?;
         }
+        let truth = t.shallow_clone();
         if let Some(weight) = self.weight {
             // Each of the sums has the weight once.
             t = t.f_mul(weight)?;
@@ -229,6 +243,9 @@ impl<'a> Terms<'a> {
         }
         let sum = |x: &Tensor| x.f_sum_dim_intlist(axes.as_slice(), false, None::<Kind>);
         let overlap = sum(&p.f_mul(&t)?)?;
+        if self.options.dice_squared {
+            (p, t) = (p.f_square()?, t.f_mul(&truth)?);
+        }
         let predicted = match self.weight {
             Some(weight) => sum(&p.f_mul(weight)?)?,
             None => sum(&p)?,

@@ -21,15 +21,19 @@ mod denoiser;
 mod latents;
 mod loss;
 mod matched_volume;
+mod optimiser;
 mod options;
 mod own_batch;
 mod own_data;
 mod parameters;
 mod phantoms;
+mod rate;
 mod renewal;
 mod run;
 mod segmenter;
+mod sgd;
 mod slices;
+mod validated;
 
 pub use adamw::{AdamW, AdamWOptions};
 pub use adapt::{adapt, AdaptOptions};
@@ -44,9 +48,13 @@ pub use matched_volume::MatchedVolume;
 pub use options::{small_unet, DenoiserOptions, CELLS, STRUCTURES};
 pub use parameters::Parameters;
 pub use phantoms::PhantomPool;
+pub use rate::RateCurve;
 pub use run::{LossRecord, TrainingSchedule};
 pub use segmenter::{
-    ExampleSource, LabelledTraining, LabelledTrainingOptions, LabelledVolume, LabelledVolumes, OutputScore,
-    PhantomExamples, SegmenterOptions, SegmenterTrainer, SlabLabels, Start,
+    mean_dice, ExampleSource, LabelledTraining, LabelledTrainingOptions, LabelledVolume,
+    LabelledVolumes, OutputScore, PhantomExamples, SegmenterOptions, SegmenterTrainer, SelfTrainingOptions, SlabLabels,
+    SlabView, Start, ValidationOptions,
 };
+pub use sgd::{Sgd, SgdOptions};
 pub use slices::{SliceBatch, SliceOptions, SlicePool};
+pub use validated::ScoreRecord;

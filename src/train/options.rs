@@ -187,6 +187,7 @@ impl DenoiserOptions {
             cool_down: self.cool_down,
             clip: self.clip,
             ema_decay: self.ema_decay,
+            ..TrainingSchedule::default()
         }
     }
 }

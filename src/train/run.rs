@@ -1,17 +1,23 @@
-//! The loop that every training run shares: a batch's loss, its gradients, AdamW, the moving average, the history of losses.
+//! The loop that every training run shares: a batch's loss, its gradients, the optimiser, the moving average, the history of losses.
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::{AdamW, AdamWOptions, Parameters};
+use super::optimiser::Optimiser;
+use super::rate::Plateau;
+use super::validated::{Snapshot, Validated};
+use super::{AdamWOptions, Parameters, RateCurve, SgdOptions};
 use crate::runtime::{Error, Generator, Job, Result, Stage};
 
 /// Steps per record of the loss history.
 const RECORD_EVERY: u64 = 25;
 
+/// Steps in a row whose gradients are not finite, and move nothing, that end a run.
+const MOST_IDLE: u32 = 10;
+
 /// Mean loss of the steps that end before `step`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LossRecord {
-    /// Steps done.
+    /// Steps done, those of earlier rounds included.
     pub step: u64,
     /// Mean of the last `RECORD_EVERY` losses.
     pub loss: f32,
@@ -23,11 +29,15 @@ pub struct LossRecord {
 pub struct TrainingSchedule {
     /// Steps of the whole schedule, 1..=10^7.
     pub steps: u64,
-    /// The optimiser, at its full learning rate.
+    /// The optimiser, at its full learning rate, unless there is an `sgd`.
     pub adamw: AdamWOptions,
-    /// Steps of linear warm-up.
+    /// Gradient descent with momentum in AdamW's place.
+    pub sgd: Option<SgdOptions>,
+    /// How the learning rate goes.
+    pub curve: RateCurve,
+    /// Steps of linear warm-up of [`RateCurve::Cosine`].
     pub warm_up: u64,
-    /// Share of the steps, at the end, in which the learning rate falls along a half cosine to 2 %.
+    /// Share of the steps, at the end, in which the learning rate of [`RateCurve::Cosine`] falls along a half cosine to 2 %.
     pub cool_down: f64,
     /// Largest global norm of the gradient.
     pub clip: f64,
@@ -40,6 +50,8 @@ impl Default for TrainingSchedule {
         Self {
             steps: 2000,
             adamw: AdamWOptions::default(),
+            sgd: None,
+            curve: RateCurve::Cosine,
             warm_up: 60,
             cool_down: 0.3,
             clip: 1.0,
@@ -58,16 +70,29 @@ impl TrainingSchedule {
             ("ema_decay", self.ema_decay, 0.0, 1.0),
         ];
         super::options::check_ranges(&ranges)?;
-        self.adamw.validate()
+        self.curve.validate()?;
+        match &self.sgd {
+            Some(sgd) => sgd.validate(),
+            None => self.adamw.validate(),
+        }
     }
 
-    /// Learning rate of step `step` (0-based) relative to the full one.
+    /// The optimiser's full learning rate.
+    pub fn full_rate(&self) -> f64 {
+        self.sgd.map_or(self.adamw.rate, |sgd| sgd.rate)
+    }
+
+    /// Sets the optimiser's full learning rate.
+    pub fn set_full_rate(&mut self, rate: f64) {
+        match &mut self.sgd {
+            Some(sgd) => sgd.rate = rate,
+            None => self.adamw.rate = rate,
+        }
+    }
+
+    /// Learning rate of step `step` (0-based) relative to the full one; of a plateau before any is met.
     pub fn rate(&self, step: u64) -> f64 {
-        let warm = (step + 1) as f64 / self.warm_up.max(1) as f64;
-        let start = self.steps as f64 * (1.0 - self.cool_down);
-        let cooled = ((step as f64 - start) / (self.steps as f64 - start).max(1.0)).clamp(0.0, 1.0);
-        let cool = 0.02 + 0.98 * 0.5 * (1.0 + (std::f64::consts::PI * cooled).cos());
-        warm.min(1.0) * cool
+        self.curve.at(step, self.steps, (self.warm_up, self.cool_down))
     }
 }
 
@@ -86,38 +111,81 @@ pub(super) struct Run {
     pub average: Parameters,
     /// What batches move without gradients: running means and variances. Shared with the network, which updates them in place.
     pub statistics: Parameters,
-    pub optimiser: AdamW,
+    pub optimiser: Optimiser,
+    /// Of a curve that follows validation scores.
+    pub plateau: Plateau,
     /// Draws the batches.
     pub gen: Generator,
-    /// Steps done.
+    /// Steps done of the schedule.
     pub step: u64,
+    /// Steps of schedules that were gone through before.
+    pub earlier: u64,
     pub history: Vec<LossRecord>,
     /// Losses since the last record.
     pub recent: Vec<f32>,
+    /// Steps in a row that moved nothing.
+    pub idle: u32,
+    pub validated: Validated,
+    /// The averaged weights that scored best.
+    pub best: Option<Snapshot>,
+    /// What the labels of this round of self-training were made with; none in the first.
+    pub teacher: Option<Snapshot>,
+    /// Round of self-training, from 0 on.
+    pub round: u32,
 }
 
 impl Run {
     /// The start of a run from `weights`.
-    pub fn new(mut weights: Parameters, adamw: AdamWOptions, gen: Generator) -> Result<Self> {
+    pub fn new(mut weights: Parameters, schedule: &TrainingSchedule, gen: Generator) -> Result<Self> {
         let average = weights.duplicate()?;
-        let optimiser = AdamW::new(adamw, &weights.tensors)?;
+        let optimiser = Optimiser::new(schedule, &weights.tensors)?;
         weights.require_gradients()?;
         Ok(Self {
             weights,
             average,
             statistics: Parameters::none(),
             optimiser,
+            plateau: Plateau::default(),
             gen,
             step: 0,
+            earlier: 0,
             history: Vec::new(),
             recent: Vec::new(),
+            idle: 0,
+            validated: Validated::default(),
+            best: None,
+            teacher: None,
+            round: 0,
         })
+    }
+
+    /// Begins the schedule once more, from the weights of `teacher`: the next round. Generator, histories and best weights stay.
+    pub fn next_round(&mut self, teacher: Snapshot, schedule: &TrainingSchedule) -> Result<()> {
+        let _guard = tch::no_grad_guard();
+        for (target, name) in self.weights.tensors.iter_mut().zip(&self.weights.names) {
+            target.f_copy_(required(&teacher, name)?)?;
+        }
+        for (target, name) in self.average.tensors.iter_mut().zip(&self.average.names) {
+            target.f_copy_(required(&teacher, name)?)?;
+        }
+        for (target, name) in self.statistics.tensors.iter_mut().zip(&self.statistics.names) {
+            target.f_copy_(required(&teacher, name)?)?;
+        }
+        self.optimiser = Optimiser::new(schedule, &self.weights.tensors)?;
+        self.plateau = Plateau::default();
+        self.earlier += schedule.steps;
+        self.step = 0;
+        self.recent.clear();
+        (self.validated.stale, self.validated.stopped) = (0, false);
+        self.teacher = Some(teacher);
+        self.round += 1;
+        Ok(())
     }
 
     /// Trains until `until` steps (at most the schedule's) are done or `go_on(steps done, loss)` says no.
     ///
-    /// A cancel is heard between libtorch calls; the backward pass is one of them and takes about half a step. The step that a
-    /// cancel interrupts is undone: what follows, in this run or from a checkpoint, is what it would have been.
+    /// A cancel is heard between libtorch calls; the backward pass is one of them and takes about half a step. A step that a cancel or
+    /// an error interrupts leaves the run as it was before it: what follows has the same numbers.
     pub fn train(
         &mut self,
         objective: &mut dyn Objective,
@@ -131,19 +199,7 @@ impl Run {
         while self.step < until {
             objective.advance(self.step, job)?;
             job.enter(Stage::Train)?;
-            let before = (self.gen.clone(), self.statistics.duplicate()?);
-            let (weights, gen, step) = (&self.weights, &mut self.gen, self.step);
-            let found = weights.gradients(job, || objective.loss(step, gen, job));
-            if !matches!(&found, Ok((loss, _)) if loss.is_finite()) {
-                self.gen = before.0;
-                self.statistics.assign(&before.1)?;
-            }
-            let (loss, gradients) = found?;
-            if !loss.is_finite() {
-                return Err(Error::State(format!(
-                    "the loss of step {step} is {loss}; the weights are those of the step before: lower the rate and go on from the last checkpoint"
-                )));
-            }
+            let (loss, gradients) = self.gradients(objective, job)?;
             self.update(&gradients, schedule)?;
             self.record(loss as f32);
             job.advance_with_loss(self.step as f64 / schedule.steps as f64, loss)?;
@@ -154,12 +210,38 @@ impl Run {
         Ok(())
     }
 
+    /// The loss of the step and its gradients; after a failure generator and statistics are as before.
+    fn gradients(&mut self, objective: &dyn Objective, job: &Job) -> Result<(f64, Vec<Tensor>)> {
+        let (gen, statistics) = (self.gen.clone(), self.statistics.duplicate()?);
+        let (weights, draws, step) = (&self.weights, &mut self.gen, self.step);
+        let found = weights.gradients(job, || objective.loss(step, draws, job));
+        let failed = match found {
+            Ok((loss, gradients)) if loss.is_finite() => return Ok((loss, gradients)),
+            Ok((loss, _)) => Error::State(format!(
+                "the loss of step {step} is {loss}; the weights are those of the step before: lower the rate and go on from the last checkpoint"
+            )),
+            Err(error) => error,
+        };
+        self.gen = gen;
+        self.statistics.assign(&statistics)?;
+        Err(failed)
+    }
+
     /// One step down the gradients.
     fn update(&mut self, gradients: &[Tensor], schedule: &TrainingSchedule) -> Result<()> {
         let _guard = tch::no_grad_guard();
-        let rate = schedule.rate(self.step);
-        self.optimiser
+        let rate = schedule.rate(self.step) * self.plateau.factor;
+        let norm = self
+            .optimiser
             .step(&mut self.weights.tensors, gradients, rate, schedule.clip)?;
+        self.idle = if norm.is_finite() { 0 } else { self.idle + 1 };
+        if self.idle >= MOST_IDLE {
+            self.idle = 0;
+            return Err(Error::State(format!(
+                "the gradients of {MOST_IDLE} steps up to {} are not finite and moved nothing: lower the rate and go on from the last checkpoint",
+                self.step
+            )));
+        }
         let n = self.step as f64;
         let decay = schedule.ema_decay.min((1.0 + n) / (10.0 + n));
         for (average, weight) in self.average.tensors.iter_mut().zip(&self.weights.tensors) {
@@ -174,12 +256,17 @@ impl Run {
         if self.step.is_multiple_of(RECORD_EVERY) {
             let mean = self.recent.iter().sum::<f32>() / self.recent.len() as f32;
             self.history.push(LossRecord {
-                step: self.step,
+                step: self.earlier + self.step,
                 loss: mean,
             });
             self.recent.clear();
         }
     }
+}
+
+fn required<'a>(snapshot: &'a Snapshot, name: &str) -> Result<&'a Tensor> {
+    let lacking = || Error::Internal(format!("the teacher lacks the tensor {name}"));
+    snapshot.tensor(name).ok_or_else(lacking)
 }
 
 #[cfg(test)]

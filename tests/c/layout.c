@@ -40,6 +40,7 @@ int main(void) {
     FIELD(tomocut_progress, stage_name);
     FIELD(tomocut_progress, fraction);
     FIELD(tomocut_progress, loss);
+    FIELD(tomocut_progress, score);
 
     SIZE(tomocut_suggest_options);
     FIELD(tomocut_suggest_options, struct_size);
@@ -231,6 +232,19 @@ int main(void) {
     FIELD(tomocut_trainer_options, bright);
     FIELD(tomocut_trainer_options, augment);
     FIELD(tomocut_trainer_options, scratch);
+    FIELD(tomocut_trainer_options, preset);
+    FIELD(tomocut_trainer_options, optimiser);
+    FIELD(tomocut_trainer_options, schedule);
+    FIELD(tomocut_trainer_options, validation_share);
+    FIELD(tomocut_trainer_options, validation_every);
+    FIELD(tomocut_trainer_options, patience);
+    FIELD(tomocut_trainer_options, sure);
+    FIELD(tomocut_trainer_options, sure_not);
+    FIELD(tomocut_trainer_options, teacher_share);
+    FIELD(tomocut_trainer_options, rounds);
+    FIELD(tomocut_trainer_options, rescale);
+    FIELD(tomocut_trainer_options, mixed_precision);
+    FIELD(tomocut_trainer_options, reserved);
 
     SIZE(tomocut_train_options);
     FIELD(tomocut_train_options, struct_size);
@@ -261,6 +275,11 @@ int main(void) {
     FIELD(tomocut_trainer_state, held_out);
     FIELD(tomocut_trainer_state, loss);
     FIELD(tomocut_trainer_state, voxel_nm);
+    FIELD(tomocut_trainer_state, score);
+    FIELD(tomocut_trainer_state, best_score);
+    FIELD(tomocut_trainer_state, best_step);
+    FIELD(tomocut_trainer_state, round);
+    FIELD(tomocut_trainer_state, finished);
 
     SIZE(tomocut_output_score);
     FIELD(tomocut_output_score, name);

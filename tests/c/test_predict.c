@@ -106,6 +106,19 @@ static void bad_options(tomocut_engine *engine) {
     BAD(bright, 2, "bright is 2");
     BAD(augment, 3, "augment is 3");
     BAD(scratch, 2, "scratch is 2");
+    BAD(reserved, 1, "reserved is 1");
+    BAD(preset, "paper", "preset is \"paper\", must be default, slab-paper, membrain-seg, deepetpicker, deepict");
+    BAD(optimiser, "adam", "optimiser is \"adam\", must be adamw, sgd, nesterov");
+    BAD(schedule, "linear", "schedule is \"linear\", must be cosine, step, poly, one-cycle, plateau");
+    BAD(validation_share, 0.6, "validation share is 0.6");
+    BAD(validation_every, 100000000, "validation every");
+    BAD(patience, 10000000, "patience");
+    BAD(rounds, 21, "rounds is 21");
+    BAD(sure, 0.3, "sure is 0.3");
+    BAD(sure_not, 0.7, "sure_not is 0.7");
+    BAD(teacher_share, 2.0, "teacher's share is 2");
+    BAD(rescale, 3, "rescale is 3");
+    BAD(mixed_precision, 3, "mixed_precision is 3");
     options = trainer_options();
     options.network_json = NULL;
     options.start = scratch("no.safetensors");
@@ -191,6 +204,50 @@ static void training_resumes(struct sample *sample, const char *model) {
     options.minutes = -1.0;
     CHECK_REFUSED("minutes is -1", tomocut_trainer_run(sample->engine, trainer, &options));
     tomocut_trainer_free(trainer);
+}
+
+/* Validation, a stop for want of patience, a round of self-training; a cancel between changes nothing. */
+static int32_t cancel_third(const tomocut_progress *progress, void *user_data) {
+    int *calls = user_data;
+    CHECK(progress->struct_size == sizeof *progress);
+    CHECK(isnan(progress->score) || (progress->score >= 0.0 && progress->score <= 1.0));
+    return ++*calls % 3 == 0;
+}
+
+static void a_round_follows(struct sample *sample) {
+    const char *files[2] = {scratch("straight.safetensors"), scratch("cancelled.safetensors")};
+    for (int cancelled = 0; cancelled < 2; cancelled++) {
+        tomocut_trainer_options options = trainer_options();
+        tomocut_train_options run;
+        tomocut_trainer *trainer = NULL;
+        int calls = 0;
+        CHECK_OK(tomocut_train_options_init(&run, sizeof run));
+        options.steps = 4;
+        options.rounds = 1;
+        options.validation_share = 0.25;
+        options.validation_every = 2;
+        options.optimiser = "sgd";
+        options.schedule = "plateau";
+        CHECK_OK(tomocut_trainer_create(sample->engine, &options, &trainer));
+        CHECK_ERROR(TOMOCUT_E_INVALID_ARGUMENT, "z is", tomocut_trainer_add_unlabelled(trainer, sample->tomogram, 3, 2, NULL));
+        add_labels(trainer, sample);
+        CHECK_OK(tomocut_trainer_add_unlabelled(trainer, sample->tomogram, 0, 4, NULL));
+        if (cancelled) {
+            run.progress = cancel_third;
+            run.progress_user_data = &calls;
+        }
+        tomocut_status status = TOMOCUT_E_CANCELLED;
+        while (status == TOMOCUT_E_CANCELLED) {
+            status = tomocut_trainer_run(sample->engine, trainer, &run);
+        }
+        CHECK_OK(status);
+        tomocut_trainer_state state = state_of(trainer);
+        CHECK(state.step == 8 && state.steps == 8 && state.round == 1 && state.finished == 1);
+        CHECK(state.score >= 0.0 && state.best_score >= state.score && state.best_step % 2 == 0);
+        CHECK_OK(tomocut_trainer_export(trainer, files[cancelled]));
+        tomocut_trainer_free(trainer);
+    }
+    CHECK(same_bytes(files[0], files[1]));
 }
 
 /* A slab's labels and an exported model are where another training begins. */
@@ -310,6 +367,7 @@ int main(void) {
     bad_files(sample.engine);
     training_resumes(&sample, model);
     a_slab_teaches(&sample, model);
+    a_round_follows(&sample);
     CHECK_OK(tomocut_predictor_open(sample.engine, model, &predictor));
     CHECK_OK(tomocut_predictor_output(predictor, 2, name, sizeof name, NULL));
     CHECK(strcmp(name, "centre") == 0);

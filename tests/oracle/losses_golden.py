@@ -30,6 +30,7 @@ numbers = {
     "dice softmax": DiceLoss(softmax=True)(logits, hot),
     "dice softmax foreground": DiceLoss(softmax=True, include_background=False)(logits, hot),
     "dice picker": DiceLoss(sigmoid=True, batch=True, smooth_nr=1, smooth_dr=1)(logits, many),
+    "dice squared": DiceLoss(sigmoid=True, batch=True, squared_pred=True)(logits, many),
     "dice masked": MaskedDiceLoss(sigmoid=True)(logits, many, mask),
     "dice and bce": DiceLoss(sigmoid=True)(logits, many) + bce.mean(),
     "dice and ce": DiceCELoss(softmax=True)(logits, hot),

@@ -6,12 +6,13 @@ use tomocut::train::{segmentation_loss, LossKind, LossOptions, Target};
 
 use super::hashed::uniform;
 
-const GOLDEN: [(&str, f64); 17] = [
+const GOLDEN: [(&str, f64); 18] = [
     ("dice sigmoid", 0.6330594),
     ("dice sigmoid batch", 0.6327620),
     ("dice softmax", 0.6822290),
     ("dice softmax foreground", 0.6963583),
     ("dice picker", 0.6295198),
+    ("dice squared", 0.5491385),
     ("dice masked", 0.6527655),
     ("dice and bce", 1.6832666),
     ("dice and ce", 2.5982285),
@@ -98,6 +99,7 @@ fn losses_are_those_of_monai() {
         loss(&batch, Softmax, None, &dice),
         loss(&batch, Softmax, None, &foreground),
         loss(&batch, Sigmoid, None, &LossOptions::picker()),
+        loss(&batch, Sigmoid, None, &LossOptions::deepict()),
         loss(&batch, Sigmoid, Some(&batch.mask), &dice),
         loss(&batch, Sigmoid, None, &LossOptions::membrain()),
         loss(&batch, Softmax, None, &mixed(1.0, 1.0)),

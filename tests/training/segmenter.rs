@@ -6,14 +6,14 @@ use tomocut::picks::Pick;
 use tomocut::runtime::{Generator, Job};
 use tomocut::train::{
     AdamWOptions, AugmentOptions, Example, ExampleSource, LabelledVolume, LabelledVolumes, SegmenterOptions,
-    SegmenterTrainer, SlabLabels,
+    SegmenterTrainer, SlabLabels, SlabView,
 };
 use tomocut::volume::{Geometry, Tomogram};
 
-const SHAPE: [usize; 3] = [24, 40, 40];
+pub const SHAPE: [usize; 3] = [24, 40, 40];
 
 /// A dark ball in noise, and a dark sheet.
-fn scene() -> (Array3<f32>, Array3<i8>) {
+pub fn scene() -> (Array3<f32>, Array3<i8>) {
     let label = |(z, y, x): (usize, usize, usize)| {
         let squared = (z as f64 - 12.0).powi(2) + (y as f64 - 14.0).powi(2) + (x as f64 - 14.0).powi(2);
         if squared <= 36.0 {
@@ -31,11 +31,11 @@ fn scene() -> (Array3<f32>, Array3<i8>) {
     (voxels, Array3::from_shape_fn(SHAPE, label))
 }
 
-fn tomogram() -> Tomogram {
+pub fn tomogram() -> Tomogram {
     Tomogram::from_array(scene().0, Geometry::new(SHAPE, 10.0)).unwrap()
 }
 
-fn names() -> Vec<String> {
+pub fn names() -> Vec<String> {
     ["membrane", "molecule"].map(str::to_owned).to_vec()
 }
 
@@ -56,10 +56,14 @@ fn volume(options: &SegmenterOptions) -> tomocut::Result<LabelledVolume> {
         points: &points,
         names: &names,
     };
-    LabelledVolume::new(&tomogram(), &slab, &options.description, (4, false), &Job::quiet())
+    let view = SlabView {
+        margin: 4,
+        ..SlabView::default()
+    };
+    LabelledVolume::new(&tomogram(), &slab, &options.description, &view, &Job::quiet())
 }
 
-fn options(network: NetworkConfig, steps: u64) -> SegmenterOptions {
+pub fn options(network: NetworkConfig, steps: u64) -> SegmenterOptions {
     let mut options = SegmenterOptions {
         description: ModelDescription::new(network, Some(1.0)),
         window: [16, 32, 32],
@@ -79,7 +83,7 @@ fn options(network: NetworkConfig, steps: u64) -> SegmenterOptions {
     options
 }
 
-fn small() -> NetworkConfig {
+pub fn small() -> NetworkConfig {
     NetworkConfig::Compact(CompactConfig {
         widths: vec![16],
         blocks_down: vec![1],
@@ -198,9 +202,15 @@ fn labels_that_teach_nothing_are_refused() {
             points: &[],
             names,
         };
-        LabelledVolume::new(&tomogram(), &slab, &settings.description, (0, false), &Job::quiet())
-            .err()
-            .map(|error| error.to_string())
+        LabelledVolume::new(
+            &tomogram(),
+            &slab,
+            &settings.description,
+            &SlabView::default(),
+            &Job::quiet(),
+        )
+        .err()
+        .map(|error| error.to_string())
     };
     let ground = Array3::zeros((4, 40, 40));
     assert!(refused(&ground, 0..4, &names).unwrap().contains("ground"));

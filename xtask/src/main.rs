@@ -6,6 +6,7 @@ mod demo;
 mod evaluate;
 mod evaluate_ncut;
 mod failure;
+mod faults;
 mod gpu_test;
 mod header;
 mod layout;
@@ -31,6 +32,7 @@ usage: cargo xtask COMMAND [OPTIONS]
   header [--check]            write include/tomocut.h from src/capi, or only say whether it is current
   abi [--record]              compare exported symbols and struct layout with abi/, or record them
   gpu-test [-- FILTER]        run the tests that need a GPU
+  faults [N]                  kill trainings and predictions N times (50) at random moments: resumed, they give the same bytes
   train-model [-- ARGS]       train the built-in model (the options of tomocut-train-model)
   evaluate [--model NAME=FILE]...  score the data sets with truth and write docs/quality.md; a row for each model
   evaluate --only TEXT        the same for the data sets whose names hold TEXT; only printed
@@ -63,6 +65,7 @@ fn dispatch(command: &str, rest: Vec<OsString>) -> Result<()> {
         "test" => test::command(&layout, rest),
         "demo" => demo::command(&layout, rest),
         "gpu-test" => gpu_test::command(&layout, rest),
+        "faults" => faults::command(&layout, rest),
         "train-model" => train_model::command(&layout, rest),
         "evaluate-training" => evaluate::training::command(&layout, rest),
         "evaluate" => evaluate::command(&layout, rest),

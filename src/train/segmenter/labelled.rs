@@ -1,15 +1,13 @@
-//! Tomograms with labels on some of their slices, as windows to learn from.
+//! The labelled slices of a tomogram, at the network's voxel size and in its grey scale.
 use std::ops::Range;
 
 use ndarray::{s, Array3, ArrayView3};
 use tch::{Device, Kind, Tensor};
 
-use super::{ExampleSource, SegmenterOptions};
-use crate::networks::{GreyScale, ModelDescription};
+use crate::networks::{resample, Axis, GreyScale, ModelDescription};
 use crate::picks::Pick;
-use crate::runtime::{Error, Generator, Job, Result};
+use crate::runtime::{Error, Job, Result};
 use crate::train::matched_volume::{mark_centre, CERTAIN};
-use crate::train::Example;
 use crate::volume::Tomogram;
 
 /// Labels of the slices `z` of a tomogram.
@@ -22,43 +20,121 @@ pub struct SlabLabels<'a> {
     pub confidence: Option<ArrayView3<'a, f32>>,
     /// Molecules, in voxels of the tomogram, for an output "centre".
     pub points: &'a [Pick],
-    /// Name of each label from 1 on: "membrane", "molecule", ...; labels of one name are one class.
+    /// Name of each label from 1 on: "membrane", "molecule", ...
     pub names: &'a [String],
+}
+
+/// How a tomogram is looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct SlabView {
+    /// Slices on either side of the labelled ones that windows see, in voxels of the network.
+    pub margin: usize,
+    /// Whether structures are brighter than their surroundings.
+    pub bright: bool,
+    /// Edge of the voxels in nm, where the tomogram's own is wrong or unknown.
+    pub voxel_nm: Option<f64>,
+    /// Whether voxels of another size than the network's are brought to it.
+    pub rescale: bool,
+}
+
+impl Default for SlabView {
+    fn default() -> Self {
+        Self {
+            margin: 0,
+            bright: false,
+            voxel_nm: None,
+            rescale: true,
+        }
+    }
 }
 
 /// The labelled slices of a tomogram with what lies around them, ready to be cut into windows.
 pub struct LabelledVolume {
     /// [1, z, y, x], in the network's grey scale.
-    image: Tensor,
-    /// [K, z, y, x] uint8, 0 to 250.
-    truth: Tensor,
+    pub(super) image: Tensor,
+    /// [K, z, y, x] uint8, 0 to `CERTAIN`.
+    pub(super) truth: Tensor,
     /// [1, z, y, x], 0 outside the labelled slices.
-    weight: Tensor,
+    pub(super) weight: Tensor,
     /// Voxels that carry a label.
-    labelled: Vec<[i64; 3]>,
+    pub(super) labelled: Vec<[i64; 3]>,
 }
 
 impl LabelledVolume {
-    /// The slices `labels.z` of `tomogram` and `margin` slices on either side, as far as there are, in the grey scale and with the
-    /// outputs of `description`; `bright` where structures are brighter than their surroundings.
+    /// The slices `labels.z` of `tomogram` and a margin on either side, as far as there is one, in the grey scale, at the voxel size
+    /// and with the outputs of `description`.
     ///
     /// Errors: slices out of range, labels of another shape or without a name, an output that the labels cannot teach, labels
-    /// that are all ground; whatever reading fails with.
+    /// that are all ground or of no confidence; whatever reading fails with.
     pub fn new(
         tomogram: &Tomogram,
         labels: &SlabLabels,
         description: &ModelDescription,
-        (margin, bright): (usize, bool),
+        view: &SlabView,
         job: &Job,
     ) -> Result<Self> {
-        let [depth, rows, cols] = tomogram.geometry().shape;
-        let z = labels.z.clone();
-        if z.start >= z.end || z.end > depth || labels.labels.dim() != (z.len(), rows, cols) {
-            let found = format!("{:?} for slices {}:{}", labels.labels.dim(), z.start, z.end);
-            let allowed = format!("must be (slices, {rows}, {cols}) with slices within 0:{depth}");
-            return Err(Error::argument("labels", found, &allowed));
+        check(tomogram, labels)?;
+        let sampling = Sampling::new(tomogram, &labels.z, description, view);
+        let image = sampling.image(tomogram, description, view, job)?;
+        let mut planes = Vec::new();
+        for name in description.network.outputs() {
+            planes.push(sampling.plane(name, labels)?);
         }
-        if let Some(confidence) = labels.confidence.filter(|c| c.dim() != labels.labels.dim()) {
+        let confidence = match labels.confidence {
+            Some(confidence) => confidence.mapv(|c| c.clamp(0.0, 1.0)),
+            None => Array3::ones(labels.labels.dim()),
+        };
+        let weight = sampling.weight(&confidence)?;
+        let any = sampling.labels(labels.labels.mapv(|label| f32::from(u8::from(label > 0))))?;
+        Ok(Self {
+            labelled: found_in(&any)?,
+            image,
+            truth: Tensor::f_stack(&planes, 0)?,
+            weight,
+        })
+    }
+
+    /// The slices `z` of `tomogram`, of which nothing is known: they teach nothing before a round of self-training.
+    ///
+    /// Errors: slices out of range; whatever reading fails with.
+    pub fn unlabelled(
+        tomogram: &Tomogram,
+        z: Range<usize>,
+        description: &ModelDescription,
+        view: &SlabView,
+        job: &Job,
+    ) -> Result<Self> {
+        let depth = tomogram.geometry().shape[0];
+        if z.start >= z.end || z.end > depth {
+            let found = format!("{}:{}", z.start, z.end);
+            return Err(Error::argument("z", found, &format!("must be slices within 0:{depth}")));
+        }
+        let sampling = Sampling::new(tomogram, &z, description, view);
+        let image = sampling.image(tomogram, description, view, job)?;
+        let mut size = image.size();
+        let weight = image.f_zeros_like()?;
+        size[0] = description.network.outputs().len() as i64;
+        Ok(Self {
+            truth: Tensor::f_zeros(&size, (Kind::Uint8, Device::Cpu))?,
+            weight,
+            image,
+            labelled: Vec::new(),
+        })
+    }
+}
+
+/// Refuses labels that do not fit or teach nothing.
+fn check(tomogram: &Tomogram, labels: &SlabLabels) -> Result<()> {
+    let [depth, rows, cols] = tomogram.geometry().shape;
+    let z = labels.z.clone();
+    if z.start >= z.end || z.end > depth || labels.labels.dim() != (z.len(), rows, cols) {
+        let found = format!("{:?} for slices {}:{}", labels.labels.dim(), z.start, z.end);
+        let allowed = format!("must be (slices, {rows}, {cols}) with slices within 0:{depth}");
+        return Err(Error::argument("labels", found, &allowed));
+    }
+    let what = || format!("labels of {}", tomogram.name());
+    if let Some(confidence) = labels.confidence {
+        if confidence.dim() != labels.labels.dim() {
             let allowed = format!("must have the labels' shape {:?}", labels.labels.dim());
             return Err(Error::argument(
                 "confidence",
@@ -66,140 +142,175 @@ impl LabelledVolume {
                 &allowed,
             ));
         }
-        let highest = labels.labels.iter().copied().max().unwrap_or(0);
-        if highest <= 0 {
-            let detail = "every voxel is ground; there is nothing to learn from";
-            return Err(Error::format(format!("labels of {}", tomogram.name()), detail));
+        if confidence.iter().any(|c| c.is_nan()) {
+            return Err(Error::argument("confidence", "NaN", "must be 0..=1"));
         }
-        if highest as usize > labels.names.len() || labels.labels.iter().any(|label| *label < 0) {
-            let allowed = format!("must be 0..={}, the labels that have a name", labels.names.len());
-            return Err(Error::argument("labels", highest, &allowed));
+        if confidence.iter().all(|c| *c <= 0.0) {
+            return Err(Error::format(
+                what(),
+                "no voxel has a confidence above 0; there is nothing to learn from",
+            ));
         }
-        let seen = z.start.saturating_sub(margin)..(z.end + margin).min(depth);
-        let scale = GreyScale::of(tomogram, description.input, bright != description.bright, job)?;
-        let image = scale.apply(tomogram.read_slices(seen.clone())?);
-        let offset = z.start - seen.start;
-        let mut weight = Array3::<f32>::zeros((seen.len(), rows, cols));
-        let mut inside = weight.slice_mut(s![offset..offset + z.len(), .., ..]);
-        match labels.confidence {
-            Some(confidence) => inside.assign(&confidence.mapv(|c| c.clamp(0.0, 1.0))),
-            None => inside.fill(1.0),
+    }
+    let highest = labels.labels.iter().copied().max().unwrap_or(0);
+    if highest <= 0 {
+        return Err(Error::format(
+            what(),
+            "every voxel is ground; there is nothing to learn from",
+        ));
+    }
+    if highest as usize > labels.names.len() || labels.labels.iter().any(|label| *label < 0) {
+        let allowed = format!("must be 0..={}, the labels that have a name", labels.names.len());
+        return Err(Error::argument("labels", highest, &allowed));
+    }
+    Ok(())
+}
+
+/// From the tomogram's voxels to the network's.
+struct Sampling {
+    axes: [Axis; 3],
+    /// Slices of the tomogram with labels.
+    z: Range<usize>,
+    /// The same with the margin.
+    seen: Range<usize>,
+    /// Slices of the network's grid that are made of them.
+    window: Range<usize>,
+    /// Edge of the network's voxels in nm; 1 where unknown.
+    network_nm: f64,
+}
+
+impl Sampling {
+    fn new(tomogram: &Tomogram, z: &Range<usize>, description: &ModelDescription, view: &SlabView) -> Self {
+        let shape = tomogram.geometry().shape;
+        let data_nm = view.voxel_nm.or(tomogram.geometry().voxel_nm());
+        let network_nm = description.voxel_nm.filter(|_| view.rescale);
+        let axes: [Axis; 3] = std::array::from_fn(|axis| match (axis, description.network.dimensions()) {
+            // A network of slices takes the slices that there are.
+            (0, 2) => Axis::new(shape[0], None, None),
+            _ => Axis::new(shape[axis], data_nm, network_nm),
+        });
+        let margin = (view.margin * shape[0]).div_ceil(axes[0].network);
+        let seen = z.start.saturating_sub(margin)..(z.end + margin).min(shape[0]);
+        let mut window = axes[0].covered(&seen);
+        if window.is_empty() {
+            // Fewer slices than one of the network's: the one that they lie in.
+            let start = window.start.min(axes[0].network - 1);
+            window = start..start + 1;
         }
-        let mut planes = Vec::new();
-        for name in description.network.outputs() {
-            planes.push(tensor(&plane(name, labels, &seen, tomogram)?)?);
+        let scale = axes[2].data as f64 / axes[2].network as f64;
+        Self {
+            axes,
+            z: z.clone(),
+            seen,
+            window,
+            network_nm: data_nm.unwrap_or(1.0) * scale,
         }
-        let labelled = labels
-            .labels
-            .indexed_iter()
-            .filter(|(_, label)| **label > 0)
-            .map(|((k, y, x), _)| [(k + offset) as i64, y as i64, x as i64])
-            .collect();
-        Ok(Self {
-            image: tensor(&image)?.f_unsqueeze(0)?,
-            truth: Tensor::f_stack(&planes, 0)?,
-            weight: tensor(&weight)?.f_unsqueeze(0)?,
-            labelled,
-        })
+    }
+
+    fn is_equal(&self) -> bool {
+        self.axes.iter().all(|axis| axis.is_equal())
+    }
+
+    /// `volume` (z, y, x) of the slices `given` at the network's voxels, [z, y, x].
+    fn bring(&self, volume: &Array3<f32>, given: &Range<usize>) -> Result<Tensor> {
+        let volume = tensor(volume)?.f_unsqueeze(0)?;
+        let mut matrices = [None, None, None];
+        for (axis, matrix) in matrices.iter_mut().enumerate() {
+            let sampling = self.axes[axis];
+            let (data, window) = match axis {
+                0 => (given.clone(), self.window.clone()),
+                _ => (0..sampling.data, 0..sampling.network),
+            };
+            if axis == 0 || !sampling.is_equal() {
+                *matrix = Some(sampling.to_network(&data, &window, Device::Cpu)?);
+            }
+        }
+        Ok(resample(&volume, &matrices)?.f_squeeze_dim(0)?.f_contiguous()?)
+    }
+
+    /// [1, z, y, x].
+    fn image(&self, tomogram: &Tomogram, description: &ModelDescription, view: &SlabView, job: &Job) -> Result<Tensor> {
+        let scale = GreyScale::of(tomogram, description.input, view.bright != description.bright, job)?;
+        let image = scale.apply(tomogram.read_slices(self.seen.clone())?);
+        let image = match self.is_equal() {
+            true => tensor(&image)?,
+            false => self.bring(&image, &self.seen)?,
+        };
+        Ok(image.f_unsqueeze(0)?)
+    }
+
+    /// `inside` (z, y, x) of the labelled slices within those that are seen; zero elsewhere.
+    fn padded(&self, inside: &Array3<f32>) -> Array3<f32> {
+        let (_, rows, cols) = inside.dim();
+        let offset = self.z.start - self.seen.start;
+        let mut all = Array3::zeros((self.seen.len(), rows, cols));
+        all.slice_mut(s![offset..offset + self.z.len(), .., ..]).assign(inside);
+        all
+    }
+
+    /// Confidences, zero outside the labelled slices, [1, z, y, x].
+    fn weight(&self, confidence: &Array3<f32>) -> Result<Tensor> {
+        let all = self.padded(confidence);
+        let weight = match self.is_equal() {
+            true => tensor(&all)?,
+            false => self.bring(&all, &self.seen)?,
+        };
+        Ok(weight.f_unsqueeze(0)?)
+    }
+
+    /// Shares of a label, 0..=1, [z, y, x]: what lies beyond the labelled slices takes no part in them.
+    fn labels(&self, share: Array3<f32>) -> Result<Tensor> {
+        match self.is_equal() {
+            true => tensor(&self.padded(&share)),
+            false => self.bring(&share, &self.z),
+        }
+    }
+
+    /// Truth of the output `name`, 0 to `CERTAIN`, [z, y, x].
+    fn plane(&self, name: &str, labels: &SlabLabels) -> Result<Tensor> {
+        let is_label = labels.names.iter().any(|known| known == name);
+        if !is_label && name == "centre" {
+            return self.centres(labels.points);
+        }
+        if !is_label && name != "background" {
+            let known = labels.names.join(", ");
+            let allowed = format!("must be centre, background or a label: {known}");
+            return Err(Error::argument("output", name, &allowed));
+        }
+        // Labels of one name are one class.
+        let wanted = |label: i8| match is_label {
+            true => label > 0 && labels.names[label as usize - 1] == name,
+            false => label == 0,
+        };
+        let share = self.labels(labels.labels.mapv(|label| f32::from(u8::from(wanted(label)))))?;
+        let share = share.f_mul_scalar(f64::from(CERTAIN))?;
+        Ok(share.f_round()?.f_to_kind(Kind::Uint8)?)
+    }
+
+    /// Gaussians about the points, drawn at the network's voxels, [z, y, x].
+    fn centres(&self, points: &[Pick]) -> Result<Tensor> {
+        let mut map = Array3::<u8>::zeros((self.window.len(), self.axes[1].network, self.axes[2].network));
+        for point in points {
+            let mut at: [f64; 3] = std::array::from_fn(|axis| {
+                let Axis { data, network } = self.axes[axis];
+                (point.position[axis] + 0.5) * network as f64 / data as f64 - 0.5
+            });
+            at[0] -= self.window.start as f64;
+            mark_centre(&mut map, at, point.diameter_nm / self.network_nm);
+        }
+        tensor(&map)
     }
 }
 
-/// Truth of the output `name`, 0 to `CERTAIN`, over the slices `seen`.
-fn plane(name: &str, labels: &SlabLabels, seen: &Range<usize>, tomogram: &Tomogram) -> Result<Array3<u8>> {
-    let [_, rows, cols] = tomogram.geometry().shape;
-    let mut map = Array3::<u8>::zeros((seen.len(), rows, cols));
-    let offset = labels.z.start - seen.start;
-    let named = |label: i8| label > 0 && labels.names[label as usize - 1] == name;
-    let wanted: Box<dyn Fn(i8) -> bool + '_> = match labels.names.iter().any(|known| known == name) {
-        true => Box::new(named),
-        false if name == "background" => Box::new(|label| label == 0),
-        false if name == "centre" => {
-            let voxel_nm = tomogram.geometry().voxel_nm().unwrap_or(1.0);
-            for point in labels.points {
-                let [z, y, x] = point.position;
-                mark_centre(&mut map, [z - seen.start as f64, y, x], point.diameter_nm / voxel_nm);
-            }
-            return Ok(map);
-        }
-        false => {
-            let known = labels.names.join(", ");
-            return Err(Error::argument(
-                "output",
-                name,
-                &format!("must be centre, background or a label: {known}"),
-            ));
-        }
-    };
-    let mut inside = map.slice_mut(s![offset..offset + labels.z.len(), .., ..]);
-    inside.zip_mut_with(&labels.labels, |target, &label| {
-        *target = if wanted(label) { CERTAIN } else { 0 };
-    });
-    Ok(map)
+/// Voxels of `share` [z, y, x] above half of its largest value.
+fn found_in(share: &Tensor) -> Result<Vec<[i64; 3]>> {
+    let half = 0.5 * share.f_max()?.f_double_value(&[])?;
+    let flat: Vec<i64> = Vec::try_from(&share.f_gt(half)?.f_nonzero()?.f_reshape([-1])?)?;
+    Ok(flat.chunks_exact(3).map(|at| [at[0], at[1], at[2]]).collect())
 }
 
 fn tensor<T: tch::kind::Element + Copy>(volume: &Array3<T>) -> Result<Tensor> {
     let (z, y, x) = volume.dim();
     let values: Vec<T> = volume.iter().copied().collect();
     Ok(Tensor::f_from_slice(&values)?.f_view([z as i64, y as i64, x as i64])?)
-}
-
-/// Any number of labelled volumes; a window comes from each as often as from any other.
-pub struct LabelledVolumes {
-    volumes: Vec<LabelledVolume>,
-    device: Device,
-}
-
-impl LabelledVolumes {
-    /// Windows go to `device`; the volumes stay in the host's memory. Errors: no volume.
-    pub fn new(volumes: Vec<LabelledVolume>, device: Device) -> Result<Self> {
-        if volumes.is_empty() {
-            return Err(Error::argument("labelled volumes", "none", "must be at least one"));
-        }
-        Ok(Self { volumes, device })
-    }
-}
-
-impl ExampleSource for LabelledVolumes {
-    fn advance(&mut self, _: u64, _: &Job) -> Result<()> {
-        Ok(())
-    }
-
-    fn example(&self, options: &SegmenterOptions, gen: &mut Generator) -> Result<Example> {
-        let _guard = tch::no_grad_guard();
-        let volume = &self.volumes[gen.integer(0, self.volumes.len() as i64 - 1) as usize];
-        let (_, depth, rows, cols) = volume.image.size4()?;
-        let around = match gen.chance(options.foreground) {
-            true => volume.labelled[gen.integer(0, volume.labelled.len() as i64 - 1) as usize],
-            false => [depth, rows, cols].map(|n| gen.integer(0, n - 1)),
-        };
-        let mut parts = [&volume.image, &volume.truth, &volume.weight].map(Tensor::shallow_clone);
-        let mut padding = Vec::new();
-        for (axis, (&want, have)) in options.window.iter().zip([depth, rows, cols]).enumerate() {
-            let want = want as i64;
-            let shift = gen.integer(0, want - 1);
-            let take = want.min(have);
-            // A volume thinner than the window is taken whole.
-            let start = (around[axis] - shift).clamp(0, have - take);
-            for part in &mut parts {
-                *part = part.f_narrow(axis as i64 + 1, start, take)?;
-            }
-            padding.splice(0..0, [0, want - take]);
-        }
-        let [image, truth, weight] = parts;
-        // What is not there has weight 0.
-        let padded = |part: Tensor| -> Result<Tensor> {
-            let part = part.f_to_kind(Kind::Float)?;
-            let part = if padding.iter().any(|n| *n > 0) {
-                part.f_constant_pad_nd(&padding)?
-            } else {
-                part
-            };
-            Ok(part.f_to_device(self.device)?)
-        };
-        Ok(Example {
-            image: padded(image)?,
-            truth: padded(truth)?.f_mul_scalar(1.0 / f64::from(CERTAIN))?,
-            weight: padded(weight)?,
-        })
-    }
 }

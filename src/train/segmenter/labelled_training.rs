@@ -1,17 +1,15 @@
 //! A training on labelled slices from beginning to end: settings, labels, steps, checkpoints, the model.
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tch::Device;
 
-use super::{LabelledVolume, LabelledVolumes, OutputScore, SegmenterOptions, SegmenterTrainer, SlabLabels};
-use crate::networks::SegmentationModel;
+use super::{LabelledVolume, LabelledVolumes, OutputScore, SegmenterOptions, SegmenterTrainer, SlabLabels, SlabView};
+use crate::networks::{are_alike, SegmentationModel};
 use crate::runtime::{Error, Generator, Job, Result};
-use crate::train::LossRecord;
+use crate::train::{LossRecord, ScoreRecord};
 use crate::volume::Tomogram;
-
-/// Voxel sizes that differ by more than this factor are told: a network learns sizes in voxels.
-const ALIKE: f64 = 1.25;
 
 /// Longest time of one call, in minutes.
 const MOST_MINUTES: f64 = 1e6;
@@ -50,15 +48,11 @@ pub struct LabelledTraining {
     device: Device,
     learnt: Vec<LabelledVolume>,
     held_out: Vec<LabelledVolume>,
-    /// Numbers of both, which stay when the run has taken them.
+    /// Numbers of slabs added as either, which stay when the run has taken them.
     counts: (usize, usize),
-    run: Option<Started>,
-}
-
-/// The run, and the labels that it never sees.
-struct Started {
-    trainer: SegmenterTrainer<LabelledVolumes>,
-    held_out: Option<LabelledVolumes>,
+    run: Option<SegmenterTrainer<LabelledVolumes>>,
+    /// The latest checkpoint and its step.
+    saved: Option<(PathBuf, u64)>,
 }
 
 impl LabelledTraining {
@@ -102,50 +96,111 @@ impl LabelledTraining {
             held_out: Vec::new(),
             counts: (0, 0),
             run: None,
+            saved: None,
         })
     }
 
-    /// Adds labelled slices of `tomogram`, to learn from or, where `held_out`, to score with.
+    /// Adds labelled slices of `tomogram`, to learn from or, where `held_out`, to score with. Of those to learn from the settings'
+    /// validation share is split off.
     ///
-    /// Errors: [`Error::State`] once the run has begun; those of [`LabelledVolume::new`].
+    /// Errors: [`Error::State`] once the run has begun; those of [`LabelledVolume::new`] and [`LabelledVolume::split`].
     pub fn add(&mut self, tomogram: &Tomogram, labels: &SlabLabels, held_out: bool, job: &Job) -> Result<()> {
-        if self.run.is_some() {
+        self.require_no_run()?;
+        self.settle_voxel(tomogram, job, |training| {
+            let (description, view) = (&training.settings.description, training.view());
+            let volume = LabelledVolume::new(tomogram, labels, description, &view, job)?;
+            if held_out {
+                training.held_out.push(volume);
+                training.counts.1 += 1;
+                return Ok(());
+            }
+            let (share, flat) = (
+                training.settings.validation.share,
+                description.network.dimensions() == 2,
+            );
+            let learnt = if share > 0.0 {
+                let (learnt, scored) = volume.split(share, flat)?;
+                training.held_out.push(scored);
+                learnt
+            } else {
+                volume
+            };
+            training.learnt.push(learnt);
+            training.counts.0 += 1;
+            Ok(())
+        })
+    }
+
+    /// Adds slices of `tomogram` without labels, which rounds of self-training learn from.
+    ///
+    /// Errors: [`Error::State`] once the run has begun or where the settings have no such rounds; slices out of range.
+    pub fn add_unlabelled(&mut self, tomogram: &Tomogram, z: Range<usize>, job: &Job) -> Result<()> {
+        self.require_no_run()?;
+        if self.settings.self_training.rounds == 0 {
             return Err(Error::State(
-                "labels are added before the first step; this training has begun".into(),
+                "slices without labels teach nothing in a training without rounds of self-training".into(),
             ));
         }
-        // Windows that reach beyond the labels see what is there.
-        let margin = (self.settings.window[0].saturating_sub(1), self.bright);
-        let volume = LabelledVolume::new(tomogram, labels, &self.settings.description, margin, job)?;
-        self.settle_voxel(tomogram, job);
-        if held_out {
-            self.held_out.push(volume);
-        } else {
-            self.learnt.push(volume);
+        self.settle_voxel(tomogram, job, |training| {
+            let view = SlabView {
+                margin: 0,
+                ..training.view()
+            };
+            let volume = LabelledVolume::unlabelled(tomogram, z, &training.settings.description, &view, job)?;
+            training.learnt.push(volume);
+            Ok(())
+        })
+    }
+
+    fn view(&self) -> SlabView {
+        SlabView {
+            // Windows that reach beyond the labels see what is there.
+            margin: self.settings.window[0].saturating_sub(1),
+            bright: self.bright,
+            voxel_nm: self.voxel_nm,
+            rescale: self.settings.rescale,
         }
-        self.counts = (self.learnt.len(), self.held_out.len());
+    }
+
+    fn require_no_run(&self) -> Result<()> {
+        match self.run {
+            None => Ok(()),
+            Some(_) => Err(Error::State(
+                "labels are added before the first step; this training has begun".into(),
+            )),
+        }
+    }
+
+    /// Adds by `add`. The first tomogram says which voxels the network is for, unless the network says it.
+    fn settle_voxel(
+        &mut self,
+        tomogram: &Tomogram,
+        job: &Job,
+        add: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        let known = self.settings.description.voxel_nm;
+        let edge = self.voxel_nm.or(tomogram.geometry().voxel_nm());
+        self.settings.description.voxel_nm = known.or(edge);
+        if let Err(error) = add(self) {
+            self.settings.description.voxel_nm = known;
+            return Err(error);
+        }
+        if let (Some(known), Some(edge)) = (known, edge) {
+            if !are_alike(known, edge) {
+                let done = match self.settings.rescale {
+                    true => "it is brought to that size",
+                    false => "sizes are learnt in voxels",
+                };
+                let name = tomogram.name();
+                let text = format!("{name} has voxels of {edge:.3} nm, the network is for {known:.3} nm: {done}");
+                job.logger().warn("train", &text);
+            }
+        }
         Ok(())
     }
 
-    /// The first tomogram says which voxels the network is for; others, and those of the start, should be alike.
-    fn settle_voxel(&mut self, tomogram: &Tomogram, job: &Job) {
-        let known = self.settings.description.voxel_nm;
-        let Some(edge) = self.voxel_nm.or(tomogram.geometry().voxel_nm()) else {
-            return;
-        };
-        if let Some(known) = known.filter(|known| (known / edge).max(edge / known) > ALIKE) {
-            let text = format!(
-                "{} has voxels of {edge:.3} nm, the network was made for {known:.3} nm; sizes are learnt in voxels",
-                tomogram.name()
-            );
-            job.logger().warn("train", &text);
-        }
-        if self.learnt.is_empty() && self.held_out.is_empty() {
-            self.settings.description.voxel_nm = Some(edge);
-        }
-    }
-
-    /// Trains until `until` steps are done (at most all), or `minutes` have passed since the call.
+    /// Trains until `until` steps, of all rounds together, are done (at most all), or `minutes` have passed since the call, or the
+    /// patience is at an end. A round of self-training that its patience ends counts as whole.
     ///
     /// Errors: no labels; minutes out of range; those of [`SegmenterTrainer::train`].
     pub fn train(&mut self, until: u64, minutes: Option<f64>, job: &Job) -> Result<()> {
@@ -154,13 +209,40 @@ impl LabelledTraining {
             return Err(Error::argument("minutes", minutes, &allowed));
         }
         let end = minutes.map(|minutes| Instant::now() + Duration::from_secs_f64(60.0 * minutes));
-        self.begin()?.trainer.train(until, job, &mut |_, _| {
-            end.is_none_or(|end| Instant::now() < end) // a step is done before the time is looked at
-        })
+        let rounds = self.settings.self_training.rounds;
+        let saved = self.saved.clone();
+        let trainer = self.begin()?;
+        let span = job.span();
+        let part = |round: u32| span.start + (span.end - span.start) * f64::from(round) / f64::from(rounds + 1);
+        let mut rest = || -> Result<()> {
+            trainer.restore_labels(job)?;
+            loop {
+                let mut wanted = true;
+                job.set_span(part(trainer.round())..part(trainer.round() + 1));
+                trainer.train(until, job, &mut |_, _| {
+                    wanted = end.is_none_or(|end| Instant::now() < end); // a step is done before the time is looked at
+                    wanted
+                })?;
+                let go_on = wanted && trainer.round_is_over() && trainer.round() < rounds && trainer.step() < until;
+                if !go_on {
+                    return Ok(());
+                }
+                trainer.next_round(job)?;
+            }
+        };
+        let done = rest();
+        job.set_span(span.clone());
+        match (done, saved) {
+            (Err(Error::State(text)), Some((path, step))) => {
+                let path = path.display();
+                Err(Error::State(format!("{text}; the latest is {path}, of step {step}")))
+            }
+            (done, _) => done,
+        }
     }
 
     /// The run, made from the labels where it is not yet.
-    fn begin(&mut self) -> Result<&mut Started> {
+    fn begin(&mut self) -> Result<&mut SegmenterTrainer<LabelledVolumes>> {
         if self.run.is_none() {
             self.require_labels()?;
             let source = LabelledVolumes::new(std::mem::take(&mut self.learnt), self.device)?;
@@ -172,12 +254,11 @@ impl LabelledTraining {
             .ok_or_else(|| Error::Internal("the run was not kept".into()))
     }
 
-    fn start_with(&mut self, trainer: SegmenterTrainer<LabelledVolumes>) -> Result<()> {
-        let held_out = match self.held_out.is_empty() {
-            true => None,
-            false => Some(LabelledVolumes::new(std::mem::take(&mut self.held_out), self.device)?),
-        };
-        self.run = Some(Started { trainer, held_out });
+    fn start_with(&mut self, mut trainer: SegmenterTrainer<LabelledVolumes>) -> Result<()> {
+        if !self.held_out.is_empty() {
+            trainer.validate_with(LabelledVolumes::new(std::mem::take(&mut self.held_out), self.device)?);
+        }
+        self.run = Some(trainer);
         Ok(())
     }
 
@@ -206,27 +287,33 @@ impl LabelledTraining {
             LabelledVolumes::new(std::mem::take(learnt), device)
         })?;
         trainer.reschedule(self.settings.schedule.steps)?;
+        self.saved = Some((path.to_owned(), trainer.step()));
         self.start_with(trainer)
     }
 
     /// Writes a checkpoint, whole or not at all. Errors: no labels; the operating system's.
     pub fn save(&mut self, path: &Path) -> Result<()> {
-        self.begin()?.trainer.save(path)
+        let trainer = self.begin()?;
+        trainer.save(path)?;
+        let step = trainer.step();
+        self.saved = Some((path.to_owned(), step));
+        Ok(())
     }
 
-    /// The model of the averaged weights as they are. Errors: no labels.
+    /// The result so far: the averaged weights, those of the best score where there are scores. Errors: no labels.
     pub fn model(&mut self) -> Result<SegmentationModel> {
-        self.begin()?.trainer.model()
+        self.begin()?.model()
     }
 
-    /// Scores on `windows` windows, the same every time, of the labels held out or, where there are none, of those learnt from.
-    /// Errors: no labels; windows out of 1..=10000; cancel.
+    /// Scores of the result so far on `windows` windows, the same every time, of the labels held out or, where there are none, of those
+    /// learnt from. Errors: no labels; windows out of 1..=10000; cancel.
     pub fn scores(&mut self, windows: usize, job: &Job) -> Result<Vec<OutputScore>> {
         if !(1..=10_000).contains(&windows) {
             return Err(Error::argument("windows", windows, "must be 1..=10000"));
         }
-        let Started { trainer, held_out } = self.begin()?;
-        trainer.held_out(held_out.as_ref().unwrap_or(trainer.source()), windows, job)
+        let trainer = self.begin()?;
+        trainer.restore_labels(job)?;
+        trainer.result_scores(windows, job)
     }
 
     /// The settings, the voxel size included once there are labels.
@@ -234,24 +321,51 @@ impl LabelledTraining {
         &self.settings
     }
 
-    /// Numbers of labelled volumes to learn from and to score with.
+    /// Numbers of slabs to learn from and to score with.
     pub fn counts(&self) -> (usize, usize) {
         self.counts
     }
 
-    /// Steps done.
+    /// Steps done, of all rounds together.
     pub fn step(&self) -> u64 {
-        self.run.as_ref().map_or(0, |run| run.trainer.step())
+        self.run.as_ref().map_or(0, SegmenterTrainer::step)
+    }
+
+    /// Steps of all rounds together.
+    pub fn steps(&self) -> u64 {
+        self.settings.schedule.steps * (u64::from(self.settings.self_training.rounds) + 1)
+    }
+
+    /// Round of self-training, from 0 on.
+    pub fn round(&self) -> u32 {
+        self.run.as_ref().map_or(0, SegmenterTrainer::round)
+    }
+
+    /// Whether nothing is left to do: all steps are done, or the last round's patience is at an end.
+    pub fn is_finished(&self) -> bool {
+        let last = self.settings.self_training.rounds;
+        let over = |run: &SegmenterTrainer<_>| run.round() >= last && run.round_is_over();
+        self.run.as_ref().is_some_and(over)
     }
 
     /// Mean losses so far.
     pub fn history(&self) -> &[LossRecord] {
-        self.run.as_ref().map_or(&[], |run| run.trainer.history())
+        self.run.as_ref().map_or(&[], |run| run.history())
     }
 
     /// Mean of the latest losses; none before there are any.
     pub fn loss(&self) -> Option<f64> {
         self.history().last().map(|record| f64::from(record.loss))
+    }
+
+    /// All validation scores so far.
+    pub fn score_history(&self) -> &[ScoreRecord] {
+        self.run.as_ref().map_or(&[], |run| run.scores())
+    }
+
+    /// The best validation score so far, whose weights are the result.
+    pub fn best(&self) -> Option<ScoreRecord> {
+        self.run.as_ref().and_then(SegmenterTrainer::best)
     }
 }
 
@@ -261,6 +375,7 @@ fn check_alike(path: &Path, ours: &SegmenterOptions, theirs: &SegmenterOptions) 
     let text = |settings: &SegmenterOptions| {
         let mut settings = settings.clone();
         settings.schedule.steps = ours.schedule.steps;
+        settings.self_training.rounds = ours.self_training.rounds;
         format!("{settings:.9?}")
     };
     if text(ours) == text(theirs) {

@@ -1,13 +1,24 @@
 //! Training of segmentation networks: on phantoms, whose truth is exact, or on labels of slabs, that nobody drew.
+//!
+//! `labelled` brings slabs with labels to the network's voxels and grey scale, `split` holds a part of them out, `labelled_volumes` cuts
+//! windows; `trainer` is the run with its validation and its rounds of self-training; `labelled_training` is all of it in one.
 
 mod labelled;
 mod labelled_training;
+mod labelled_volumes;
 mod options;
+mod presets;
+mod self_training;
 mod source;
+mod split;
 mod trainer;
+mod validation;
 
-pub use labelled::{LabelledVolume, LabelledVolumes, SlabLabels};
+pub use labelled::{LabelledVolume, SlabLabels, SlabView};
 pub use labelled_training::{LabelledTraining, LabelledTrainingOptions, Start};
+pub use labelled_volumes::LabelledVolumes;
 pub use options::SegmenterOptions;
+pub use self_training::SelfTrainingOptions;
 pub use source::{ExampleSource, PhantomExamples};
-pub use trainer::{OutputScore, SegmenterTrainer};
+pub use trainer::SegmenterTrainer;
+pub use validation::{mean_dice, OutputScore, ValidationOptions};

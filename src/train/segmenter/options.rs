@@ -1,6 +1,7 @@
 //! Every setting of a segmentation network's training.
 use serde::{Deserialize, Serialize};
 
+use super::{SelfTrainingOptions, ValidationOptions};
 use crate::networks::{ModelDescription, SegmentationNetwork};
 use crate::runtime::{Error, Result};
 use crate::train::checkpoint::RunOptions;
@@ -21,12 +22,22 @@ pub struct SegmenterOptions {
     pub batch: usize,
     /// Share of the windows of labelled volumes that lie around a labelled voxel, 0..=1: most of a cell is ground.
     pub foreground: f64,
+    /// Whether tomograms of other voxels than the network's are brought to its size; a network that has none takes the first
+    /// tomogram's.
+    pub rescale: bool,
     /// What windows are varied by.
     pub augment: AugmentOptions,
     /// The loss.
     pub loss: LossOptions,
     /// How the weights move.
     pub schedule: TrainingSchedule,
+    /// How the run is scored on labels that it does not see.
+    pub validation: ValidationOptions,
+    /// Rounds in which the network labels more data for itself.
+    pub self_training: SelfTrainingOptions,
+    /// Whether convolutions of the forward pass are computed in bfloat16 on a GPU; weights, losses and the optimiser stay in float32.
+    /// A CPU takes no notice of it.
+    pub mixed_precision: bool,
 }
 
 impl Default for SegmenterOptions {
@@ -37,6 +48,7 @@ impl Default for SegmenterOptions {
             window: [48, 64, 64],
             batch: 2,
             foreground: 0.67,
+            rescale: true,
             augment: AugmentOptions::default(),
             loss: LossOptions::default(),
             schedule: TrainingSchedule {
@@ -47,6 +59,9 @@ impl Default for SegmenterOptions {
                 },
                 ..TrainingSchedule::default()
             },
+            validation: ValidationOptions::default(),
+            self_training: SelfTrainingOptions::default(),
+            mixed_precision: false,
         }
     }
 }
@@ -60,6 +75,8 @@ impl SegmenterOptions {
         ])?;
         self.augment.validate()?;
         self.loss.validate()?;
+        self.validation.validate()?;
+        self.self_training.validate()?;
         self.schedule.validate()
     }
 

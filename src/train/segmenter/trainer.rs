@@ -1,33 +1,20 @@
 //! The training run of a segmentation network.
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use super::{ExampleSource, SegmenterOptions};
-use crate::networks::{Pass, SegmentationModel};
-use crate::runtime::{Error, Generator, Job, Result};
+use super::validation::{batch_of, score};
+use super::{mean_dice, ExampleSource, LabelledVolumes, OutputScore, SegmenterOptions};
+use crate::networks::{Logits, Pass, SegmentationModel};
+use crate::runtime::{Autocast, Error, Generator, Job, Result};
 use crate::train::checkpoint;
 use crate::train::run::{Objective, Run};
-use crate::train::{augment, segmentation_loss, Example, LossRecord, Parameters, Target};
+use crate::train::validated::Snapshot;
+use crate::train::{augment, segmentation_loss, Example, LossRecord, Parameters, ScoreRecord, Target};
 
 /// Streams of the seed.
 const WEIGHTS: u64 = 11;
 const WINDOWS: u64 = 12;
-const HELD_OUT: u64 = 13;
-
-/// How well the averaged weights do on windows that they were not trained on.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct OutputScore {
-    /// Name of the output.
-    pub output: String,
-    /// Dice of probability above one half with truth above one half, over all windows, 0..=1; 1 where both are empty.
-    pub dice: f64,
-    /// Mean probability.
-    pub mean_probability: f64,
-    /// Mean truth; equal to the former where the network is calibrated in the large.
-    pub mean_truth: f64,
-}
 
 /// What is made small: the loss of windows of one source.
 struct Segmentation<S> {
@@ -42,6 +29,10 @@ pub struct SegmenterTrainer<S> {
     averaged: SegmentationModel,
     run: Run,
     device: Device,
+    /// What it is scored with.
+    held_out: Option<S>,
+    /// Whether the source's labels are still those that were given, while the run is in a round of a teacher's.
+    labels_are_due: bool,
 }
 
 impl<S: ExampleSource> SegmenterTrainer<S> {
@@ -69,7 +60,7 @@ impl<S: ExampleSource> SegmenterTrainer<S> {
         };
         let mut run = Run::new(
             parameters(model.weights()),
-            options.schedule.adamw,
+            &options.schedule,
             Generator::new(options.seed, WINDOWS),
         )?;
         run.statistics = parameters(model.statistics());
@@ -94,8 +85,10 @@ impl<S: ExampleSource> SegmenterTrainer<S> {
         Ok(Self {
             averaged: model_of(&options, &run.average, &run.statistics, device)?,
             task: Segmentation { options, model, source },
+            labels_are_due: run.round > 0,
             run,
             device,
+            held_out: None,
         })
     }
 
@@ -108,9 +101,24 @@ impl<S: ExampleSource> SegmenterTrainer<S> {
         Ok(())
     }
 
-    /// Steps done.
+    /// Steps done, those of earlier rounds included.
     pub fn step(&self) -> u64 {
-        self.run.step
+        self.run.earlier + self.run.step
+    }
+
+    /// Round of self-training, from 0 on.
+    pub fn round(&self) -> u32 {
+        self.run.round
+    }
+
+    /// Whether the steps of this round are done, or its patience is at an end.
+    pub fn round_is_over(&self) -> bool {
+        self.run.validated.stopped || self.run.step >= self.task.options.schedule.steps
+    }
+
+    /// Gives the run something to be scored with; see [`super::ValidationOptions`]. To be done before the first step, after a resume too.
+    pub fn validate_with(&mut self, source: S) {
+        self.held_out = Some(source);
     }
 
     /// The settings.
@@ -128,64 +136,82 @@ impl<S: ExampleSource> SegmenterTrainer<S> {
         &self.run.history
     }
 
-    /// The model of the averaged weights, which is what predicts. It shares the run's tensors: duplicate it to keep it.
+    /// Validation scores so far.
+    pub fn scores(&self) -> &[ScoreRecord] {
+        &self.run.validated.history
+    }
+
+    /// The best of them, the first of equals.
+    pub fn best(&self) -> Option<ScoreRecord> {
+        self.run.validated.best
+    }
+
+    /// The model of the averaged weights. It shares the run's tensors: duplicate it to keep it.
     pub fn averaged(&self) -> &SegmentationModel {
         &self.averaged
     }
 
-    /// Trains until `until` steps (at most the schedule's) are done or `go_on(steps done, loss)` says no.
+    /// Trains until `until` steps, those of earlier rounds included, are done (at most the round's), the patience is at an end, or
+    /// `go_on(steps done, loss)` says no. On the way the averaged weights are scored where there is something to score them with.
     ///
     /// Errors: [`Error::State`] where the loss is not finite, with the step; what the source and the network report; cancel. The
-    /// weights are then those of the last whole step.
+    /// run is then as it was after the last whole step.
     pub fn train(&mut self, until: u64, job: &Job, go_on: &mut dyn FnMut(u64, f64) -> bool) -> Result<()> {
         let schedule = self.task.options.schedule;
-        self.run.train(&mut self.task, &schedule, until, job, go_on)
+        let rules = self.task.options.validation;
+        let until = until.saturating_sub(self.run.earlier).min(schedule.steps);
+        if schedule.curve.needs_validation() && self.held_out.is_none() {
+            let allowed = "must be another where nothing is held out: a plateau is one of validation scores";
+            return Err(Error::argument("schedule", "plateau", allowed));
+        }
+        let mut wanted = true;
+        loop {
+            self.validate(job)?;
+            if !wanted || self.run.validated.stopped || self.run.step >= until {
+                return Ok(());
+            }
+            let stop = match self.held_out {
+                Some(_) => rules.next(self.run.step, schedule.steps).min(until),
+                None => until,
+            };
+            let earlier = self.run.earlier;
+            self.run
+                .train(&mut self.task, &schedule, stop, job, &mut |step, loss| {
+                    wanted = go_on(earlier + step, loss);
+                    wanted
+                })?;
+        }
+    }
+
+    /// Scores the averaged weights if that is due and not yet done.
+    fn validate(&mut self, job: &Job) -> Result<()> {
+        let (options, step) = (&self.task.options, self.step());
+        let due = options.validation.is_due(self.run.step, options.schedule.steps) && !self.run.validated.has(step);
+        let Some(source) = self.held_out.as_ref().filter(|_| due) else {
+            return Ok(());
+        };
+        let windows = options.validation.windows;
+        let found = mean_dice(&score(&self.averaged, source, (options, windows), job)?);
+        // Copied first: a failure leaves the run as it was.
+        let copy = Snapshot::of(&self.run.average, &self.run.statistics)?;
+        let record = ScoreRecord { step, score: found };
+        if self.run.validated.observe(record, options.validation.patience) {
+            self.run.best = Some(copy);
+        }
+        self.run.plateau.observe(found, &options.schedule.curve);
+        job.set_score(found);
+        Ok(())
     }
 
     /// Scores of the averaged weights on `windows` windows of `source`, the same every time, as they are.
     pub fn held_out(&self, source: &impl ExampleSource, windows: usize, job: &Job) -> Result<Vec<OutputScore>> {
-        let _guard = tch::no_grad_guard();
-        let options = &self.task.options;
-        let network = self.averaged.network();
-        let mut gen = Generator::new(options.seed, HELD_OUT);
-        // Per output: probability and truth and both, of voxels above one half; probability and truth as they are; weight.
-        let mut sums = vec![[0f64; 6]; network.outputs().len()];
-        for _ in 0..windows {
-            job.check()?;
-            let example = source.example(options, &mut gen)?;
-            let logits = network.forward(
-                &batch_of(&[&example.image], network.dimensions())?,
-                &mut Pass::Inference,
-                job,
-            )?;
-            let found = network.activation().probabilities(&logits.main)?;
-            let truth = batch_of(&[&example.truth], network.dimensions())?;
-            let weight = batch_of(&[&example.weight], network.dimensions())?.f_narrow(1, 0, 1)?;
-            let (inside, true_inside) = (found.f_gt(0.5)?, truth.f_gt(0.5)?);
-            let both = inside.f_logical_and(&true_inside)?;
-            for (index, sums) in sums.iter_mut().enumerate() {
-                let of = |map: &Tensor| -> Result<f64> {
-                    let map = map.f_narrow(1, index as i64, 1)?.f_to_kind(Kind::Float)?;
-                    Ok(map.f_mul(&weight)?.f_sum(Kind::Double)?.f_double_value(&[])?)
-                };
-                let parts = [of(&inside)?, of(&true_inside)?, of(&both)?, of(&found)?, of(&truth)?];
-                let all = weight.f_sum(Kind::Double)?.f_double_value(&[])?;
-                for (sum, part) in sums.iter_mut().zip(parts.into_iter().chain([all])) {
-                    *sum += part;
-                }
-            }
-        }
-        let score = |(name, [found, truth, both, probability, certainty, all]): (&String, [f64; 6])| OutputScore {
-            output: name.clone(),
-            dice: if found + truth > 0.0 {
-                2.0 * both / (found + truth)
-            } else {
-                1.0
-            },
-            mean_probability: probability / all.max(f64::MIN_POSITIVE),
-            mean_truth: certainty / all.max(f64::MIN_POSITIVE),
-        };
-        Ok(network.outputs().iter().zip(sums).map(score).collect())
+        score(&self.averaged, source, (&self.task.options, windows), job)
+    }
+
+    /// Scores of what [`SegmenterTrainer::model`] gives, on what the run is scored with or, where there is nothing, learns from.
+    pub fn result_scores(&self, windows: usize, job: &Job) -> Result<Vec<OutputScore>> {
+        let source = self.held_out.as_ref().unwrap_or(&self.task.source);
+        score(&self.model()?, source, (&self.task.options, windows), job)
     }
 
     /// Writes a checkpoint, whole or not at all.
@@ -193,10 +219,56 @@ impl<S: ExampleSource> SegmenterTrainer<S> {
         checkpoint::save(path, &self.task.options, &self.run)
     }
 
-    /// A copy of the averaged model that the run does not change any more.
+    /// A copy of the result so far, which the run does not change any more: the averaged weights that scored best, or, where nothing
+    /// is scored or the best is not to be kept, the averaged weights as they are.
     pub fn model(&self) -> Result<SegmentationModel> {
-        self.averaged.duplicate(self.device)
+        match self
+            .run
+            .best
+            .as_ref()
+            .filter(|_| self.task.options.validation.keep_best)
+        {
+            Some(best) => snapshot_model(&self.task.options, best, self.device),
+            None => self.averaged.duplicate(self.device),
+        }
     }
+}
+
+impl SegmenterTrainer<LabelledVolumes> {
+    /// Begins the next round of self-training: the result so far labels what it is sure of, and the schedule begins once more from its
+    /// weights. After an error (a cancel) the run is as it was.
+    pub fn next_round(&mut self, job: &Job) -> Result<()> {
+        let options = &self.task.options;
+        let result = self.model()?;
+        let teacher = Snapshot::of(&parameters(result.weights()), &parameters(result.statistics()))?;
+        let labels = self.task.source.relabelled(&result, options, job)?;
+        self.run.next_round(teacher, &options.schedule)?;
+        self.task.source.replace(labels);
+        self.labels_are_due = false;
+        Ok(())
+    }
+
+    /// After a resume in a round of self-training: its labels, by its teacher. Does nothing where they are there.
+    pub fn restore_labels(&mut self, job: &Job) -> Result<()> {
+        let Some(teacher) = self.run.teacher.as_ref().filter(|_| self.labels_are_due) else {
+            return Ok(());
+        };
+        let options = &self.task.options;
+        let teacher = snapshot_model(options, teacher, self.device)?;
+        let labels = self.task.source.relabelled(&teacher, options, job)?;
+        self.task.source.replace(labels);
+        self.labels_are_due = false;
+        Ok(())
+    }
+}
+
+/// A model with the weights of `snapshot`, which it does not share.
+fn snapshot_model(options: &SegmenterOptions, snapshot: &Snapshot, device: Device) -> Result<SegmentationModel> {
+    let _guard = tch::no_grad_guard();
+    SegmentationModel::from_tensors(options.description.clone(), device, &mut |name, _| {
+        let lacking = || Error::Internal(format!("the snapshot lacks the tensor {name}"));
+        Ok(snapshot.tensor(name).ok_or_else(lacking)?.f_detach_copy()?)
+    })
 }
 
 fn parameters(named: Vec<(String, Tensor)>) -> Parameters {
@@ -222,16 +294,6 @@ fn model_of(
     })
 }
 
-/// Windows [C, z, y, x] as a batch [B, C, z, y, x], of a network of slices as [B, C, y, x].
-fn batch_of(parts: &[&Tensor], dimensions: usize) -> Result<Tensor> {
-    let batch = Tensor::f_stack(parts, 0)?;
-    Ok(if dimensions == 2 {
-        batch.f_squeeze_dim(2)?
-    } else {
-        batch
-    })
-}
-
 impl<S: ExampleSource> Objective for Segmentation<S> {
     fn advance(&mut self, step: u64, job: &Job) -> Result<()> {
         self.source.advance(step, job)
@@ -250,11 +312,25 @@ impl<S: ExampleSource> Objective for Segmentation<S> {
             batch_of(&parts, network.dimensions())
         };
         let (image, truth, weight) = (gather(|e| &e.image)?, gather(|e| &e.truth)?, gather(|e| &e.weight)?);
-        let logits = network.forward(&image, &mut Pass::Training(gen), job)?;
+        let logits = {
+            let reduced = options.mixed_precision && image.device().is_cuda();
+            let _guard = reduced.then(|| Autocast::begin(image.device()));
+            network.forward(&image, &mut Pass::Training(gen), job)?
+        };
+        let logits = in_full(&logits)?;
         let target = Target {
             truth: &truth,
             weight: Some(&weight),
         };
         segmentation_loss(&logits, network.activation(), &target, &options.loss)
     }
+}
+
+/// Logits in float32, in which losses are computed.
+fn in_full(logits: &Logits) -> Result<Logits> {
+    let full = |x: &Tensor| Ok(x.f_to_kind(Kind::Float)?);
+    Ok(Logits {
+        main: full(&logits.main)?,
+        deep: logits.deep.iter().map(full).collect::<Result<_>>()?,
+    })
 }

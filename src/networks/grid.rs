@@ -8,6 +8,11 @@ use crate::runtime::Result;
 /// Voxel sizes closer than this ratio are taken as equal: networks are trained with as much variation of scale.
 const ALIKE: f64 = 1.25;
 
+/// Whether voxels of edges `a` and `b` (nm) are taken as equal.
+pub fn are_alike(a: f64, b: f64) -> bool {
+    a / b <= ALIKE && b / a <= ALIKE
+}
+
 /// One axis sampled twice over the same length: `data` voxels and `network` voxels, the outer faces of both in the same place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Axis {
@@ -22,9 +27,7 @@ impl Axis {
     /// not wanted, and where the two are alike.
     pub fn new(data: usize, data_nm: Option<f64>, network_nm: Option<f64>) -> Self {
         let network = match (data_nm, network_nm) {
-            (Some(from), Some(to)) if from / to > ALIKE || to / from > ALIKE => {
-                ((data as f64 * from / to).round() as usize).max(1)
-            }
+            (Some(from), Some(to)) if !are_alike(from, to) => ((data as f64 * from / to).round() as usize).max(1),
             _ => data,
         };
         Self { data, network }
@@ -43,6 +46,16 @@ impl Axis {
     /// Data voxels from which the network voxels `window` are interpolated.
     pub fn data_range(self, window: &Range<usize>) -> Range<usize> {
         reached(window, self.network, self.data)
+    }
+
+    /// Network voxels whose centres lie within the data voxels `data`.
+    pub fn covered(self, data: &Range<usize>) -> Range<usize> {
+        if self.is_equal() {
+            return data.clone();
+        }
+        let scale = self.network as f64 / self.data as f64;
+        let first = |edge: usize| ((edge as f64 * scale - 0.5).ceil().max(0.0) as usize).min(self.network);
+        first(data.start)..first(data.end)
     }
 
     /// Weights [window, data] that bring the data voxels `data` to the network voxels `window`.
@@ -113,6 +126,18 @@ mod tests {
         assert!(Axis::new(100, None, Some(1.0)).is_equal());
         assert_eq!(Axis::new(100, Some(2.0), Some(1.0)).network, 200);
         assert_eq!(Axis::new(1, Some(1.0), Some(100.0)).network, 1);
+    }
+
+    #[test]
+    fn parts_that_meet_cover_every_network_voxel_once() {
+        for axis in [
+            Axis { data: 37, network: 61 },
+            Axis { data: 61, network: 37 },
+            Axis { data: 9, network: 9 },
+        ] {
+            let (low, high) = (axis.covered(&(0..5)), axis.covered(&(5..axis.data)));
+            assert_eq!((low.start, low.end, high.end), (0, high.start, axis.network));
+        }
     }
 
     #[test]

@@ -1,0 +1,67 @@
+//! Which rule moves the weights, and what it keeps from step to step.
+use tch::Tensor;
+
+use super::{AdamW, Sgd, TrainingSchedule};
+use crate::runtime::Result;
+
+/// A rule with its state.
+pub(super) enum Optimiser {
+    AdamW(AdamW),
+    Sgd(Sgd),
+}
+
+impl Optimiser {
+    /// The rule of `schedule`, at rest: SGD where it names one, else AdamW.
+    pub fn new(schedule: &TrainingSchedule, parameters: &[Tensor]) -> Result<Self> {
+        Ok(match schedule.sgd {
+            Some(options) => Self::Sgd(Sgd::new(options, parameters)?),
+            None => Self::AdamW(AdamW::new(schedule.adamw, parameters)?),
+        })
+    }
+
+    /// One update in place, at `rate` times the full learning rate, of gradients scaled to a global norm of at most `clip`; the norm
+    /// before. Gradients that are not finite change nothing.
+    pub fn step(&mut self, parameters: &mut [Tensor], gradients: &[Tensor], rate: f64, clip: f64) -> Result<f64> {
+        match self {
+            Self::AdamW(rule) => rule.step(parameters, gradients, rate, clip),
+            Self::Sgd(rule) => rule.step(parameters, gradients, rate, clip),
+        }
+    }
+
+    /// Steps taken.
+    pub fn taken(&self) -> u64 {
+        match self {
+            Self::AdamW(rule) => rule.taken,
+            Self::Sgd(rule) => rule.taken,
+        }
+    }
+
+    /// Name and tensors, in the parameters' order, of each part of the state.
+    pub fn state(&self) -> Vec<(&'static str, &[Tensor])> {
+        match self {
+            Self::AdamW(rule) => vec![("first", &rule.first), ("second", &rule.second)],
+            Self::Sgd(rule) => vec![("velocity", &rule.velocity)],
+        }
+    }
+
+    /// Puts back what [`Optimiser::state`] and [`Optimiser::taken`] gave; `read(name)` gives the tensors.
+    pub fn restore(&mut self, taken: u64, mut read: impl FnMut(&str) -> Result<Vec<Tensor>>) -> Result<()> {
+        match self {
+            Self::AdamW(rule) => {
+                (rule.first, rule.second, rule.taken) = (read("first")?, read("second")?, taken);
+            }
+            Self::Sgd(rule) => (rule.velocity, rule.taken) = (read("velocity")?, taken),
+        }
+        Ok(())
+    }
+}
+
+/// The global norm of `gradients`, and the factor that makes it at most `clip`.
+pub(super) fn clipped(gradients: &[Tensor], clip: f64) -> Result<(f64, f64)> {
+    let mut squares = 0.0;
+    for gradient in gradients {
+        squares += f64::try_from(gradient.f_norm()?)?.powi(2);
+    }
+    let norm = squares.sqrt();
+    Ok((norm, if norm > clip { clip / norm } else { 1.0 }))
+}

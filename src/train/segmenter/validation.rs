@@ -1,0 +1,195 @@
+//! How a training is scored on labels that it does not see.
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+use super::{ExampleSource, SegmenterOptions};
+use crate::networks::{Pass, SegmentationModel};
+use crate::runtime::{Generator, Job, Result};
+use crate::train::options::check_ranges;
+
+/// Stream of the seed that draws the windows.
+const HELD_OUT: u64 = 13;
+
+/// The output that is whatever the others are not.
+const BACKGROUND: &str = "background";
+
+/// When a run is scored, and what follows from it. Scores are taken of labels that were added as held out and of what `share` splits
+/// off; where there are none, nothing is scored.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ValidationOptions {
+    /// Share of every labelled volume that is split off at one of its faces, 0..=0.5; no voxel is in both parts.
+    pub share: f64,
+    /// Steps between scores, 0..=10^7; 0: only the last step. The last step is always scored.
+    pub every: u64,
+    /// Windows of a score, the same every time, 1..=10000.
+    pub windows: usize,
+    /// A round ends after so many scores none of which was better than the best, 0..=10^6; 0: it does not.
+    pub patience: u64,
+    /// Whether the weights of the best score are the result, not those of the last step.
+    pub keep_best: bool,
+}
+
+impl Default for ValidationOptions {
+    fn default() -> Self {
+        Self {
+            share: 0.0,
+            every: 200,
+            windows: 16,
+            patience: 0,
+            keep_best: true,
+        }
+    }
+}
+
+impl ValidationOptions {
+    /// Refuses settings out of their documented ranges, by name.
+    pub fn validate(&self) -> Result<()> {
+        check_ranges(&[
+            ("validation share", self.share, 0.0, 0.5),
+            ("validation every", self.every as f64, 0.0, 1e7),
+            ("validation windows", self.windows as f64, 1.0, 1e4),
+            ("patience", self.patience as f64, 0.0, 1e6),
+        ])
+    }
+
+    /// Whether a run of `steps` is scored once `step` of them are done.
+    pub(super) fn is_due(&self, step: u64, steps: u64) -> bool {
+        step > 0 && (step == steps || (self.every > 0 && step.is_multiple_of(self.every)))
+    }
+
+    /// The first step after `step` at which a run of `steps` is scored.
+    pub(super) fn next(&self, step: u64, steps: u64) -> u64 {
+        match self.every {
+            0 => steps,
+            every => ((step / every + 1) * every).min(steps),
+        }
+    }
+}
+
+/// How well a network does on windows that it was not trained on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OutputScore {
+    /// Name of the output.
+    pub output: String,
+    /// Dice of probability above one half with truth above one half, over all windows, 0..=1; 1 where both are empty.
+    pub dice: f64,
+    /// Mean probability.
+    pub mean_probability: f64,
+    /// Mean truth; equal to the former where the network is calibrated in the large.
+    pub mean_truth: f64,
+}
+
+/// The one number that validations compare: mean Dice of the outputs, "background" left out.
+pub fn mean_dice(scores: &[OutputScore]) -> f64 {
+    let counted: Vec<f64> = scores
+        .iter()
+        .filter(|score| score.output != BACKGROUND || scores.len() == 1)
+        .map(|score| score.dice)
+        .collect();
+    counted.iter().sum::<f64>() / counted.len().max(1) as f64
+}
+
+/// Scores of `model` on `windows` windows of `source`, the same every time, as they are.
+pub(super) fn score(
+    model: &SegmentationModel,
+    source: &impl ExampleSource,
+    (options, windows): (&SegmenterOptions, usize),
+    job: &Job,
+) -> Result<Vec<OutputScore>> {
+    let _guard = tch::no_grad_guard();
+    let network = model.network();
+    let mut gen = Generator::new(options.seed, HELD_OUT);
+    // Per output: probability and truth and both, of voxels above one half; probability and truth as they are; weight.
+    let mut sums = vec![[0f64; 6]; network.outputs().len()];
+    for _ in 0..windows {
+        job.check()?;
+        let example = source.example(options, &mut gen)?;
+        let logits = network.forward(
+            &batch_of(&[&example.image], network.dimensions())?,
+            &mut Pass::Inference,
+            job,
+        )?;
+        let found = network.activation().probabilities(&logits.main)?;
+        let truth = batch_of(&[&example.truth], network.dimensions())?;
+        let weight = batch_of(&[&example.weight], network.dimensions())?.f_narrow(1, 0, 1)?;
+        let (inside, true_inside) = (found.f_gt(0.5)?, truth.f_gt(0.5)?);
+        let both = inside.f_logical_and(&true_inside)?;
+        for (index, sums) in sums.iter_mut().enumerate() {
+            let of = |map: &Tensor| -> Result<f64> {
+                let map = map.f_narrow(1, index as i64, 1)?.f_to_kind(Kind::Float)?;
+                Ok(map.f_mul(&weight)?.f_sum(Kind::Double)?.f_double_value(&[])?)
+            };
+            let parts = [of(&inside)?, of(&true_inside)?, of(&both)?, of(&found)?, of(&truth)?];
+            let all = weight.f_sum(Kind::Double)?.f_double_value(&[])?;
+            for (sum, part) in sums.iter_mut().zip(parts.into_iter().chain([all])) {
+                *sum += part;
+            }
+        }
+    }
+    let score = |(name, [found, truth, both, probability, certainty, all]): (&String, [f64; 6])| OutputScore {
+        output: name.clone(),
+        dice: if found + truth > 0.0 {
+            2.0 * both / (found + truth)
+        } else {
+            1.0
+        },
+        mean_probability: probability / all.max(f64::MIN_POSITIVE),
+        mean_truth: certainty / all.max(f64::MIN_POSITIVE),
+    };
+    Ok(network.outputs().iter().zip(sums).map(score).collect())
+}
+
+/// Windows [C, z, y, x] as a batch [B, C, z, y, x], of a network of slices as [B, C, y, x].
+pub(super) fn batch_of(parts: &[&Tensor], dimensions: usize) -> Result<Tensor> {
+    let batch = Tensor::f_stack(parts, 0)?;
+    Ok(if dimensions == 2 {
+        batch.f_squeeze_dim(2)?
+    } else {
+        batch
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_are_due_at_multiples_and_at_the_end() {
+        let of = |every| ValidationOptions {
+            every,
+            ..ValidationOptions::default()
+        };
+        let due = |every| {
+            (0..=10)
+                .filter(|step| of(every).is_due(*step, 10))
+                .collect::<Vec<u64>>()
+        };
+        assert_eq!(due(4), [4, 8, 10]);
+        assert_eq!(due(0), [10]);
+        assert_eq!(
+            (
+                of(4).next(0, 10),
+                of(4).next(4, 10),
+                of(4).next(8, 10),
+                of(0).next(3, 10)
+            ),
+            (4, 8, 10, 10)
+        );
+    }
+
+    #[test]
+    fn the_background_is_no_merit() {
+        let of = |output: &str, dice| OutputScore {
+            output: output.to_owned(),
+            dice,
+            mean_probability: 0.0,
+            mean_truth: 0.0,
+        };
+        assert_eq!(
+            mean_dice(&[of("background", 0.9), of("membrane", 0.5), of("molecule", 0.1)]),
+            0.3
+        );
+        assert_eq!(mean_dice(&[of("background", 0.9)]), 0.9);
+    }
+}

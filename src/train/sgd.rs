@@ -1,0 +1,88 @@
+//! Stochastic gradient descent with momentum, plain (Polyak 1964) and Nesterov's (Sutskever et al. 2013), as PyTorch has it.
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+use super::optimiser::clipped;
+use super::options::check_ranges;
+use crate::runtime::Result;
+
+/// Settings of [`Sgd`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SgdOptions {
+    /// Full learning rate, 1e-9..=1.
+    pub rate: f64,
+    /// Weight decay, added to the gradient: times the weight, 0..=10.
+    pub weight_decay: f64,
+    /// Decay of the velocity, 0..=0.9999.
+    pub momentum: f64,
+    /// Whether the gradient is looked at where the velocity leads.
+    pub nesterov: bool,
+}
+
+impl Default for SgdOptions {
+    fn default() -> Self {
+        Self {
+            rate: 1e-2,
+            weight_decay: 1e-4,
+            momentum: 0.9,
+            nesterov: false,
+        }
+    }
+}
+
+impl SgdOptions {
+    pub(super) fn validate(&self) -> Result<()> {
+        check_ranges(&[
+            ("rate", self.rate, 1e-9, 1.0),
+            ("weight_decay", self.weight_decay, 0.0, 10.0),
+            ("momentum", self.momentum, 0.0, 0.9999),
+        ])
+    }
+}
+
+/// The velocity of every parameter.
+pub struct Sgd {
+    options: SgdOptions,
+    /// In the order of the parameters; zero before the first step, which equals PyTorch's "the first gradient".
+    pub(super) velocity: Vec<Tensor>,
+    /// Steps taken.
+    pub(super) taken: u64,
+}
+
+impl Sgd {
+    /// Parameters at rest.
+    pub fn new(options: SgdOptions, parameters: &[Tensor]) -> Result<Self> {
+        let at_rest = |p: &Tensor| Ok(p.f_detach()?.f_zeros_like()?);
+        Ok(Self {
+            options,
+            velocity: parameters.iter().map(at_rest).collect::<Result<_>>()?,
+            taken: 0,
+        })
+    }
+
+    /// One update in place, at `rate` times the full learning rate, after scaling the gradients to a global norm of at most `clip`:
+    /// v = momentum v + g, p = p - rate v, or of Nesterov p = p - rate (g + momentum v); g holds the weight decay.
+    ///
+    /// Returns the norm before scaling. Gradients that are not finite change nothing. Call it with autograd off.
+    pub fn step(&mut self, parameters: &mut [Tensor], gradients: &[Tensor], rate: f64, clip: f64) -> Result<f64> {
+        let (norm, scale) = clipped(gradients, clip)?;
+        if !norm.is_finite() {
+            return Ok(norm);
+        }
+        self.taken += 1;
+        let o = self.options;
+        for ((parameter, gradient), velocity) in parameters.iter_mut().zip(gradients).zip(&mut self.velocity) {
+            let gradient = gradient
+                .f_mul_scalar(scale)?
+                .f_add(&parameter.f_mul_scalar(o.weight_decay)?)?;
+            let _ = velocity.f_mul_scalar_(o.momentum)?.f_add_(&gradient)?;
+            let update = match o.nesterov {
+                true => gradient.f_add(&velocity.f_mul_scalar(o.momentum)?)?,
+                false => velocity.shallow_clone(),
+            };
+            let _ = parameter.f_sub_(&update.f_mul_scalar(rate * o.rate)?)?;
+        }
+        Ok(norm)
+    }
+}
