@@ -79,7 +79,6 @@ mod tests {
         // Slices 10..20 of a row of four voxels; 18 and 19 are held out.
         let slab = SlabFiles {
             labels: Array3::from_shape_fn((10, 1, 4), |(_, _, x)| [1, 1, 2, 0][x]),
-            score: Array3::zeros((10, 1, 4)),
             points: Vec::new(),
         };
         // The same, but membrane is missed by half in the slices held out, and molecules are called membrane.
