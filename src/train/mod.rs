@@ -51,9 +51,9 @@ pub use phantoms::PhantomPool;
 pub use rate::RateCurve;
 pub use run::{LossRecord, TrainingSchedule};
 pub use segmenter::{
-    mean_dice, ExampleSource, LabelledTraining, LabelledTrainingOptions, LabelledVolume,
-    LabelledVolumes, OutputScore, PhantomExamples, SegmenterOptions, SegmenterTrainer, SelfTrainingOptions, SlabLabels,
-    SlabView, Start, ValidationOptions,
+    mean_dice, ExampleSource, LabelledTraining, LabelledTrainingOptions, LabelledVolume, LabelledVolumes, OutputScore,
+    PhantomExamples, SegmenterOptions, SegmenterTrainer, SelfTrainingOptions, SlabLabels, SlabView, Start,
+    ValidationOptions,
 };
 pub use sgd::{Sgd, SgdOptions};
 pub use slices::{SliceBatch, SliceOptions, SlicePool};
