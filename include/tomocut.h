@@ -1160,7 +1160,7 @@ typedef struct tomocut_phantom_options {
 } tomocut_phantom_options;
 
 /**
- * How molecules are found in a map of probabilities, a TOMOCUT_PICK_*; 0: peaks in an output "centre", else mean pooling.
+ * How molecules are found in a map of probabilities, a TOMOCUT_PICK_*; 0: peaks in an output "centre", else objects.
  */
 typedef int32_t tomocut_picking_method;
 
@@ -1173,11 +1173,11 @@ typedef struct tomocut_picking_options {
      */
     size_t struct_size;
     /**
-     * The output of the network that is searched; NULL: "centre" where the network has it, else "molecule".
+     * The output of the network that is searched; NULL: "molecule" where the network has it, else "centre".
      */
     const char *output;
     /**
-     * How, TOMOCUT_PICK_*; 0: peaks in an output "centre", else mean pooling.
+     * How, TOMOCUT_PICK_*; 0: peaks in an output "centre", else objects.
      */
     tomocut_picking_method method;
     /**
@@ -1185,7 +1185,7 @@ typedef struct tomocut_picking_options {
      */
     uint32_t formats;
     /**
-     * Least probability, above 0, below 1; 0: 0.3 in an output "centre", else 0.5.
+     * Least probability, above 0, below 1; 0: 0.3 for objects, else 0.5.
      */
     double threshold;
     /**
@@ -1207,7 +1207,7 @@ typedef struct tomocut_picking_options {
      */
     double exclusion_nm;
     /**
-     * Least volume of an object in nm^3, for TOMOCUT_PICK_OBJECTS.
+     * Least volume of an object in nm^3, for TOMOCUT_PICK_OBJECTS: what is smaller is noise; 0: 200, a ball of 7 nm.
      */
     double least_nm3;
     /**
@@ -2148,7 +2148,8 @@ typedef struct tomocut_dataset_outcome {
 #define TOMOCUT_PICK_MEAN_POOLING 2
 
 /**
- * What hangs together above the threshold (26 neighbours) is one molecule each: for molecules that do not touch.
+ * What hangs together above the threshold (26 neighbours) is one molecule each, with the diameter of a ball of its volume.
+ * With the built-in network this measures best; molecules that touch are one.
  */
 #define TOMOCUT_PICK_OBJECTS 3
 
@@ -3235,7 +3236,7 @@ tomocut_status tomocut_membrane_options_init(struct tomocut_membrane_options *op
  *
  * @param engine  Gives the log.
  * @param map     The map: 0 to 1, or 0 to certain.
- * @param options What differs from the defaults; NULL: nothing. The map is taken for the output that it names, "centre" where it names none.
+ * @param options What differs from the defaults; NULL: nothing. The map is taken for the output that it names, "molecule" where it names none.
  * @param out     Receives the picks, to be freed by tomocut_picks_free; NULL on failure.
  * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an option out of its range, a map of unknown voxel size, an excluded
  *         volume of other extents); TOMOCUT_E_OUT_OF_MEMORY (also: more than the memory allowed, by a map of noise);
@@ -3270,7 +3271,7 @@ tomocut_status tomocut_picks_read(const struct tomocut_engine *engine,
                                   struct tomocut_picks **out);
 
 /**
- * Copies the molecules into the array of the caller, best first (objects: in scan order; a file's: in its order).
+ * Copies the molecules into the array of the caller, best first (a file's: in its order).
  *
  * @param picks    The picks.
  * @param points   Receives the molecules, or NULL to ask for their number.

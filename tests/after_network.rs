@@ -256,7 +256,7 @@ fn all_that_was_asked_for_is_written() {
         Ok(tomogram(
             match name {
                 "membrane" => membranes(),
-                "centre" => map(true),
+                "molecule" => map(false),
                 other => panic!("{other} is not needed"),
             },
             20.0,
@@ -272,7 +272,6 @@ fn all_that_was_asked_for_is_written() {
     let after = AfterNetwork {
         picking: Some(PickingOptions {
             formats: PickFormat::ALL.to_vec(),
-            diameter_nm: 16.0,
             ..PickingOptions::default()
         }),
         membranes: Some(MembraneOptions::default()),
@@ -280,7 +279,7 @@ fn all_that_was_asked_for_is_written() {
     };
     let found = after_network(&after, &outputs, &maps, folder.path(), 1 << 30, &Job::quiet()).unwrap();
     let picks = found.picks.unwrap();
-    // The default threshold of centres is 0.3: all five.
+    // Objects of the molecules: balls of 2056 nm^3.
     assert_eq!(places(&picks.picks), CENTRES);
     assert!(found.membranes.is_some());
     let mut names = after.files(&outputs, "TS_01").unwrap();
@@ -321,7 +320,7 @@ fn wrong_settings_are_named() {
     let outputs = ["background".to_owned(), "brain".to_owned()];
     let wanted = PickingOptions::default().output(&outputs).unwrap_err().to_string();
     assert!(
-        wanted.contains("centre or molecule") && wanted.contains("background, brain"),
+        wanted.contains("molecule or centre") && wanted.contains("background, brain"),
         "{wanted}"
     );
     let known = tomogram(crate::map(false), 10.0);

@@ -13,13 +13,14 @@ use crate::picks::PickFormat;
 use crate::predict::{ClosingOptions, MembraneOptions, ObjectRules, PickMethod, PickingOptions};
 use crate::{Error, Result};
 
-/// How molecules are found in a map of probabilities, a TOMOCUT_PICK_*; 0: peaks in an output "centre", else mean pooling.
+/// How molecules are found in a map of probabilities, a TOMOCUT_PICK_*; 0: peaks in an output "centre", else objects.
 pub type tomocut_picking_method = i32;
 /// Local maxima, best first, each at least half a diameter away from every better one: for maps of centres.
 pub const TOMOCUT_PICK_PEAKS: tomocut_picking_method = 1;
 /// Mean-pooling non-maximum suppression as in DeepETPicker: for maps of whole molecules, which may touch.
 pub const TOMOCUT_PICK_MEAN_POOLING: tomocut_picking_method = 2;
-/// What hangs together above the threshold (26 neighbours) is one molecule each: for molecules that do not touch.
+/// What hangs together above the threshold (26 neighbours) is one molecule each, with the diameter of a ball of its volume.
+/// With the built-in network this measures best; molecules that touch are one.
 pub const TOMOCUT_PICK_OBJECTS: tomocut_picking_method = 3;
 
 /// NAME_points.csv: x, y, z in voxels, counted from 0, then in Angstrom, diameter in nm, score.
@@ -45,13 +46,13 @@ pub const TOMOCUT_POINTS_NONE: u32 = 0x8000_0000;
 pub struct tomocut_picking_options {
     /// sizeof(tomocut_picking_options) of the caller's header.
     pub struct_size: usize,
-    /// The output of the network that is searched; NULL: "centre" where the network has it, else "molecule".
+    /// The output of the network that is searched; NULL: "molecule" where the network has it, else "centre".
     pub output: *const c_char,
-    /// How, TOMOCUT_PICK_*; 0: peaks in an output "centre", else mean pooling.
+    /// How, TOMOCUT_PICK_*; 0: peaks in an output "centre", else objects.
     pub method: tomocut_picking_method,
     /// Files that a prediction writes, TOMOCUT_POINTS_* joined by |; 0: CSV and RELION 5.
     pub formats: u32,
-    /// Least probability, above 0, below 1; 0: 0.3 in an output "centre", else 0.5.
+    /// Least probability, above 0, below 1; 0: 0.3 for objects, else 0.5.
     pub threshold: f64,
     /// Diameter of the molecules in nm, 0.1 to 1000; 0: 25, a ribosome. Peaks are at least half of it apart, mean pooling
     /// makes one molecule of what is as large; objects have the diameter that their volume gives.
@@ -63,7 +64,7 @@ pub struct tomocut_picking_options {
     pub excluded: *const tomocut_tomogram,
     /// Least distance of a pick from what is excluded, in nm; 0: only what lies in it is left out.
     pub exclusion_nm: f64,
-    /// Least volume of an object in nm^3, for TOMOCUT_PICK_OBJECTS.
+    /// Least volume of an object in nm^3, for TOMOCUT_PICK_OBJECTS: what is smaller is noise; 0: 200, a ball of 7 nm.
     pub least_nm3: f64,
     /// Largest volume of an object in nm^3; 0: no limit.
     pub largest_nm3: f64,
@@ -197,7 +198,10 @@ pub(super) unsafe fn translate_picking(options: &tomocut_picking_options) -> Res
         diameter_nm: given(options.diameter_nm, defaults.diameter_nm),
         border_nm: options.border_nm,
         exclusion_nm: options.exclusion_nm,
-        volumes: volumes(options.least_nm3, options.largest_nm3),
+        volumes: volumes(
+            given(options.least_nm3, defaults.volumes.least_nm3),
+            options.largest_nm3,
+        ),
         formats: formats(options.formats, defaults.formats)?,
     };
     Ok(Picking { options, excluded })

@@ -52,7 +52,7 @@ unsafe fn picks(handle: *const tomocut_picks) -> Result<InUse<tomocut_picks>> {
 ///
 /// @param engine  Gives the log.
 /// @param map     The map: 0 to 1, or 0 to certain.
-/// @param options What differs from the defaults; NULL: nothing. The map is taken for the output that it names, "centre" where it names none.
+/// @param options What differs from the defaults; NULL: nothing. The map is taken for the output that it names, "molecule" where it names none.
 /// @param out     Receives the picks, to be freed by tomocut_picks_free; NULL on failure.
 /// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an option out of its range, a map of unknown voxel size, an excluded
 ///         volume of other extents); TOMOCUT_E_OUT_OF_MEMORY (also: more than the memory allowed, by a map of noise);
@@ -84,7 +84,7 @@ pub unsafe extern "C" fn tomocut_picks_find(
             )
         };
         let map = map_of(&map.tomogram, options.certain)?;
-        let output = picking.options.output.as_deref().unwrap_or("centre");
+        let output = picking.options.output.as_deref().unwrap_or("molecule");
         let excluded = picking.excluded.as_ref().map(|excluded| &excluded.tomogram);
         let set = find_picks(&map, output, &picking.options, excluded, allowed(options.memory), &job)?;
         let engine = Arc::clone(&engine);
@@ -125,7 +125,7 @@ pub unsafe extern "C" fn tomocut_picks_read(
     })
 }
 
-/// Copies the molecules into the array of the caller, best first (objects: in scan order; a file's: in its order).
+/// Copies the molecules into the array of the caller, best first (a file's: in its order).
 ///
 /// @param picks    The picks.
 /// @param points   Receives the molecules, or NULL to ask for their number.

@@ -22,7 +22,7 @@ mod tile;
 
 pub use after::{
     after_network, find_picks, write_membranes, AfterNetwork, Found, MapSource, MembraneFiles, MembraneOptions,
-    PickMethod, PickingOptions, ProbabilityMap, CENTRE_THRESHOLD,
+    PickMethod, PickingOptions, ProbabilityMap,
 };
 pub use closing::{close_membranes, ClosingOptions};
 pub use objects::{object_picks, objects, ObjectRules};

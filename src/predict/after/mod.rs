@@ -14,5 +14,5 @@ mod picking;
 pub use files::{after_network, AfterNetwork, Found, MapSource};
 pub use map::ProbabilityMap;
 pub use membranes::{write_membranes, MembraneFiles};
-pub use options::{MembraneOptions, PickMethod, PickingOptions, CENTRE_THRESHOLD};
+pub use options::{MembraneOptions, PickMethod, PickingOptions};
 pub use picking::find_picks;

@@ -4,24 +4,29 @@ use crate::predict::{ClosingOptions, ObjectRules};
 use crate::runtime::{Error, Result};
 
 /// How molecules are found in a map.
+///
+/// Measured with the built-in network on four simulated tomograms (voxel SNR 0.8 to 0.08, molecules of 8 to 30 nm and a crowded one; F1 within 10 nm):
+/// objects of its molecules at their defaults 0.94, 0.79, 0.75, 0.50; mean pooling of the same map at 25 nm and 0.5: 0.93, 0.75, 0.73,
+/// 0.43; peaks of its centres at the best of diameters and thresholds for all four: 0.75, 0.70, 0.62, 0.49. Hence the defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PickMethod {
     /// Mean-pooling non-maximum suppression ([`crate::picks::mean_pooling_nms`]): for maps of whole molecules.
     MeanPooling,
     /// Local maxima with plain non-maximum suppression ([`crate::picks::peaks`]): for maps of centres.
     Peaks,
-    /// Objects of the map above the threshold, each one pick ([`crate::predict::object_picks`]): for molecules that do not touch.
+    /// Objects of the map above the threshold, each one pick ([`crate::predict::object_picks`]): for molecules that hardly touch. Each has the
+    /// diameter of a ball of its volume.
     Objects,
 }
 
 /// Which molecules are picked, and where they are written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PickingOptions {
-    /// Output of the network that is searched; None: "centre" where the network has it, else "molecule".
+    /// Output of the network that is searched; None: "molecule" where the network has it, else "centre".
     pub output: Option<String>,
-    /// How; None: peaks in a map of centres, else mean pooling.
+    /// How; None: peaks in a map of centres, else objects.
     pub method: Option<PickMethod>,
-    /// Least probability, above 0, below 1; None: [`CENTRE_THRESHOLD`] in a map of centres, else 0.5.
+    /// Least probability, above 0, below 1; None: 0.3 for objects, which keeps them whole, else 0.5.
     pub threshold: Option<f64>,
     /// Diameter of the molecules in nm, 0.1..=1000: peaks are at least half of it apart, mean pooling makes one hill of what is as large, and
     /// picks of both carry it.
@@ -30,17 +35,14 @@ pub struct PickingOptions {
     pub border_nm: [f64; 3],
     /// Least distance of a pick from what is excluded, in nm; at 0 the excluded voxels themselves.
     pub exclusion_nm: f64,
-    /// Volumes of molecules, for objects.
+    /// Volumes of molecules, for objects: what is smaller is noise.
     pub volumes: ObjectRules,
     /// Files that are written, each as NAME_points with its ending (EMAN2's as NAME_info.json).
     pub formats: Vec<PickFormat>,
 }
 
-/// Least value of a peak in a map of centres. A certain centre has 1, one that lies between two voxels or is less certain has less.
-pub const CENTRE_THRESHOLD: f64 = 0.3;
-
 impl Default for PickingOptions {
-    /// Ribosomes: 25 nm. CSV and RELION 5 files; nothing excluded.
+    /// Objects of at least 200 nm^3, a ball of 7 nm; ribosomes, 25 nm, for the other methods. CSV and RELION 5 files; nothing excluded.
     fn default() -> Self {
         Self {
             output: None,
@@ -49,7 +51,10 @@ impl Default for PickingOptions {
             diameter_nm: 25.0,
             border_nm: [0.0; 3],
             exclusion_nm: 0.0,
-            volumes: ObjectRules::default(),
+            volumes: ObjectRules {
+                least_nm3: 200.0,
+                ..ObjectRules::default()
+            },
             formats: vec![PickFormat::Csv, PickFormat::Star],
         }
     }
@@ -79,11 +84,11 @@ impl PickingOptions {
 
     /// The output that is searched, among `outputs` of a network.
     ///
-    /// Errors: the output asked for is not among them; none is asked for and there is neither "centre" nor "molecule".
+    /// Errors: the output asked for is not among them; none is asked for and there is neither "molecule" nor "centre".
     pub fn output<'a>(&self, outputs: &'a [String]) -> Result<&'a str> {
         let wanted: &[&str] = match &self.output {
             Some(name) => &[name.as_str()],
-            None => &["centre", "molecule"],
+            None => &["molecule", "centre"],
         };
         find_output("picking output", wanted, outputs)
     }
@@ -92,14 +97,14 @@ impl PickingOptions {
     pub fn method(&self, output: &str) -> PickMethod {
         self.method.unwrap_or(match output {
             "centre" => PickMethod::Peaks,
-            _ => PickMethod::MeanPooling,
+            _ => PickMethod::Objects,
         })
     }
 
     /// The least probability in `output`.
     pub fn threshold(&self, output: &str) -> f64 {
-        self.threshold.unwrap_or(match output {
-            "centre" => CENTRE_THRESHOLD,
+        self.threshold.unwrap_or(match self.method(output) {
+            PickMethod::Objects => 0.3,
             _ => 0.5,
         })
     }

@@ -17,7 +17,7 @@ const MAXIMUM_BYTES: u64 = 160;
 /// Bytes of a part of an object: its name, its sums, its size.
 const PART_BYTES: u64 = 64;
 
-/// Picks molecules in `map`, which is the network's output `output`, best first (objects: in scan order of their first voxel).
+/// Picks molecules in `map`, which is the network's output `output`, best first.
 ///
 /// Positions are voxels of the whole tomogram, whatever part of it the map is; the score is the map's value (peaks), the height of the
 /// pooled hill (mean pooling) or the mean probability (objects). Picks near the tomogram's ends are left out, and those near `excluded`,
@@ -40,7 +40,8 @@ pub fn find_picks(
     job.enter(Stage::Points)?;
     let edges = map.voxel_nm("picks")?;
     let threshold = options.threshold(output);
-    let mut picks = match options.method(output) {
+    let method = options.method(output);
+    let mut picks = match method {
         PickMethod::Objects => object_picks(map, threshold, options, edges, memory, job)?,
         method => {
             let peaks = PeakOptions {
@@ -59,6 +60,10 @@ pub fn find_picks(
         for (v, first) in pick.position.iter_mut().zip(map.first) {
             *v += first as f64;
         }
+    }
+    if method == PickMethod::Objects {
+        // Of equals the first in scan order.
+        picks.sort_by(|a, b| b.score.total_cmp(&a.score));
     }
     let mut set = PickSet::new(picks, map.whole, map.name);
     set.exclude_border(options.border_nm)?;
