@@ -20,14 +20,15 @@ static const char after_network_help[] =
     "  --molecule-nm3 A:B   volumes of molecules, for objects (default: 200:, a ball of 7 nm)\n"
     "  --membranes          write <stem>_membrane_mask.mrc and <stem>_membrane_objects.mrc (numbered from 1)\n"
     "  --membrane-output NAME, --membrane-threshold P\n"
-    "                       output that is taken, and least probability in it (default: membrane, 0.5)\n"
-    "  --close-nm X         close gaps of membranes up to this width (default: none)\n"
-    "  --membrane-nm3 A:B   leave out membranes of other volumes, such as 500: without specks\n"
+    "                       output that is taken, and least probability in it (default: membrane, 0.3)\n"
+    "  --close-nm X         close gaps of membranes up to this width (default: 8; 0: none)\n"
+    "  --membrane-nm3 A:B   leave out membranes of other volumes (default: 1000:, without specks)\n"
     "\n";
 
 struct after_request {
     const char *picks, *formats_text, *pick_output, *exclude, *molecule_nm3_text, *membrane_output, *membrane_nm3_text;
-    double pick_threshold, diameter_nm, border_nm, exclude_nm, membrane_threshold, close_nm;
+    double pick_threshold, diameter_nm, border_nm, exclude_nm, membrane_threshold;
+    double close_nm; /* below 0: not given */
     int membranes;
     /* Read from the texts. */
     tomocut_picking_method method;
@@ -111,7 +112,7 @@ static int parse_after_request(struct after_request *request) {
         return 0;
     }
     if (!request->membranes && (request->membrane_output != NULL || request->membrane_nm3_text != NULL ||
-                                request->membrane_threshold != 0.0 || request->close_nm != 0.0)) {
+                                request->membrane_threshold != 0.0 || request->close_nm >= 0.0)) {
         complain("options of membranes are given without --membranes; see --help");
         return 0;
     }
@@ -149,7 +150,8 @@ static void after_options(const struct after_request *request, const tomocut_tom
     tomocut_membrane_options_init(membranes, sizeof *membranes);
     membranes->output = request->membrane_output;
     membranes->threshold = request->membrane_threshold;
-    membranes->gap_nm = request->close_nm;
+    /* 0 is the default to the library, and none to the user. */
+    membranes->gap_nm = request->close_nm < 0.0 ? 0.0 : request->close_nm == 0.0 ? -1.0 : request->close_nm;
     membranes->least_nm3 = request->membrane_nm3[0];
     membranes->largest_nm3 = request->membrane_nm3[1];
 }

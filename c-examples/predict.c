@@ -89,6 +89,7 @@ static int parse_request(int argc, char **argv, struct request *request) {
         {"--version", SWITCH, &request->version},
     };
     request->size = 1;
+    request->after.close_nm = -1.0;
     if (!parse_arguments(argc, argv, arguments, sizeof arguments / sizeof arguments[0], request->inputs, MOST_INPUTS,
                          &request->n_inputs)) {
         return 0;

@@ -1258,11 +1258,11 @@ typedef struct tomocut_membrane_options {
      */
     uint32_t reserved;
     /**
-     * Least probability, above 0, below 1; 0: 0.5.
+     * Least probability, above 0, below 1; 0: 0.3, where gaps are closed and specks left out what measures best.
      */
     double threshold;
     /**
-     * Widest gap that is closed, in nm, at most 64 voxels; 0: none is.
+     * Widest gap that is closed, in nm, at most 64 voxels; 0: 8; below 0: none is.
      */
     double gap_nm;
     /**
@@ -1270,7 +1270,7 @@ typedef struct tomocut_membrane_options {
      */
     double thickness_nm;
     /**
-     * Least volume of a membrane in nm^3: smaller ones are left out.
+     * Least volume of a membrane in nm^3: smaller ones are left out; 0: 1000 (a vesicle of 30 nm has 14000).
      */
     double least_nm3;
     /**

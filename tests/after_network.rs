@@ -229,6 +229,8 @@ fn many_objects_are_float32() {
     let folder = tempfile::tempdir().unwrap();
     let options = MembraneOptions {
         mask: false,
+        closing: None,
+        volumes: ObjectRules::default(),
         ..MembraneOptions::default()
     };
     let map = ProbabilityMap::of(&volume);

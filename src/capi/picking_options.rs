@@ -104,13 +104,13 @@ pub struct tomocut_membrane_options {
     pub files: u32,
     /// Zero.
     pub reserved: u32,
-    /// Least probability, above 0, below 1; 0: 0.5.
+    /// Least probability, above 0, below 1; 0: 0.3, where gaps are closed and specks left out what measures best.
     pub threshold: f64,
-    /// Widest gap that is closed, in nm, at most 64 voxels; 0: none is.
+    /// Widest gap that is closed, in nm, at most 64 voxels; 0: 8; below 0: none is.
     pub gap_nm: f64,
     /// Thickest membrane that closing may give, in nm, so that membranes side by side stay two; 0: 9.
     pub thickness_nm: f64,
-    /// Least volume of a membrane in nm^3: smaller ones are left out.
+    /// Least volume of a membrane in nm^3: smaller ones are left out; 0: 1000 (a vesicle of 30 nm has 14000).
     pub least_nm3: f64,
     /// Largest volume of a membrane in nm^3; 0: no limit.
     pub largest_nm3: f64,
@@ -227,11 +227,15 @@ pub(super) unsafe fn translate_membranes(options: &tomocut_membrane_options) -> 
     Ok(MembraneOptions {
         output: output.map(str::to_owned),
         threshold: given(options.threshold, defaults.threshold),
-        closing: (options.gap_nm != 0.0).then(|| ClosingOptions {
-            gap_nm: options.gap_nm,
+        // A gap that is no number is refused by the engine.
+        closing: (options.gap_nm.is_nan() || options.gap_nm >= 0.0).then(|| ClosingOptions {
+            gap_nm: given(options.gap_nm, closing.gap_nm),
             thickness_nm: given(options.thickness_nm, closing.thickness_nm),
         }),
-        volumes: volumes(options.least_nm3, options.largest_nm3),
+        volumes: volumes(
+            given(options.least_nm3, defaults.volumes.least_nm3),
+            options.largest_nm3,
+        ),
         mask: files & TOMOCUT_MEMBRANES_MASK != 0,
         objects: files & TOMOCUT_MEMBRANES_OBJECTS != 0,
     })
