@@ -1185,7 +1185,7 @@ typedef struct tomocut_picking_options {
      */
     uint32_t formats;
     /**
-     * Least probability, above 0, below 1; 0: 0.3 for objects, else 0.5.
+     * Least probability, above 0, below 1; 0: 0.3.
      */
     double threshold;
     /**
@@ -1207,7 +1207,7 @@ typedef struct tomocut_picking_options {
      */
     double exclusion_nm;
     /**
-     * Least volume of an object in nm^3, for TOMOCUT_PICK_OBJECTS: what is smaller is noise; 0: 200, a ball of 7 nm.
+     * Least volume of an object in nm^3, for TOMOCUT_PICK_OBJECTS: what is smaller is noise; 0: 100, a ball of 6 nm.
      */
     double least_nm3;
     /**

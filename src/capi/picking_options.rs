@@ -52,7 +52,7 @@ pub struct tomocut_picking_options {
     pub method: tomocut_picking_method,
     /// Files that a prediction writes, TOMOCUT_POINTS_* joined by |; 0: CSV and RELION 5.
     pub formats: u32,
-    /// Least probability, above 0, below 1; 0: 0.3 for objects, else 0.5.
+    /// Least probability, above 0, below 1; 0: 0.3.
     pub threshold: f64,
     /// Diameter of the molecules in nm, 0.1 to 1000; 0: 25, a ribosome. Peaks are at least half of it apart, mean pooling
     /// makes one molecule of what is as large; objects have the diameter that their volume gives.
@@ -64,7 +64,7 @@ pub struct tomocut_picking_options {
     pub excluded: *const tomocut_tomogram,
     /// Least distance of a pick from what is excluded, in nm; 0: only what lies in it is left out.
     pub exclusion_nm: f64,
-    /// Least volume of an object in nm^3, for TOMOCUT_PICK_OBJECTS: what is smaller is noise; 0: 200, a ball of 7 nm.
+    /// Least volume of an object in nm^3, for TOMOCUT_PICK_OBJECTS: what is smaller is noise; 0: 100, a ball of 6 nm.
     pub least_nm3: f64,
     /// Largest volume of an object in nm^3; 0: no limit.
     pub largest_nm3: f64,

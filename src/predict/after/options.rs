@@ -5,9 +5,9 @@ use crate::runtime::{Error, Result};
 
 /// How molecules are found in a map.
 ///
-/// Measured with the built-in network on four simulated tomograms (voxel SNR 0.8 to 0.08, molecules of 8 to 30 nm and a crowded one; F1 within 10 nm):
-/// objects of its molecules at their defaults 0.94, 0.79, 0.75, 0.50; mean pooling of the same map at 25 nm and 0.5: 0.93, 0.75, 0.73,
-/// 0.43; peaks of its centres at the best of diameters and thresholds for all four: 0.75, 0.70, 0.62, 0.49. Hence the defaults.
+/// Measured with the built-in network on four simulated tomograms (voxel SNR 0.8, three of 0.1, the last one crowded; F1 within 10 nm, all
+/// above 0.3): objects of its molecules of at least 100 nm^3 0.93, 0.79, 0.72, 0.43; mean pooling of the same map at 25 nm 0.94, 0.78, 0.72,
+/// 0.36 (above 0.5: 0.95, 0.71, 0.67, 0.28); peaks of its centres at 25 nm 0.81, 0.73, 0.68, 0.43. Hence the defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PickMethod {
     /// Mean-pooling non-maximum suppression ([`crate::picks::mean_pooling_nms`]): for maps of whole molecules.
@@ -26,7 +26,7 @@ pub struct PickingOptions {
     pub output: Option<String>,
     /// How; None: peaks in a map of centres, else objects.
     pub method: Option<PickMethod>,
-    /// Least probability, above 0, below 1; None: 0.3 for objects, which keeps them whole, else 0.5.
+    /// Least probability, above 0, below 1; None: 0.3.
     pub threshold: Option<f64>,
     /// Diameter of the molecules in nm, 0.1..=1000: peaks are at least half of it apart, mean pooling makes one hill of what is as large, and
     /// picks of both carry it.
@@ -42,7 +42,7 @@ pub struct PickingOptions {
 }
 
 impl Default for PickingOptions {
-    /// Objects of at least 200 nm^3, a ball of 7 nm; ribosomes, 25 nm, for the other methods. CSV and RELION 5 files; nothing excluded.
+    /// Objects of at least 100 nm^3, a ball of 6 nm; ribosomes, 25 nm, for the other methods. CSV and RELION 5 files; nothing excluded.
     fn default() -> Self {
         Self {
             output: None,
@@ -52,7 +52,7 @@ impl Default for PickingOptions {
             border_nm: [0.0; 3],
             exclusion_nm: 0.0,
             volumes: ObjectRules {
-                least_nm3: 200.0,
+                least_nm3: 100.0,
                 ..ObjectRules::default()
             },
             formats: vec![PickFormat::Csv, PickFormat::Star],
@@ -100,21 +100,13 @@ impl PickingOptions {
             _ => PickMethod::Objects,
         })
     }
-
-    /// The least probability in `output`.
-    pub fn threshold(&self, output: &str) -> f64 {
-        self.threshold.unwrap_or(match self.method(output) {
-            PickMethod::Objects => 0.3,
-            _ => 0.5,
-        })
-    }
 }
 
 /// What is made of the map of membranes.
 ///
-/// Measured with the built-in network on four simulated tomograms (voxel SNR 0.8 to 0.08 and a crowded one; Dice of the mask): above
-/// 0.5 as it is 0.67, 0.46, 0.38, 0.49; above 0.3 0.66, 0.52, 0.48, 0.60; with gaps of 8 nm closed 0.63, 0.54, 0.52, 0.64; and
-/// without what is below 1000 nm^3 0.65, 0.58, 0.56, 0.67. Hence the defaults. (A vesicle of 30 nm has 14000 nm^3.)
+/// Measured with the built-in network on four simulated tomograms (voxel SNR 0.8, three of 0.1, the last one crowded; Dice of the mask):
+/// above 0.5 as it is 0.70, 0.57, 0.58, 0.69; above 0.3 0.69, 0.56, 0.59, 0.74; with gaps of 8 nm closed and without what is below 1000 nm^3
+/// 0.69, 0.59, 0.63, 0.77. Hence the defaults. (A vesicle of 30 nm has 14000 nm^3.)
 #[derive(Clone, Debug, PartialEq)]
 pub struct MembraneOptions {
     /// Output of the network; None: "membrane".

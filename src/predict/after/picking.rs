@@ -12,6 +12,9 @@ use crate::volume::Tomogram;
 /// Least height of a hill of mean pooling: DeepETPicker's.
 const LEAST_POOLED: f64 = 0.1;
 
+/// Least probability where none is given; measured, see [`PickMethod`].
+const LEAST_PROBABILITY: f64 = 0.3;
+
 /// Bytes of a maximum: as found, as a pick, and in the grid of what is kept.
 const MAXIMUM_BYTES: u64 = 160;
 /// Bytes of a part of an object: its name, its sums, its size.
@@ -39,7 +42,7 @@ pub fn find_picks(
     options.validate()?;
     job.enter(Stage::Points)?;
     let edges = map.voxel_nm("picks")?;
-    let threshold = options.threshold(output);
+    let threshold = options.threshold.unwrap_or(LEAST_PROBABILITY);
     let method = options.method(output);
     let mut picks = match method {
         PickMethod::Objects => object_picks(map, threshold, options, edges, memory, job)?,
