@@ -33,7 +33,7 @@ static const char help[] =
     "  --steps N            training steps (default: 600)\n"
     "  --batch N            windows per step (default: 2)\n"
     "  --window Z,Y,X       extents of a window in voxels (default: what suits the network)\n"
-    "  --rate X             learning rate (default: 0.001)\n"
+    "  --rate X             learning rate (default: 0.0005)\n"
     "  --loss NAME          dice-cross-entropy (default), dice, focal, slab-paper, membrain or picker\n"
     "  --seed N             seed of every random draw (default: 1)\n"
     "  --mirrors            average the mirrors of every window (8 times the time)\n"
@@ -76,7 +76,7 @@ static int check_request(struct request *request) {
         }
     }
     if (request->window_text != NULL && !parse_window(request->window_text, request->window)) {
-        complain("--window is \"%s\", must be Z,Y,X such as 48,64,64", request->window_text);
+        complain("--window is \"%s\", must be Z,Y,X such as 32,80,80", request->window_text);
         return 0;
     }
     if (request->memory_text != NULL && !parse_bytes(request->memory_text, &request->memory)) {

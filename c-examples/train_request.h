@@ -26,12 +26,12 @@ static const char help[] =
     "                       deepict; every option below that is given counts in the preset's place\n"
     "  --names A,B,C        names of the labels from 1 on (default: membrane,molecule,filament)\n"
     "  --diffusion FILE     the model that segments slabs, such as one that tomocut-adapt wrote (default: the built-in)\n"
-    "  --steps N            training steps (default: 2000)\n"
+    "  --steps N            training steps (default: 300; from random weights 2000)\n"
     "  --minutes X          stop after so many; the checkpoint stays, to go on from\n"
     "  --every X            minutes between checkpoints (default: 3)\n"
     "  --batch N            windows per step (default: 2)\n"
-    "  --window Z,Y,X       extents of a window in voxels (default: 48,64,64)\n"
-    "  --rate X             learning rate (default: 0.001)\n"
+    "  --window Z,Y,X       extents of a window in voxels (default: 32,80,80)\n"
+    "  --rate X             learning rate (default: 0.0005; from random weights 0.001)\n"
     "  --optimiser NAME     adamw (default), sgd or nesterov\n"
     "  --schedule NAME      how the rate goes: cosine (default), step, poly, one-cycle or plateau\n"
     "  --loss NAME          dice-cross-entropy (default), dice, focal, slab-paper, membrain, picker or deepict\n"
@@ -92,7 +92,7 @@ static int check_request(struct request *request) {
         }
     }
     if (request->window_text != NULL && !parse_window(request->window_text, request->window)) {
-        complain("--window is \"%s\", must be Z,Y,X such as 48,64,64", request->window_text);
+        complain("--window is \"%s\", must be Z,Y,X such as 32,80,80", request->window_text);
         return 0;
     }
     if (request->validation < 0.0 || request->validation > 0.5 || request->rounds > 20) {

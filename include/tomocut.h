@@ -1471,7 +1471,7 @@ typedef struct tomocut_trainer_options {
      */
     const char *loss;
     /**
-     * Steps of a training or, where there are rounds of self-training, of each round, 1 to 10^7; 0: the preset's, by default 2000.
+     * Steps of a training or, where there are rounds of self-training, of each round, 1 to 10^7; 0: the preset's, 300 or 2000.
      */
     uint64_t steps;
     /**
@@ -1480,11 +1480,11 @@ typedef struct tomocut_trainer_options {
     uint64_t seed;
     /**
      * Extents z y x of a window in voxels, multiples of the network's divisor, 8 to 512 each (z of a network of slices 1);
-     * all zero: the preset's, without one what suits the network: 48, 64, 64 or a little more (of slices 256, 256).
+     * all zero: the preset's, without one what suits the network: 32, 80, 80 or a little more (of slices 256, 256).
      */
     uint64_t window[3];
     /**
-     * Learning rate, above 0 to 1; 0: the optimiser's or the preset's, by default 0.001.
+     * Learning rate, above 0 to 1; 0: the optimiser's or the preset's, 0.0005 or 0.001.
      */
     double rate;
     /**
@@ -1517,12 +1517,12 @@ typedef struct tomocut_trainer_options {
      */
     int32_t scratch;
     /**
-     * What every default above and below is taken from: "default", or a paper's training as far as it can be had here,
+     * What every default above and below is taken from: "default", "adapt", or a paper's training as far as it can be had here,
      * "slab-paper" (2D U-Net, SGD), "membrain-seg" (DynUNet, Nesterov), "deepetpicker" (residual U-Net, one cycle), "deepict"
      * (Adam, plateau; the network is the compact one): network, window, batch, steps, optimiser, schedule, loss,
      * augmentation and validation. Where start or network_json is given the network and the window are not the preset's;
-     * otherwise a paper's starts from random weights.
-     * NULL: "default".
+     * otherwise a paper's starts from random weights. NULL: "adapt" (300 steps at half the rate) for weights that are trained
+     * already, else "default" (AdamW, 2000 steps).
      */
     const char *preset;
     /**

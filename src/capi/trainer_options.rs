@@ -32,14 +32,14 @@ pub struct tomocut_trainer_options {
     /// "dice-cross-entropy", "dice", "focal", or a paper's: "slab-paper", "membrain", "picker", "deepict"; NULL: the preset's, by
     /// default "dice-cross-entropy".
     pub loss: *const c_char,
-    /// Steps of a training or, where there are rounds of self-training, of each round, 1 to 10^7; 0: the preset's, by default 2000.
+    /// Steps of a training or, where there are rounds of self-training, of each round, 1 to 10^7; 0: the preset's, 300 or 2000.
     pub steps: u64,
     /// Seed of weights and windows; 0 stands for 1.
     pub seed: u64,
     /// Extents z y x of a window in voxels, multiples of the network's divisor, 8 to 512 each (z of a network of slices 1);
-    /// all zero: the preset's, without one what suits the network: 48, 64, 64 or a little more (of slices 256, 256).
+    /// all zero: the preset's, without one what suits the network: 32, 80, 80 or a little more (of slices 256, 256).
     pub window: [u64; 3],
-    /// Learning rate, above 0 to 1; 0: the optimiser's or the preset's, by default 0.001.
+    /// Learning rate, above 0 to 1; 0: the optimiser's or the preset's, 0.0005 or 0.001.
     pub rate: f64,
     /// Share of windows that lie around a labelled voxel, above 0 to 1; 0: the preset's, by default 0.67.
     pub foreground: f64,
@@ -56,12 +56,12 @@ pub struct tomocut_trainer_options {
     pub augment: tomocut_switch,
     /// 1: random weights, without a start; 0: not.
     pub scratch: i32,
-    /// What every default above and below is taken from: "default", or a paper's training as far as it can be had here,
+    /// What every default above and below is taken from: "default", "adapt", or a paper's training as far as it can be had here,
     /// "slab-paper" (2D U-Net, SGD), "membrain-seg" (DynUNet, Nesterov), "deepetpicker" (residual U-Net, one cycle), "deepict"
     /// (Adam, plateau; the network is the compact one): network, window, batch, steps, optimiser, schedule, loss,
     /// augmentation and validation. Where start or network_json is given the network and the window are not the preset's;
-    /// otherwise a paper's starts from random weights.
-    /// NULL: "default".
+    /// otherwise a paper's starts from random weights. NULL: "adapt" (300 steps at half the rate) for weights that are trained
+    /// already, else "default" (AdamW, 2000 steps).
     pub preset: *const c_char,
     /// "adamw", "sgd" (momentum 0.9) or "nesterov" (SGD with Nesterov's momentum 0.99), each with its own usual rate; NULL: the
     /// preset's, by default "adamw".
@@ -178,8 +178,9 @@ pub(super) unsafe fn translate(options: &tomocut_trainer_options) -> Result<Labe
             optional_text(options.schedule, "schedule")?,
         ]
     };
-    let mut settings = preset_named(preset)?;
-    let is_of_a_paper = preset.is_some_and(|name| name != SegmenterOptions::PRESETS[0]);
+    let is_of_a_paper = preset.is_some_and(SegmenterOptions::is_of_a_paper);
+    let is_random = options.start.is_null() && (network.is_some() || scratch || is_of_a_paper);
+    let mut settings = preset_named(preset.unwrap_or(if is_random { "default" } else { "adapt" }))?;
     if let Some(json) = network {
         if !options.start.is_null() {
             let allowed = "must be NULL where start is given: the network is then the start's";
@@ -219,7 +220,7 @@ pub(super) unsafe fn translate(options: &tomocut_trainer_options) -> Result<Labe
     Ok(LabelledTrainingOptions {
         settings,
         // A paper's preset names a network that nobody has trained yet.
-        start: match (options.start.is_null(), network.is_some() || scratch || is_of_a_paper) {
+        start: match (options.start.is_null(), is_random) {
             (true, true) => Start::Random,
             (true, false) => Start::Builtin,
             // SAFETY: passed on.
@@ -230,8 +231,7 @@ pub(super) unsafe fn translate(options: &tomocut_trainer_options) -> Result<Labe
     })
 }
 
-fn preset_named(name: Option<&str>) -> Result<SegmenterOptions> {
-    let name = name.unwrap_or(SegmenterOptions::PRESETS[0]);
+fn preset_named(name: &str) -> Result<SegmenterOptions> {
     SegmenterOptions::preset(name).ok_or_else(|| {
         let allowed = format!("must be {}", SegmenterOptions::PRESETS.join(", "));
         Error::argument("preset", format!("\"{name}\""), &allowed)

@@ -78,7 +78,7 @@ pub struct DataSetOptions {
 
 impl Default for DataSetOptions {
     fn default() -> Self {
-        let training = SegmenterOptions::default();
+        let training = SegmenterOptions::adapting();
         Self {
             slabs: DEFAULT_SLABS,
             thickness: None,
@@ -251,7 +251,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            text.starts_with("training.schedule.adamw.rate is 0.25, must be 0.001"),
+            text.starts_with("training.schedule.adamw.rate is 0.25, must be 0.0005"),
             "{text}"
         );
         let mut more = before.clone();

@@ -19,6 +19,8 @@ const SHAPE: [usize; 3] = [64, 192, 192];
 /// Steps after which a phantom makes room for a new one.
 const REFRESH: u64 = 12;
 
+/// Extents of a window.
+const WINDOW: [usize; 3] = [48, 64, 64];
 /// Full learning rate: the network is small and starts from nothing.
 const RATE: f64 = 2e-3;
 
@@ -45,6 +47,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             ..SegmenterOptions::default()
         };
         options.batch = arguments.network_batch.unwrap_or(options.batch);
+        options.window = WINDOW;
         options.schedule.adamw.rate = RATE;
         // No window is seen twice: turning it would only blur it.
         options.augment.turn = 0.0;

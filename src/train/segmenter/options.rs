@@ -45,7 +45,7 @@ impl Default for SegmenterOptions {
         Self {
             description: ModelDescription::default(),
             seed: 1,
-            window: [48, 64, 64],
+            window: [32, 80, 80],
             batch: 2,
             foreground: 0.67,
             rescale: true,

@@ -10,7 +10,14 @@ const UNCLIPPED: f64 = 1e6;
 
 impl SegmenterOptions {
     /// Names that [`SegmenterOptions::preset`] knows.
-    pub const PRESETS: [&'static str; 5] = ["default", "slab-paper", "membrain-seg", "deepetpicker", "deepict"];
+    pub const PRESETS: [&'static str; 6] = [
+        "default",
+        "adapt",
+        "slab-paper",
+        "membrain-seg",
+        "deepetpicker",
+        "deepict",
+    ];
 
     /// The settings of that name; none where it is not one of [`SegmenterOptions::PRESETS`].
     ///
@@ -19,12 +26,35 @@ impl SegmenterOptions {
     pub fn preset(name: &str) -> Option<Self> {
         Some(match name {
             "default" => Self::default(),
+            "adapt" => Self::adapting(),
             "slab-paper" => slab_paper(),
             "membrain-seg" => membrain_seg(),
             "deepetpicker" => deepetpicker(),
             "deepict" => deepict(),
             _ => return None,
         })
+    }
+
+    /// The default for a network that is trained already: 300 steps at half the rate, minutes on a CPU. Measured with the built-in
+    /// network on slabs of 20 slices, docs/training.md.
+    pub fn adapting() -> Self {
+        let default = Self::default();
+        Self {
+            schedule: TrainingSchedule {
+                steps: 300,
+                adamw: AdamWOptions {
+                    rate: 5e-4,
+                    ..default.schedule.adamw
+                },
+                ..default.schedule
+            },
+            ..default
+        }
+    }
+
+    /// Whether the preset `name` is a paper's.
+    pub fn is_of_a_paper(name: &str) -> bool {
+        !["default", "adapt"].contains(&name)
     }
 }
 

@@ -19,8 +19,8 @@ use crate::process;
 /// Slices that are learnt from, and slices of a simulated tomogram that are scored.
 const LEARNT: &str = "54:74";
 const SCORED: &str = "24:44";
-/// Steps of a training from random weights; one from the built-in network takes the program's default.
-const SCRATCH_STEPS: &str = "1000";
+/// Steps of a training from random weights, as many as the program takes from the built-in network.
+const SCRATCH_STEPS: &str = "300";
 
 /// A network of the table.
 struct Row {
