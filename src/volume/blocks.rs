@@ -187,7 +187,7 @@ impl BlockFile {
     pub fn finish(&self, all: Moments) -> Result<()> {
         let mean = all.sum / all.count.max(1.0);
         let variance = (all.squares / all.count.max(1.0) - mean * mean).max(0.0);
-        let mut header = self.header.clone();
+        let mut header = self.header;
         (header.dmin, header.dmax) = (all.low as f32, all.high as f32);
         (header.dmean, header.rms) = (mean as f32, variance.sqrt() as f32);
         let mut bytes = [0u8; HEADER_BYTES];

@@ -95,7 +95,7 @@ fn map_peaks(map: &ProbabilityMap, pooling: bool, options: &PeakOptions, memory:
         return Err(Error::OutOfMemory(format!(
             "picks of {:.0} voxels in slices of {ny} x {nx} take {} MiB, {} MiB are allowed",
             options.diameter,
-            2 * needed >> 20,
+            needed >> 19,
             memory >> 20
         )));
     }
