@@ -118,6 +118,7 @@ static tomocut_status run_data_set(const struct request *request, struct session
     tomocut_dataset_options options;
     tomocut_trainer_options training;
     tomocut_predict_options prediction;
+    tomocut_membrane_options membranes;
     tomocut_dataset_options_init(&options, sizeof options);
     tomocut_trainer_options_init(&training, sizeof training);
     tomocut_predict_options_init(&prediction, sizeof prediction);
@@ -134,6 +135,8 @@ static tomocut_status run_data_set(const struct request *request, struct session
     prediction.mirrors = request->mirrors;
     prediction.probability_dtype = request->byte ? TOMOCUT_DTYPE_U8 : TOMOCUT_DTYPE_F16;
     prediction.threshold = request->threshold;
+    tomocut_membrane_options_init(&membranes, sizeof membranes);
+    prediction.membranes = request->membranes ? &membranes : NULL;
     options.slabs = request->slabs;
     options.thickness = request->thickness;
     options.held_out = request->held_out_text == NULL ? 0.0 : request->held_out > 0.0 ? request->held_out : -1.0;

@@ -11,9 +11,10 @@ static const char help[] =
     "Usage: tomocut-run TOMOGRAM... | FOLDER --out DIR [options]\n"
     "\n"
     "A data set in one command, without annotation. Slabs that hold most structure are looked for in a few of the\n"
-    "tomograms and segmented as tomocut-slab does it; a network learns from their labels; every\n"
-    "tomogram is segmented with it as tomocut-predict does it. DIR receives\n"
+    "tomograms and segmented as tomocut-slab does it; a network learns from their labels; every tomogram is segmented with\n"
+    "it as tomocut-predict does it. DIR receives\n"
     "  <stem>_membrane.mrc ...  probabilities of each output, and <stem>_labels.mrc, for each tomogram\n"
+    "  <stem>_points.csv, .star molecules with their scores\n"
     "  network.safetensors      the network, for --model of tomocut-predict\n"
     "  slabs/                   the labels that it learnt from\n"
     "  report.html, report/     slices with what was found, scores, loss, time and memory\n"
@@ -36,6 +37,7 @@ static const char help[] =
     "  --rate X             learning rate (default: 0.0005)\n"
     "  --loss NAME          dice-cross-entropy (default), dice, focal, slab-paper, membrain or picker\n"
     "  --seed N             seed of every random draw (default: 1)\n"
+    "  --membranes          also <stem>_membrane_mask.mrc, gaps closed and specks left out, and _membrane_objects.mrc\n"
     "  --mirrors            average the mirrors of every window (8 times the time)\n"
     "  --byte               probabilities as bytes, 0 to 255 (default: float16, 0 to 1)\n"
     "  --threshold P        least probability of a label (default: of the largest expected Dice)\n"
@@ -57,7 +59,7 @@ struct request {
     const char *out, *diffusion, *start, *network, *loss, *window_text, *memory_text, *held_out_text, *device;
     uint64_t slabs, thickness, steps, batch, seed, threads, memory, window[3];
     double rate, threshold, voxel_nm, held_out;
-    int scratch, mirrors, byte, restart, bright, json, quiet, help, version;
+    int scratch, membranes, mirrors, byte, restart, bright, json, quiet, help, version;
 };
 
 static int check_request(struct request *request) {
@@ -121,6 +123,7 @@ static int parse_request(int argc, char **argv, struct request *request) {
         {"--rate", NUMBER, &request->rate},
         {"--loss", TEXT, &request->loss},
         {"--seed", COUNT, &request->seed},
+        {"--membranes", SWITCH, &request->membranes},
         {"--mirrors", SWITCH, &request->mirrors},
         {"--byte", SWITCH, &request->byte},
         {"--threshold", NUMBER, &request->threshold},

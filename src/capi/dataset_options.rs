@@ -56,7 +56,8 @@ pub struct tomocut_dataset_options {
     /// How the network is trained; NULL, or steps of 0: in 600 steps, the rest as tomocut_trainer_options has it. voxel_nm and
     /// bright are not read.
     pub training: *const tomocut_trainer_options,
-    /// How tomograms are predicted; NULL: as tomocut_predict_options has it. Labels must be among the outputs. voxel_nm, bright,
+    /// How tomograms are predicted; NULL: as tomocut_predict_options has it, but that molecules are picked where the voxel size is
+    /// known, with the defaults of tomocut_picking_options where picking is NULL. Labels must be among the outputs. voxel_nm, bright,
     /// memory, rank, size, resume, cancel and progress are not read.
     pub prediction: *const tomocut_predict_options,
     /// How often the network is scored on the slices held out while it learns, up to 1000; 0: 6.
@@ -192,7 +193,13 @@ pub(super) unsafe fn translate(options: &tomocut_dataset_options) -> Result<Data
         training.steps = DEFAULT_STEPS;
     }
     // SAFETY: passed on.
-    let learning = unsafe { trainer_options::translate(&training) }?;
+    let (learning, after) = unsafe {
+        (
+            trainer_options::translate(&training)?,
+            predict_options::translate_after(&prediction)?,
+        )
+    };
+    let (picking, membranes) = after.of_many()?;
     let or = |value: u64, default: u64| if value == 0 { default } else { value };
     let seconds = given(options.checkpoint_seconds).unwrap_or(defaults.checkpoint_every.as_secs_f64());
     Ok(DataSetOptions {
@@ -211,6 +218,8 @@ pub(super) unsafe fn translate(options: &tomocut_dataset_options) -> Result<Data
         checkpoint_every: Duration::try_from_secs_f64(seconds)
             .map_err(|_| Error::argument("checkpoint_seconds", seconds, "must be 0 or more"))?,
         prediction: predict_options::translate(&prediction)?,
+        picking: picking.or(defaults.picking),
+        membranes,
         memory: or(options.memory, defaults.memory),
         restart: flag("restart", options.restart)?,
     })

@@ -11,7 +11,9 @@ use super::sized::{self, SizedStruct};
 use super::slab_options::{flag, switch, to_usize, tomocut_switch};
 use super::status::tomocut_status;
 use super::volume::{tomocut_dtype, TOMOCUT_DTYPE_F16, TOMOCUT_DTYPE_U8};
-use crate::predict::{AfterNetwork, MembraneOptions, Output, PredictOptions, PredictReport, ProbabilityType, Rank};
+use crate::predict::{
+    AfterNetwork, MembraneOptions, Output, PickingOptions, PredictOptions, PredictReport, ProbabilityType, Rank,
+};
 use crate::{Error, Result};
 
 /// Probabilities, one volume for each output of the network: a bit of tomocut_predict_options.outputs.
@@ -176,6 +178,24 @@ impl After {
             membranes: self.membranes.clone(),
             excluded: excluded.map(|excluded| &excluded.tomogram),
         }
+    }
+}
+
+impl After {
+    /// The same without a volume of what is excluded, which is one tomogram's. Errors: there is one.
+    pub(super) fn of_many(self) -> Result<(Option<PickingOptions>, Option<MembraneOptions>)> {
+        let picking = match self.picking {
+            Some(Picking { excluded: Some(_), .. }) => {
+                return Err(Error::argument(
+                    "excluded",
+                    "given",
+                    "must be NULL: it is one tomogram's",
+                ));
+            }
+            Some(picking) => Some(picking.options),
+            None => None,
+        };
+        Ok((picking, self.membranes))
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::diffusion::DiffusionModel;
 use crate::networks::SegmentationModel;
-use crate::predict::{fingerprint, Output, PredictOptions};
+use crate::predict::{fingerprint, MembraneOptions, Output, PickingOptions, PredictOptions};
 use crate::runtime::{Error, Result};
 use crate::slab::{Preset, SlabOptions};
 use crate::train::{SegmenterOptions, Start, TrainingSchedule};
@@ -70,6 +70,10 @@ pub struct DataSetOptions {
     pub checkpoint_every: Duration,
     /// How tomograms are predicted; labels must be among the outputs. Voxel size, contrast and memory are those said here.
     pub prediction: PredictOptions,
+    /// How molecules are picked in the predictions; None: not. Left out where the voxel size is unknown or the network knows none.
+    pub picking: Option<PickingOptions>,
+    /// What is made of the maps of membranes; None: nothing.
+    pub membranes: Option<MembraneOptions>,
     /// Bytes that the labelled slabs, and later the slices and tiles of a prediction, may take, beside networks and libtorch.
     pub memory: u64,
     /// Begins again where a run of other settings stands; otherwise such a run is refused.
@@ -98,6 +102,8 @@ impl Default for DataSetOptions {
             scores: 6,
             checkpoint_every: Duration::from_secs(60),
             prediction: PredictOptions::default(),
+            picking: Some(PickingOptions::default()),
+            membranes: None,
             memory: 4 << 30,
             restart: false,
         }
@@ -161,6 +167,8 @@ impl DataSetOptions {
         put("voxel_nm", self.voxel_nm.map_or("the files'".into(), |v| v.to_string()));
         put("bright", self.bright.to_string());
         put("scores", self.scores.to_string());
+        put("picking", format!("{:?}", self.picking));
+        put("membranes", format!("{:?}", self.membranes));
         put("diffusion model", model.config().name.clone());
         let (start, weights) = match &self.start {
             Start::Builtin => ("built-in".to_owned(), Some(SegmentationModel::builtin(model.device())?)),

@@ -14,7 +14,7 @@ use super::run::Member;
 use super::truth;
 use crate::networks::SegmentationModel;
 use crate::picks::{Pick, PickFormat, PickSet};
-use crate::predict::predict;
+use crate::predict::{predict_and_find, AfterNetwork};
 use crate::runtime::{Error, Job, Result, Stage};
 use crate::volume::Tomogram;
 
@@ -43,7 +43,8 @@ pub(super) fn predict_member(
     let done = match known {
         Some(known) => known.clone(),
         None => {
-            let report = predict(model, &tomogram, out, &options.predict_options(), &part)?;
+            let after = after(model, &tomogram, options, job);
+            let report = predict_and_find(model, &tomogram, out, &options.predict_options(), &after, &part)?;
             if !report.finished {
                 return Err(Error::State(format!(
                     "parts of {} are left to other processes",
@@ -95,6 +96,25 @@ pub(super) fn predict_member(
     seen.pictures = pictures::draw(&of, slabs, options.held_out, out, &part)?;
     seen.seconds += began.elapsed().as_secs_f64();
     Ok(seen)
+}
+
+/// What is found in the prediction of `tomogram`: molecules need a voxel size, and an output of the network that knows them.
+fn after(model: &SegmentationModel, tomogram: &Tomogram, options: &DataSetOptions, job: &Job) -> AfterNetwork<'static> {
+    let outputs = model.network().outputs();
+    let is_known = options.voxel_nm.or(tomogram.geometry().voxel_nm()).is_some();
+    if !is_known && options.picking.is_some() {
+        let text = format!(
+            "{}: its voxel size is unknown, no molecules are picked",
+            tomogram.name()
+        );
+        job.logger().warn("run", &text);
+    }
+    let asked = options.picking.clone().filter(|_| is_known);
+    AfterNetwork {
+        picking: asked.filter(|picking| picking.output.is_some() || picking.output(outputs).is_ok()),
+        membranes: options.membranes.clone(),
+        excluded: None,
+    }
 }
 
 /// Whether the volumes of a prediction are still there.
