@@ -1809,7 +1809,8 @@ typedef struct tomocut_dataset_options {
      */
     const struct tomocut_trainer_options *training;
     /**
-     * How tomograms are predicted; NULL: as tomocut_predict_options has it. Labels must be among the outputs. voxel_nm, bright,
+     * How tomograms are predicted; NULL: as tomocut_predict_options has it, but that molecules are picked where the voxel size is
+     * known, with the defaults of tomocut_picking_options where picking is NULL. Labels must be among the outputs. voxel_nm, bright,
      * memory, rank, size, resume, cancel and progress are not read.
      */
     const struct tomocut_predict_options *prediction;
