@@ -152,7 +152,7 @@ fn membranes() -> Array3<f32> {
         let second = (18..21).contains(&z) && y > 5 && !(y == 40 && (20..24).contains(&x));
         let radius = squared([z as f64, y as f64, x as f64], [40.0, 30.0, 30.0]).sqrt();
         let sphere = (radius - 9.0).abs() < 1.5 && y > 22;
-        let speck = (z < 4 || z > 24) && gen.chance(0.0005);
+        let speck = !(4..=24).contains(&z) && gen.chance(0.0005);
         match first || second || sphere || speck {
             true => 0.9,
             false => 0.1,
@@ -176,7 +176,7 @@ fn membranes_are_those_of_the_whole_volume_in_any_memory() {
     };
     for closing in [None, Some(closing)] {
         let options = MembraneOptions {
-            closing: closing.clone(),
+            closing,
             volumes: ObjectRules {
                 least_nm3: 20.0,
                 largest_nm3: 12_000.0,

@@ -203,8 +203,8 @@ pub(super) fn probabilities(
                 if network.dimensions() == 2 {
                     found = found.f_unsqueeze(1)?;
                 }
-                for axis in 0..3 {
-                    found = found.f_narrow(axis as i64 + 1, 0, take[axis])?;
+                for (axis, extent) in (1..).zip(take) {
+                    found = found.f_narrow(axis, 0, extent)?;
                 }
                 let weighted = found.f_to_device(Device::Cpu)?.f_mul(&tent)?;
                 let _ = cut(&sum)?.f_add_(&weighted)?;
