@@ -324,16 +324,44 @@ static inline tomocut_status start_engine(const char *device, uint64_t threads, 
 
 /* ---- files ---- */
 
-/* Name of a tomogram without folder and without .mrc, .rec, .map, .st, .gz, .bz2. The caller frees it. */
+/* Where the name of a zarr folder begins in the path of it or of an array in it; NULL for other paths. */
+static inline const char *zarr_name(const char *path) {
+    const char *found = NULL;
+    for (const char *part = path; part != NULL && *part != '\0';) {
+        size_t length = strcspn(part, "/");
+        if (length > 5 && strncmp(part + length - 5, ".zarr", 5) == 0) {
+            found = part;
+        }
+        part = part[length] == '/' ? part + length + 1 : NULL;
+    }
+    return found;
+}
+
+/* Name of a tomogram without folder and without .mrc, .rec, .map, .st, .gz, .bz2, .zarr, .ome.zarr; "x_1" of "x.zarr/1". The
+ * caller frees it. */
 static inline char *stem_of(const char *path) {
     static const char *const endings[] = {".gz", ".bz2", ".mrc", ".rec", ".map", ".st"};
-    const char *slash = strrchr(path, '/');
-    const char *name = slash == NULL ? path : slash + 1;
+    const char *slash = strrchr(path, '/'), *zarr = zarr_name(path);
+    const char *name = zarr != NULL ? zarr : slash == NULL ? path : slash + 1;
     char *stem = malloc(strlen(name) + 1);
     if (stem == NULL) {
         return NULL;
     }
     strcpy(stem, name);
+    if (zarr != NULL) {
+        size_t length = strcspn(stem, "/"), root = length - 5;
+        if (root > 4 && strncmp(stem + root - 4, ".ome", 4) == 0) {
+            root -= 4;
+        }
+        memmove(stem + root, stem + length, strlen(stem + length) + 1);
+        for (size_t end = strlen(stem); end > 0 && stem[end - 1] == '/'; end--) {
+            stem[end - 1] = '\0';
+        }
+        for (char *c = stem; *c != '\0'; c++) {
+            *c = *c == '/' ? '_' : *c;
+        }
+        return stem;
+    }
     for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
         size_t length = strlen(stem), tail = strlen(endings[i]);
         if (length > tail && strcmp(stem + length - tail, endings[i]) == 0) {

@@ -27,6 +27,7 @@ static const char help[] =
     "  --labels             only labels\n"
     "  --probabilities      only probabilities\n"
     "  --byte               probabilities as bytes, 0 to 255 (default: float16, 0 to 1)\n"
+    "  --format NAME        mrc (default), or zarr: OME-Zarr folders <stem>_membrane.zarr and so on, with coarser copies\n"
     "  --threshold P        least probability of a label (default: of the largest expected Dice)\n"
     "  --region Z,Y,X       part of the tomogram, such as 40:60,0:512,100:400 (counted from 0, ends left out); a : alone\n"
     "                       is the whole axis\n"
@@ -45,7 +46,7 @@ static const char help[] =
 struct request {
     const char *inputs[MOST_INPUTS];
     size_t n_inputs;
-    const char *model, *out, *region_text, *memory_text, *device;
+    const char *model, *out, *region_text, *memory_text, *device, *format;
     struct region region;
     uint64_t memory, rank, size, threads;
     double threshold, voxel_nm;
@@ -73,6 +74,7 @@ static int parse_request(int argc, char **argv, struct request *request) {
         {"--labels", SWITCH, &request->labels},
         {"--probabilities", SWITCH, &request->probabilities},
         {"--byte", SWITCH, &request->byte},
+        {"--format", TEXT, &request->format},
         {"--threshold", NUMBER, &request->threshold},
         {"--region", TEXT, &request->region_text},
         {"--memory", TEXT, &request->memory_text},
@@ -110,6 +112,10 @@ static int parse_request(int argc, char **argv, struct request *request) {
         return 0;
     }
     if (!parse_after_request(&request->after)) {
+        return 0;
+    }
+    if (request->format != NULL && strcmp(request->format, "mrc") != 0 && strcmp(request->format, "zarr") != 0) {
+        complain("--format is \"%s\", must be mrc or zarr", request->format);
         return 0;
     }
     if (request->threshold < 0.0 || request->threshold > 1.0) {
@@ -154,19 +160,20 @@ static void add_ending(struct session *session, const char *name, const char *ki
 /* The endings of the files that a tomogram gets, after the names of the network's outputs. */
 static void list_endings(const struct request *request, struct session *session) {
     uint32_t outputs = outputs_of(request);
+    const char *type = request->format != NULL && strcmp(request->format, "zarr") == 0 ? ".zarr" : ".mrc";
     char name[64];
     if ((outputs & TOMOCUT_PREDICT_LABELS) != 0) {
-        add_ending(session, "labels", "", ".mrc");
+        add_ending(session, "labels", "", type);
     }
     for (uint64_t i = 0; tomocut_predictor_output(session->predictor, i, name, sizeof name, NULL) == TOMOCUT_OK; i++) {
         if (strcmp(name, "background") == 0) {
             continue;
         }
         if ((outputs & TOMOCUT_PREDICT_PROBABILITIES) != 0) {
-            add_ending(session, name, "", ".mrc");
+            add_ending(session, name, "", type);
         }
         if ((outputs & TOMOCUT_PREDICT_DEVIATIONS) != 0) {
-            add_ending(session, name, "_std", ".mrc");
+            add_ending(session, name, "_std", type);
         }
     }
     for (size_t i = 0; request->after.picks != NULL && i < N_POINTS_FORMATS; i++) {
@@ -235,6 +242,7 @@ static tomocut_status predict(const struct request *request, struct session *ses
     options.probability_dtype = request->byte ? TOMOCUT_DTYPE_U8 : TOMOCUT_DTYPE_F16;
     options.threshold = request->threshold;
     options.memory = request->memory;
+    options.format = request->format;
     options.rank = request->rank;
     options.size = request->size;
     if (status == TOMOCUT_OK) {

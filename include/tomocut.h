@@ -1392,6 +1392,11 @@ typedef struct tomocut_predict_options {
      * another process finishes. May be NULL.
      */
     struct tomocut_picks **picks;
+    /**
+     * Kind of the volumes: "mrc", or "zarr" (OME-Zarr 0.4 folders with several resolutions; labels and bytes as uint8; masks and
+     * numbers of membranes stay MRC); NULL: "mrc".
+     */
+    const char *format;
 } tomocut_predict_options;
 
 /**
@@ -2318,12 +2323,17 @@ tomocut_status tomocut_geometry_init(struct tomocut_geometry *geometry,
  * Plain files are mapped, and slices read when they are asked for; packed files are unpacked here. Doubtful header
  * values are replaced and told to the log.
  *
+ * Or opens a zarr folder: OME-Zarr 0.4 and 0.5, of which the finest resolution is taken, another one by its own path
+ * (x.zarr/1), or an array without OME metadata, whose voxel size is unknown. Axes are z, y, x, others before them of extent
+ * 1; voxels are integers, floats of 16 to 64 bits or bool; a chunk that is missing holds the fill value.
+ *
  * @param engine Gives the log.
- * @param path   The file.
+ * @param path   The file or folder.
  * @param cancel Stops the unpacking; may be NULL.
  * @param out    Receives the tomogram, to be freed by tomocut_tomogram_free; NULL on failure.
- * @return TOMOCUT_OK; TOMOCUT_E_IO (cannot be read); TOMOCUT_E_FORMAT (no MRC file, truncated, damaged);
- *         TOMOCUT_E_UNSUPPORTED (complex, RGB or 4-bit voxels, stacks of volumes); TOMOCUT_E_CANCELLED;
+ * @return TOMOCUT_OK; TOMOCUT_E_IO (cannot be read); TOMOCUT_E_FORMAT (no MRC file, truncated, damaged; metadata of zarr
+ *         that are missing or broken); TOMOCUT_E_UNSUPPORTED (complex, RGB or 4-bit voxels, stacks of volumes, axes that are
+ *         not z, y, x, unknown codecs); TOMOCUT_E_CANCELLED;
  *         TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
  *
  * Threads: any. The file must not be truncated while the tomogram is open.
@@ -3434,8 +3444,8 @@ tomocut_status tomocut_predictor_output(const struct tomocut_predictor *predicto
 /**
  * Predicts a tomogram: writes NAME_OUTPUT.mrc, the probabilities of each output ("membrane", ...) but "background",
  * NAME_labels.mrc and NAME_OUTPUT_std.mrc, whichever are asked for, with start and origin set so that they overlay the
- * tomogram. NAME is the tomogram's file name without its endings. The volume is never in memory. Nothing is seen in the
- * folder until all is done; a call that was stopped, even by a kill, is gone on with by the next one of the same settings
+ * tomogram; NAME_OUTPUT.zarr and so on with the format "zarr". NAME is the tomogram's file name without its endings. The
+ * volume is never in memory. Nothing is seen in the folder until all is done; a call that was stopped, even by a kill, is gone on with by the next one of the same settings
  * and gives the same bytes. Molecules and membranes that the options ask for are found in the volumes before these are put in
  * place, by the process that completes them, and written as NAME_points.csv, NAME_membrane_mask.mrc and so on.
  *

@@ -8,7 +8,7 @@ use tch::{Device, Tensor};
 use tomocut::networks::{CompactConfig, ModelDescription, NetworkConfig, Pass, PickerConfig, SegmentationModel};
 use tomocut::predict::{
     predict, predict_and_find, AfterNetwork, MembraneOptions, Output, PickMethod, PickingOptions, PredictOptions,
-    PredictReport, ProbabilityType, Rank,
+    PredictReport, ProbabilityType, Rank, VolumeFormat,
 };
 use tomocut::runtime::{CancelToken, Generator, Job, Logger};
 use tomocut::volume::{Geometry, SliceSource, Tomogram};
@@ -225,6 +225,70 @@ fn ranks_and_resumed_runs_give_the_same_bytes() {
         "{report:?}"
     );
     assert!(files(folder.path()) == reference);
+}
+
+#[test]
+fn zarr_holds_what_mrc_holds_whatever_the_ranks_and_kills() {
+    let model = compact();
+    let mrc = tempfile::tempdir().unwrap();
+    let mut options = options([20, 24, 30]);
+    options.region = Some([5..45, 0..70, 3..83]);
+    run(&model, mrc.path(), &options);
+    options.format = VolumeFormat::Zarr;
+    let alone = tempfile::tempdir().unwrap();
+    // What an earlier run left is replaced.
+    fs::create_dir_all(alone.path().join("tomogram_labels.zarr/9")).unwrap();
+    let report = run(&model, alone.path(), &options);
+    assert!(report.finished && report.files[0].ends_with("tomogram_membrane.zarr"));
+    for name in ["membrane", "molecule", "centre", "labels"] {
+        let volume = Tomogram::open(&alone.path().join(format!("tomogram_{name}.zarr")), &Job::quiet()).unwrap();
+        assert_eq!(volume.geometry().origin_angstrom, [50.0, 0.0, 30.0]);
+        assert_eq!(volume.geometry().voxel_angstrom, [10.0; 3]);
+        assert!(volume.read_slices(0..40).unwrap() == read(mrc.path(), name), "{name}");
+    }
+    let reference = files_below(alone.path());
+    assert!(reference
+        .iter()
+        .any(|(name, _)| name.ends_with("tomogram_labels.zarr/1/0/0/0")));
+    assert!(!reference.iter().any(|(name, _)| name.contains("/9")));
+    let folder = tempfile::tempdir().unwrap();
+    for rank in [1, 0] {
+        options.rank = Rank { rank, size: 2 };
+        run(&model, folder.path(), &options);
+    }
+    assert!(files_below(folder.path()) == reference, "2 ranks");
+
+    // Killed while the folders were made and put in place: one is there, of another a part.
+    let killed = tempfile::tempdir().unwrap();
+    options.rank = Rank { rank: 1, size: 2 };
+    run(&model, killed.path(), &options);
+    let placed = "tomogram_membrane.zarr";
+    fs::rename(alone.path().join(placed), killed.path().join(placed)).unwrap();
+    let part = killed.path().join(".tomogram.predict/tomogram_molecule.zarr/0");
+    fs::create_dir_all(&part).unwrap();
+    fs::write(part.join("0"), "half").unwrap();
+    options.rank.rank = 0;
+    assert!(run(&model, killed.path(), &options).finished);
+    assert!(files_below(killed.path()) == reference, "killed at the end");
+}
+
+/// Every file below a folder, by its path within.
+fn files_below(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_path_buf()];
+    while let Some(inner) = open.pop() {
+        for path in fs::read_dir(inner).unwrap().map(|entry| entry.unwrap().path()) {
+            match path.is_dir() {
+                true => open.push(path),
+                false => found.push((
+                    path.strip_prefix(folder).unwrap().to_string_lossy().into_owned(),
+                    fs::read(&path).unwrap(),
+                )),
+            }
+        }
+    }
+    found.sort();
+    found
 }
 
 fn files_seen(folder: &Path) -> Vec<String> {

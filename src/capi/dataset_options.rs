@@ -217,7 +217,8 @@ pub(super) unsafe fn translate(options: &tomocut_dataset_options) -> Result<Data
         scores: or(options.scores, defaults.scores),
         checkpoint_every: Duration::try_from_secs_f64(seconds)
             .map_err(|_| Error::argument("checkpoint_seconds", seconds, "must be 0 or more"))?,
-        prediction: predict_options::translate(&prediction)?,
+        // SAFETY: passed on.
+        prediction: unsafe { predict_options::translate(&prediction) }?,
         picking: picking.or(defaults.picking),
         membranes,
         memory: or(options.memory, defaults.memory),

@@ -1,5 +1,5 @@
 //! The prediction's options and report as C sees them, and their translation.
-use std::ffi::c_void;
+use std::ffi::{c_char, c_void};
 
 use super::cancel::tomocut_cancel;
 use super::picking_options::{
@@ -10,9 +10,11 @@ use super::progress::tomocut_progress_fn;
 use super::sized::{self, SizedStruct};
 use super::slab_options::{flag, switch, to_usize, tomocut_switch};
 use super::status::tomocut_status;
+use super::strings::optional_text;
 use super::volume::{tomocut_dtype, TOMOCUT_DTYPE_F16, TOMOCUT_DTYPE_U8};
 use crate::predict::{
     AfterNetwork, MembraneOptions, Output, PickingOptions, PredictOptions, PredictReport, ProbabilityType, Rank,
+    VolumeFormat,
 };
 use crate::{Error, Result};
 
@@ -73,6 +75,9 @@ pub struct tomocut_predict_options {
     /// Receives the picks, to be freed by tomocut_picks_free; NULL where the call fails, where none are asked for, and where
     /// another process finishes. May be NULL.
     pub picks: *mut *mut tomocut_picks,
+    /// Kind of the volumes: "mrc", or "zarr" (OME-Zarr 0.4 folders with several resolutions; labels and bytes as uint8; masks and
+    /// numbers of membranes stay MRC); NULL: "mrc".
+    pub format: *const c_char,
 }
 
 // SAFETY: repr(C), struct_size first, numbers and pointers only, no padding (six numbers of 32 bits lie together); zero is
@@ -218,8 +223,17 @@ pub(super) unsafe fn translate_after(options: &tomocut_predict_options) -> Resul
 }
 
 /// The options in the engine's words; ranges are checked there.
-pub(super) fn translate(options: &tomocut_predict_options) -> Result<PredictOptions> {
+///
+/// # Safety
+/// The pointers in `options` are as documented for C.
+pub(super) unsafe fn translate(options: &tomocut_predict_options) -> Result<PredictOptions> {
     let defaults = PredictOptions::default();
+    // SAFETY: passed on.
+    let format = match unsafe { optional_text(options.format, "format") }? {
+        None | Some("mrc") => VolumeFormat::Mrc,
+        Some("zarr") => VolumeFormat::Zarr,
+        Some(other) => return Err(Error::argument("format", format!("\"{other}\""), "must be mrc or zarr")),
+    };
     let triple = |name: &str, values: [u64; 3]| -> Result<[usize; 3]> {
         let [z, y, x] = values;
         Ok([to_usize(name, z)?, to_usize(name, y)?, to_usize(name, x)?])
@@ -246,6 +260,7 @@ pub(super) fn translate(options: &tomocut_predict_options) -> Result<PredictOpti
         mirrors: flag("mirrors", options.mirrors)?,
         outputs: outputs(options.outputs, defaults.outputs)?,
         probability,
+        format,
         threshold: (options.threshold != 0.0).then_some(options.threshold as f32),
         memory: match options.memory {
             0 => defaults.memory,

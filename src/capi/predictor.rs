@@ -165,8 +165,8 @@ pub unsafe extern "C" fn tomocut_predictor_output(
 
 /// Predicts a tomogram: writes NAME_OUTPUT.mrc, the probabilities of each output ("membrane", ...) but "background",
 /// NAME_labels.mrc and NAME_OUTPUT_std.mrc, whichever are asked for, with start and origin set so that they overlay the
-/// tomogram. NAME is the tomogram's file name without its endings. The volume is never in memory. Nothing is seen in the
-/// folder until all is done; a call that was stopped, even by a kill, is gone on with by the next one of the same settings
+/// tomogram; NAME_OUTPUT.zarr and so on with the format "zarr". NAME is the tomogram's file name without its endings. The
+/// volume is never in memory. Nothing is seen in the folder until all is done; a call that was stopped, even by a kill, is gone on with by the next one of the same settings
 /// and gives the same bytes. Molecules and membranes that the options ask for are found in the volumes before these are put in
 /// place, by the process that completes them, and written as NAME_points.csv, NAME_membrane_mask.mrc and so on.
 ///
@@ -220,9 +220,8 @@ pub unsafe extern "C" fn tomocut_predictor_run(
             // SAFETY: as documented for C.
             unsafe { sized::read(report.cast_const()) }?;
         }
-        let settings = translate(&options)?;
         // SAFETY: as documented for C.
-        let after = unsafe { translate_after(&options) }?;
+        let (settings, after) = unsafe { (translate(&options)?, translate_after(&options)?) };
         let logger = &engine.logger;
         // SAFETY: as documented for C.
         let (folder, job) = unsafe {

@@ -96,12 +96,17 @@ pub unsafe extern "C" fn tomocut_geometry_init(geometry: *mut tomocut_geometry, 
 /// Plain files are mapped, and slices read when they are asked for; packed files are unpacked here. Doubtful header
 /// values are replaced and told to the log.
 ///
+/// Or opens a zarr folder: OME-Zarr 0.4 and 0.5, of which the finest resolution is taken, another one by its own path
+/// (x.zarr/1), or an array without OME metadata, whose voxel size is unknown. Axes are z, y, x, others before them of extent
+/// 1; voxels are integers, floats of 16 to 64 bits or bool; a chunk that is missing holds the fill value.
+///
 /// @param engine Gives the log.
-/// @param path   The file.
+/// @param path   The file or folder.
 /// @param cancel Stops the unpacking; may be NULL.
 /// @param out    Receives the tomogram, to be freed by tomocut_tomogram_free; NULL on failure.
-/// @return TOMOCUT_OK; TOMOCUT_E_IO (cannot be read); TOMOCUT_E_FORMAT (no MRC file, truncated, damaged);
-///         TOMOCUT_E_UNSUPPORTED (complex, RGB or 4-bit voxels, stacks of volumes); TOMOCUT_E_CANCELLED;
+/// @return TOMOCUT_OK; TOMOCUT_E_IO (cannot be read); TOMOCUT_E_FORMAT (no MRC file, truncated, damaged; metadata of zarr
+///         that are missing or broken); TOMOCUT_E_UNSUPPORTED (complex, RGB or 4-bit voxels, stacks of volumes, axes that are
+///         not z, y, x, unknown codecs); TOMOCUT_E_CANCELLED;
 ///         TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
 ///
 /// Threads: any. The file must not be truncated while the tomogram is open.

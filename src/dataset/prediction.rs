@@ -61,7 +61,8 @@ pub(super) fn predict_member(
     let part = job.part(NETWORK_SHARE..1.0);
     part.enter(Stage::Read)?;
     let geometry = tomogram.geometry();
-    let found = NetworkLabels::open(model, out, &member.name, &part)?;
+    let labels = format!("{}_labels{}", member.name, options.prediction.format.ending());
+    let found = NetworkLabels::open(model, &out.join(labels), &part)?;
     let mut seen = PredictedTomogram {
         shape: geometry.shape,
         voxel_nm: options.voxel_nm.or(geometry.voxel_nm()),
@@ -148,10 +149,10 @@ pub(super) struct NetworkLabels {
 }
 
 impl NetworkLabels {
-    fn open(model: &SegmentationModel, out: &Path, name: &str, job: &Job) -> Result<Self> {
+    fn open(model: &SegmentationModel, file: &Path, job: &Job) -> Result<Self> {
         let outputs = model.network().outputs().iter();
         Ok(Self {
-            volume: Tomogram::open(&out.join(format!("{name}_labels.mrc")), job)?,
+            volume: Tomogram::open(file, job)?,
             classes: outputs
                 .filter(|output| !NO_CLASS.contains(&output.as_str()))
                 .cloned()

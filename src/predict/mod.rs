@@ -26,6 +26,6 @@ pub use after::{
 };
 pub use closing::{close_membranes, ClosingOptions};
 pub use objects::{object_picks, objects, ObjectRules};
-pub use options::{Output, PredictOptions, ProbabilityType, Rank};
+pub use options::{Output, PredictOptions, ProbabilityType, Rank, VolumeFormat};
 pub use plan::{Plan, Tile};
 pub use run::{fingerprint, predict, predict_and_find, PredictReport};

@@ -16,6 +16,27 @@ pub enum ProbabilityType {
     Byte,
 }
 
+/// The kind of file that volumes are written to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VolumeFormat {
+    /// MRC files.
+    #[default]
+    Mrc,
+    /// OME-Zarr folders with several resolutions; labels and bytes as uint8.
+    Zarr,
+}
+
+impl VolumeFormat {
+    /// The ending of file names, with its dot.
+    pub fn ending(self) -> &'static str {
+        match self {
+            Self::Mrc => ".mrc",
+            Self::Zarr => ".zarr",
+        }
+    }
+}
+
 /// What is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -60,6 +81,8 @@ pub struct PredictOptions {
     pub outputs: Vec<Output>,
     /// How probabilities and deviations are stored.
     pub probability: ProbabilityType,
+    /// The kind of file.
+    pub format: VolumeFormat,
     /// Least probability of the likeliest class where there is a label, 0..=1. None: the sum of all classes is at least the threshold of
     /// the largest expected Dice, which is found once the whole volume is predicted: networks differ in how sure they are.
     pub threshold: Option<f32>,
@@ -83,6 +106,7 @@ impl Default for PredictOptions {
             mirrors: false,
             outputs: vec![Output::Probabilities, Output::Labels],
             probability: ProbabilityType::Half,
+            format: VolumeFormat::Mrc,
             threshold: None,
             memory: 1 << 30,
             core: None,

@@ -13,7 +13,7 @@ use crate::volume::{BlockFile, BlockType, Tomogram};
 use super::after::{after_network, AfterNetwork, Found, MapSource};
 use super::budget::core_extents;
 use super::labels::cut_labels;
-use super::options::{Output, PredictOptions, ProbabilityType};
+use super::options::{Output, PredictOptions, ProbabilityType, VolumeFormat};
 use super::plan::{Needs, Plan};
 use super::slices::{joined, SliceWindow};
 use super::store::{RunIdentity, Store, Volume};
@@ -165,12 +165,13 @@ pub fn predict_and_find(
     job.set_span(job.span().end..span.end);
     job.enter(Stage::Write)?;
     let mut found = Found::default();
+    let as_zarr = (options.format == VolumeFormat::Zarr).then_some(&part_geometry);
     let mut threshold = None;
     let certain = match options.probability {
         ProbabilityType::Half => 1.0,
         ProbabilityType::Byte => 255.0,
     };
-    let finished = store.finish(|work| {
+    let finished = store.finish(as_zarr, job, |work| {
         let open = |output: &str| Tomogram::open(&work.join(volume_name(tomogram.name(), output)), job);
         if cuts_labels {
             let maps = classes(outputs)
@@ -197,7 +198,7 @@ pub fn predict_and_find(
     let kept = volumes
         .iter()
         .filter(|volume| volume.is_kept)
-        .map(|volume| volume.name.clone());
+        .map(|volume| volume.placed_name(as_zarr.is_some()));
     let files = kept.chain(after.files(outputs, tomogram.name())?);
     let voxels: usize = open
         .iter()

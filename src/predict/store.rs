@@ -1,8 +1,8 @@
 //! The output under construction, and the journal that lets a killed run go on.
 //!
 //! `FOLDER/.NAME.predict` holds the volumes at their full length, one journal for each process, and what the run is. A tile stands
-//! in a journal once its voxels are on the disk. Once all stand there, the process that notices writes the headers and renames the volumes into
-//! `FOLDER`; until then nothing is seen there.
+//! in a journal once its voxels are on the disk. Once all stand there, the process that notices writes the headers and renames the volumes, or
+//! the OME-Zarr folders that it makes of them, into `FOLDER`; until then nothing is seen there.
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::run::CONTENT;
-use crate::runtime::{Error, Result};
-use crate::volume::{write_atomically, BlockFile, BlockType, Geometry, Moments};
+use crate::runtime::{Error, Job, Result};
+use crate::volume::{place_folder, write_atomically, write_blocks_as_zarr, BlockFile, BlockType, Geometry, Moments};
 
 /// Everything that settles the bytes of the output.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,12 +31,24 @@ pub struct RunIdentity {
 
 /// A volume that is written.
 pub struct Volume {
-    /// File name in the folder, with its ending.
+    /// Name of its MRC file in the folder, with the ending.
     pub name: String,
     /// How its voxels are stored.
     pub stored: BlockType,
     /// Whether it is put in place; otherwise it goes with the run.
     pub is_kept: bool,
+}
+
+impl Volume {
+    /// What is put in place: its name, with another ending where it is made an OME-Zarr folder.
+    pub fn placed_name(&self, as_zarr: bool) -> String {
+        placed_name(&self.name, as_zarr)
+    }
+}
+
+fn placed_name(name: &str, as_zarr: bool) -> String {
+    let stem = name.strip_suffix(".mrc").unwrap_or(name);
+    format!("{stem}{}", if as_zarr { ".zarr" } else { ".mrc" })
 }
 
 /// The folder of a run, its open volumes and this process's journal.
@@ -74,7 +86,10 @@ impl Store {
             for entry in fs::read_dir(&work).map_err(failed)? {
                 let entry = entry.map_err(failed)?;
                 if entry.file_name() != LOCK && entry.file_name() != FINISHING {
-                    fs::remove_file(entry.path()).map_err(failed)?;
+                    // Folders are what a kill left of OME-Zarr.
+                    let is_folder = entry.file_type().map_err(failed)?.is_dir();
+                    let remove = if is_folder { fs::remove_dir_all } else { fs::remove_file };
+                    remove(entry.path()).map_err(failed)?;
                 }
             }
             let text = serde_json::to_vec_pretty(identity).map_err(|e| Error::Internal(format!("run.json: {e}")))?;
@@ -134,8 +149,9 @@ impl Store {
     }
 
     /// Puts the volumes in place if every tile of every process is done; whether they are in place. Before that `work` is called with
-    /// the folder in which the volumes are whole. Where another process is at it that one finishes, and the answer is false.
-    pub fn finish(self, work: impl FnOnce(&Path) -> Result<()>) -> Result<bool> {
+    /// the folder in which the volumes are whole. Where another process is at it that one finishes, and the answer is false. `as_zarr`, the
+    /// volumes' geometry, makes them OME-Zarr folders; a call that is killed or cancelled meanwhile is made good by the next one.
+    pub fn finish(self, as_zarr: Option<&Geometry>, job: &Job, work: impl FnOnce(&Path) -> Result<()>) -> Result<bool> {
         let opened = match lock(&self.work, LOCK) {
             Ok(lock) => lock,
             // Another process finished, and the folder is gone.
@@ -163,10 +179,28 @@ impl Store {
             file.finish(all)?;
         }
         work(&self.work)?;
+        let kept = || self.volumes.iter().filter(|(_, is_kept, _)| *is_kept);
+        for (geometry, (name, _, file)) in as_zarr
+            .into_iter()
+            .flat_map(|geometry| kept().map(move |kept| (geometry, kept)))
+        {
+            let placed = placed_name(name, true);
+            write_blocks_as_zarr(
+                file,
+                &self.work.join(&placed),
+                geometry,
+                placed.trim_end_matches(".zarr"),
+                job,
+            )?;
+        }
         let _lock = lock(&self.work, LOCK)?;
-        for (name, _, _) in self.volumes.iter().filter(|(_, is_kept, _)| *is_kept) {
-            let to = self.folder.join(name);
-            fs::rename(self.work.join(name), &to).map_err(|e| Error::io("writing", &to, e))?;
+        for (name, _, _) in kept() {
+            let placed = placed_name(name, as_zarr.is_some());
+            let (from, to) = (self.work.join(&placed), self.folder.join(&placed));
+            match as_zarr {
+                None => fs::rename(&from, &to).map_err(|e| Error::io("writing", &to, e))?,
+                Some(_) => place_folder(&from, &to)?,
+            }
         }
         // First what says that there is a run: a kill in between leaves litter, never half a run.
         let failed = |e| Error::io("removing", &self.work, e);

@@ -1,5 +1,5 @@
-//! Files that are whole or absent.
-use std::fs::{File, Permissions};
+//! Files and folders that are whole or absent.
+use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -31,4 +31,33 @@ pub fn write_atomically(path: &Path, write: impl FnOnce(&mut File) -> Result<()>
         let _ = folder.sync_all();
     }
     Ok(())
+}
+
+/// Renames the folder `from`, whose files are on the disk, to `to` on the same file system. A folder or file that was there is set aside
+/// before and removed afterwards: no system call exchanges two folders everywhere, so between the two renames `to` is absent.
+///
+/// # Errors
+/// [`Error::Io`] naming `to`; what was there before is put back then.
+pub fn place_folder(from: &Path, to: &Path) -> Result<()> {
+    let failed = |e| Error::io("writing", to, e);
+    let name = to.file_name().unwrap_or_default().to_string_lossy();
+    let aside = to.with_file_name(format!(".{name}.replaced"));
+    let remove = |path: &Path| match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(_) => Ok(()),
+    };
+    // What a kill may have left.
+    remove(&aside).map_err(failed)?;
+    let replaces = fs::symlink_metadata(to).is_ok();
+    if replaces {
+        fs::rename(to, &aside).map_err(failed)?;
+    }
+    if let Err(error) = fs::rename(from, to) {
+        if replaces {
+            let _ = fs::rename(&aside, to);
+        }
+        return Err(failed(error));
+    }
+    remove(&aside).map_err(failed)
 }

@@ -178,6 +178,30 @@ impl BlockFile {
         Ok(moments)
     }
 
+    /// How voxels are stored.
+    pub fn stored(&self) -> BlockType {
+        self.stored
+    }
+
+    /// The rows `y` of slice `z` as they are stored, little endian. Rows that were never written are zero.
+    pub fn rows(&self, z: usize, y: Range<usize>) -> Result<Vec<u8>> {
+        let [nz, ny, nx] = self.shape;
+        if z >= nz || y.start > y.end || y.end > ny {
+            let found = format!("{y:?} of slice {z}");
+            return Err(Error::argument(
+                "rows",
+                found,
+                &format!("must lie within {:?}", self.shape),
+            ));
+        }
+        let row = nx * self.stored.size();
+        let mut bytes = vec![0; y.len() * row];
+        let offset = (HEADER_BYTES + (z * ny + y.start) * row) as u64;
+        let read = self.file.read_exact_at(&mut bytes, offset);
+        read.map_err(|e| Error::io("reading", &self.path, e))?;
+        Ok(bytes)
+    }
+
     /// Waits until what was written is on the disk.
     pub fn sync(&self) -> Result<()> {
         self.file.sync_data().map_err(|e| self.failed(e))

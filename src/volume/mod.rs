@@ -12,10 +12,12 @@ mod header;
 mod sections;
 mod tomogram;
 mod write;
+mod zarr;
 
-pub use atomic::write_atomically;
+pub use atomic::{place_folder, write_atomically};
 pub use blocks::{BlockFile, BlockType, Moments};
 pub use geometry::Geometry;
 pub use grey_scale::{grey_scale, tomogram_scale, CLIP_SIGMA};
 pub use tomogram::{SliceSource, Tomogram};
 pub use write::{write_f32, write_i16, write_labels, write_scores, write_slices, SliceType};
+pub use zarr::{write_blocks_as_zarr, write_zarr, Reduction, ZarrContent, ZarrVoxel};

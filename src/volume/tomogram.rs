@@ -6,7 +6,7 @@ use ndarray::{s, Array3};
 
 use super::bytes::ByteSource;
 use super::sections::Sections;
-use super::Geometry;
+use super::{zarr, Geometry};
 use crate::runtime::Job;
 use crate::{Error, Result};
 
@@ -27,12 +27,24 @@ impl Tomogram {
     /// Opens an MRC file: modes 0, 1, 2, 6 and 12, both byte orders, any axis order, plain or packed by gzip or bzip2
     /// (told by its first bytes, not by its name). Packed files are unpacked here, whole; `job` can cancel that.
     ///
-    /// Doubtful header values (a NaN voxel size, a wrong machine stamp) are replaced and told to `job`'s log.
+    /// Or opens a zarr folder: OME-Zarr 0.4 (zarr 2) and 0.5 (zarr 3), of which the finest resolution is taken, another one by its own
+    /// path (`x.zarr/1`), or an array without OME metadata, whose voxel size is unknown. Axes are z, y, x, others before them of extent
+    /// 1; voxels are integers, floats of 16 to 64 bits or bool; a chunk that is missing holds the fill value.
+    ///
+    /// Doubtful header values (a NaN voxel size, a wrong machine stamp, axes without a unit) are replaced and told to `job`'s log.
     ///
     /// # Errors
-    /// [`Error::Io`] where the file cannot be read, [`Error::Format`] where it is no MRC file, truncated or damaged,
-    /// [`Error::Unsupported`] for complex, RGB and 4-bit voxels and for stacks of volumes.
+    /// [`Error::Io`] where the file cannot be read, [`Error::Format`] where it is no MRC file, truncated or damaged, where a folder's
+    /// metadata are missing or broken, [`Error::Unsupported`] for complex, RGB and 4-bit voxels, for stacks of volumes, other axes and
+    /// codecs.
     pub fn open(path: &Path, job: &Job) -> Result<Self> {
+        if zarr::is_zarr(path) {
+            let (geometry, slices, warnings) = zarr::open(path)?;
+            for warning in &warnings {
+                job.logger().warn("volume", &format!("{}: {warning}", path.display()));
+            }
+            return Self::from_source(Box::new(slices), geometry, &zarr::name_of(path));
+        }
         let (bytes, layout) = ByteSource::open(path, job)?;
         for warning in &layout.warnings {
             job.logger().warn("volume", &format!("{}: {warning}", path.display()));
@@ -83,7 +95,8 @@ impl Tomogram {
         &self.geometry
     }
 
-    /// The file's name without folder and without `.mrc`, `.rec`, `.map`, `.ccp4`, `.st`, `.gz` and `.bz2`.
+    /// The file's name without folder and without `.mrc`, `.rec`, `.map`, `.ccp4`, `.st`, `.gz`, `.bz2`, `.zarr` and `.ome.zarr`; of an
+    /// array within a zarr folder with its path, `x_1` of `x.zarr/1`.
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -289,6 +289,7 @@ static void predictions_are_refused(struct sample *sample, const tomocut_predict
     BAD_RUN(outputs, TOMOCUT_PREDICT_DEVIATIONS, "must come with mirrors");
     BAD_RUN(probability_dtype, TOMOCUT_DTYPE_F32, "probability_dtype is 6");
     BAD_RUN(resume, 9, "resume is 9");
+    BAD_RUN(format, "tiff", "format is \"tiff\", must be mrc or zarr");
     BAD_RUN(threshold, 1.5, "threshold is 1.5");
     BAD_RUN(core[0], 3, "core");
     BAD_RUN(rank, 1, "rank is 1 of 1");
@@ -320,6 +321,39 @@ static void bad_files(tomocut_engine *engine) {
     CHECK_ERROR(TOMOCUT_E_FORMAT, "no.safetensors", tomocut_predictor_open(engine, path, &predictor));
     CHECK(unlink(path) == 0);
     tomocut_predictor_free(NULL);
+}
+
+/* As OME-Zarr the labels are those of the MRC file; the tomogram's place is kept. */
+static void zarr_holds_the_same(struct sample *sample, const tomocut_predictor *predictor) {
+    static float mrc[DEPTH][SAMPLE_NY][SAMPLE_NX], zarr[DEPTH][SAMPLE_NY][SAMPLE_NX];
+    const char *folder = scratch("zarr");
+    tomocut_predict_options options;
+    tomocut_geometry geometries[2];
+    CHECK_OK(tomocut_predict_options_init(&options, sizeof options));
+    options.outputs = TOMOCUT_PREDICT_LABELS;
+    options.region_first[0] = FIRST;
+    options.region_end[0] = END;
+    options.region_end[1] = SAMPLE_NY;
+    options.region_end[2] = SAMPLE_NX;
+    CHECK_OK(tomocut_predictor_run(sample->engine, predictor, sample->tomogram, &options, folder, NULL));
+    options.format = "zarr";
+    CHECK_OK(tomocut_predictor_run(sample->engine, predictor, sample->tomogram, &options, folder, NULL));
+    for (int i = 0; i < 2; i++) {
+        char path[4200];
+        tomocut_tomogram *labels = NULL;
+        tomocut_volume volume = volume_of(i == 0 ? mrc : zarr, TOMOCUT_DTYPE_F32, DEPTH, SAMPLE_NY, SAMPLE_NX);
+        snprintf(path, sizeof path, "%s/tomogram_labels.%s", folder, i == 0 ? "mrc" : "zarr");
+        CHECK_OK(tomocut_tomogram_open(sample->engine, path, NULL, &labels));
+        CHECK_OK(tomocut_geometry_init(&geometries[i], sizeof geometries[i]));
+        CHECK_OK(tomocut_tomogram_info(labels, &geometries[i]));
+        CHECK_OK(tomocut_tomogram_read(labels, 0, &volume, NULL));
+        tomocut_tomogram_free(labels);
+    }
+    CHECK(memcmp(mrc, zarr, sizeof mrc) == 0);
+    for (int axis = 0; axis < 3; axis++) {
+        CHECK(fabs(geometries[0].voxel_angstrom[axis] - geometries[1].voxel_angstrom[axis]) < 1e-4);
+        CHECK(fabs(geometries[0].origin_angstrom[axis] - geometries[1].origin_angstrom[axis]) < 1e-3);
+    }
 }
 
 /* Two processes' parts give the bytes of one; nothing is seen before both are done. */
@@ -376,6 +410,7 @@ int main(void) {
     predictions_are_refused(&sample, predictor, folder);
     CHECK(access(folder, F_OK) != 0);
     parts_make_the_whole(&sample, predictor);
+    zarr_holds_the_same(&sample, predictor);
     tomocut_predictor_free(predictor);
     close_sample(&sample);
     return 0;

@@ -1,5 +1,6 @@
 //! The C side of `cargo xtask test`: header, recorded ABI, programs under sanitizers and valgrind, README snippets.
 mod headers;
+mod mpi;
 mod programs;
 mod readme;
 
@@ -91,6 +92,7 @@ pub fn run(layout: &Layout, library: &Library, filter: Option<&str>) -> Result<(
     tally.test("c::abi::layout", || abi::check_layout(layout, library));
     readme::run(layout, library, &mut tally)?;
     programs::examples(layout, library, &mut tally)?;
+    mpi::run(layout, library, &mut tally)?;
     programs::run(layout, library, &mut tally)?;
 
     println!(

@@ -34,11 +34,11 @@ enum Watch {
 }
 
 /// The example programs by their installed names (`slab.c` is `tomocut-slab`): they compile without a warning and
-/// print their usage.
+/// print their usage. Those that need MPI are built by [`super::mpi`].
 pub fn examples(layout: &Layout, library: &Library, tally: &mut Tally) -> Result<()> {
     let sources = sources(&layout.root.join("c-examples"), "")?;
     tally.test("c::examples::exist", || some(&sources, "c-examples"));
-    for source in sources {
+    for source in sources.into_iter().filter(|source| !super::mpi::needs_mpi(source)) {
         let name = format!("tomocut-{}", stem(&source));
         let program = super::programs_folder(layout).join(&name);
         // Compiled whatever the filter says: other tests start these programs.

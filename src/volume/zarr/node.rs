@@ -1,0 +1,185 @@
+//! Groups and arrays of a zarr hierarchy as folders: what a folder is, its attributes, and the image that an array belongs to.
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::multiscale::Multiscale;
+use crate::{Error, Result};
+
+/// Metadata of a group or an array of zarr 3.
+const NODE_3: &str = "zarr.json";
+/// Metadata of an array, of a group, and the attributes of either, of zarr 2.
+pub(super) const ARRAY_2: &str = ".zarray";
+pub(super) const GROUP_2: &str = ".zgroup";
+pub(super) const ATTRIBUTES_2: &str = ".zattrs";
+/// How many folders an array may lie below the group that describes it.
+const DEEPEST: usize = 8;
+
+/// What a folder is.
+#[derive(Debug)]
+enum Node {
+    Array,
+    Group(Map<String, Value>),
+}
+
+/// An array to read, and what OME metadata say about it.
+#[derive(Debug)]
+pub(super) struct Image {
+    /// The array's folder.
+    pub array: PathBuf,
+    /// The image and the array's number among its resolutions; None for an array that no group describes.
+    pub described: Option<(Multiscale, usize)>,
+    /// For the log.
+    pub warnings: Vec<String>,
+}
+
+/// Whether `path` is a folder that zarr metadata or its name make a zarr hierarchy.
+pub fn is_zarr(path: &Path) -> bool {
+    let named = || path.extension().is_some_and(|e| e.eq_ignore_ascii_case("zarr"));
+    let marked = || {
+        [NODE_3, ARRAY_2, GROUP_2, ATTRIBUTES_2]
+            .iter()
+            .any(|name| path.join(name).is_file())
+    };
+    path.is_dir() && (named() || marked())
+}
+
+/// A tomogram's name: that of its folder without `.zarr` and `.ome.zarr`; for an array within, its path behind that, "x_1" of "x.zarr/1".
+pub fn name_of(path: &Path) -> String {
+    let parts: Vec<String> = path
+        .components()
+        .map(|part| part.as_os_str().to_string_lossy().into_owned())
+        .collect();
+    let is_root = |part: &String| part.len() > 5 && part.to_ascii_lowercase().ends_with(".zarr");
+    let first = parts.iter().rposition(is_root).unwrap_or(parts.len().saturating_sub(1));
+    let mut words: Vec<&str> = parts.iter().skip(first).map(String::as_str).collect();
+    if let Some(root) = words.first_mut() {
+        for ending in [".zarr", ".ome"] {
+            let cut = root.len().saturating_sub(ending.len());
+            if cut > 0 && root.is_char_boundary(cut) && root[cut..].eq_ignore_ascii_case(ending) {
+                *root = &root[..cut];
+            }
+        }
+    }
+    match words.join("_") {
+        name if name.is_empty() => "tomogram".to_owned(),
+        name => name,
+    }
+}
+
+/// The array that `path` means: itself, or the finest resolution of the group that it is.
+pub(super) fn find(path: &Path) -> Result<Image> {
+    let folder = fs::canonicalize(path).map_err(|e| Error::io("opening", path, e))?;
+    let what = path.display().to_string();
+    match node(&folder, &what)? {
+        None => Err(Error::format(
+            &what,
+            format!("a folder without zarr metadata: {NODE_3}, {ARRAY_2} or {GROUP_2} is missing"),
+        )),
+        Some(Node::Array) => described(folder, &what),
+        Some(Node::Group(attributes)) => finest(folder, attributes, &what),
+    }
+}
+
+fn finest(folder: PathBuf, attributes: Map<String, Value>, what: &str) -> Result<Image> {
+    let mut folder = folder;
+    let mut images = Multiscale::all(&attributes, what)?;
+    if images.is_empty() && attributes_of_ome(&attributes).contains_key("bioformats2raw.layout") {
+        // A collection of images by bioformats2raw: the first one.
+        folder.push("0");
+        if let Some(Node::Group(inner)) = node(&folder, what)? {
+            images = Multiscale::all(&inner, what)?;
+        }
+    }
+    let mut warnings = Vec::new();
+    if images.len() > 1 {
+        warnings.push(format!("{} images in one group, the first is taken", images.len()));
+    }
+    let Some(image) = images.into_iter().next() else {
+        let detail =
+            "a zarr group without OME metadata (multiscales); name one of its arrays instead, such as FOLDER/0";
+        return Err(Error::format(what, detail));
+    };
+    let array = folder.join(image.path(0));
+    Ok(Image {
+        array,
+        described: Some((image, 0)),
+        warnings,
+    })
+}
+
+/// An array by itself: looks for the group above that names it as one of its resolutions.
+fn described(array: PathBuf, what: &str) -> Result<Image> {
+    let mut warnings = Vec::new();
+    let mut described = None;
+    for above in array.ancestors().skip(1).take(DEEPEST) {
+        // What lies above is somebody else's affair: if it is broken, the array still is one.
+        let images = match node(above, what) {
+            Ok(Some(Node::Group(attributes))) => Multiscale::all(&attributes, what),
+            Ok(_) => continue,
+            Err(error) => Err(error),
+        };
+        match images {
+            Ok(images) => {
+                let inner = array.strip_prefix(above).unwrap_or(&array);
+                let number = |image: &Multiscale| (0..image.levels()).find(|n| Path::new(image.path(*n)) == inner);
+                described = images.into_iter().find_map(|image| number(&image).map(|n| (image, n)));
+            }
+            Err(error) => warnings.push(error.to_string()),
+        }
+        if described.is_some() {
+            break;
+        }
+    }
+    Ok(Image {
+        array,
+        described,
+        warnings,
+    })
+}
+
+/// What a folder is; None where it holds no metadata.
+fn node(folder: &Path, what: &str) -> Result<Option<Node>> {
+    let attributes = |document: Option<Value>| match document {
+        Some(Value::Object(attributes)) => Ok(attributes),
+        None | Some(Value::Null) => Ok(Map::new()),
+        Some(_) => Err(Error::format(what, "attributes that are no JSON object")),
+    };
+    if let Some(mut document) = json(&folder.join(NODE_3))? {
+        return match document.get("node_type").and_then(Value::as_str) {
+            Some("array") => Ok(Some(Node::Array)),
+            Some("group") => Ok(Some(Node::Group(attributes(
+                document.get_mut("attributes").map(Value::take),
+            )?))),
+            _ => Err(Error::format(
+                folder.join(NODE_3).display(),
+                "node_type is missing, must be array or group",
+            )),
+        };
+    }
+    if folder.join(ARRAY_2).is_file() {
+        return Ok(Some(Node::Array));
+    }
+    let described = json(&folder.join(ATTRIBUTES_2))?;
+    if described.is_none() && !folder.join(GROUP_2).is_file() {
+        return Ok(None);
+    }
+    Ok(Some(Node::Group(attributes(described)?)))
+}
+
+fn json(path: &Path) -> Result<Option<Value>> {
+    let text = match fs::read(path) {
+        Ok(text) => text,
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+        Err(e) => return Err(Error::io("reading", path, e)),
+    };
+    let parsed = serde_json::from_slice(&text).map_err(|e| Error::format(path.display(), format!("no JSON: {e}")))?;
+    Ok(Some(parsed))
+}
+
+/// Where OME metadata stand: below "ome" in 0.5, among the attributes before.
+pub(super) fn attributes_of_ome(attributes: &Map<String, Value>) -> &Map<String, Value> {
+    attributes.get("ome").and_then(Value::as_object).unwrap_or(attributes)
+}
