@@ -180,18 +180,12 @@ impl Store {
         }
         work(&self.work)?;
         let kept = || self.volumes.iter().filter(|(_, is_kept, _)| *is_kept);
-        for (geometry, (name, _, file)) in as_zarr
-            .into_iter()
-            .flat_map(|geometry| kept().map(move |kept| (geometry, kept)))
-        {
-            let placed = placed_name(name, true);
-            write_blocks_as_zarr(
-                file,
-                &self.work.join(&placed),
-                geometry,
-                placed.trim_end_matches(".zarr"),
-                job,
-            )?;
+        if let Some(geometry) = as_zarr {
+            for (name, _, file) in kept() {
+                let placed = placed_name(name, true);
+                let title = placed.trim_end_matches(".zarr");
+                write_blocks_as_zarr(file, &self.work.join(&placed), geometry, title, job)?;
+            }
         }
         let _lock = lock(&self.work, LOCK)?;
         for (name, _, _) in kept() {
