@@ -8,7 +8,9 @@ use super::plan::Needs;
 use super::slices::CHUNK;
 
 /// Extents of cores that are tried, in voxels of the data.
-const EXTENTS: [usize; 14] = [8, 12, 16, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256];
+const EXTENTS: [usize; 20] = [
+    8, 12, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 192, 224, 256, 320, 384,
+];
 
 /// Copies of its finest feature map that a network holds at once: the map, the branch, the convolution's work space and what waits
 /// for the way up. Measured with peaks of the default network and of the DynUNet.
@@ -25,6 +27,14 @@ fn bytes_per_voxel(network: &NetworkConfig) -> u64 {
     };
     // The input twice, and logits, probabilities and their sums over mirrors.
     4 * (COPIES * features.max(1) as u64 + 2 + 4 * outputs as u64)
+}
+
+/// Share of the halo that `network` computes: the compact one leaves out, layer by layer, what the core does not need.
+fn halo_share(network: &NetworkConfig) -> f64 {
+    match network {
+        NetworkConfig::Compact(_) => 0.5,
+        _ => 1.0,
+    }
 }
 
 /// The core (z, y, x) of the least work per voxel whose slices and window fit `memory` bytes.
@@ -50,18 +60,22 @@ pub fn core_extents(
                 _ => side,
             });
             let core: [usize; 3] = std::array::from_fn(|axis| core[axis].min(region[axis].len()));
-            // Extents of the window in the network's voxels.
-            let window: [f64; 3] = std::array::from_fn(|axis| {
-                let core = core[axis] as f64 * axes[axis].network as f64 / axes[axis].data as f64;
-                let grown = core + 2.0 * needs.halo[axis] as f64 + needs.divisor[axis] as f64;
-                grown.min(axes[axis].network.next_multiple_of(needs.divisor[axis]) as f64)
-            });
+            // Extents in the network's voxels of the core and so much of its halo.
+            let extents = |share: f64| -> [f64; 3] {
+                std::array::from_fn(|axis| {
+                    let core = core[axis] as f64 * axes[axis].network as f64 / axes[axis].data as f64;
+                    let grown = core + share * 2.0 * needs.halo[axis] as f64 + needs.divisor[axis] as f64;
+                    grown.min(axes[axis].network.next_multiple_of(needs.divisor[axis]) as f64)
+                })
+            };
+            let window = extents(1.0);
             let depth = window[0] * axes[0].data as f64 / axes[0].network as f64 + 2.0 * CHUNK as f64;
             let slice = (axes[1].data * axes[2].data * 4) as f64;
             // Another chunk is on its way while the writer holds one tile.
             let bytes = depth * slice + voxel as f64 * window.iter().product::<f64>();
             least = least.min(bytes as u64);
-            let work = window.iter().product::<f64>() / core.iter().product::<usize>() as f64;
+            let computed: f64 = extents(halo_share(network)).iter().product();
+            let work = computed / core.iter().product::<usize>() as f64;
             if bytes <= memory as f64 && best.is_none_or(|(least, _)| work < least * 0.999) {
                 best = Some((work, core));
             }

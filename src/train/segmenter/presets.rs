@@ -238,7 +238,7 @@ mod tests {
         for name in SegmenterOptions::PRESETS {
             let options = SegmenterOptions::preset(name).unwrap();
             options.validate().unwrap_or_else(|error| panic!("{name}: {error}"));
-            let plain = name == "default";
+            let plain = !SegmenterOptions::is_of_a_paper(name);
             assert_eq!(options.validation.share > 0.0, !plain, "{name}");
             // The DynUNet's 20 million weights are for other tests.
             if name != "membrain-seg" {
