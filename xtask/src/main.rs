@@ -37,7 +37,7 @@ usage: cargo xtask COMMAND [OPTIONS]
   evaluate [--model NAME=FILE]...  score the data sets with truth and write docs/quality.md; a row for each model
   evaluate --only TEXT        the same for the data sets whose names hold TEXT; only printed
   evaluate-training [--only TEXT] [--reuse]  train networks on slabs that nobody labelled, score them, write
-                              docs/training.md; --reuse: with the slabs and networks of an earlier call
+                              docs/networks.md; --reuse: with the slabs and networks of an earlier call
   evaluate-ncut [-- ARGS]     run every preset of NCut on images with truth and write docs/ncut.md; with ARGS (those of
                               tomocut-measure-ncut) only print
 

@@ -36,7 +36,7 @@ impl SegmenterOptions {
     }
 
     /// The default for a network that is trained already: 300 steps at half the rate, minutes on a CPU. Measured with the built-in
-    /// network on slabs of 20 slices, docs/training.md.
+    /// network on slabs of 20 slices, docs/networks.md.
     pub fn adapting() -> Self {
         let default = Self::default();
         Self {

@@ -1,4 +1,4 @@
-//! docs/training.md: what a network gains from a slab that nobody labelled.
+//! docs/networks.md: what a network gains from a slab that nobody labelled.
 use super::data_sets::DataSet;
 use super::page::{number, table, Rows};
 
