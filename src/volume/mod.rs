@@ -20,4 +20,4 @@ pub use geometry::Geometry;
 pub use grey_scale::{grey_scale, tomogram_scale, CLIP_SIGMA};
 pub use tomogram::{SliceSource, Tomogram};
 pub use write::{write_f32, write_i16, write_labels, write_scores, write_slices, SliceType};
-pub use zarr::{write_blocks_as_zarr, write_zarr, Reduction, ZarrContent, ZarrVoxel};
+pub use zarr::{write_blocks_as_zarr, write_zarr, ReadBox, Reduction, ZarrContent, ZarrVoxel};

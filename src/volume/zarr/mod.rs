@@ -20,4 +20,4 @@ pub use blocks::write_blocks_as_zarr;
 pub(super) use node::{is_zarr, name_of};
 pub(super) use read::open;
 pub use reduce::{Reduction, ZarrVoxel};
-pub use write::{write_zarr, ZarrContent};
+pub use write::{write_zarr, ReadBox, ZarrContent};

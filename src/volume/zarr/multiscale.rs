@@ -162,15 +162,15 @@ impl Multiscale {
                 }
             }
         }
-        for axis in 0..3 {
-            let edge = found.scale[first + axis] * angstrom[axis];
+        for (axis, unit) in angstrom.into_iter().enumerate() {
+            let edge = found.scale[first + axis] * unit;
             if !(edge.is_finite() && edge > 0.0) {
                 let (name, scale) = (&self.axes[first + axis].0, found.scale[first + axis]);
                 let detail = format!("the scale of axis {name} is {scale}, must be positive");
                 return Err(Error::format(&self.what, detail));
             }
             geometry.voxel_angstrom[axis] = edge;
-            geometry.origin_angstrom[axis] = found.translation[first + axis] * angstrom[axis];
+            geometry.origin_angstrom[axis] = found.translation[first + axis] * unit;
         }
         Ok(())
     }

@@ -35,6 +35,9 @@ pub struct ZarrContent<'a> {
     pub reduction: Reduction,
 }
 
+/// Answers the voxels (z, y, x) of a box of a volume, x fastest.
+pub type ReadBox<'a, T> = &'a mut dyn FnMut(&[Range<usize>; 3]) -> Result<Vec<T>>;
+
 /// Writes an OME-Zarr folder at `path` with voxel size and origin of `geometry`, at resolutions halved down to 64 voxels; what was at `path`
 /// is replaced once all is written, and nothing is left behind on errors. `read` is asked for the voxels (z, y, x) of boxes in ascending
 /// order that span the whole x axis; they, a chunk and eight of its neighbours are what is in memory. Same voxels, same bytes.
@@ -46,7 +49,7 @@ pub fn write_zarr<T: ZarrVoxel>(
     geometry: &Geometry,
     content: ZarrContent,
     job: &Job,
-    read: &mut dyn FnMut(&[Range<usize>; 3]) -> Result<Vec<T>>,
+    read: ReadBox<T>,
 ) -> Result<()> {
     let found = format!("{:?}", geometry.shape);
     if geometry.shape.contains(&0) {
@@ -141,7 +144,7 @@ impl LevelArray {
     }
 
     /// Writes all chunks, a row of them along x at a time.
-    fn fill<T: ZarrVoxel>(&self, job: &Job, read: &mut dyn FnMut(&[Range<usize>; 3]) -> Result<Vec<T>>) -> Result<()> {
+    fn fill<T: ZarrVoxel>(&self, job: &Job, read: ReadBox<T>) -> Result<()> {
         let [nz, ny, nx] = self.shape;
         for z in ranges(nz, self.chunk[0]) {
             for y in ranges(ny, self.chunk[1]) {

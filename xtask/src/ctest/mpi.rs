@@ -17,7 +17,7 @@ const MARK: &str = "_mpi";
 /// Small enough to be quick, large enough for several tiles at the least memory.
 const SIZE: &str = "112x96x40";
 /// What slices and tiles may take: so little that there are several tiles.
-const MEMORY: &str = "28M";
+const MEMORY: &str = "40M";
 
 /// Whether an example is built by mpicc.
 pub fn needs_mpi(source: &Path) -> bool {
@@ -40,7 +40,11 @@ pub fn run(layout: &Layout, library: &Library, tally: &mut Tally) -> Result<()> 
     let built = super::build(library, "mpicc", &flags, &[source], &program);
     tally.test("c::mpi::builds", || {
         built?;
-        process::capture(Command::new(&program).arg("--help"), "tomocut-predict-mpi --help").map(|_| ())
+        process::capture(
+            process::command(layout, &program).arg("--help"),
+            "tomocut-predict-mpi --help",
+        )
+        .map(|_| ())
     });
     tally.test("c::mpi::ranks_give_the_same_bytes", || {
         same_bytes(layout, &folder, &program, "mrc")
@@ -54,7 +58,7 @@ pub fn run(layout: &Layout, library: &Library, tally: &mut Tally) -> Result<()> 
             "--out".into(),
             folder.join("no").into_os_string(),
         ];
-        let outcome = ranks(&folder, &program, 2, |command| command.args(missing))?;
+        let outcome = ranks(layout, &folder, &program, 2, |command| command.args(missing))?;
         let status = outcome.status.and_then(|status| status.code());
         if status == Some(0) || status.is_none() || !outcome.said.contains("none.mrc") {
             return Err(Failure::new(format!("status {status:?}\n{}", outcome.said)));
@@ -69,7 +73,7 @@ fn same_bytes(layout: &Layout, folder: &Path, program: &Path, format: &str) -> R
     let programs = super::programs_folder(layout);
     let tomogram = folder.join("cell.mrc");
     if !tomogram.exists() {
-        let mut phantom = Command::new(programs.join("tomocut-phantom"));
+        let mut phantom = process::command(layout, programs.join("tomocut-phantom"));
         phantom
             .args(["--quiet", "--stem", "cell", "--size", SIZE, "--out"])
             .arg(folder);
@@ -91,7 +95,7 @@ fn same_bytes(layout: &Layout, folder: &Path, program: &Path, format: &str) -> R
             .arg(out);
     };
     let alone = folder.join(format!("alone_{format}"));
-    let mut command = Command::new(programs.join("tomocut-predict"));
+    let mut command = process::command(layout, programs.join("tomocut-predict"));
     options(&mut command, &alone);
     process::capture(&mut command, "tomocut-predict")?;
     let expected = files(&alone)?;
@@ -100,7 +104,7 @@ fn same_bytes(layout: &Layout, folder: &Path, program: &Path, format: &str) -> R
     }
     for n in [1, 2, 4] {
         let out = folder.join(format!("{format}_{n}"));
-        let outcome = ranks(folder, program, n, |command| {
+        let outcome = ranks(layout, folder, program, n, |command| {
             options(command, &out);
             command
         })?;
@@ -121,12 +125,13 @@ fn same_bytes(layout: &Layout, folder: &Path, program: &Path, format: &str) -> R
 
 /// Runs the program over `n` ranks, more than there may be cores, as any user.
 fn ranks(
+    layout: &Layout,
     folder: &Path,
     program: &Path,
     n: usize,
     arguments: impl FnOnce(&mut Command) -> &mut Command,
 ) -> Result<Watched> {
-    let mut command = Command::new("mpirun");
+    let mut command = process::command(layout, "mpirun");
     command
         .env("OMPI_ALLOW_RUN_AS_ROOT", "1")
         .env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
