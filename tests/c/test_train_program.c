@@ -73,8 +73,9 @@ int main(void) {
     int cancelled = 0, code = 130;
     for (int again = 0; again < 40 && code == 130; again++) {
         int status = 0;
+        fclose(fopen(scratch("said"), "wb")); /* nothing of the run before is taken for this one's */
         pid_t pid = train(stopped);
-        wait_until_it_says("train ");
+        wait_until_it_says("%  train");
         usleep(30000);
         kill(pid, SIGINT);
         CHECK(waitpid(pid, &status, 0) == pid && WIFEXITED(status));

@@ -213,7 +213,7 @@ fn a_cancel_in_any_step_changes_nothing() {
         // From another thread: at any point of a step.
         let token = tomocut::runtime::CancelToken::default();
         let job = Job::new(token.clone(), tomocut::runtime::Logger::default());
-        let at = std::time::Duration::from_micros(700 * cancels);
+        let at = std::time::Duration::from_secs_f64(1e-3 * 1.4_f64.powi(cancels));
         let raise = std::thread::spawn(move || {
             std::thread::sleep(at);
             token.request();
