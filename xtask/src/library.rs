@@ -87,7 +87,7 @@ pub fn cargo() -> std::ffi::OsString {
 }
 
 /// The library's soname: `libtomocut.so.0.MINOR`, later `libtomocut.so.MAJOR`; build.rs sets the same.
-fn soname([major, minor, _]: [u32; 3]) -> String {
+pub fn soname([major, minor, _]: [u32; 3]) -> String {
     if major == 0 {
         format!("libtomocut.so.0.{minor}")
     } else {
@@ -96,7 +96,7 @@ fn soname([major, minor, _]: [u32; 3]) -> String {
 }
 
 /// A symbolic link at `place`, whatever was there before.
-fn link(place: &Path, to: &str) -> Result<()> {
+pub fn link(place: &Path, to: &str) -> Result<()> {
     if fs::read_link(place).is_ok_and(|there| there == Path::new(to)) {
         return Ok(());
     }

@@ -9,6 +9,7 @@ mod failure;
 mod faults;
 mod gpu_test;
 mod header;
+mod install;
 mod layout;
 mod library;
 mod libtorch;
@@ -28,6 +29,8 @@ usage: cargo xtask COMMAND [OPTIONS]
   demo [--out DIR]            simulate a small tomogram with truth, segment a slab of it, score the answer
   demo -- IN.mrc --z A:B ...  the same on your own file (the options of tomocut-slab; no scores)
   test [-- FILTER]            set up and run every test: Rust, C, header, ABI, README
+  install --prefix DIR [--with-libtorch]  library, headers, CMake and pkg-config files, programs, licences
+  install --archive FILE.tar.gz [--with-libtorch]  the same in an archive that is unpacked anywhere
   libtorch [--cuda]           fetch libtorch into .libtorch/, or check the one that LIBTORCH names
   header [--check]            write include/tomocut.h from src/capi, or only say whether it is current
   abi [--record]              compare exported symbols and struct layout with abi/, or record them
@@ -63,6 +66,7 @@ fn dispatch(command: &str, rest: Vec<OsString>) -> Result<()> {
         "header" => header::command(&layout, rest),
         "abi" => abi::command(&layout, rest),
         "test" => test::command(&layout, rest),
+        "install" => install::command(&layout, rest),
         "demo" => demo::command(&layout, rest),
         "gpu-test" => gpu_test::command(&layout, rest),
         "faults" => faults::command(&layout, rest),

@@ -19,7 +19,7 @@ pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
     // From here everything is tried, so that one run shows all that is wrong.
     let mut failures = Vec::new();
     let library = Library::build(layout, &torch, Profile::Dev, &[])?;
-    failures.extend(ctest::run(layout, &library, filter.as_deref()).err());
+    failures.extend(ctest::run(layout, &library, &torch, filter.as_deref()).err());
 
     // Package by package, as a plain `cargo test` selects them: together they would share other features, and half of
     // the dependencies would be built twice.

@@ -1,5 +1,7 @@
 //! The C side of `cargo xtask test`: header, recorded ABI, programs under sanitizers and valgrind, README snippets.
 mod headers;
+mod install;
+mod loader;
 mod mpi;
 mod programs;
 mod readme;
@@ -11,6 +13,7 @@ use crate::abi;
 use crate::failure::{Failure, Result};
 use crate::layout::{self, Layout};
 use crate::library::{self, Library};
+use crate::libtorch::Libtorch;
 use crate::process;
 
 /// What has been tried and what failed.
@@ -23,6 +26,13 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Whether any test whose name begins so may run: what such tests need in common is made only then.
+    fn wants(&self, group: &str) -> bool {
+        self.filter
+            .as_ref()
+            .is_none_or(|filter| filter.starts_with(group) || group.contains(filter.as_str()))
+    }
+
     /// Runs one test, unless the filter leaves it out, and prints its line.
     fn test(&mut self, name: &str, body: impl FnOnce() -> Result<()>) {
         if self
@@ -78,7 +88,7 @@ pub fn require_tools() -> Result<()> {
 }
 
 /// Runs all of it; only tests whose name contains `filter`, where one is given.
-pub fn run(layout: &Layout, library: &Library, filter: Option<&str>) -> Result<()> {
+pub fn run(layout: &Layout, library: &Library, torch: &Libtorch, filter: Option<&str>) -> Result<()> {
     let start = Instant::now();
     let mut tally = Tally {
         filter: filter.map(str::to_string),
@@ -94,6 +104,10 @@ pub fn run(layout: &Layout, library: &Library, filter: Option<&str>) -> Result<(
     programs::examples(layout, library, &mut tally)?;
     mpi::run(layout, library, &mut tally)?;
     programs::run(layout, library, &mut tally)?;
+    loader::run(layout, library, &mut tally)?;
+    if tally.wants("c::install") {
+        install::run(layout, library, torch, &mut tally)?;
+    }
 
     println!(
         "\n{}; finished in {:.1} s",
@@ -134,6 +148,7 @@ mod tests {
         tally.test("c::abi::a", || Ok(()));
         tally.test("c::abi::b", || Err(Failure::new("no")));
         tally.test("c::header", || Err(Failure::new("never run")));
+        assert!(tally.wants("c::abi") && !tally.wants("c::header"));
         assert_eq!(tally.summary(), "C side: FAILED. 1 passed; 1 failed; 1 filtered out");
         assert_eq!(tally.failed, ["c::abi::b"]);
     }

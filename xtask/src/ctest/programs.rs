@@ -1,4 +1,4 @@
-//! The programs of tests/c and c-examples: compiled, run under ASan and UBSan, and the marked ones under valgrind.
+//! The programs of tests/c, tests/cpp and c-examples: compiled, run under ASan and UBSan, and the marked ones under valgrind.
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,7 +19,7 @@ const VALGRIND_STATUS: i32 = 9;
 /// A source with this in its first lines is run under valgrind too.
 const VALGRIND_MARK: &str = "/* valgrind */";
 
-const PLAIN: [&str; 7] = ["-std=gnu11", "-g", "-O0", "-Wall", "-Wextra", "-Werror", "-pthread"];
+const PLAIN: [&str; 6] = ["-g", "-O0", "-Wall", "-Wextra", "-Werror", "-pthread"];
 const SANITIZERS: [&str; 3] = [
     "-fsanitize=address,undefined",
     "-fno-sanitize-recover=all",
@@ -57,8 +57,16 @@ pub fn examples(layout: &Layout, library: &Library, tally: &mut Tally) -> Result
     Ok(())
 }
 
-/// The programs `tests/c/test_*.c`, and a leak that both watchers must find.
+/// The programs `tests/c/test_*.c` and `tests/cpp/test_*.cpp`, and a leak that both watchers must find.
 pub fn run(layout: &Layout, library: &Library, tally: &mut Tally) -> Result<()> {
+    let cpp = sources(&layout.root.join("tests/cpp"), "test_")?;
+    tally.test("c::cpp::exist", || some(&cpp, "tests/cpp"));
+    for source in &cpp {
+        let name = format!("cpp_{}", stem(source));
+        tally.test(&format!("c::sanitizers::{name}"), || {
+            check(&name, &watched(layout, library, source, Watch::Sanitizers)?)
+        });
+    }
     let sources = sources(&layout.root.join("tests/c"), "test_")?;
     tally.test("c::programs::exist", || some(&sources, "tests/c"));
     for source in &sources {
@@ -104,11 +112,18 @@ fn watched(layout: &Layout, library: &Library, source: &Path, watch: Watch) -> R
     let scratch = folder.join(format!("{name}.scratch"));
     layout::fresh_folder(&scratch)?;
 
-    let mut flags = PLAIN.to_vec();
+    let cpp = source.extension().is_some_and(|extension| extension == "cpp");
+    let (compiler, standard) = if cpp {
+        ("g++", "-std=c++17")
+    } else {
+        ("gcc", "-std=gnu11")
+    };
+    let mut flags = vec![standard];
+    flags.extend(PLAIN);
     if watch == Watch::Sanitizers {
         flags.extend(SANITIZERS);
     }
-    super::build(library, "gcc", &flags, &[source.to_path_buf()], &program)?;
+    super::build(library, compiler, &flags, &[source.to_path_buf()], &program)?;
     let mut command = match watch {
         Watch::Sanitizers => {
             let symbols = process::capture(Command::new("nm").arg("-D").arg(&program), "nm")?;
@@ -196,7 +211,7 @@ fn marked(source: &str) -> bool {
     source.lines().take(5).any(|line| line.contains(VALGRIND_MARK))
 }
 
-/// The C sources of a folder whose names start with `prefix`, sorted; none where the folder is missing.
+/// The C and C++ sources of a folder whose names start with `prefix`, sorted; none where the folder is missing.
 fn sources(folder: &Path, prefix: &str) -> Result<Vec<PathBuf>> {
     if !folder.exists() {
         return Ok(Vec::new());
@@ -205,7 +220,7 @@ fn sources(folder: &Path, prefix: &str) -> Result<Vec<PathBuf>> {
     let mut files: Vec<PathBuf> = entries
         .flatten()
         .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|e| e == "c") && stem(path).starts_with(prefix))
+        .filter(|path| path.extension().is_some_and(|e| e == "c" || e == "cpp") && stem(path).starts_with(prefix))
         .collect();
     files.sort();
     Ok(files)

@@ -1,13 +1,16 @@
-//! `cargo xtask header [--check]`: include/tomocut.h from src/capi by cbindgen.
+//! `cargo xtask header [--check]`: include/tomocut.h from src/capi by cbindgen, and the loader's list of its functions.
+mod functions;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::failure::{Failure, Result};
 use crate::layout::{self, Layout};
 
-/// The committed header.
-pub fn path(layout: &Layout) -> PathBuf {
-    layout.root.join("include/tomocut.h")
+/// A committed file and what it should hold.
+struct Generated {
+    path: PathBuf,
+    text: String,
 }
 
 /// The command.
@@ -23,28 +26,52 @@ pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
     if only_check {
         return check(layout);
     }
-    let text = generate(layout)?;
-    let path = path(layout);
-    layout::write_atomic(&path, &text)?;
-    println!("header: wrote {} ({} lines)", path.display(), text.lines().count());
+    for file in files(layout)? {
+        layout::write_atomic(&file.path, &file.text)?;
+        println!(
+            "header: wrote {} ({} lines)",
+            file.path.display(),
+            file.text.lines().count()
+        );
+    }
     Ok(())
 }
 
-/// Fails, with the lines that differ, when the committed header is not what src/capi gives.
+/// Fails, with the lines that differ, when a committed file is not what src/capi gives.
 pub fn check(layout: &Layout) -> Result<()> {
-    let path = path(layout);
-    let committed = layout::read(&path)?;
-    let generated = generate(layout)?;
-    match difference(&committed, &generated) {
-        None => {
-            println!("header: {} is current", path.display());
-            Ok(())
+    for file in files(layout)? {
+        let committed = layout::read(&file.path)?;
+        if let Some(lines) = difference(&committed, &file.text) {
+            return Err(Failure::new(format!(
+                "{} is stale: run `cargo xtask header` and commit it\n{lines}",
+                file.path.display()
+            )));
         }
-        Some(lines) => Err(Failure::new(format!(
-            "{} is stale: run `cargo xtask header` and commit it\n{lines}",
-            path.display()
-        ))),
+        println!("header: {} is current", file.path.display());
     }
+    Ok(())
+}
+
+/// Names of all functions of the committed header.
+pub fn function_names(layout: &Layout) -> Result<Vec<String>> {
+    functions::names(&layout::read(&layout.root.join("include/tomocut.h"))?)
+}
+
+/// Everything that is generated.
+fn files(layout: &Layout) -> Result<[Generated; 2]> {
+    let include = layout.root.join("include");
+    let header = generate(layout)?;
+    let list = functions::list(&header)?;
+    Ok([
+        Generated {
+            path: include.join("tomocut.h"),
+            text: header,
+        },
+        Generated {
+            path: include.join("tomocut/functions.h"),
+            text: list,
+        },
+    ])
 }
 
 /// The header's text.

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/** @file predictor.hpp Segmentation networks, and whole tomograms by them. */
+#ifndef TOMOCUT_PREDICTOR_HPP
+#define TOMOCUT_PREDICTOR_HPP
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "picks.hpp"
+
+namespace tomocut {
+namespace detail {
+
+template <>
+inline void release(tomocut_predictor *predictor) noexcept {
+    tomocut_predictor_free(predictor);
+}
+template <>
+inline void fill(tomocut_predict_options *options) {
+    check(tomocut_predict_options_init(options, sizeof *options));
+}
+
+}  // namespace detail
+
+/** Options of a prediction: tomocut_predict_options. */
+struct PredictOptions : detail::CallOptions<tomocut_predict_options> {
+    /** Molecules that are picked in the volumes; none: no picks. */
+    std::optional<PickingOptions> picking;
+    /** Membranes that are made a mask and numbered; none: none. */
+    std::optional<MembraneOptions> membranes;
+
+    /** The C struct; it points into this object. */
+    tomocut_predict_options lowered() const {
+        tomocut_predict_options c = *this;
+        c.picking = picking ? &*picking : nullptr;
+        c.membranes = membranes ? &*membranes : nullptr;
+        c.picks = nullptr;
+        return c;
+    }
+
+private:
+    using tomocut_predict_options::picks;
+};
+
+/** What a prediction did. */
+struct Prediction {
+    /** Tiles, speed, counts, and whether all is finished. */
+    tomocut_predict_report report;
+    /** The molecules, where they were asked for and this process finished the tomogram. */
+    std::optional<Picks> picks;
+};
+
+/** A segmentation network on one device. Immutable; may serve several engines and threads at once. */
+class Predictor : public detail::Handle<tomocut_predictor> {
+public:
+    /** The built-in network. */
+    explicit Predictor(const Engine &engine) : Handle(engine.log()) {
+        detail::call([&] { return tomocut_predictor_builtin(engine.get(), out()); });
+    }
+
+    /** A network of a file. */
+    Predictor(const Engine &engine, const std::string &path) : Handle(engine.log()) {
+        detail::call([&] { return tomocut_predictor_open(engine.get(), path.c_str(), out()); });
+    }
+
+    /** What it is, as one JSON object. */
+    std::string info_json() const {
+        return detail::text([&](char *buffer, std::size_t capacity, std::size_t *needed) {
+            return tomocut_predictor_info(get(), buffer, capacity, needed);
+        });
+    }
+
+    /** Name of one output, such as "membrane"; TOMOCUT_E_INVALID_ARGUMENT where the network has no such output. */
+    std::string output(std::uint64_t index) const {
+        return detail::text([&](char *buffer, std::size_t capacity, std::size_t *needed) {
+            return tomocut_predictor_output(get(), index, buffer, capacity, needed);
+        });
+    }
+
+    /** Segments a tomogram and writes the volumes to FOLDER/NAME_...; goes on from where such a run was stopped. */
+    Prediction run(Engine &engine, const Tomogram &tomogram, const std::string &folder,
+                   const PredictOptions &options = {}) const {
+        tomocut_predict_report report{};
+        detail::check(tomocut_predict_report_init(&report, sizeof report));
+        tomocut_picks *found = nullptr;
+        detail::Call call;
+        tomocut_predict_options lowered = options.lowered();
+        lowered.picks = options.picking ? &found : nullptr;
+        call.report(lowered, options.progress);
+        const tomocut_status status =
+            tomocut_predictor_run(engine.get(), get(), tomogram.get(), &lowered, folder.c_str(), &report);
+        Picks picks(engine.log(), found);  // owned before anything is thrown
+        call.finish(status);
+        Prediction prediction{report, std::nullopt};
+        if (found != nullptr) {
+            prediction.picks.emplace(std::move(picks));
+        }
+        return prediction;
+    }
+};
+
+}  // namespace tomocut
+
+#endif
