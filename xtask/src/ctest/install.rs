@@ -34,7 +34,7 @@ pub fn run(layout: &Layout, library: &Library, torch: &Libtorch, tally: &mut Tal
             versions(layout, &first, &folder, version)
         });
     } else {
-        println!("c::install: cmake is missing (apt-get install cmake), its tests are left out");
+        println!("test c::install::cmake ... skipped: cmake is missing (apt-get install cmake)");
     }
     // From here on the prefix lies elsewhere.
     let moved = folder.join("moved to/a deeper folder");
@@ -53,7 +53,7 @@ pub fn run(layout: &Layout, library: &Library, torch: &Libtorch, tally: &mut Tal
             pkg_config(layout, &moved, &folder, version)
         });
     } else {
-        println!("c::install: pkg-config is missing (apt-get install pkg-config), its test is left out");
+        println!("test c::install::pkg_config ... skipped: pkg-config is missing (apt-get install pkg-config)");
     }
     tally.test("c::install::an_archive_names_no_folder_of_the_build", || {
         packed(layout, library, torch, &folder)

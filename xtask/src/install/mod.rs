@@ -166,7 +166,15 @@ fn place_programs(layout: &Layout, prefix: &Path) -> Result<()> {
             continue;
         }
         let stem = source.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let program = folder.join(format!("tomocut-{stem}"));
+        let mut compiler = "cc";
+        if stem.ends_with("_mpi") {
+            if !process::found("mpicc") {
+                println!("install: {stem} is left out: mpicc is missing (apt-get install libopenmpi-dev)");
+                continue;
+            }
+            compiler = "mpicc";
+        }
+        let program = folder.join(format!("tomocut-{}", stem.replace('_', "-")));
         let arguments = [
             "-O2".to_string(),
             format!("-I{}", prefix.join("include").display()),
@@ -179,7 +187,7 @@ fn place_programs(layout: &Layout, prefix: &Path) -> Result<()> {
             "-Wl,--enable-new-dtags,-rpath,$ORIGIN/../lib".into(),
             "-Wl,--allow-shlib-undefined".into(),
         ];
-        library::compile("cc", &arguments, &source.display().to_string())?;
+        library::compile(compiler, &arguments, &source.display().to_string())?;
     }
     Ok(())
 }
