@@ -105,6 +105,7 @@ void exceptions_of_inner_calls_pass_through(tomocut::Engine &engine) {
 void a_log_may_throw() {
     tomocut::EngineOptions options = one_thread();
     std::string said;
+    options.log_level = TOMOCUT_LOG_WARNING;
     options.log = [&](tomocut_log_level level, const char *target, const char *message) {
         CHECK(level == TOMOCUT_LOG_WARNING && target != nullptr);
         said += message;

@@ -46,7 +46,7 @@ void slabs(tomocut::Engine &engine, const tomocut::Model &model, const tomocut::
     tomocut::Volume<std::uint8_t> own({1, 128, 128});
     own(0, 3, 3) = 1;
     tomocut::TrainingLabels mine(6, own);
-    mine.names = {"membrane"};
+    mine.names = {"membrane", "molecule", "filament"};
     trainer.add(tomogram, mine);
     CHECK(trainer.state().learnt == 2);
     CHECK_ERROR(TOMOCUT_E_STATE, "rounds", trainer.add_unlabelled(tomogram));
