@@ -14,7 +14,10 @@ pub fn of_packages(layout: &Layout) -> Result<String> {
     let mut cargo = process::command(layout, library::cargo());
     cargo.args(["metadata", "--format-version", "1", "--locked", "--offline"]);
     // Packages for other platforms need not be here.
-    cargo.args(["--filter-platform", &format!("{}-unknown-linux-gnu", std::env::consts::ARCH)]);
+    cargo.args([
+        "--filter-platform",
+        &format!("{}-unknown-linux-gnu", std::env::consts::ARCH),
+    ]);
     let text = process::capture(&mut cargo, "cargo metadata")?;
     let metadata: Value =
         serde_json::from_str(&text).map_err(|e| Failure::new(format!("what cargo metadata printed: {e}")))?;
