@@ -2189,7 +2189,9 @@ const char *tomocut_status_name(tomocut_status status);
  * Version of the library that is loaded, in the numbering of TOMOCUT_VERSION. A host that differs in MAJOR, or before
  * 1.0 in MINOR, was compiled against another ABI and should stop.
  *
- * Threads: any. Never fails.
+ * @return MAJOR * 1000000 + MINOR * 1000 + PATCH. Never fails.
+ *
+ * Threads: any.
  */
 TOMOCUT_API
 uint32_t tomocut_version(void);

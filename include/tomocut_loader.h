@@ -20,7 +20,7 @@
 #error "include tomocut_loader.h before tomocut.h: it decides how its functions are declared"
 #endif
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE 1
+#define _GNU_SOURCE 1 /**< For RTLD_DEEPBIND. */
 #endif
 #include <dlfcn.h>
 #ifndef RTLD_DEEPBIND

@@ -25,8 +25,10 @@ namespace tomocut {
 class ProgressCallback {
 public:
     ProgressCallback() = default;
+    /** None. */
     ProgressCallback(std::nullptr_t) noexcept {}
 
+    /** A function object. */
     template <class F, class Answer = std::invoke_result_t<F &, const tomocut_progress &>>
     ProgressCallback(F callback) {
         static_assert(std::is_void_v<Answer> || std::is_same_v<Answer, bool>,
@@ -41,7 +43,9 @@ public:
         }
     }
 
+    /** Whether there is one. */
     explicit operator bool() const noexcept { return static_cast<bool>(call_); }
+    /** Calls it. */
     bool operator()(const tomocut_progress &progress) const { return call_(progress); }
 
 private:

@@ -23,13 +23,17 @@ inline void fill(tomocut_dataset_options *options) {
 
 /** One tomogram of a data set. */
 struct DatasetTomogram {
+    /** Without a slab and truth. */
     DatasetTomogram(std::string file) : path(std::move(file)) {}
+    /** The same. */
     DatasetTomogram(const char *file) : path(file) {}
 
     /** The file. */
     std::string path;
-    /** First slice that is labelled, and the slice after the last one; an end of 0: no slab is given. */
-    std::uint64_t z_first = 0, z_end = 0;
+    /** First slice that is labelled. */
+    std::uint64_t z_first = 0;
+    /** The slice after the last one; 0: no slab is given. */
+    std::uint64_t z_end = 0;
     /** A file of its true labels, which the result is scored with; empty: none. */
     std::string truth;
 };

@@ -69,6 +69,7 @@ public:
     /** On the CPU, with as many threads as the host lets libtorch use, without a log. */
     Engine() : Engine(EngineOptions()) {}
 
+    /** As the options say. */
     explicit Engine(const EngineOptions &options)
         : Handle(options.log ? std::make_shared<const LogCallback>(options.log) : nullptr) {
         tomocut_engine_options lowered = options.lowered();

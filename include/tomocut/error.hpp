@@ -13,6 +13,7 @@ namespace tomocut {
 /** A failure of the library: what() is its text, status() says of which kind it is. */
 class Error : public std::runtime_error {
 public:
+    /** Of a status and its text. */
     Error(tomocut_status status, const std::string &text) : std::runtime_error(text), status_(status) {}
 
     /** TOMOCUT_E_*; negative. */
@@ -28,6 +29,7 @@ private:
 /** The call was stopped, by a Cancel or by a progress callback that answered false. */
 class Cancelled : public Error {
 public:
+    /** Of its text. */
     explicit Cancelled(const std::string &text) : Error(TOMOCUT_E_CANCELLED, text) {}
 };
 

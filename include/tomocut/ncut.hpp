@@ -31,6 +31,7 @@ struct NcutOptions : detail::CallOptions<tomocut_ncut_options> {
     /** Dilations of PAMR; empty: the default. */
     std::vector<std::uint32_t> pamr_dilations;
 
+    /** The C struct; it points into this object. */
     tomocut_ncut_options lowered() const {
         tomocut_ncut_options c = *this;
         c.thresholds = thresholds.empty() ? nullptr : thresholds.data();
@@ -50,8 +51,8 @@ private:
 
 /** Rows and columns. */
 struct Grid {
-    std::uint64_t rows = 0;
-    std::uint64_t columns = 0;
+    std::uint64_t rows = 0;     /**< Rows. */
+    std::uint64_t columns = 0;  /**< Columns. */
 };
 
 /** An image, a slab or a matrix in segments. Immutable; independent of what it was made from. */
@@ -201,8 +202,10 @@ private:
 struct Picture {
     /** (channels, rows, columns): 1 channel (grey) or 3 (red, green, blue). */
     Volume<float> pixels;
-    /** Values of black and white; both 0 where the file's type does not say. */
-    double black = 0.0, white = 0.0;
+    /** Value of black; 0, as white, where the file's type does not say. */
+    double black = 0.0;
+    /** Value of white. */
+    double white = 0.0;
 };
 
 /** Reads a picture. */

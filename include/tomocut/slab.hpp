@@ -39,6 +39,7 @@ struct SlabOptions : detail::CallOptions<tomocut_slab_options> {
     /** Attention layers that are used; empty: the preset's. */
     std::vector<std::uint32_t> layers;
 
+    /** The C struct; it points into this object. */
     tomocut_slab_options lowered() const {
         tomocut_slab_options c = *this;
         c.layers = layers.empty() ? nullptr : layers.data();

@@ -22,7 +22,7 @@ using Strides = std::array<std::int64_t, 3>;
 
 /** A float16 of a volume, as its 16 bits. */
 struct Half {
-    std::uint16_t bits;
+    std::uint16_t bits; /**< IEEE 754 binary16. */
 };
 
 namespace detail {
@@ -52,8 +52,10 @@ template <class T>
 class Span {
 public:
     constexpr Span() noexcept = default;
+    /** Of `size` elements from `data` on. */
     constexpr Span(T *data, std::size_t size) noexcept : data_(data), size_(size) {}
 
+    /** Of an array. */
     template <std::size_t N>
     constexpr Span(T (&array)[N]) noexcept : data_(array), size_(N) {}
 
@@ -65,11 +67,17 @@ public:
                   std::is_convertible_v<decltype(std::declval<Container &>().size()), std::size_t>>>
     constexpr Span(Container &&container) noexcept : data_(container.data()), size_(container.size()) {}
 
+    /** The first element; null where there is none. */
     constexpr T *data() const noexcept { return data_; }
+    /** Number of elements. */
     constexpr std::size_t size() const noexcept { return size_; }
+    /** Whether there is none. */
     constexpr bool empty() const noexcept { return size_ == 0; }
+    /** The first one. */
     constexpr T *begin() const noexcept { return data_; }
+    /** The place after the last one. */
     constexpr T *end() const noexcept { return data_ + size_; }
+    /** Element i, unchecked. */
     constexpr T &operator[](std::size_t i) const noexcept { return data_[i]; }
 
 private:
@@ -84,6 +92,7 @@ private:
 template <class T>
 class VolumeView {
 public:
+    /** Of memory from `data` on; without strides contiguous, x fastest. */
     VolumeView(T *data, Shape shape, Strides strides = {}) noexcept : data_(data), shape_(shape), strides_(strides) {
         if (strides_ == Strides{}) {
             const auto [ny, nx] = std::pair(static_cast<std::int64_t>(shape[1]), static_cast<std::int64_t>(shape[2]));
@@ -95,8 +104,11 @@ public:
     template <class U, class = std::enable_if_t<std::is_same_v<const U, T>>>
     VolumeView(const VolumeView<U> &other) noexcept : VolumeView(other.data(), other.shape(), other.strides()) {}
 
+    /** Element (0, 0, 0). */
     T *data() const noexcept { return data_; }
+    /** Extents. */
     const Shape &shape() const noexcept { return shape_; }
+    /** Steps in elements. */
     const Strides &strides() const noexcept { return strides_; }
 
     /** Element (z, y, x), unchecked. */
@@ -120,24 +132,35 @@ public:
     /** Zeros. Throws std::length_error or std::bad_alloc where the shape is too large. */
     explicit Volume(Shape shape) : shape_(shape), elements_(count(shape)) {}
 
+    /** Extents. */
     const Shape &shape() const noexcept { return shape_; }
+    /** Number of elements. */
     std::size_t size() const noexcept { return elements_.size(); }
+    /** The elements, x fastest. */
     T *data() noexcept { return elements_.data(); }
+    /** The elements, x fastest. */
     const T *data() const noexcept { return elements_.data(); }
+    /** The first element. */
     auto begin() noexcept { return elements_.begin(); }
+    /** The place after the last element. */
     auto end() noexcept { return elements_.end(); }
+    /** The first element. */
     auto begin() const noexcept { return elements_.begin(); }
+    /** The place after the last element. */
     auto end() const noexcept { return elements_.end(); }
 
     /** Element (z, y, x), unchecked. */
     T &operator()(std::uint64_t z, std::uint64_t y, std::uint64_t x) noexcept {
         return elements_[(z * shape_[1] + y) * shape_[2] + x];
     }
+    /** Element (z, y, x), unchecked. */
     const T &operator()(std::uint64_t z, std::uint64_t y, std::uint64_t x) const noexcept {
         return elements_[(z * shape_[1] + y) * shape_[2] + x];
     }
 
+    /** A view of all of it. */
     VolumeView<T> view() noexcept { return {data(), shape_}; }
+    /** A view of all of it. */
     VolumeView<const T> view() const noexcept { return {data(), shape_}; }
 
     /** The elements, moved out; the volume is then empty. */
@@ -165,6 +188,7 @@ private:
 /** A volume of any element type that a call reads. Made from a view or a Volume; both must outlive it. */
 class SourceVolume {
 public:
+    /** Of a view. */
     template <class T>
     SourceVolume(const VolumeView<T> &view) noexcept {
         // The C struct serves both directions; a source is never written to.
@@ -175,23 +199,28 @@ public:
             volume_.strides[axis] = view.strides()[axis];
         }
     }
+    /** Of a volume. */
     template <class T>
     SourceVolume(const Volume<T> &volume) noexcept : SourceVolume(volume.view()) {}
 
+    /** As a C call takes it. */
     const tomocut_volume *get() const noexcept { return &volume_; }
 
 protected:
-    tomocut_volume volume_{};
+    tomocut_volume volume_{}; /**< As a C call takes it. */
 };
 
 /** A volume of any element type that a call writes to. Made from a view or a Volume; both must outlive it. */
 class TargetVolume : private SourceVolume {
 public:
+    /** Of a view. */
     template <class T, class = std::enable_if_t<!std::is_const_v<T>>>
     TargetVolume(const VolumeView<T> &view) noexcept : SourceVolume(view) {}
+    /** Of a volume. */
     template <class T>
     TargetVolume(Volume<T> &volume) noexcept : TargetVolume(volume.view()) {}
 
+    /** As a C call takes it. */
     tomocut_volume *get() noexcept { return &volume_; }
 };
 

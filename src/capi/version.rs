@@ -24,7 +24,9 @@ const NUMBER: u32 = number(env!("CARGO_PKG_VERSION_MAJOR")) * 1_000_000
 /// Version of the library that is loaded, in the numbering of TOMOCUT_VERSION. A host that differs in MAJOR, or before
 /// 1.0 in MINOR, was compiled against another ABI and should stop.
 ///
-/// Threads: any. Never fails.
+/// @return MAJOR * 1000000 + MINOR * 1000 + PATCH. Never fails.
+///
+/// Threads: any.
 #[no_mangle]
 pub extern "C" fn tomocut_version() -> u32 {
     NUMBER

@@ -1,5 +1,5 @@
 //! `cargo xtask abi [--record]`: exported symbols and struct layout against what is recorded in abi/.
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
@@ -28,14 +28,75 @@ pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
         println!("abi: symbols and layout are as recorded");
         return Ok(());
     }
-    for (path, text) in [
-        (recorded(layout, "symbols.txt"), exported(&library)?),
-        (recorded(layout, "layout.txt"), measured(layout, &library)?),
-    ] {
+    let symbols = exported(&library)?;
+    let structs = measured(layout, &library)?;
+    let mut files = vec![
+        (recorded(layout, "symbols.txt"), symbols.clone()),
+        (recorded(layout, "layout.txt"), structs.clone()),
+    ];
+    // The first record of a soname is kept: programs built then must run with every later library of that soname.
+    let oldest = oldest(layout)?;
+    if !oldest.exists() {
+        let header = layout::read(&layout.root.join("include/tomocut.h"))?;
+        files.push((oldest.join("tomocut.h"), header));
+        files.push((oldest.join("symbols.txt"), symbols));
+        files.push((oldest.join("layout.txt"), structs));
+    }
+    for (path, text) in files {
         layout::write_atomic(&path, &text)?;
         println!("abi: wrote {}", path.display());
     }
     Ok(())
+}
+
+/// The folder with the oldest header of this soname, and the symbols and layout that belong to it.
+pub fn oldest(layout: &Layout) -> Result<PathBuf> {
+    let [major, minor, _] = layout.version()?;
+    let series = if major == 0 {
+        format!("0.{minor}")
+    } else {
+        major.to_string()
+    };
+    Ok(layout.root.join("abi").join(series))
+}
+
+/// Nothing that a program of the oldest header relies on is gone: no symbol, no constant, no member at its place; structs
+/// have at most grown.
+pub fn check_oldest(layout: &Layout) -> Result<()> {
+    let oldest = oldest(layout)?;
+    let mut gone = lost(
+        &layout::read(&oldest.join("symbols.txt"))?,
+        &layout::read(&recorded(layout, "symbols.txt"))?,
+    );
+    gone.extend(lost(
+        &layout::read(&oldest.join("layout.txt"))?,
+        &layout::read(&recorded(layout, "layout.txt"))?,
+    ));
+    if gone.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "programs built against {} would break: raise the minor version, or put back\n  {}",
+        oldest.join("tomocut.h").display(),
+        gone.join("\n  ")
+    )))
+}
+
+/// Lines of an old record that a new one does not keep; the size of a struct is kept where it is no smaller.
+fn lost(old: &str, new: &str) -> Vec<String> {
+    let lines: BTreeSet<&str> = new.lines().collect();
+    let size = |line: &str| -> Option<(String, u64)> {
+        let (name, size) = line.strip_prefix("sizeof ")?.split_once(' ')?;
+        Some((name.to_string(), size.parse().ok()?))
+    };
+    let sizes: BTreeMap<String, u64> = new.lines().filter_map(size).collect();
+    old.lines()
+        .filter(|line| {
+            let grown = size(line).is_some_and(|(name, old)| sizes.get(&name).is_some_and(|new| *new >= old));
+            !lines.contains(line) && !grown
+        })
+        .map(str::to_string)
+        .collect()
 }
 
 /// The library exports exactly the recorded names.
@@ -124,6 +185,14 @@ mod tests {
     fn names_are_taken_from_nm_and_sorted() {
         let listing = "tomocut_b T 0000000000001130 0000000000000010\ntomocut_a T 0000000000001120 10\nx D 1 1\n";
         assert_eq!(symbol_names(listing), "tomocut_a\ntomocut_b\nx\n");
+    }
+
+    #[test]
+    fn structs_may_grow_and_nothing_else_may_change() {
+        let old = "sizeof a 8\noffsetof a.x 0 size 8\nA 1\n";
+        assert!(lost(old, "sizeof a 16\noffsetof a.x 0 size 8\noffsetof a.y 8 size 8\nA 1\n").is_empty());
+        assert_eq!(lost(old, "sizeof a 4\noffsetof a.x 0 size 4\nA 1\n").len(), 2);
+        assert_eq!(lost(old, "sizeof a 8\noffsetof a.x 0 size 8\nA 2\n"), ["A 1"]);
     }
 
     #[test]

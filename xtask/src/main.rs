@@ -3,12 +3,14 @@
 mod abi;
 mod ctest;
 mod demo;
+mod doxygen;
 mod evaluate;
 mod evaluate_ncut;
 mod failure;
 mod faults;
 mod gpu_test;
 mod header;
+mod hosts;
 mod install;
 mod layout;
 mod library;
@@ -33,6 +35,8 @@ usage: cargo xtask COMMAND [OPTIONS]
   install --archive FILE.tar.gz [--with-libtorch]  the same in an archive that is unpacked anywhere
   libtorch [--cuda]           fetch libtorch into .libtorch/, or check the one that LIBTORCH names
   header [--check]            write include/tomocut.h from src/capi, or only say whether it is current
+  doxygen                     pages about the headers in target/doxygen/html; its warnings are errors
+  hosts [NAME]...             build ITK, RELION and Octave hosts against an installation and run them (installs their packages)
   abi [--record]              compare exported symbols and struct layout with abi/, or record them
   gpu-test [-- FILTER]        run the tests that need a GPU
   faults [N]                  kill trainings and predictions N times (50) at random moments: resumed, they give the same bytes
@@ -67,6 +71,8 @@ fn dispatch(command: &str, rest: Vec<OsString>) -> Result<()> {
         "abi" => abi::command(&layout, rest),
         "test" => test::command(&layout, rest),
         "install" => install::command(&layout, rest),
+        "hosts" => hosts::command(&layout, rest),
+        "doxygen" => doxygen::command(&layout),
         "demo" => demo::command(&layout, rest),
         "gpu-test" => gpu_test::command(&layout, rest),
         "faults" => faults::command(&layout, rest),

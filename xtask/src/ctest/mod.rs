@@ -3,6 +3,7 @@ mod headers;
 mod install;
 mod loader;
 mod mpi;
+mod old_host;
 mod programs;
 mod readme;
 
@@ -100,8 +101,11 @@ pub fn run(layout: &Layout, library: &Library, torch: &Libtorch, filter: Option<
     headers::run(layout, library, &mut tally)?;
     tally.test("c::abi::symbols", || abi::check_symbols(layout, library));
     tally.test("c::abi::layout", || abi::check_layout(layout, library));
-    readme::run(layout, library, &mut tally)?;
+    old_host::run(layout, library, &mut tally)?;
     programs::examples(layout, library, &mut tally)?;
+    if tally.wants("c::readme") {
+        readme::run(layout, library, &mut tally)?;
+    }
     mpi::run(layout, library, &mut tally)?;
     programs::run(layout, library, &mut tally)?;
     loader::run(layout, library, &mut tally)?;

@@ -1,14 +1,25 @@
-//! The README's snippets compile and link as printed.
+//! The README's snippets compile and link as printed; those that are programs run.
+use std::path::Path;
+use std::process::Command;
+
 use super::Tally;
 use crate::failure::{Failure, Result};
 use crate::layout::{self, Layout};
 use crate::library::Library;
+use crate::process;
 
-/// Compiles every fenced block that is marked `c` or `cpp`.
+/// Compiles every fenced block that is marked `c` or `cpp`, and runs the programs among them on a small `my.mrc`. The example
+/// programs must have been compiled.
 pub fn run(layout: &Layout, library: &Library, tally: &mut Tally) -> Result<()> {
     let text = layout::read(&layout.root.join("README.md"))?;
     let folder = super::folder(layout).join("readme");
     layout::fresh_folder(&folder)?;
+    let mut simulate = process::command(layout, super::programs_folder(layout).join("tomocut-phantom"));
+    simulate
+        .args(["--size", "64x64x64", "--stem", "my", "--quiet", "--out"])
+        .arg(&folder);
+    let simulated = process::capture(&mut simulate, "tomocut-phantom");
+    tally.test("c::readme::has_a_tomogram", || simulated.map(|_| ()));
     for (language, compiler, flags) in [
         ("c", "cc", &["-Wall", "-Wextra", "-Werror"][..]),
         ("cpp", "g++", &["-std=c++17", "-Wall", "-Wextra", "-Werror"][..]),
@@ -24,22 +35,29 @@ pub fn run(layout: &Layout, library: &Library, tally: &mut Tally) -> Result<()> 
             tally.test(&format!("c::readme::{language}_line_{line}"), || {
                 let source = folder.join(format!("line-{line}.{language}"));
                 layout::write_atomic(&source, &snippet)?;
+                let program = snippet.contains("int main(");
                 let mut flags = flags.to_vec();
-                if !snippet.contains("int main(") {
+                if !program {
                     // A function without a program: what it calls must still be there.
                     flags.extend(["-shared", "-fPIC", "-Wl,--no-undefined"]);
                 }
-                super::build(
-                    library,
-                    compiler,
-                    &flags,
-                    &[source],
-                    &folder.join(format!("line-{line}")),
-                )
+                let built = folder.join(format!("line-{line}"));
+                super::build(library, compiler, &flags, &[source], &built)?;
+                if program {
+                    runs(layout, library, &built, &folder)?;
+                }
+                Ok(())
             });
         }
     }
     Ok(())
+}
+
+/// Runs a program without arguments beside `my.mrc`; the loader's finds the library that is tested.
+fn runs(layout: &Layout, library: &Library, program: &Path, folder: &Path) -> Result<()> {
+    let mut command: Command = process::command(layout, program);
+    command.current_dir(folder).env("TOMOCUT_LIBRARY", library.file());
+    process::capture(&mut command, &program.display().to_string()).map(|_| ())
 }
 
 /// Fenced blocks of one language: the line their first line stands on, and their text.

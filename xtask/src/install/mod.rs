@@ -91,6 +91,8 @@ pub fn place(layout: &Layout, library: &Library, torch: &Libtorch, prefix: &Path
         layout::write_atomic(&prefix.join(place), &filled(&text, layout.version()?))?;
     }
     place_programs(layout, prefix)?;
+    // For MATLAB and Octave: sources, because each version has a binary interface of its own.
+    copy_folder(&layout.root.join("c-examples/mex"), &prefix.join("share/tomocut/mex"))?;
 
     let doc = prefix.join("share/doc/tomocut");
     copy(&layout.root.join("LICENSE"), &doc.join("LICENSE"))?;

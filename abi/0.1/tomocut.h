@@ -1,0 +1,3082 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file tomocut.h
+ * tomocut: label-free segmentation of cryo-electron tomograms, for C and C++ hosts.
+ *
+ * Conventions. Every call that can fail returns a tomocut_status: 0, or a negative TOMOCUT_E_ constant whose text is
+ * tomocut_last_error(). Outputs are written only on success. What a _create call makes, the _free call of the same noun
+ * frees; freeing NULL does nothing. A pointer to const is not changed and may be shared between threads; any other
+ * handle takes one call at a time, from any thread. Option structs start with struct_size: fill them with their _init
+ * function, passing sizeof. Volumes are (z, y, x) with x fastest and are borrowed for the call. Strings are
+ * NUL-terminated UTF-8. Callbacks must neither throw, nor longjmp, nor call into the handle that they were called from.
+ */
+
+#ifndef TOMOCUT_H
+#define TOMOCUT_H
+
+/* Generated from src/capi by `cargo xtask header`: change the Rust source, not this file. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+/** Version of this header: MAJOR * 1000000 + MINOR * 1000 + PATCH; tomocut_version() is the library's own. */
+#define TOMOCUT_VERSION 1000
+/** MAJOR of TOMOCUT_VERSION. */
+#define TOMOCUT_VERSION_MAJOR 0
+/** MINOR of TOMOCUT_VERSION. */
+#define TOMOCUT_VERSION_MINOR 1
+/** PATCH of TOMOCUT_VERSION. */
+#define TOMOCUT_VERSION_PATCH 0
+
+/** Marks what the library exports; a host may define it for attributes of its own. */
+#ifndef TOMOCUT_API
+#if defined(__GNUC__) || defined(__clang__)
+#define TOMOCUT_API __attribute__((visibility("default")))
+#else
+#define TOMOCUT_API
+#endif
+#endif
+
+/**
+ * Label of voxels that are no structure.
+ */
+#define TOMOCUT_LABEL_BACKGROUND 0
+
+/**
+ * Label of membranes.
+ */
+#define TOMOCUT_LABEL_MEMBRANE 1
+
+/**
+ * Label of molecules.
+ */
+#define TOMOCUT_LABEL_MOLECULE 2
+
+/**
+ * Label of filaments; given where the model knows filaments.
+ */
+#define TOMOCUT_LABEL_FILAMENT 3
+
+/**
+ * Nearness to the centre of a molecule, as a map of tomocut_slab_likelihood; the labels of the other maps are
+ * TOMOCUT_LABEL_MEMBRANE, _MOLECULE and _FILAMENT.
+ */
+#define TOMOCUT_MAP_MOLECULE_CENTRE 16
+
+/**
+ * Probabilities, one volume for each output of the network: a bit of tomocut_predict_options.outputs.
+ */
+#define TOMOCUT_PREDICT_PROBABILITIES 1
+
+/**
+ * Labels, one volume: 0 where no output reaches the threshold, else 1 + the number of the likeliest.
+ */
+#define TOMOCUT_PREDICT_LABELS 2
+
+/**
+ * With mirrors: the probabilities' standard deviation over them, one volume for each output.
+ */
+#define TOMOCUT_PREDICT_DEVIATIONS 4
+
+/**
+ * Queries and keys of the self-attention layers of one slice. A handle of its own: it takes one call at a time.
+ */
+typedef struct tomocut_attention tomocut_attention;
+
+/**
+ * A request to stop, shared by the host and the calls it was given to (in their options). One token may serve many
+ * calls, one after another or at once; it must outlive them.
+ */
+typedef struct tomocut_cancel tomocut_cancel;
+
+/**
+ * A device, a number of threads and a log. Models and tomograms of one device may be used with any engine of that
+ * device. An engine computes one thing at a time; for two at once, create two.
+ */
+typedef struct tomocut_engine tomocut_engine;
+
+/**
+ * A diffusion model on one device. Immutable; may serve several engines and threads at once.
+ */
+typedef struct tomocut_model tomocut_model;
+
+/**
+ * An image, a slab or a matrix in segments, with their tree. Immutable; independent of what it was made from.
+ */
+typedef struct tomocut_ncut tomocut_ncut;
+
+/**
+ * A segmentation network with its weights on one device. Immutable; may serve several engines and threads at once.
+ */
+typedef struct tomocut_predictor tomocut_predictor;
+
+/**
+ * A segmented slab: labels, scores, points and a report. Immutable; independent of model and tomogram.
+ */
+typedef struct tomocut_slab tomocut_slab;
+
+/**
+ * A tomogram: where its voxels lie, and its slices. Immutable; may serve several engines and threads at once.
+ */
+typedef struct tomocut_tomogram tomocut_tomogram;
+
+/**
+ * A training: a network, labels, and how far it is. Labels are added first (tomocut_trainer_add_slab,
+ * tomocut_trainer_add_labels), then tomocut_trainer_run takes steps, in one call or many. Mutable: one call at a time.
+ */
+typedef struct tomocut_trainer tomocut_trainer;
+
+/**
+ * What a call answers: TOMOCUT_OK (0), or one of the negative codes below. The numbers never change; later versions
+ * may add codes, so treat every negative number as a failure.
+ */
+typedef int32_t tomocut_status;
+
+/**
+ * Severity of a log record, TOMOCUT_LOG_*.
+ */
+typedef int32_t tomocut_log_level;
+
+/**
+ * The host's log callback. Called on whichever thread is inside a call of the engine or of a handle made with it; with
+ * several such threads it must be safe to run on all of them at once.
+ *
+ * It must not throw a C++ exception, longjmp, or call any tomocut function but tomocut_cancel_request.
+ *
+ * @param level     TOMOCUT_LOG_*.
+ * @param target    Part of the library that speaks, such as "volume"; valid during the callback.
+ * @param message   NUL-terminated UTF-8, one record; valid during the callback.
+ * @param user_data What the engine's options gave.
+ */
+typedef void (*tomocut_log_fn)(tomocut_log_level level,
+                               const char *target,
+                               const char *message,
+                               void *user_data);
+
+/**
+ * Options of an engine. Fill with tomocut_engine_options_init, then change what differs.
+ */
+typedef struct tomocut_engine_options {
+    /**
+     * sizeof(tomocut_engine_options) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * "cpu", "cuda" (the first GPU) or "cuda:N"; NULL: "cpu". Copied.
+     */
+    const char *device;
+    /**
+     * Threads of one call, 1 to 1024; 0: as many as the host lets libtorch use. The host's own count is put back.
+     */
+    uint32_t n_threads;
+    /**
+     * Least severe level that reaches the log, TOMOCUT_LOG_*; 0: TOMOCUT_LOG_INFO.
+     */
+    tomocut_log_level log_level;
+    /**
+     * Receives the log; NULL: no log. The library never prints.
+     */
+    tomocut_log_fn log;
+    /**
+     * Handed to log. Must stay valid until the engine and everything made with it are freed.
+     */
+    void *log_user_data;
+} tomocut_engine_options;
+
+/**
+ * Where the voxels of a volume lie. Every triple is z, y, x. Set struct_size, by tomocut_geometry_init, before use.
+ */
+typedef struct tomocut_geometry {
+    /**
+     * sizeof(tomocut_geometry) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * Number of voxels.
+     */
+    uint64_t shape[3];
+    /**
+     * Edges of a voxel in Angstrom; 0: unknown.
+     */
+    double voxel_angstrom[3];
+    /**
+     * Centre of voxel (0, 0, 0) in Angstrom: MRC's ORIGIN.
+     */
+    double origin_angstrom[3];
+    /**
+     * Index of voxel (0, 0, 0) in the volume that this one was cut from: MRC's NZSTART, NYSTART, NXSTART.
+     */
+    int32_t start[3];
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+} tomocut_geometry;
+
+/**
+ * Type of a volume's elements, TOMOCUT_DTYPE_*.
+ */
+typedef int32_t tomocut_dtype;
+
+/**
+ * A 3D array of the host, borrowed. Element (z, y, x) is at data + z * strides[0] + y * strides[1] + x * strides[2],
+ * counted in elements. With x fastest this is what IMOD, RELION, ITK and a MATLAB array of [nx ny nz] are.
+ */
+typedef struct tomocut_volume {
+    /**
+     * Element (0, 0, 0), aligned for its type.
+     */
+    void *data;
+    /**
+     * TOMOCUT_DTYPE_*.
+     */
+    tomocut_dtype dtype;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * Extents, z y x, each at least 1.
+     */
+    uint64_t shape[3];
+    /**
+     * Steps, z y x, in elements; negative steps are allowed. All three zero: contiguous, x fastest. Volumes that are
+     * written to must not overlap themselves.
+     */
+    int64_t strides[3];
+} tomocut_volume;
+
+/**
+ * What a long call is doing: one of the TOMOCUT_STAGE_* numbers. Later versions may add stages.
+ */
+typedef int32_t tomocut_stage;
+
+/**
+ * One progress report.
+ */
+typedef struct tomocut_progress {
+    /**
+     * Bytes of this struct in the library's version; fields beyond it do not exist.
+     */
+    size_t struct_size;
+    /**
+     * What is being done, TOMOCUT_STAGE_*.
+     */
+    tomocut_stage stage;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * Name of the stage, such as "eigenvectors": static.
+     */
+    const char *stage_name;
+    /**
+     * Share of the whole call that is done, 0 to 1; never falls within one call.
+     */
+    double fraction;
+    /**
+     * Loss of the last training step, or NaN.
+     */
+    double loss;
+} tomocut_progress;
+
+/**
+ * The host's progress callback, called on the thread of the call it reports on, at most every 50 ms.
+ *
+ * It must not throw a C++ exception, longjmp (mexErrMsgIdAndTxt does), or pass the engine of the running call to
+ * another function. It may call tomocut_cancel_request.
+ *
+ * @param progress  The report; valid during the callback.
+ * @param user_data What the options gave.
+ * @return 0 to go on, anything else to cancel: the call answers TOMOCUT_E_CANCELLED.
+ */
+typedef int32_t (*tomocut_progress_fn)(const struct tomocut_progress *progress,
+                                       void *user_data);
+
+/**
+ * Options of suggesting slabs. Fill with tomocut_suggest_options_init, then change what differs; zero and NULL mean the
+ * default.
+ */
+typedef struct tomocut_suggest_options {
+    /**
+     * sizeof(tomocut_suggest_options) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * Slices of a slab, at most the tomogram's; 0: 20, or all of a thinner tomogram.
+     */
+    uint64_t thickness;
+    /**
+     * Edge of a voxel in nm, 0.01 to 100, where the tomogram's own is wrong or unknown; 0: the tomogram's own.
+     */
+    double voxel_nm;
+    /**
+     * Voxels that may be read; 0: 2^30. Of a larger tomogram, fewer of the slices that lie within 4 nm of each other are
+     * read, then only every second, third ... such group.
+     */
+    uint64_t max_voxels;
+    /**
+     * Stops the call; may be NULL. Must live until the call returns.
+     */
+    const struct tomocut_cancel *cancel;
+    /**
+     * Reports on the call; may be NULL.
+     */
+    tomocut_progress_fn progress;
+    /**
+     * Handed to progress.
+     */
+    void *progress_user_data;
+} tomocut_suggest_options;
+
+/**
+ * A slab worth segmenting. This struct never changes.
+ */
+typedef struct tomocut_suggested_slab {
+    /**
+     * Its first slice, counted from 0.
+     */
+    uint64_t z_first;
+    /**
+     * The slice after its last one.
+     */
+    uint64_t z_end;
+    /**
+     * How much structure it holds: the mean of the profile over its slices; comparable within one tomogram only.
+     */
+    double score;
+} tomocut_suggested_slab;
+
+/**
+ * Options of loading a model. Fill with tomocut_model_options_init, then change what differs.
+ */
+typedef struct tomocut_model_options {
+    /**
+     * sizeof(tomocut_model_options) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * Type of the weights in memory: "float32" (the fast one on a CPU), "float16" or "bfloat16"; NULL: "float32". The
+     * file may have another.
+     */
+    const char *dtype;
+    /**
+     * Stops the loading; may be NULL. Must live until the call returns.
+     */
+    const struct tomocut_cancel *cancel;
+    /**
+     * Reports on the loading; may be NULL.
+     */
+    tomocut_progress_fn progress;
+    /**
+     * Handed to progress.
+     */
+    void *progress_user_data;
+} tomocut_model_options;
+
+/**
+ * How the timestep of a U-Net pass is chosen, TOMOCUT_TIMESTEP_*.
+ */
+typedef int32_t tomocut_timestep_rule;
+
+/**
+ * A setting that a preset decides unless the host does, TOMOCUT_SWITCH_*.
+ */
+typedef int32_t tomocut_switch;
+
+/**
+ * Options of segmenting a slab. Fill with tomocut_slab_options_init, set z_first and z_end, then change what differs:
+ * zero, NULL and TOMOCUT_SWITCH_DEFAULT mean "as the preset has it". All strings and arrays are read during the call.
+ */
+typedef struct tomocut_slab_options {
+    /**
+     * sizeof(tomocut_slab_options) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * First slice of the slab, counted from 0.
+     */
+    uint64_t z_first;
+    /**
+     * Slice after the last one; must be above z_first.
+     */
+    uint64_t z_end;
+    /**
+     * "default" (what measures best with the built-in model), "cvpr2026_code" (what the released code of the slab paper
+     * does) or "cvpr2026_paper" (what the paper says); NULL: "default".
+     */
+    const char *preset;
+    /**
+     * Edge of a voxel in nm, 0.01 to 100, where the tomogram's own is wrong or unknown; 0: the tomogram's own.
+     */
+    double voxel_nm;
+    /**
+     * 1: structures are brighter than their surroundings; 0: darker, as IMOD and AreTomo leave them.
+     */
+    int32_t bright;
+    /**
+     * How timesteps are chosen, TOMOCUT_TIMESTEP_*.
+     */
+    tomocut_timestep_rule timestep_rule;
+    /**
+     * 0 to 999; used by TOMOCUT_TIMESTEP_FIXED and TOMOCUT_TIMESTEP_UP_TO.
+     */
+    int64_t timestep;
+    /**
+     * Seed of every random draw; 0 stands for 1.
+     */
+    uint64_t seed;
+    /**
+     * How a slice enters the U-Net: "clean", "noised", "inverted" (along the DDIM trajectory) or "matched" (the
+     * tomogram's noise is the diffusion noise); NULL: as the model was trained.
+     */
+    const char *latent_mode;
+    /**
+     * "mean" or "sample" of the autoencoder's posterior; NULL: the preset's.
+     */
+    const char *latent_draw;
+    /**
+     * A safetensors file with one float32 tensor "noise" of the latent's shape, used in place of random noise; NULL: no
+     * such file.
+     */
+    const char *noise_file;
+    /**
+     * 1: no noise is added in the noised mode; 0: noise from the seed, or from noise_file.
+     */
+    int32_t no_noise;
+    /**
+     * U-Net passes whose attention is summed, 1 to 64; 0: the preset's.
+     */
+    uint32_t noise_draws;
+    /**
+     * Variance of the signal over variance of the noise, per voxel, 1e-4 to 1e4, for the matched mode; 0: estimated.
+     */
+    double snr;
+    /**
+     * Self-attention layers to use, each 0 to 15 in order of execution; NULL: all.
+     */
+    const uint32_t *layers;
+    /**
+     * Number of entries in layers, at most 16.
+     */
+    size_t n_layers;
+    /**
+     * How slices are cut into what the U-Net sees: "quadrants" (the paper's four), "whole" (one pass) or "overlapping"
+     * (tiles at the slice's own sampling, blended without seams); NULL: the preset's.
+     */
+    const char *tiling;
+    /**
+     * Share of a tile that overlaps its neighbour, up to 0.75; 0: 0.25; negative: none. For "overlapping" only.
+     */
+    double tile_overlap;
+    /**
+     * Edge of a tile in attention tokens, a multiple of 8, 16 to 256; 0: 64, the paper's.
+     */
+    uint32_t tile_cells;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * "krylov" (the shared cut as an eigenproblem) or "adam" (the published recipe); NULL: the preset's.
+     */
+    const char *solver;
+    /**
+     * Eigenvectors of each tile, 2 to 64; 0: the preset's.
+     */
+    uint32_t n_eigenvectors;
+    /**
+     * Iterations of the adam solver, 1 to 100000; 0: the preset's.
+     */
+    uint32_t adam_iterations;
+    /**
+     * "structures" (what the model says each voxel is, where it was trained to say it), "greedy" (the paper's merge of
+     * eigenvectors), "denoised" (the model's one-step denoised image; no eigenvectors are computed) or "mixed" (half that
+     * image, half its projection on the eigenvectors); NULL: the preset's.
+     */
+    const char *canvas;
+    /**
+     * "structures" (what the model says each voxel is; molecules are dark balls that it holds to be molecules), "circularity" (slice by slice, the
+     * released code's test), "shape3d" (size in nm and shape of 3D components) or
+     * "cellpose" (slice by slice, the instances of the network in cellpose_weights); NULL: the preset's.
+     */
+    const char *split;
+    /**
+     * The paper's consistency step across z, TOMOCUT_SWITCH_*.
+     */
+    tomocut_switch z_correction;
+    /**
+     * Detections of neighbouring slices become one point, TOMOCUT_SWITCH_*.
+     */
+    tomocut_switch link_z;
+    /**
+     * Standard deviation, in nm, of the Gaussian over the scores before the threshold, up to 100; 0: the preset's;
+     * negative: none.
+     */
+    double score_smoothing_nm;
+    /**
+     * How foreground is told from background: "adaptive" (the papers' local threshold), "otsu", "expected_dice" (scores are
+     * likelihoods: the mask of the largest expected overlap) or "hysteresis" (parts
+     * above threshold_low that somewhere exceed threshold_high); NULL: the preset's.
+     */
+    const char *binarisation;
+    /**
+     * Score, 0 to 1; for "hysteresis" only.
+     */
+    double threshold_low;
+    /**
+     * Score, threshold_low to 1; for "hysteresis" only.
+     */
+    double threshold_high;
+    /**
+     * Smallest diameter of a molecule in nm, 0.1 to 1000; 0: the preset's.
+     */
+    double molecule_min_nm;
+    /**
+     * Largest diameter of a molecule in nm, up to 1000; 0: the preset's.
+     */
+    double molecule_max_nm;
+    /**
+     * Stops the call; may be NULL. Must live until the call returns.
+     */
+    const struct tomocut_cancel *cancel;
+    /**
+     * Reports on the call; may be NULL.
+     */
+    tomocut_progress_fn progress;
+    /**
+     * Handed to progress.
+     */
+    void *progress_user_data;
+    /**
+     * A safetensors file with the weights of a CellPose network (cyto, cyto2, cyto3, nuclei or one trained from these) for
+     * the split "cellpose"; NULL: none. CellPose's own files are refused with a message that says how to convert them.
+     */
+    const char *cellpose_weights;
+    /**
+     * Diameter of the molecules looked for in nm, 0.1 to 1000, where they are of one kind: what CellPose looks for, and the
+     * only size that the split "structures" seeks; 0: sizes about the geometric mean of the molecule diameters accepted.
+     */
+    double diameter_nm;
+    /**
+     * With the split "structures": the best so many molecules; 0: as many as promise the best balance of right and missed.
+     */
+    uint64_t n_points;
+    /**
+     * The canvas "structures" is refined by the densities themselves (a guided filter in 3D), TOMOCUT_SWITCH_*.
+     */
+    tomocut_switch refine;
+    /**
+     * Zero.
+     */
+    uint32_t reserved2;
+} tomocut_slab_options;
+
+/**
+ * A molecule. This struct never changes.
+ */
+typedef struct tomocut_pick {
+    /**
+     * Centre in voxels of the whole tomogram, along x; the centre of the first voxel is 0.
+     */
+    double x;
+    /**
+     * The same along y.
+     */
+    double y;
+    /**
+     * The same along z.
+     */
+    double z;
+    /**
+     * x times the voxel size, in Angstrom; 0 where the voxel size is unknown.
+     */
+    double x_angstrom;
+    /**
+     * The same along y.
+     */
+    double y_angstrom;
+    /**
+     * The same along z.
+     */
+    double z_angstrom;
+    /**
+     * Diameter in nm; 0: unknown.
+     */
+    double diameter_nm;
+    /**
+     * Confidence, higher is better; comparable within one slab only.
+     */
+    double score;
+} tomocut_pick;
+
+/**
+ * Options of writing a slab. Fill with tomocut_write_options_init, then change what differs.
+ */
+typedef struct tomocut_write_options {
+    /**
+     * sizeof(tomocut_write_options) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * 1: scores as float32 (MRC mode 2); 0: as float16 (mode 12).
+     */
+    int32_t float32_scores;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * Stops between files; may be NULL. Must live until the call returns.
+     */
+    const struct tomocut_cancel *cancel;
+    /**
+     * Reports on the writing; may be NULL.
+     */
+    tomocut_progress_fn progress;
+    /**
+     * Handed to progress.
+     */
+    void *progress_user_data;
+} tomocut_write_options;
+
+/**
+ * Options of segmenting by cuts. Fill with tomocut_ncut_options_init, then change what differs: zero, NULL and
+ * TOMOCUT_SWITCH_DEFAULT mean "as the preset has it". All strings and arrays are read during the call.
+ */
+typedef struct tomocut_ncut_options {
+    /**
+     * sizeof(tomocut_ncut_options) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * "walk_and_cut" (recursive NCut on P P^T, WACV 2026), "random_walk" (on P itself), "power_walk_mincut" (on P^3 P^3T),
+     * "diffseg" (maps merged by divergence, CVPR 2024), "diffcut" (recursive NCut on cosines of features, NeurIPS 2024),
+     * "tokencut" (one object, CVPR 2022), "maskcut" (three objects, CVPR 2023) or "emerdiff_kmeans" (k-means on queries,
+     * the first step of EmerDiff, ICLR 2024); NULL: "walk_and_cut".
+     */
+    const char *preset;
+    /**
+     * How an image enters the U-Net: "clean", "noised", "inverted" (along the DDIM trajectory) or "matched" (its noise is
+     * the diffusion noise); NULL: matched with a model made for it, such as the built-in one, else the preset's.
+     */
+    const char *latent_mode;
+    /**
+     * TOMOCUT_TIMESTEP_AUTO (the preset's or, in the matched mode, from the signal-to-noise ratio) or
+     * TOMOCUT_TIMESTEP_FIXED.
+     */
+    tomocut_timestep_rule timestep_rule;
+    /**
+     * U-Net passes of DDIM inversion, 1 to 1000; 0: 10.
+     */
+    uint32_t inversion_steps;
+    /**
+     * 0 to 999; used by TOMOCUT_TIMESTEP_FIXED.
+     */
+    int64_t timestep;
+    /**
+     * Variance of the signal over variance of the noise, per pixel of the resized image, 1e-4 to 1e4, for the matched mode; 0: estimated.
+     */
+    double snr;
+    /**
+     * Seed of added noise and of k-means; 0 stands for 42.
+     */
+    uint64_t seed;
+    /**
+     * Value of black in an image; where both are 0: 0 and 255 for bytes, else the outer half percents of the pixels.
+     */
+    double black;
+    /**
+     * Value of white in an image.
+     */
+    double white;
+    /**
+     * 1: structures are brighter than their surroundings, grey levels are turned round; 0: darker. For tomograms.
+     */
+    int32_t bright;
+    /**
+     * 1: images are resized to a square, as the papers do; 0: they keep their aspect.
+     */
+    int32_t square;
+    /**
+     * The image is resized so that its finest attention grid has the tokens of a square of this side, 8 to 256; 0: the
+     * preset's (64, which is 512 pixels in Stable Diffusion; 128 for diffcut, tokencut and maskcut).
+     */
+    uint32_t working_tokens;
+    /**
+     * Levels of the U-Net whose attention is aggregated: bit 0 the finest (64x64 at 512 pixels in Stable Diffusion), bit 1
+     * the next, ...; 0: the preset's.
+     */
+    uint32_t levels;
+    /**
+     * Attention of all layers, not only of the middle and the decoder, TOMOCUT_SWITCH_*.
+     */
+    tomocut_switch all_layers;
+    /**
+     * Layer of the features, in order of execution, counted from 1; 0: the preset's.
+     */
+    uint32_t layer;
+    /**
+     * "walk", "dot" or "cosine": how the power of the walk becomes edge weights; NULL: the preset's.
+     */
+    const char *adjacency;
+    /**
+     * Power of the walk, 1 to 64; 0: the preset's.
+     */
+    uint32_t walk_power;
+    /**
+     * How many segments, up to 4096: the best cuts first. 0: by the stopping rule; but 8 where a model of matched noise, whose attention
+     * the papers' rules do not fit, is cut without a criterion or threshold given.
+     */
+    uint32_t segments;
+    /**
+     * Stopping rule: "fixed" (NCut below threshold), "manc_ncut" or "manc_mincut" (MAN-C against NCut or the scaled
+     * minimum cut), "manc_min_degree"; NULL: the preset's.
+     */
+    const char *criterion;
+    /**
+     * For the rule "fixed", on NCut, up to 2; with diffseg, on the divergence in nats; 0: the preset's.
+     */
+    double threshold;
+    /**
+     * Thresholds tried along an eigenvector: "all", "linspace" (sweep_steps of them), "mean" or "zero"; NULL: the preset's.
+     */
+    const char *sweep;
+    /**
+     * For "linspace"; 0: 100.
+     */
+    uint32_t sweep_steps;
+    /**
+     * Smaller segments are not cut; 0: 2.
+     */
+    uint32_t min_nodes;
+    /**
+     * Most segments of a rule; 0: 256.
+     */
+    uint32_t max_segments;
+    /**
+     * Most cuts one below the other; 0: no limit.
+     */
+    uint32_t max_depth;
+    /**
+     * Residual to which eigenvectors are computed, 1e-6 to 1; 0: 1e-5.
+     */
+    double tolerance;
+    /**
+     * Iterations for one eigenvector; 0: 1000.
+     */
+    uint32_t max_iterations;
+    /**
+     * Leading eigenvectors of the graph to keep, up to 64.
+     */
+    uint32_t eigenvectors;
+    /**
+     * Exponent of the cosines for diffcut, 0.1 to 100; 0: 10.
+     */
+    double exponent;
+    /**
+     * Cosine that makes an edge for tokencut and maskcut, -1 to 1; 0: 0.2.
+     */
+    double tau;
+    /**
+     * Objects for maskcut, up to 64; 0: 3.
+     */
+    uint32_t masks;
+    /**
+     * Anchors along each axis for diffseg, up to 64; 0: 16.
+     */
+    uint32_t anchors;
+    /**
+     * Rounds of merging for diffseg, up to 64; 0: 3.
+     */
+    uint32_t rounds;
+    /**
+     * k-means after the merging of diffseg, TOMOCUT_SWITCH_*.
+     */
+    tomocut_switch refine;
+    /**
+     * Labels follow the image's edges by pixel-adaptive refinement, TOMOCUT_SWITCH_*.
+     */
+    tomocut_switch pamr;
+    /**
+     * Side of the square of whose area the refinement's working image is, 8 to 4096; 0: 128.
+     */
+    uint32_t pamr_side;
+    /**
+     * Its rounds, up to 1000; 0: 10.
+     */
+    uint32_t pamr_iterations;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * Distances of the neighbours it looks at, each 1 to 256; NULL: 1, 2, 4, 8.
+     */
+    const uint32_t *pamr_dilations;
+    /**
+     * Number of entries in pamr_dilations.
+     */
+    size_t n_pamr_dilations;
+    /**
+     * Further segmentations of the same run, one per threshold (as `threshold`); NULL: none.
+     */
+    const double *thresholds;
+    /**
+     * Number of entries in thresholds, up to 256.
+     */
+    size_t n_thresholds;
+    /**
+     * Further segmentations of the same run, one per number of segments; NULL: none. Not beside thresholds.
+     */
+    const uint32_t *counts;
+    /**
+     * Number of entries in counts, up to 256.
+     */
+    size_t n_counts;
+    /**
+     * Segments of neighbouring slices may be one only where their intersection over union is at least this, up to 1;
+     * 0: 0.1.
+     */
+    double min_overlap;
+    /**
+     * Stops the call; may be NULL. Must live until the call returns.
+     */
+    const struct tomocut_cancel *cancel;
+    /**
+     * Reports on the call; may be NULL.
+     */
+    tomocut_progress_fn progress;
+    /**
+     * Handed to progress.
+     */
+    void *progress_user_data;
+} tomocut_ncut_options;
+
+/**
+ * Kinds of matrices, TOMOCUT_MATRIX_*.
+ */
+typedef int32_t tomocut_matrix_kind;
+
+/**
+ * Sizes of a segmentation. Set struct_size before use.
+ */
+typedef struct tomocut_ncut_info {
+    /**
+     * sizeof(tomocut_ncut_info) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * Shape of the labels: slices (1 for images and matrices), rows, columns.
+     */
+    uint64_t shape[3];
+    /**
+     * Number of segments; labels are below it.
+     */
+    uint64_t segments;
+    /**
+     * Length of a segment's mean feature.
+     */
+    uint64_t dim;
+    /**
+     * Passes through the model, each with a tree of its own: one for an image or a matrix.
+     */
+    uint64_t cells;
+    /**
+     * Rows and columns of tokens of a pass.
+     */
+    uint64_t grid[2];
+    /**
+     * Eigenvectors kept for each pass.
+     */
+    uint64_t eigenvectors;
+    /**
+     * Further segmentations: entries of thresholds or counts.
+     */
+    uint64_t levels;
+    /**
+     * Timestep of the passes; -1 for matrices.
+     */
+    int64_t timestep;
+    /**
+     * Signal-to-noise ratio given or estimated; NaN where none was needed.
+     */
+    double snr;
+} tomocut_ncut_info;
+
+/**
+ * One segment of all slices. This struct never changes.
+ */
+typedef struct tomocut_ncut_segment {
+    /**
+     * Pixels labelled with it.
+     */
+    uint64_t pixels;
+    /**
+     * First slice that shows it, of the whole tomogram.
+     */
+    uint64_t z_first;
+    /**
+     * Slice after the last one.
+     */
+    uint64_t z_end;
+} tomocut_ncut_segment;
+
+/**
+ * One node of the tree of a pass. This struct never changes.
+ */
+typedef struct tomocut_ncut_node {
+    /**
+     * Index of the node that it is part of; -1 for the first, the whole. Parents come before their parts.
+     */
+    int64_t parent;
+    /**
+     * Number of its label; -1 for a node that was cut further.
+     */
+    int64_t segment;
+    /**
+     * Tokens in it.
+     */
+    uint64_t tokens;
+    /**
+     * Cuts above it.
+     */
+    uint64_t depth;
+    /**
+     * NCut of the best cut through it, made or not, 0 to 2; NaN where none was looked for.
+     */
+    double ncut;
+    /**
+     * Weight of the edges that this cut severs; NaN as above.
+     */
+    double cut;
+    /**
+     * What the stopping rule compared: the cut was made where value is below limit; NaN as above.
+     */
+    double value;
+    /**
+     * See value.
+     */
+    double limit;
+} tomocut_ncut_node;
+
+/**
+ * Options of tomocut_model_adapt. Fill with tomocut_adapt_options_init, then change what differs; zero means the default.
+ */
+typedef struct tomocut_adapt_options {
+    /**
+     * sizeof(tomocut_adapt_options) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * Training steps, 1 to 100000; 0: 200, some minutes on two processor cores.
+     */
+    uint64_t steps;
+    /**
+     * Seed of every random draw; 0 stands for 1.
+     */
+    uint64_t seed;
+    /**
+     * Edge of a voxel in nm, 0.01 to 100, where the tomograms' own is wrong or unknown; 0: their own.
+     */
+    double voxel_nm;
+    /**
+     * Variance of the signal over variance of the noise, per voxel, 1e-4 to 1e4; 0: estimated.
+     */
+    double snr;
+    /**
+     * Crops per step, 2 to 256; 0: 12.
+     */
+    uint32_t batch;
+    /**
+     * 1: structures are brighter than their surroundings; 0: darker.
+     */
+    int32_t bright;
+    /**
+     * Stops the call; may be NULL. Must live until the call returns.
+     */
+    const struct tomocut_cancel *cancel;
+    /**
+     * Reports on the call, the loss included; may be NULL.
+     */
+    tomocut_progress_fn progress;
+    /**
+     * Handed to progress.
+     */
+    void *progress_user_data;
+} tomocut_adapt_options;
+
+/**
+ * A self-attention layer of one tile. Set struct_size before use.
+ */
+typedef struct tomocut_attention_layer {
+    /**
+     * sizeof(tomocut_attention_layer) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * Name of the layer in diffusers, such as "down_blocks.0.attentions.0.transformer_blocks.0.attn1"; valid until the
+     * attention is freed.
+     */
+    const char *name;
+    /**
+     * Number of the layer in order of execution, from 0.
+     */
+    uint32_t index;
+    /**
+     * Number of the tile that the slice was cut into, from 0.
+     */
+    uint32_t tile;
+    /**
+     * Attention heads.
+     */
+    uint64_t heads;
+    /**
+     * Tokens: rows * columns.
+     */
+    uint64_t tokens;
+    /**
+     * Length of a query.
+     */
+    uint64_t dim;
+    /**
+     * Rows of the token grid.
+     */
+    uint64_t rows;
+    /**
+     * Columns of the token grid.
+     */
+    uint64_t columns;
+    /**
+     * Timestep of the pass.
+     */
+    int64_t timestep;
+} tomocut_attention_layer;
+
+/**
+ * Options of a simulated tomogram. Fill with tomocut_phantom_options_init, then change what differs; zero and NULL mean
+ * the default.
+ */
+typedef struct tomocut_phantom_options {
+    /**
+     * sizeof(tomocut_phantom_options) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * Extents z, y, x in voxels, 8 to 1024 each; all zero: 128, 256, 256.
+     */
+    uint64_t shape[3];
+    /**
+     * Edge of a voxel in nm, 0.2 to 10; 0: 1.
+     */
+    double voxel_nm;
+    /**
+     * Variance of the signal over variance of the noise, per voxel, 1e-4 to 1e4; 0: 0.2.
+     */
+    double snr;
+    /**
+     * Seed of specimen, optics and noise; 0 stands for 1.
+     */
+    uint64_t seed;
+    /**
+     * Any further setting, as one JSON object with the names that the written STEM_parameters.json has, such as
+     * {"membranes": 3, "crowding": 0.1}; the members above win where both are given. Molecules of known structure are
+     * placed by "densities": [{"path": "ribosome.mrc"}], where each may also have "threshold", "diameter_nm", "voxel_nm"
+     * and "copies"; {"species": 0} then leaves the drawn ones out. NULL: none.
+     */
+    const char *parameters_json;
+    /**
+     * Stops the call; may be NULL. Must live until the call returns.
+     */
+    const struct tomocut_cancel *cancel;
+    /**
+     * Reports on the call; may be NULL.
+     */
+    tomocut_progress_fn progress;
+    /**
+     * Handed to progress.
+     */
+    void *progress_user_data;
+} tomocut_phantom_options;
+
+/**
+ * Options of a prediction. Fill with tomocut_predict_options_init, then change what differs; zero means the default.
+ */
+typedef struct tomocut_predict_options {
+    /**
+     * sizeof(tomocut_predict_options) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * First voxel that is predicted, z y x.
+     */
+    uint64_t region_first[3];
+    /**
+     * Voxel after the last one, z y x; all three zero, and region_first too: the whole tomogram.
+     */
+    uint64_t region_end[3];
+    /**
+     * Edge of a voxel in nm, 0.01 to 100, where the tomogram's own is wrong or unknown; 0: the tomogram's own.
+     */
+    double voxel_nm;
+    /**
+     * Whether the data are brought to the network's voxel size where the two differ by more than a fifth,
+     * TOMOCUT_SWITCH_*; by default on.
+     */
+    tomocut_switch rescale;
+    /**
+     * 1: structures are brighter than their surroundings; 0: darker, as IMOD and AreTomo leave them.
+     */
+    int32_t bright;
+    /**
+     * 1: the mirrors of every window (8, of a network of slices 4) are predicted and averaged, at so many times the time.
+     */
+    int32_t mirrors;
+    /**
+     * What is written, TOMOCUT_PREDICT_* joined by |; 0: probabilities and labels.
+     */
+    uint32_t outputs;
+    /**
+     * How probabilities and deviations are stored: TOMOCUT_DTYPE_F16 (0 to 1, MRC mode 12) or TOMOCUT_DTYPE_U8 (0 to 255
+     * for 0 to 1, mode 0); 0: TOMOCUT_DTYPE_F16.
+     */
+    tomocut_dtype probability_dtype;
+    /**
+     * Whether a run of the same settings that was stopped is gone on with, TOMOCUT_SWITCH_*; by default on. Off: it is
+     * begun again.
+     */
+    tomocut_switch resume;
+    /**
+     * Least probability of a label, above 0 to 1; 0: 0.5.
+     */
+    double threshold;
+    /**
+     * Bytes that slices and tiles may take, beside the network and libtorch themselves; 0: 1 GiB.
+     */
+    uint64_t memory;
+    /**
+     * Extents z y x of a core, the voxels that one tile answers for; all zero: what the memory allows.
+     */
+    uint64_t core[3];
+    /**
+     * This process's number, 0 to size - 1, where several processes share one prediction.
+     */
+    uint64_t rank;
+    /**
+     * Number of processes; 0: 1. Whoever finishes last puts the files in place.
+     */
+    uint64_t size;
+    /**
+     * Stops the call; may be NULL. Must live until the call returns.
+     */
+    const struct tomocut_cancel *cancel;
+    /**
+     * Reports on the call; may be NULL.
+     */
+    tomocut_progress_fn progress;
+    /**
+     * Handed to progress.
+     */
+    void *progress_user_data;
+} tomocut_predict_options;
+
+/**
+ * What a prediction did. Set struct_size, by tomocut_predict_report_init, before use.
+ */
+typedef struct tomocut_predict_report {
+    /**
+     * sizeof(tomocut_predict_report) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * 1: all tiles of all processes are done and the files in place; 0: other processes have not ended yet.
+     */
+    int32_t finished;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * Tiles of the whole plan.
+     */
+    uint64_t tiles;
+    /**
+     * Tiles that this call computed.
+     */
+    uint64_t computed;
+    /**
+     * Tiles of this process's part that an earlier call had done.
+     */
+    uint64_t resumed;
+    /**
+     * Extents z y x of a core.
+     */
+    uint64_t core[3];
+    /**
+     * Voxels of the tomogram, z y x, at the network's voxel size.
+     */
+    uint64_t network_shape[3];
+    /**
+     * Voxels of the tomogram that this call predicted, per second.
+     */
+    double voxels_per_second;
+} tomocut_predict_report;
+
+/**
+ * Options of a trainer. Fill with tomocut_trainer_options_init, then change what differs; zero and NULL mean the default.
+ * All strings are read during the call.
+ */
+typedef struct tomocut_trainer_options {
+    /**
+     * sizeof(tomocut_trainer_options) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * The model file to start from, one that tomocut_predictor_open opens: its network and weights; NULL: those of the
+     * network that is compiled into the library, unless network_json or scratch say otherwise.
+     */
+    const char *start;
+    /**
+     * A network to start from random weights, as one JSON object, such as the member "model" of tomocut_predictor_info: {"network":
+     * "compact", "in_channels": 1, "widths": [32, 64, 96], "blocks_down": [1, 1, 2], "blocks_up": [1, 1], "outputs":
+     * ["membrane", "molecule", "centre"]}; NULL: the network of the start. An output is the name of a label, "background" or "centre" (how near the
+     * centre of a point is).
+     */
+    const char *network_json;
+    /**
+     * "dice-cross-entropy", "dice", "focal", or a paper's: "slab-paper", "membrain", "picker"; NULL: "dice-cross-entropy".
+     */
+    const char *loss;
+    /**
+     * Steps of the whole training, 1 to 10^7; 0: 2000. The learning rate falls in the last third.
+     */
+    uint64_t steps;
+    /**
+     * Seed of weights and windows; 0 stands for 1.
+     */
+    uint64_t seed;
+    /**
+     * Extents z y x of a window in voxels, multiples of the network's divisor, 8 to 512 each (z of a network of slices 1);
+     * all zero: 48, 64, 64 or a little more (of slices 256, 256).
+     */
+    uint64_t window[3];
+    /**
+     * Learning rate, above 0 to 1; 0: 0.001.
+     */
+    double rate;
+    /**
+     * Share of windows that lie around a labelled voxel, above 0 to 1; 0: 0.67.
+     */
+    double foreground;
+    /**
+     * Share of a label that cross-entropy spreads over the classes, 0 to 0.999: for labels that are wrong now and then.
+     */
+    double label_smoothing;
+    /**
+     * Edge of the tomograms' voxels in nm, 0.01 to 100, where their own is wrong or unknown; 0: their own. The model says
+     * that it is for the voxels of the first tomogram.
+     */
+    double voxel_nm;
+    /**
+     * Windows per step, 1 to 256; 0: 2.
+     */
+    uint32_t batch;
+    /**
+     * 1: structures are brighter than their surroundings in the tomograms; 0: darker.
+     */
+    int32_t bright;
+    /**
+     * Whether windows are mirrored, turned, scaled and changed in contrast, TOMOCUT_SWITCH_*; by default on.
+     */
+    tomocut_switch augment;
+    /**
+     * 1: random weights of the network that is compiled into the library, without a start; 0: not.
+     */
+    int32_t scratch;
+} tomocut_trainer_options;
+
+/**
+ * Options of one call of tomocut_trainer_run. Fill with tomocut_train_options_init, then change what differs.
+ */
+typedef struct tomocut_train_options {
+    /**
+     * sizeof(tomocut_train_options) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * The call ends once so many steps of the training are done, those of earlier calls counted; 0: all of them.
+     */
+    uint64_t until_step;
+    /**
+     * The call ends after so many minutes, with the step that is then under way; 0: it does not.
+     */
+    double minutes;
+    /**
+     * Stops the call; may be NULL. Must live until the call returns.
+     */
+    const struct tomocut_cancel *cancel;
+    /**
+     * Reports on the call, the loss included; may be NULL.
+     */
+    tomocut_progress_fn progress;
+    /**
+     * Handed to progress.
+     */
+    void *progress_user_data;
+} tomocut_train_options;
+
+/**
+ * How far a training is. Set struct_size, by tomocut_trainer_state_init, before use.
+ */
+typedef struct tomocut_trainer_state {
+    /**
+     * sizeof(tomocut_trainer_state) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * Steps done.
+     */
+    uint64_t step;
+    /**
+     * Steps of the whole training.
+     */
+    uint64_t steps;
+    /**
+     * Slabs that are learnt from.
+     */
+    uint64_t learnt;
+    /**
+     * Slabs that are held out, to be scored with.
+     */
+    uint64_t held_out;
+    /**
+     * Mean loss of the latest 25 steps that are done together; NaN before the first.
+     */
+    double loss;
+    /**
+     * Edge of the voxels that the network is for, in nm; 0: unknown.
+     */
+    double voxel_nm;
+} tomocut_trainer_state;
+
+/**
+ * How well one output of a network does. This struct never changes.
+ */
+typedef struct tomocut_output_score {
+    /**
+     * Its name, NUL-terminated UTF-8, cut where it is longer.
+     */
+    char name[64];
+    /**
+     * Dice of probability above one half with truth above one half, 0 to 1; 1 where both are empty.
+     */
+    double dice;
+    /**
+     * Mean probability.
+     */
+    double mean_probability;
+    /**
+     * Mean truth; the same where the network is neither too bold nor too shy.
+     */
+    double mean_truth;
+} tomocut_output_score;
+
+/**
+ * The host's own labels of some slices of a tomogram. Fill with tomocut_training_labels_init, set labels, then change what
+ * differs. All arrays and strings are read during the call.
+ */
+typedef struct tomocut_training_labels {
+    /**
+     * sizeof(tomocut_training_labels) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * First labelled slice, counted from 0.
+     */
+    uint64_t z_first;
+    /**
+     * The labels, 0 for the ground: dtype TOMOCUT_DTYPE_I8 or TOMOCUT_DTYPE_U8, shape (number of slices, ny, nx).
+     */
+    const struct tomocut_volume *labels;
+    /**
+     * How sure each label is, 0 (left out) to 1: dtype TOMOCUT_DTYPE_F32 or TOMOCUT_DTYPE_F16, shape as labels; NULL: all
+     * are sure.
+     */
+    const struct tomocut_volume *confidence;
+    /**
+     * Names of the labels from 1 on, by which the network's outputs find theirs; NULL: "membrane", "molecule", "filament".
+     */
+    const char *const *names;
+    /**
+     * Entries in names, up to 127.
+     */
+    size_t n_names;
+    /**
+     * Molecules, for an output "centre": x, y, z in voxels of the whole tomogram and diameter_nm are read; NULL: none.
+     */
+    const struct tomocut_pick *points;
+    /**
+     * Entries in points.
+     */
+    size_t n_points;
+    /**
+     * More of them, a file of any format that tomocut_slab_write writes, told by its ending; NULL: none.
+     */
+    const char *points_file;
+    /**
+     * 1: the labels are not learnt from but scored with; 0: learnt from.
+     */
+    int32_t held_out;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+} tomocut_training_labels;
+
+/**
+ * The call did what it says.
+ */
+#define TOMOCUT_OK 0
+
+/**
+ * An argument is NULL or outside its range; the text names it, its value and what is allowed.
+ */
+#define TOMOCUT_E_INVALID_ARGUMENT (-1)
+
+/**
+ * The host asked to stop, by tomocut_cancel_request or by the answer of its progress callback.
+ */
+#define TOMOCUT_E_CANCELLED (-2)
+
+/**
+ * Not enough memory on the host or on the device.
+ */
+#define TOMOCUT_E_OUT_OF_MEMORY (-3)
+
+/**
+ * The device is absent, busy or failing.
+ */
+#define TOMOCUT_E_DEVICE (-4)
+
+/**
+ * The operating system refused to read or write a file.
+ */
+#define TOMOCUT_E_IO (-5)
+
+/**
+ * A file or buffer does not contain what it should.
+ */
+#define TOMOCUT_E_FORMAT (-6)
+
+/**
+ * A valid request that this build or this model cannot serve.
+ */
+#define TOMOCUT_E_UNSUPPORTED (-7)
+
+/**
+ * Versions of a file, of this header or of the library do not fit.
+ */
+#define TOMOCUT_E_VERSION (-8)
+
+/**
+ * The handle is in use by another call, or poisoned, or this process is a fork of the one that made the engine.
+ */
+#define TOMOCUT_E_STATE (-9)
+
+/**
+ * A defect of the library, never of the host. Where it was caught in full flight, every handle given to that call is
+ * poisoned: only its _free function works from then on, everything else answers TOMOCUT_E_STATE.
+ */
+#define TOMOCUT_E_INTERNAL (-128)
+
+/**
+ * The result may be wrong, or the call failed.
+ */
+#define TOMOCUT_LOG_ERROR 1
+
+/**
+ * Worth the user's attention: a doubtful input, a slow configuration.
+ */
+#define TOMOCUT_LOG_WARNING 2
+
+/**
+ * What is being done.
+ */
+#define TOMOCUT_LOG_INFO 3
+
+/**
+ * Figures for developers.
+ */
+#define TOMOCUT_LOG_DEBUG 4
+
+/**
+ * Not begun.
+ */
+#define TOMOCUT_STAGE_START 0
+
+/**
+ * Reading the tomogram.
+ */
+#define TOMOCUT_STAGE_READ 1
+
+/**
+ * Loading a model.
+ */
+#define TOMOCUT_STAGE_LOAD 2
+
+/**
+ * Contrast enhancement of slices.
+ */
+#define TOMOCUT_STAGE_ENHANCE 3
+
+/**
+ * Encoding tiles into latents.
+ */
+#define TOMOCUT_STAGE_ENCODE 4
+
+/**
+ * The U-Net and its attention.
+ */
+#define TOMOCUT_STAGE_ATTENTION 5
+
+/**
+ * Eigenvectors of the attention.
+ */
+#define TOMOCUT_STAGE_EIGENVECTORS 6
+
+/**
+ * Eigenvectors to one canvas per slice.
+ */
+#define TOMOCUT_STAGE_CANVAS 7
+
+/**
+ * Consistency across z.
+ */
+#define TOMOCUT_STAGE_Z_CORRECTION 8
+
+/**
+ * Canvases to foreground.
+ */
+#define TOMOCUT_STAGE_BINARISE 9
+
+/**
+ * Foreground to membranes and molecules.
+ */
+#define TOMOCUT_STAGE_SPLIT 10
+
+/**
+ * Molecule positions.
+ */
+#define TOMOCUT_STAGE_POINTS 11
+
+/**
+ * Writing files.
+ */
+#define TOMOCUT_STAGE_WRITE 12
+
+/**
+ * Simulating a tomogram.
+ */
+#define TOMOCUT_STAGE_SIMULATE 13
+
+/**
+ * Training a network.
+ */
+#define TOMOCUT_STAGE_TRAIN 14
+
+/**
+ * Running a network over a tomogram.
+ */
+#define TOMOCUT_STAGE_PREDICT 15
+
+/**
+ * Cutting a graph into segments.
+ */
+#define TOMOCUT_STAGE_CUT 16
+
+/**
+ * Unsigned 8-bit integers.
+ */
+#define TOMOCUT_DTYPE_U8 1
+
+/**
+ * Signed 8-bit integers.
+ */
+#define TOMOCUT_DTYPE_I8 2
+
+/**
+ * Unsigned 16-bit integers.
+ */
+#define TOMOCUT_DTYPE_U16 3
+
+/**
+ * Signed 16-bit integers.
+ */
+#define TOMOCUT_DTYPE_I16 4
+
+/**
+ * IEEE 754 binary16.
+ */
+#define TOMOCUT_DTYPE_F16 5
+
+/**
+ * IEEE 754 binary32.
+ */
+#define TOMOCUT_DTYPE_F32 6
+
+/**
+ * Unsigned 32-bit integers. As input they are read as binary32, exact up to 2^24.
+ */
+#define TOMOCUT_DTYPE_U32 7
+
+/**
+ * As the preset has it.
+ */
+#define TOMOCUT_SWITCH_DEFAULT 0
+
+/**
+ * On, whatever the preset says.
+ */
+#define TOMOCUT_SWITCH_ON 1
+
+/**
+ * Off, whatever the preset says.
+ */
+#define TOMOCUT_SWITCH_OFF 2
+
+/**
+ * By the model: from the signal-to-noise ratio where the tomogram's noise is the diffusion noise, otherwise drawn from
+ * 0 to 68 nm / voxel size, as in the slab paper.
+ */
+#define TOMOCUT_TIMESTEP_AUTO 0
+
+/**
+ * The timestep given.
+ */
+#define TOMOCUT_TIMESTEP_FIXED 1
+
+/**
+ * Drawn from 0 to the timestep given, afresh for every pass.
+ */
+#define TOMOCUT_TIMESTEP_UP_TO 2
+
+/**
+ * Symmetric edge weights N x N, finite and not negative.
+ */
+#define TOMOCUT_MATRIX_AFFINITY 0
+
+/**
+ * Transition probabilities N x N: not negative, rows sum to 1.
+ */
+#define TOMOCUT_MATRIX_TRANSITION 1
+
+/**
+ * One feature vector per token, N x D, finite.
+ */
+#define TOMOCUT_MATRIX_FEATURES 2
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * Text of this thread's last failure.
+ *
+ * @return NUL-terminated UTF-8, empty before the first failure, never NULL. It belongs to the library and is valid
+ *         until this thread's next tomocut call. Calls that succeed leave it as it is.
+ *
+ * Threads: any; each thread has its own text.
+ */
+TOMOCUT_API
+const char *tomocut_last_error(void);
+
+/**
+ * Lower-case name of a status, such as "cancelled"; "unknown" for a number that is none.
+ *
+ * @param status What a call answered.
+ * @return A static string.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+const char *tomocut_status_name(tomocut_status status);
+
+/**
+ * Version of the library that is loaded, in the numbering of TOMOCUT_VERSION. A host that differs in MAJOR, or before
+ * 1.0 in MINOR, was compiled against another ABI and should stop.
+ *
+ * Threads: any. Never fails.
+ */
+TOMOCUT_API
+uint32_t tomocut_version(void);
+
+/**
+ * Which file provides what the library leans on: BLAS, LAPACK, OpenMP, libstdc++, the CUDA runtime, libtorch; one
+ * line each. The first thing to look at when the library is slow inside a host: a host's own BLAS before libtorch's
+ * costs a factor of 30 (cure: load the library with RTLD_LOCAL | RTLD_DEEPBIND).
+ *
+ * @param buffer   Receives NUL-terminated UTF-8, or NULL to ask for the size.
+ * @param capacity Bytes in buffer.
+ * @param needed   Receives the bytes needed, NUL included; may be NULL when buffer is given.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where capacity is too small.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_runtime_report(char *buffer,
+                                      size_t capacity,
+                                      size_t *needed);
+
+/**
+ * Creates a cancel token.
+ *
+ * @param out Receives the token, to be freed by tomocut_cancel_free; NULL on failure.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where out is NULL; TOMOCUT_E_STATE in a forked child.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_cancel_create(struct tomocut_cancel **out);
+
+/**
+ * Asks every call that was given this token to stop. They answer TOMOCUT_E_CANCELLED, within 100 ms on the built-in
+ * model's work, and leave nothing half-written. The request stays until tomocut_cancel_reset.
+ *
+ * @param cancel The token; NULL is ignored.
+ *
+ * Threads: any, and from a signal handler: it only raises an atomic flag.
+ */
+TOMOCUT_API
+void tomocut_cancel_request(const struct tomocut_cancel *cancel);
+
+/**
+ * Takes a request back, so that the token can serve another call.
+ *
+ * @param cancel The token.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where cancel is NULL or freed; TOMOCUT_E_STATE in a forked child.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_cancel_reset(const struct tomocut_cancel *cancel);
+
+/**
+ * Frees a token. No call that was given it may still run, and no signal handler may still reach it.
+ *
+ * @param cancel The token; NULL is fine.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+void tomocut_cancel_free(struct tomocut_cancel *cancel);
+
+/**
+ * Sets all options to their defaults.
+ *
+ * @param options The struct to fill.
+ * @param size    sizeof(tomocut_engine_options), as the caller's header has it.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_engine_options_init(struct tomocut_engine_options *options,
+                                           size_t size);
+
+/**
+ * Creates an engine. The first CUDA engine of a process loads libtorch's CUDA library. Warns in the log where the
+ * host's BLAS stands before libtorch's (see tomocut_runtime_report).
+ *
+ * @param options What differs from the defaults; NULL: nothing. Read during the call only; log and log_user_data are
+ *                kept until the engine and everything made with it are freed.
+ * @param out     Receives the engine, to be freed by tomocut_engine_free; NULL on failure.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an option or out); TOMOCUT_E_DEVICE (no such device);
+ *         TOMOCUT_E_STATE in a child that was forked after the first engine of its parent.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_engine_create(const struct tomocut_engine_options *options,
+                                     struct tomocut_engine **out);
+
+/**
+ * Frees an engine. Models, tomograms and slabs made with it stay usable.
+ *
+ * @param engine The engine; NULL is fine.
+ *
+ * Threads: any, but not while a call that was given the engine runs. In a forked child: does nothing.
+ */
+TOMOCUT_API
+void tomocut_engine_free(struct tomocut_engine *engine);
+
+/**
+ * Fails on purpose inside the library, so that a host can test its own handling of TOMOCUT_E_INTERNAL. For tests of
+ * the boundary only.
+ *
+ * @param engine The engine; poisoned afterwards.
+ * @return TOMOCUT_E_INTERNAL; another failure where engine is no usable engine.
+ *
+ * Threads: as every call that computes.
+ */
+TOMOCUT_API
+tomocut_status tomocut_debug_panic(struct tomocut_engine *engine);
+
+/**
+ * Sets all members to zero, "unknown".
+ *
+ * @param geometry The struct to fill.
+ * @param size     sizeof(tomocut_geometry), as the caller's header has it.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where geometry is NULL or size is no size of this struct.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_geometry_init(struct tomocut_geometry *geometry,
+                                     size_t size);
+
+/**
+ * Opens an MRC file: modes 0, 1, 2, 6 and 12, both byte orders, any axis order, plain or packed by gzip or bzip2.
+ * Plain files are mapped, and slices read when they are asked for; packed files are unpacked here. Doubtful header
+ * values are replaced and told to the log.
+ *
+ * @param engine Gives the log.
+ * @param path   The file.
+ * @param cancel Stops the unpacking; may be NULL.
+ * @param out    Receives the tomogram, to be freed by tomocut_tomogram_free; NULL on failure.
+ * @return TOMOCUT_OK; TOMOCUT_E_IO (cannot be read); TOMOCUT_E_FORMAT (no MRC file, truncated, damaged);
+ *         TOMOCUT_E_UNSUPPORTED (complex, RGB or 4-bit voxels, stacks of volumes); TOMOCUT_E_CANCELLED;
+ *         TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
+ *
+ * Threads: any. The file must not be truncated while the tomogram is open.
+ */
+TOMOCUT_API
+tomocut_status tomocut_tomogram_open(const struct tomocut_engine *engine,
+                                     const char *path,
+                                     const struct tomocut_cancel *cancel,
+                                     struct tomocut_tomogram **out);
+
+/**
+ * A tomogram in the host's memory. Nothing is copied: only the slices that a call needs are read, through the strides
+ * and converted to float, while that call runs.
+ *
+ * @param engine   Gives the log.
+ * @param volume   The voxels, of any TOMOCUT_DTYPE_*. The struct is read during this call; the memory it points to is
+ *                 borrowed until tomocut_tomogram_free and must be neither freed nor changed before.
+ * @param geometry Voxel size, origin and start; its shape must be zero or the volume's. NULL: all unknown.
+ * @param out      Receives the tomogram, to be freed by tomocut_tomogram_free; NULL on failure.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (NULL or misaligned data, an unknown dtype, a zero extent, more bytes
+ *         than can be addressed, a negative or infinite voxel size); TOMOCUT_E_STATE.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_tomogram_from_volume(const struct tomocut_engine *engine,
+                                            const struct tomocut_volume *volume,
+                                            const struct tomocut_geometry *geometry,
+                                            struct tomocut_tomogram **out);
+
+/**
+ * Extent, voxel size, origin and start of a tomogram.
+ *
+ * @param tomogram The tomogram.
+ * @param geometry Receives the answer; its struct_size must be set (tomocut_geometry_init).
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_tomogram_info(const struct tomocut_tomogram *tomogram,
+                                     struct tomocut_geometry *geometry);
+
+/**
+ * Copies slices of a tomogram, as float, into the caller's volume. Takes memory for one slice at a time.
+ *
+ * @param tomogram The tomogram.
+ * @param z_first  First slice, counted from 0.
+ * @param slices   Receives the slices: dtype TOMOCUT_DTYPE_F32, shape (number of slices, ny, nx). After a failure
+ *                 its contents are undefined.
+ * @param cancel   Stops between slices; may be NULL.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (slices outside the tomogram, an unfit volume); TOMOCUT_E_FORMAT
+ *         (a voxel that is not finite); TOMOCUT_E_IO; TOMOCUT_E_CANCELLED; TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_STATE.
+ *
+ * Threads: any, several at once.
+ */
+TOMOCUT_API
+tomocut_status tomocut_tomogram_read(const struct tomocut_tomogram *tomogram,
+                                     uint64_t z_first,
+                                     struct tomocut_volume *slices,
+                                     const struct tomocut_cancel *cancel);
+
+/**
+ * Frees a tomogram. A buffer given to tomocut_tomogram_from_volume is the host's again.
+ *
+ * @param tomogram The tomogram; NULL is fine.
+ *
+ * Threads: any, but not while a call that was given it runs. In a forked child: does nothing.
+ */
+TOMOCUT_API
+void tomocut_tomogram_free(struct tomocut_tomogram *tomogram);
+
+/**
+ * Sets all options to their defaults.
+ *
+ * @param options The struct to fill.
+ * @param size    sizeof(tomocut_suggest_options), as the caller's header has it.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_suggest_options_init(struct tomocut_suggest_options *options,
+                                            size_t size);
+
+/**
+ * Finds the slabs that hold most structure, without any model: those whose local contrast at the scales of membranes and
+ * molecules most exceeds that of noise. Dark and bright structures count alike; gold beads, padding and single damaged
+ * slices count little. Voxels that are not finite are passed over, but slabs with such voxels, which
+ * tomocut_slab_segment refuses, come after all others. Takes memory for one slice, or 64 MiB of smaller ones.
+ *
+ * @param tomogram         The tomogram.
+ * @param options          What differs from the defaults; NULL: nothing.
+ * @param slabs            Receives up to capacity slabs that do not overlap, the best first; NULL where only the
+ *                         profile is wanted.
+ * @param capacity         Entries in slabs: how many are looked for.
+ * @param found            Receives the number of slabs found; may be NULL. Fewer than capacity where no more fit.
+ * @param profile          Receives the structure of every slice: about 0 where there is only noise, 1 where every
+ *                         place certainly holds structure; or NULL.
+ * @param profile_capacity Entries in profile, at least the tomogram's number of slices; 0 where profile is NULL.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (a thickness above the number of slices, neither slabs nor profile, a
+ *         profile that is too short); TOMOCUT_E_FORMAT (no two finite voxels differ); TOMOCUT_E_IO;
+ *         TOMOCUT_E_CANCELLED; TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_STATE.
+ *
+ * Same tomogram and options: same answer. Threads: any, several at once.
+ */
+TOMOCUT_API
+tomocut_status tomocut_tomogram_suggest_slabs(const struct tomocut_tomogram *tomogram,
+                                              const struct tomocut_suggest_options *options,
+                                              struct tomocut_suggested_slab *slabs,
+                                              size_t capacity,
+                                              size_t *found,
+                                              double *profile,
+                                              size_t profile_capacity);
+
+/**
+ * Sets all options to their defaults.
+ *
+ * @param options The struct to fill.
+ * @param size    sizeof(tomocut_model_options), as the caller's header has it.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_model_options_init(struct tomocut_model_options *options,
+                                          size_t size);
+
+/**
+ * Opens Stable Diffusion weights, 1.x or 2.x: a folder in the layout of diffusers, an original checkpoint in one
+ * .safetensors file, or tomocut's own single file. Files are mapped, nothing is downloaded.
+ *
+ * @param engine  Gives the device and the log.
+ * @param path    The folder or file.
+ * @param options What differs from the defaults; NULL: nothing.
+ * @param out     Receives the model, to be freed by tomocut_model_free; NULL on failure.
+ * @return TOMOCUT_OK; TOMOCUT_E_IO (cannot be read); TOMOCUT_E_FORMAT (a tensor is missing or has another shape or
+ *         type: the text names it, what was expected and what was found; a pickle checkpoint: how to convert it);
+ *         TOMOCUT_E_UNSUPPORTED; TOMOCUT_E_CANCELLED; TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE;
+ *         TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_model_open(const struct tomocut_engine *engine,
+                                  const char *path,
+                                  const struct tomocut_model_options *options,
+                                  struct tomocut_model **out);
+
+/**
+ * The small model that is compiled into the library, trained on simulated tomograms.
+ *
+ * @param engine  Gives the device and the log.
+ * @param options What differs from the defaults; NULL: nothing.
+ * @param out     Receives the model, to be freed by tomocut_model_free; NULL on failure.
+ * @return TOMOCUT_OK; TOMOCUT_E_CANCELLED; TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE; TOMOCUT_E_INVALID_ARGUMENT;
+ *         TOMOCUT_E_STATE; TOMOCUT_E_UNSUPPORTED where the library was built without it.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_model_builtin(const struct tomocut_engine *engine,
+                                     const struct tomocut_model_options *options,
+                                     struct tomocut_model **out);
+
+/**
+ * What a model is, as one JSON object: name, device, attention layers, pixels per token, tile size, how slices enter
+ * it, the voxel sizes it was made for, and its U-Net's configuration in the words of diffusers.
+ *
+ * @param model    The model.
+ * @param buffer   Receives NUL-terminated UTF-8, or NULL to ask for the size.
+ * @param capacity Bytes in buffer.
+ * @param needed   Receives the bytes needed, NUL included; may be NULL when buffer is given.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_model_info(const struct tomocut_model *model,
+                                  char *buffer,
+                                  size_t capacity,
+                                  size_t *needed);
+
+/**
+ * Frees a model.
+ *
+ * @param model The model; NULL is fine.
+ *
+ * Threads: any, but not while a call that was given it runs. In a forked child: does nothing.
+ */
+TOMOCUT_API
+void tomocut_model_free(struct tomocut_model *model);
+
+/**
+ * Segments a slab of a tomogram into membranes and molecules: the library's main call.
+ *
+ * @param engine   Computes; serves this call alone until it returns.
+ * @param model    Whose self-attention is cut; on the engine's device.
+ * @param tomogram The tomogram; only the slab's slices are read.
+ * @param options  z_first and z_end, and what differs from the preset.
+ * @param out      Receives the slab, to be freed by tomocut_slab_free; NULL on failure.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an option out of its range, slices outside the tomogram);
+ *         TOMOCUT_E_FORMAT (voxels that are not finite, constant slices); TOMOCUT_E_CANCELLED (within 100 ms of the
+ *         request on the built-in model's work); TOMOCUT_E_IO; TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE;
+ *         TOMOCUT_E_UNSUPPORTED; TOMOCUT_E_STATE (the engine is in use by another call).
+ *
+ * Same input, options and device: same result, to the byte. Threads: any; one call at a time per engine. The host's
+ * libtorch settings (threads, device, gradient mode) are as before when it returns.
+ */
+TOMOCUT_API
+tomocut_status tomocut_slab_segment(struct tomocut_engine *engine,
+                                    const struct tomocut_model *model,
+                                    const struct tomocut_tomogram *tomogram,
+                                    const struct tomocut_slab_options *options,
+                                    struct tomocut_slab **out);
+
+/**
+ * Where the voxels of a slab lie: its extent, voxel size, and start and origin, which make it overlay the tomogram.
+ *
+ * @param slab     The slab.
+ * @param geometry Receives the answer; its struct_size must be set (tomocut_geometry_init).
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_slab_info(const struct tomocut_slab *slab,
+                                 struct tomocut_geometry *geometry);
+
+/**
+ * Copies the labels, TOMOCUT_LABEL_*, into the caller's volume.
+ *
+ * @param slab   The slab.
+ * @param labels Receives the labels: dtype TOMOCUT_DTYPE_U8 or TOMOCUT_DTYPE_I8, shape as tomocut_slab_info says.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an unfit volume); TOMOCUT_E_STATE.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_slab_labels(const struct tomocut_slab *slab,
+                                   struct tomocut_volume *labels);
+
+/**
+ * Copies the scores, 0 to 1, how much of a structure each voxel is, into the caller's volume.
+ *
+ * @param slab   The slab.
+ * @param scores Receives the scores: dtype TOMOCUT_DTYPE_F32 or TOMOCUT_DTYPE_F16, shape as tomocut_slab_info says.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an unfit volume); TOMOCUT_E_STATE.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_slab_score(const struct tomocut_slab *slab,
+                                  struct tomocut_volume *scores);
+
+/**
+ * Copies into the caller's volume how likely, 0 to 1, each voxel is one structure. Only slabs of models that predict
+ * structures, segmented with the canvas "structures" (the default), have such maps.
+ *
+ * @param slab   The slab.
+ * @param map    TOMOCUT_LABEL_MEMBRANE, TOMOCUT_LABEL_MOLECULE, TOMOCUT_LABEL_FILAMENT or
+ *               TOMOCUT_MAP_MOLECULE_CENTRE.
+ * @param scores Receives the likelihoods: dtype TOMOCUT_DTYPE_F32 or TOMOCUT_DTYPE_F16, shape as tomocut_slab_info
+ *               says.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an unknown map, an unfit volume); TOMOCUT_E_UNSUPPORTED where the
+ *         slab has no such maps; TOMOCUT_E_STATE.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_slab_likelihood(const struct tomocut_slab *slab,
+                                       int32_t map,
+                                       struct tomocut_volume *scores);
+
+/**
+ * Copies the molecules into the array of the caller, always in the same order.
+ *
+ * @param slab     The slab.
+ * @param points   Receives the molecules, or NULL to ask for their number.
+ * @param capacity Entries in points.
+ * @param needed   Receives the number of molecules; may be NULL when points is given.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where capacity is too small; TOMOCUT_E_STATE.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_slab_points(const struct tomocut_slab *slab,
+                                   struct tomocut_pick *points,
+                                   size_t capacity,
+                                   size_t *needed);
+
+/**
+ * What was done and found, as one JSON object: preset, model, slices, voxel size, signal-to-noise ratio, timesteps,
+ * tiles, residual of the eigenvectors, shares of membrane and molecule, number of points, seconds of each stage.
+ *
+ * @param slab     The slab.
+ * @param buffer   Receives NUL-terminated UTF-8, or NULL to ask for the size.
+ * @param capacity Bytes in buffer.
+ * @param needed   Receives the bytes needed, NUL included; may be NULL when buffer is given.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where capacity is too small; TOMOCUT_E_STATE.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_slab_report_json(const struct tomocut_slab *slab,
+                                        char *buffer,
+                                        size_t capacity,
+                                        size_t *needed);
+
+/**
+ * Frees a slab.
+ *
+ * @param slab The slab; NULL is fine.
+ *
+ * Threads: any, but not while a call that was given it runs. In a forked child: does nothing.
+ */
+TOMOCUT_API
+void tomocut_slab_free(struct tomocut_slab *slab);
+
+/**
+ * Sets all options to their defaults.
+ *
+ * @param options The struct to fill.
+ * @param size    sizeof(tomocut_write_options), as the caller's header has it.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_write_options_init(struct tomocut_write_options *options,
+                                          size_t size);
+
+/**
+ * Writes a slab for other programs: STEM_labels.mrc (int8), STEM_score.mrc and, where the model predicts structures,
+ * STEM_membrane.mrc and STEM_molecule.mrc (likelihoods), all with start and origin set so that they overlay the tomogram; the points as STEM_points.csv, .star (RELION 5), .tbl (Dynamo), .mod (IMOD) and .coords
+ * (DeepETPicker); STEM_overlay.png, a picture of the middle slice. Each file is written under a temporary name and
+ * renamed when it is whole, so none is ever half-written.
+ *
+ * @param slab     The slab.
+ * @param tomogram The tomogram it was cut from, for the picture and for the geometry of the points.
+ * @param folder   Where the files go; made where it is missing.
+ * @param stem     How their names begin; no slashes.
+ * @param options  What differs from the defaults; NULL: nothing.
+ * @return TOMOCUT_OK; TOMOCUT_E_IO (the text names the file: a full disk, a read-only folder); TOMOCUT_E_CANCELLED;
+ *         TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE. After a failure the files written before it are there, whole.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_slab_write(const struct tomocut_slab *slab,
+                                  const struct tomocut_tomogram *tomogram,
+                                  const char *folder,
+                                  const char *stem,
+                                  const struct tomocut_write_options *options);
+
+/**
+ * Writes every intermediate of one slice to a safetensors file (float32): image, latent, U-Net input, Q and K of every
+ * attention layer under their diffusers names, U-Net output, one-step denoised latent, eigenvectors, canvas. Where the
+ * slice takes several tiles, names start with "tile0.", "tile1." and so on.
+ *
+ * @param engine   Computes; serves this call alone until it returns.
+ * @param model    On the engine's device.
+ * @param tomogram The tomogram.
+ * @param z        The slice, counted from 0.
+ * @param options  As for tomocut_slab_segment; z_first and z_end are not used.
+ * @param path     The file; written under a temporary name and renamed when it is whole.
+ * @return As tomocut_slab_segment.
+ *
+ * Threads: any; one call at a time per engine.
+ */
+TOMOCUT_API
+tomocut_status tomocut_slab_dump(struct tomocut_engine *engine,
+                                 const struct tomocut_model *model,
+                                 const struct tomocut_tomogram *tomogram,
+                                 uint64_t z,
+                                 const struct tomocut_slab_options *options,
+                                 const char *path);
+
+/**
+ * Sets all options to their defaults; z_first and z_end remain to be set.
+ *
+ * @param options The struct to fill.
+ * @param size    sizeof(tomocut_slab_options), as the caller's header has it.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_slab_options_init(struct tomocut_slab_options *options,
+                                         size_t size);
+
+/**
+ * Sets all options to their defaults.
+ *
+ * @param options The struct to fill.
+ * @param size    sizeof(tomocut_ncut_options), as the caller's header has it.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_ncut_options_init(struct tomocut_ncut_options *options,
+                                         size_t size);
+
+/**
+ * Segments an image by the self-attention of a model.
+ *
+ * @param engine  Computes; serves this call alone until it returns.
+ * @param model   On the engine's device.
+ * @param image   Shape (channels, rows, columns): 1 channel (grey) or 3 (red, green, blue); any strides, so that
+ *                interleaved colours are strides (1, 3 * columns, 3).
+ * @param options What differs from the defaults; NULL: nothing.
+ * @param out     Receives the segmentation, to be freed by tomocut_ncut_free; NULL on failure.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_FORMAT (pixels that are not finite, an image of one value for
+ *         a model of matched noise); TOMOCUT_E_UNSUPPORTED (settings that do not go together; the text says why);
+ *         TOMOCUT_E_CANCELLED; TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE; TOMOCUT_E_STATE (the engine is in use).
+ *
+ * Same input, options and device: same result, to the byte. Threads: any; one call at a time per engine.
+ */
+TOMOCUT_API
+tomocut_status tomocut_ncut_segment_image(struct tomocut_engine *engine,
+                                          const struct tomocut_model *model,
+                                          const struct tomocut_volume *image,
+                                          const struct tomocut_ncut_options *options,
+                                          struct tomocut_ncut **out);
+
+/**
+ * Segments slices of a tomogram by the self-attention of a model, each with the neighbours that the model sees. A segment
+ * keeps its number from slice to slice.
+ *
+ * @param engine   Computes; serves this call alone until it returns.
+ * @param model    On the engine's device.
+ * @param tomogram The tomogram; only the slices and their neighbours are read.
+ * @param z_first  First slice, counted from 0.
+ * @param z_end    Slice after the last one.
+ * @param options  What differs from the defaults; NULL: nothing.
+ * @param out      Receives the segmentation, to be freed by tomocut_ncut_free; NULL on failure.
+ * @return As tomocut_ncut_segment_image; TOMOCUT_E_IO.
+ *
+ * Threads: any; one call at a time per engine.
+ */
+TOMOCUT_API
+tomocut_status tomocut_ncut_segment_slices(struct tomocut_engine *engine,
+                                           const struct tomocut_model *model,
+                                           const struct tomocut_tomogram *tomogram,
+                                           uint64_t z_first,
+                                           uint64_t z_end,
+                                           const struct tomocut_ncut_options *options,
+                                           struct tomocut_ncut **out);
+
+/**
+ * Segments what the host already has: an affinity, a transition or a feature matrix over a grid of tokens. Methods by
+ * cuts of walks take affinities or transitions, diffseg transitions, all others features (diffcut affinities too).
+ *
+ * @param engine       Computes; serves this call alone until it returns.
+ * @param kind         TOMOCUT_MATRIX_*.
+ * @param matrix       Shape (1, N, N) or, for features, (1, N, D); N = grid_rows * grid_columns, tokens row by row.
+ * @param grid_rows    Rows of tokens, at least 1.
+ * @param grid_columns Columns of tokens, at least 1.
+ * @param rows         Rows of the image that labels are wanted for; 0, with columns 0: the grid itself.
+ * @param columns      Columns of that image.
+ * @param options      What differs from the defaults; NULL: nothing.
+ * @param out          Receives the segmentation, to be freed by tomocut_ncut_free; NULL on failure.
+ * @return As tomocut_ncut_segment_image; TOMOCUT_E_INVALID_ARGUMENT names a wrong entry or row of the matrix.
+ *
+ * Threads: any; one call at a time per engine.
+ */
+TOMOCUT_API
+tomocut_status tomocut_ncut_segment_matrix(struct tomocut_engine *engine,
+                                           tomocut_matrix_kind kind,
+                                           const struct tomocut_volume *matrix,
+                                           uint64_t grid_rows,
+                                           uint64_t grid_columns,
+                                           uint64_t rows,
+                                           uint64_t columns,
+                                           const struct tomocut_ncut_options *options,
+                                           struct tomocut_ncut **out);
+
+/**
+ * Frees a segmentation.
+ *
+ * @param ncut The segmentation; NULL is fine.
+ *
+ * Threads: any, but not while a call that was given it runs. In a forked child: does nothing.
+ */
+TOMOCUT_API
+void tomocut_ncut_free(struct tomocut_ncut *ncut);
+
+/**
+ * Sizes of a segmentation.
+ *
+ * @param ncut The segmentation.
+ * @param info Receives the answer; its struct_size must be set.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_ncut_get_info(const struct tomocut_ncut *ncut,
+                                     struct tomocut_ncut_info *info);
+
+/**
+ * Copies the labels, the segment of every pixel, into the caller's volume.
+ *
+ * @param ncut   The segmentation.
+ * @param labels Receives them: dtype TOMOCUT_DTYPE_U8, _I16, _U16, _U32 or _F32 that holds every number; shape as
+ *               tomocut_ncut_get_info says.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an unfit volume, more segments than its type counts); TOMOCUT_E_STATE.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_ncut_labels(const struct tomocut_ncut *ncut,
+                                   struct tomocut_volume *labels);
+
+/**
+ * Copies the labels of one of the further segmentations into the caller's volume; its numbers are its own.
+ *
+ * @param ncut     The segmentation.
+ * @param level    Which: the place in thresholds or counts.
+ * @param labels   As for tomocut_ncut_labels; NULL: only the number of segments is wanted.
+ * @param segments Receives the number of segments; may be NULL.
+ * @return As tomocut_ncut_labels.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_ncut_level_labels(const struct tomocut_ncut *ncut,
+                                         size_t level,
+                                         struct tomocut_volume *labels,
+                                         uint64_t *segments);
+
+/**
+ * Copies the segments, in the order of their numbers, into the array of the caller.
+ *
+ * @param ncut     The segmentation.
+ * @param segments Receives them, or NULL to ask for their number.
+ * @param capacity Entries in segments.
+ * @param needed   Receives the number of segments; may be NULL when segments is given.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where capacity is too small; TOMOCUT_E_STATE.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_ncut_segments(const struct tomocut_ncut *ncut,
+                                     struct tomocut_ncut_segment *segments,
+                                     size_t capacity,
+                                     size_t *needed);
+
+/**
+ * Copies the mean feature of every segment into the caller's volume: of the rows of the walk or of the affinity, or of
+ * the features that were cut.
+ *
+ * @param ncut     The segmentation.
+ * @param features Receives them: dtype TOMOCUT_DTYPE_F32, shape (1, segments, dim).
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an unfit volume); TOMOCUT_E_STATE.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_ncut_features(const struct tomocut_ncut *ncut,
+                                     struct tomocut_volume *features);
+
+/**
+ * Copies the leading eigenvectors of the graph of one pass into the caller's volume: those after the constant one, largest
+ * eigenvalue first. The first is what the first cut went along.
+ *
+ * @param ncut         The segmentation.
+ * @param cell         Which pass, below the number of cells.
+ * @param eigenvectors Receives them: dtype TOMOCUT_DTYPE_F32, shape (eigenvectors, rows of tokens, columns of tokens).
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an unfit volume); TOMOCUT_E_UNSUPPORTED where none were asked for;
+ *         TOMOCUT_E_STATE.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_ncut_eigenvectors(const struct tomocut_ncut *ncut,
+                                         size_t cell,
+                                         struct tomocut_volume *eigenvectors);
+
+/**
+ * Copies the tree of one pass, the whole first, into the array of the caller.
+ *
+ * @param ncut     The segmentation.
+ * @param cell     Which pass, below the number of cells.
+ * @param nodes    Receives them, or NULL to ask for their number.
+ * @param capacity Entries in nodes.
+ * @param needed   Receives the number of nodes; may be NULL when nodes is given.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where capacity is too small; TOMOCUT_E_STATE.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_ncut_tree(const struct tomocut_ncut *ncut,
+                                 size_t cell,
+                                 struct tomocut_ncut_node *nodes,
+                                 size_t capacity,
+                                 size_t *needed);
+
+/**
+ * Report, segments, trees of all passes and further segmentations as one JSON object.
+ *
+ * @param ncut     The segmentation.
+ * @param buffer   Receives NUL-terminated UTF-8, or NULL to ask for the size.
+ * @param capacity Bytes in buffer.
+ * @param needed   Receives the bytes needed, NUL included; may be NULL when buffer is given.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where capacity is too small; TOMOCUT_E_STATE.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_ncut_tree_json(const struct tomocut_ncut *ncut,
+                                      char *buffer,
+                                      size_t capacity,
+                                      size_t *needed);
+
+/**
+ * Reads a PNG, JPEG or TIFF picture. Ask for its shape first, then for its pixels.
+ *
+ * @param path   The file.
+ * @param shape  Receives channels (1: grey, 3: red, green, blue), rows and columns; may be NULL when pixels is given.
+ * @param range  Receives the values of black and white, two zeros where the type of the file does not say them; may be
+ *               NULL.
+ * @param pixels Receives the pixels: dtype TOMOCUT_DTYPE_F32, that shape; NULL: only the shape is wanted.
+ * @return TOMOCUT_OK; TOMOCUT_E_IO; TOMOCUT_E_FORMAT; TOMOCUT_E_UNSUPPORTED; TOMOCUT_E_INVALID_ARGUMENT (an unfit volume).
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_picture_read(const char *path,
+                                    uint64_t *shape,
+                                    double *range,
+                                    struct tomocut_volume *pixels);
+
+/**
+ * Writes a segmentation for other programs. Of an image or a matrix: STEM_labels.png (grey levels are the numbers, 8 bits
+ * up to 256 segments, else 16) or .tif; of a slab: STEM_labels.mrc (int16), with start and origin set so that it overlays
+ * the tomogram. STEM_overlay.png, the image or the middle slice with its segments in colours; STEM_tree.json. Further
+ * segmentations are STEM_level0_labels... and so on. Each file is written under a temporary name and renamed when it is whole.
+ *
+ * @param ncut     The segmentation.
+ * @param image    The image that was segmented; NULL for slabs and matrices.
+ * @param tomogram The tomogram that was segmented; NULL for images and matrices.
+ * @param folder   Where the files go; made where it is missing.
+ * @param stem     How their names begin; no slashes.
+ * @param tiff     1: label images as TIFF; 0: as PNG.
+ * @param options  Of the segmentation: black and white, for the picture, and cancel and progress; NULL: defaults.
+ * @return TOMOCUT_OK; TOMOCUT_E_IO (the text names the file); TOMOCUT_E_CANCELLED; TOMOCUT_E_INVALID_ARGUMENT;
+ *         TOMOCUT_E_STATE. After a failure the files written before it are there, whole.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_ncut_write(const struct tomocut_ncut *ncut,
+                                  const struct tomocut_volume *image,
+                                  const struct tomocut_tomogram *tomogram,
+                                  const char *folder,
+                                  const char *stem,
+                                  int32_t tiff,
+                                  const struct tomocut_ncut_options *options);
+
+/**
+ * Sets all options to their defaults.
+ *
+ * @param options The struct to fill.
+ * @param size    sizeof(tomocut_adapt_options), as the caller's header has it.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_adapt_options_init(struct tomocut_adapt_options *options,
+                                          size_t size);
+
+/**
+ * Trains the built-in model, or another one that was made from it, on for some minutes on the voxels of tomograms of one
+ * kind (microscope, voxel size, sample), and writes the adapted model, which tomocut_model_open opens. Nothing has to be
+ * annotated: the data's own noise serves as noise, and estimates are held against the data itself.
+ *
+ * @param engine     Computes; serves this call alone until it returns.
+ * @param model_path The model to start from, in tomocut's own form; NULL: the built-in one.
+ * @param tomograms  Tomograms to adapt to.
+ * @param n          Their number, 1 to 1024.
+ * @param options    What differs from the defaults; NULL: nothing.
+ * @param path       The file of the adapted model; written under a temporary name and renamed when it is whole.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_IO; TOMOCUT_E_FORMAT; TOMOCUT_E_UNSUPPORTED for models of
+ *         another kind; TOMOCUT_E_CANCELLED; TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE; TOMOCUT_E_STATE.
+ *
+ * Threads: any; one call at a time per engine.
+ */
+TOMOCUT_API
+tomocut_status tomocut_model_adapt(struct tomocut_engine *engine,
+                                   const char *model_path,
+                                   const struct tomocut_tomogram *const *tomograms,
+                                   size_t n,
+                                   const struct tomocut_adapt_options *options,
+                                   const char *path);
+
+/**
+ * Sends one slice through the U-Net once and keeps queries and keys of the layers that the options name.
+ *
+ * @param engine   Computes; serves this call alone until it returns.
+ * @param model    On the engine's device.
+ * @param tomogram The tomogram.
+ * @param z        The slice, counted from 0.
+ * @param options  As for tomocut_slab_segment; z_first and z_end are not used.
+ * @param out      Receives the attention, to be freed by tomocut_attention_free; NULL on failure.
+ * @return As tomocut_slab_segment.
+ *
+ * Threads: any; one call at a time per engine.
+ */
+TOMOCUT_API
+tomocut_status tomocut_slab_attention_extract(struct tomocut_engine *engine,
+                                              const struct tomocut_model *model,
+                                              const struct tomocut_tomogram *tomogram,
+                                              uint64_t z,
+                                              const struct tomocut_slab_options *options,
+                                              struct tomocut_attention **out);
+
+/**
+ * How many layers were kept, over all tiles: all layers of tile 0 first, then those of tile 1, and so on.
+ *
+ * @param attention The attention.
+ * @param count     Receives the number.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
+ *
+ * Threads: any, one call at a time.
+ */
+TOMOCUT_API
+tomocut_status tomocut_attention_count(struct tomocut_attention *attention,
+                                       size_t *count);
+
+/**
+ * Name and sizes of a layer.
+ *
+ * @param attention The attention.
+ * @param layer     Which, below tomocut_attention_count.
+ * @param info      Receives the answer; its struct_size must be set.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
+ *
+ * Threads: any, one call at a time.
+ */
+TOMOCUT_API
+tomocut_status tomocut_attention_layer_info(struct tomocut_attention *attention,
+                                            size_t layer,
+                                            struct tomocut_attention_layer *info);
+
+/**
+ * Copies the queries of a layer into the caller's volume.
+ *
+ * @param attention The attention.
+ * @param layer     Which, below tomocut_attention_count.
+ * @param queries   Receives them: dtype TOMOCUT_DTYPE_F32, shape (heads, tokens, dim).
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
+ *
+ * Threads: any, one call at a time.
+ */
+TOMOCUT_API
+tomocut_status tomocut_attention_query(struct tomocut_attention *attention,
+                                       size_t layer,
+                                       struct tomocut_volume *queries);
+
+/**
+ * Copies the keys of a layer into the caller's volume.
+ *
+ * @param attention The attention.
+ * @param layer     Which, below tomocut_attention_count.
+ * @param keys      Receives them: dtype TOMOCUT_DTYPE_F32, shape (heads, tokens, dim).
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
+ *
+ * Threads: any, one call at a time.
+ */
+TOMOCUT_API
+tomocut_status tomocut_attention_key(struct tomocut_attention *attention,
+                                     size_t layer,
+                                     struct tomocut_volume *keys);
+
+/**
+ * Computes rows of a layer's attention, softmax(Q K^T / sqrt(dim)) over the keys, of every head, into the caller's
+ * volume. All rows of a fine layer are gigabytes: ask for some at a time, as many as the volume has.
+ *
+ * @param attention     The attention.
+ * @param layer         Which, below tomocut_attention_count.
+ * @param first_row     First query token, from 0.
+ * @param probabilities Receives them: dtype TOMOCUT_DTYPE_F32, shape (heads, number of rows, tokens).
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_STATE.
+ *
+ * Threads: any, one call at a time.
+ */
+TOMOCUT_API
+tomocut_status tomocut_attention_probabilities(struct tomocut_attention *attention,
+                                               size_t layer,
+                                               uint64_t first_row,
+                                               struct tomocut_volume *probabilities);
+
+/**
+ * Frees an attention.
+ *
+ * @param attention The attention; NULL is fine.
+ *
+ * Threads: any, but not while a call that was given it runs. In a forked child: does nothing.
+ */
+TOMOCUT_API
+void tomocut_attention_free(struct tomocut_attention *attention);
+
+/**
+ * Denoises slices of a tomogram into the caller's volume, in one step of a matched-noise model such as the built-in one:
+ * the tomogram's own noise is taken as the model's. The grey scale stays the tomogram's.
+ *
+ * @param engine   Computes; serves this call alone until it returns.
+ * @param model    On the engine's device; made for matched noise.
+ * @param tomogram The tomogram.
+ * @param options  Slices (z_first and z_end, both zero: all), and voxel size, contrast, signal-to-noise ratio and tiles as
+ *                 for tomocut_slab_segment; the rest is not used.
+ * @param denoised Receives the densities: dtype TOMOCUT_DTYPE_F32, shape of the slices asked for.
+ * @return As tomocut_slab_segment; TOMOCUT_E_UNSUPPORTED for other models. After a failure the volume's content is
+ *         unspecified.
+ *
+ * Threads: any; one call at a time per engine.
+ */
+TOMOCUT_API
+tomocut_status tomocut_tomogram_denoise(struct tomocut_engine *engine,
+                                        const struct tomocut_model *model,
+                                        const struct tomocut_tomogram *tomogram,
+                                        const struct tomocut_slab_options *options,
+                                        struct tomocut_volume *denoised);
+
+/**
+ * Denoises slices of a tomogram into an MRC file (float32), slice by slice: the memory needed does not grow with the
+ * tomogram. Start and origin are set so that it overlays the tomogram. The file is whole or absent.
+ *
+ * @param engine   Computes; serves this call alone until it returns.
+ * @param model    On the engine's device; made for matched noise.
+ * @param tomogram The tomogram.
+ * @param options  As for tomocut_tomogram_denoise.
+ * @param path     The file.
+ * @return As tomocut_tomogram_denoise; TOMOCUT_E_IO.
+ *
+ * Threads: any; one call at a time per engine.
+ */
+TOMOCUT_API
+tomocut_status tomocut_tomogram_denoise_to_file(struct tomocut_engine *engine,
+                                                const struct tomocut_model *model,
+                                                const struct tomocut_tomogram *tomogram,
+                                                const struct tomocut_slab_options *options,
+                                                const char *path);
+
+/**
+ * Sets all options to their defaults.
+ *
+ * @param options The struct to fill.
+ * @param size    sizeof(tomocut_phantom_options), as the caller's header has it.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_phantom_options_init(struct tomocut_phantom_options *options,
+                                            size_t size);
+
+/**
+ * Simulates a tomogram of membranes, molecules and filaments and writes it with its truth: STEM.mrc (float32),
+ * STEM_signal.mrc and STEM_noise.mrc (its two parts), STEM_labels.mrc (0 background, 1 membrane, 2 molecule, 3
+ * filament), STEM_instances.csv (every object), STEM_parameters.json (the settings) and STEM_preview.png (tomogram, signal
+ * and labels of the middle slice, and below of the middle section across y). No file is ever half-written.
+ *
+ * @param engine  Computes; serves this call alone until it returns.
+ * @param options What differs from the defaults; NULL: nothing.
+ * @param folder  Where the files go; made where it is missing.
+ * @param stem    How their names begin; no slashes.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_CANCELLED; TOMOCUT_E_IO; TOMOCUT_E_OUT_OF_MEMORY;
+ *         TOMOCUT_E_DEVICE; TOMOCUT_E_STATE.
+ *
+ * Same options and device: same bytes. Threads: any; one call at a time per engine.
+ */
+TOMOCUT_API
+tomocut_status tomocut_phantom_simulate(struct tomocut_engine *engine,
+                                        const struct tomocut_phantom_options *options,
+                                        const char *folder,
+                                        const char *stem);
+
+/**
+ * Sets all options to their defaults.
+ *
+ * @param options The struct to fill.
+ * @param size    sizeof(tomocut_predict_options), as the caller's header has it.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_predict_options_init(struct tomocut_predict_options *options,
+                                            size_t size);
+
+/**
+ * Sets all members to zero.
+ *
+ * @param report The struct to fill.
+ * @param size   sizeof(tomocut_predict_report), as the caller's header has it.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where report is NULL or size is no size of this struct.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_predict_report_init(struct tomocut_predict_report *report,
+                                           size_t size);
+
+/**
+ * Opens a segmentation network: a model file that tomocut_trainer_export wrote, or the safetensors of MemBrain-seg or of
+ * the slab paper's 2D U-Net, whose hyper-parameters are read off the shapes.
+ *
+ * @param engine Gives the device and the log.
+ * @param path   The file.
+ * @param out    Receives the predictor, to be freed by tomocut_predictor_free; NULL on failure.
+ * @return TOMOCUT_OK; TOMOCUT_E_IO (cannot be read); TOMOCUT_E_FORMAT (a tensor is missing or has another shape: the text
+ *         names it; a pickle: how to convert it); TOMOCUT_E_UNSUPPORTED (an unknown network); TOMOCUT_E_VERSION (the file
+ *         of a later version); TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_predictor_open(const struct tomocut_engine *engine,
+                                      const char *path,
+                                      struct tomocut_predictor **out);
+
+/**
+ * The network that is compiled into the library, trained on simulated tomograms alone: membrane, molecule and molecule's
+ * centre, at any voxel size.
+ *
+ * @param engine Gives the device and the log.
+ * @param out    Receives the predictor, to be freed by tomocut_predictor_free; NULL on failure.
+ * @return TOMOCUT_OK; TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_predictor_builtin(const struct tomocut_engine *engine,
+                                         struct tomocut_predictor **out);
+
+/**
+ * What a predictor is, as one JSON object: the network with its hyper-parameters and outputs, the number of its weights,
+ * the voxel size that it was trained on (null: unknown), how grey values enter it, where the weights come from, the device.
+ *
+ * @param predictor The predictor.
+ * @param buffer    Receives NUL-terminated UTF-8, or NULL to ask for the size.
+ * @param capacity  Bytes in buffer.
+ * @param needed    Receives the bytes needed, NUL included; may be NULL when buffer is given.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_predictor_info(const struct tomocut_predictor *predictor,
+                                      char *buffer,
+                                      size_t capacity,
+                                      size_t *needed);
+
+/**
+ * The name of one output of the network, such as "membrane": part of the names of the files that it gives.
+ *
+ * @param predictor The predictor.
+ * @param index     Number of the output, counted from 0.
+ * @param buffer    Receives NUL-terminated UTF-8, or NULL to ask for the size.
+ * @param capacity  Bytes in buffer.
+ * @param needed    Receives the bytes needed, NUL included; may be NULL when buffer is given.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT, also where the network has no such output; TOMOCUT_E_STATE.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_predictor_output(const struct tomocut_predictor *predictor,
+                                        uint64_t index,
+                                        char *buffer,
+                                        size_t capacity,
+                                        size_t *needed);
+
+/**
+ * Predicts a tomogram: writes NAME_OUTPUT.mrc, the probabilities of each output ("membrane", ...) but "background",
+ * NAME_labels.mrc and NAME_OUTPUT_std.mrc, whichever are asked for, with start and origin set so that they overlay the
+ * tomogram. NAME is the tomogram's file name without its endings. The volume is never in memory. Nothing is seen in the
+ * folder until all is done; a call that was stopped, even by a kill, is gone on with by the next one of the same settings
+ * and gives the same bytes.
+ *
+ * @param engine    Computes; serves this call alone until it returns.
+ * @param predictor The network; on the engine's device.
+ * @param tomogram  The tomogram.
+ * @param options   What differs from the defaults; NULL: nothing.
+ * @param folder    Where the files go; made where it is missing.
+ * @param report    Receives what was done; its struct_size must be set (tomocut_predict_report_init). May be NULL.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an option out of its range, a region outside the tomogram);
+ *         TOMOCUT_E_FORMAT (voxels that are not finite, constant voxels); TOMOCUT_E_IO (a full disk; what is done is
+ *         kept); TOMOCUT_E_CANCELLED (the same); TOMOCUT_E_OUT_OF_MEMORY (also: less is allowed than the smallest tile
+ *         takes); TOMOCUT_E_DEVICE; TOMOCUT_E_STATE.
+ *
+ * Same input, options and device: same result, to the byte, whatever the number of processes. Threads: any; one call at a
+ * time per engine.
+ */
+TOMOCUT_API
+tomocut_status tomocut_predictor_run(struct tomocut_engine *engine,
+                                     const struct tomocut_predictor *predictor,
+                                     const struct tomocut_tomogram *tomogram,
+                                     const struct tomocut_predict_options *options,
+                                     const char *folder,
+                                     struct tomocut_predict_report *report);
+
+/**
+ * Frees a predictor.
+ *
+ * @param predictor The predictor; NULL is fine.
+ *
+ * Threads: any, but not while a call that was given it runs. In a forked child: does nothing.
+ */
+TOMOCUT_API
+void tomocut_predictor_free(struct tomocut_predictor *predictor);
+
+/**
+ * Makes a trainer without labels.
+ *
+ * @param engine  Gives the device and the log.
+ * @param options What differs from the defaults; NULL: nothing.
+ * @param out     Receives the trainer, to be freed by tomocut_trainer_free; NULL on failure.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an option out of its range); as tomocut_predictor_open where a start is
+ *         given.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_trainer_create(const struct tomocut_engine *engine,
+                                      const struct tomocut_trainer_options *options,
+                                      struct tomocut_trainer **out);
+
+/**
+ * Takes steps. The first call ends the adding of labels.
+ *
+ * @param engine  Computes; serves this call alone until it returns.
+ * @param trainer The trainer; on the engine's device.
+ * @param options How many steps or minutes; NULL: all steps.
+ * @return TOMOCUT_OK, also where nothing was left to do; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_CANCELLED (the step under
+ *         way is lost: what follows is as good but not to the byte what it would have been, so save before or go on from
+ *         the last checkpoint); TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE; TOMOCUT_E_STATE (no labels; a loss that is no
+ *         number: the weights are those of the step before).
+ *
+ * Same options, labels and thread count: same weights on a CPU, however the steps are divided into calls. Threads: any; one
+ * call at a time per engine and per trainer.
+ */
+TOMOCUT_API
+tomocut_status tomocut_trainer_run(struct tomocut_engine *engine,
+                                   struct tomocut_trainer *trainer,
+                                   const struct tomocut_train_options *options);
+
+/**
+ * Sets all members to zero.
+ *
+ * @param state The struct to fill.
+ * @param size  sizeof(tomocut_trainer_state), as the caller's header has it.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where state is NULL or size is no size of this struct.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_trainer_state_init(struct tomocut_trainer_state *state,
+                                          size_t size);
+
+/**
+ * How far a training is.
+ *
+ * @param trainer The trainer.
+ * @param state   Receives the answer; its struct_size must be set (tomocut_trainer_state_init).
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE (another call has the trainer).
+ *
+ * Threads: any; one call at a time per trainer.
+ */
+TOMOCUT_API
+tomocut_status tomocut_trainer_info(struct tomocut_trainer *trainer,
+                                    struct tomocut_trainer_state *state);
+
+/**
+ * Scores the network as it stands on windows of the slabs held out, the same windows every time; where none are held out,
+ * of those it learns from, which says how well it fits them.
+ *
+ * @param engine   Computes; serves this call alone until it returns.
+ * @param trainer  The trainer; on the engine's device.
+ * @param windows  Number of windows, 1 to 10000.
+ * @param scores   Receives one score for each output of the network, or NULL to ask for their number.
+ * @param capacity Entries in scores.
+ * @param needed   Receives the number of outputs; may be NULL when scores is given.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where capacity is too small; TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE;
+ *         TOMOCUT_E_STATE (no labels).
+ *
+ * Threads: any; one call at a time per engine and per trainer.
+ */
+TOMOCUT_API
+tomocut_status tomocut_trainer_score(struct tomocut_engine *engine,
+                                     struct tomocut_trainer *trainer,
+                                     uint64_t windows,
+                                     struct tomocut_output_score *scores,
+                                     size_t capacity,
+                                     size_t *needed);
+
+/**
+ * Writes a checkpoint: weights, optimiser, generator and settings, whole or not at all. Labels are not in it.
+ *
+ * @param trainer The trainer, with its labels.
+ * @param path    The file; written under a temporary name and renamed when it is whole.
+ * @return TOMOCUT_OK; TOMOCUT_E_IO; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE (no labels).
+ *
+ * Threads: any; one call at a time per trainer.
+ */
+TOMOCUT_API
+tomocut_status tomocut_trainer_save(struct tomocut_trainer *trainer,
+                                    const char *path);
+
+/**
+ * Goes on from a checkpoint: on a CPU, at the same number of threads, the rest of the steps gives the same bytes as a
+ * training that never stopped.
+ *
+ * @param trainer The trainer: of the same options as the checkpoint's (but for the number of steps, which is the
+ *                trainer's), given the same labels in the same order, before its first step.
+ * @param path    The checkpoint.
+ * @return TOMOCUT_OK; TOMOCUT_E_IO; TOMOCUT_E_FORMAT (no checkpoint, a damaged one); TOMOCUT_E_INVALID_ARGUMENT (one of
+ *         other options); TOMOCUT_E_STATE (no labels; the training has begun). After a failure the training may begin afresh.
+ *
+ * Threads: any; one call at a time per trainer.
+ */
+TOMOCUT_API
+tomocut_status tomocut_trainer_resume(struct tomocut_trainer *trainer,
+                                      const char *path);
+
+/**
+ * Writes the network as it stands, with the moving average of its weights, as a model file for tomocut_predictor_open.
+ *
+ * @param trainer The trainer, with its labels.
+ * @param path    The file; written under a temporary name and renamed when it is whole.
+ * @return TOMOCUT_OK; TOMOCUT_E_IO; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE (no labels).
+ *
+ * Threads: any; one call at a time per trainer.
+ */
+TOMOCUT_API
+tomocut_status tomocut_trainer_export(struct tomocut_trainer *trainer,
+                                      const char *path);
+
+/**
+ * Frees a trainer. What is not saved or exported is lost.
+ *
+ * @param trainer The trainer; NULL is fine.
+ *
+ * Threads: any, but not while a call that was given it runs. In a forked child: does nothing.
+ */
+TOMOCUT_API
+void tomocut_trainer_free(struct tomocut_trainer *trainer);
+
+/**
+ * Sets all options to their defaults.
+ *
+ * @param options The struct to fill.
+ * @param size    sizeof(tomocut_trainer_options), as the caller's header has it.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_trainer_options_init(struct tomocut_trainer_options *options,
+                                            size_t size);
+
+/**
+ * Sets all options to their defaults.
+ *
+ * @param options The struct to fill.
+ * @param size    sizeof(tomocut_train_options), as the caller's header has it.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_train_options_init(struct tomocut_train_options *options,
+                                          size_t size);
+
+/**
+ * Sets all members to zero.
+ *
+ * @param labels The struct to fill.
+ * @param size   sizeof(tomocut_training_labels), as the caller's header has it.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where labels is NULL or size is no size of this struct.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_training_labels_init(struct tomocut_training_labels *labels,
+                                            size_t size);
+
+/**
+ * Adds a segmented slab: its labels and points are what is learnt, each voxel as far as its score is sure (the score where
+ * there is a label, one minus the score on the ground). Voxels of other slices are seen but teach nothing.
+ *
+ * @param trainer  The trainer, before its first step.
+ * @param tomogram The tomogram that the slab was cut from. Only what is needed is copied; it may be freed.
+ * @param slab     The slab; may be freed.
+ * @param held_out 1: the slab is not learnt from but scored with; 0: learnt from.
+ * @param cancel   Stops the reading; may be NULL.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (a slab of another tomogram, an output of the network that no label
+ *         teaches); TOMOCUT_E_FORMAT (a slab without labels); TOMOCUT_E_IO; TOMOCUT_E_CANCELLED; TOMOCUT_E_OUT_OF_MEMORY;
+ *         TOMOCUT_E_STATE (the training has begun).
+ *
+ * Threads: any; one call at a time per trainer.
+ */
+TOMOCUT_API
+tomocut_status tomocut_trainer_add_slab(struct tomocut_trainer *trainer,
+                                        const struct tomocut_tomogram *tomogram,
+                                        const struct tomocut_slab *slab,
+                                        int32_t held_out,
+                                        const struct tomocut_cancel *cancel);
+
+/**
+ * Adds the host's own labels of some slices of a tomogram. Voxels of other slices are seen but teach nothing.
+ *
+ * @param trainer  The trainer, before its first step.
+ * @param tomogram The tomogram. Only what is needed is copied; it may be freed.
+ * @param labels   The labels.
+ * @param cancel   Stops the reading; may be NULL.
+ * @return As tomocut_trainer_add_slab; TOMOCUT_E_INVALID_ARGUMENT also for labels outside the tomogram or without a name.
+ *
+ * Threads: any; one call at a time per trainer.
+ */
+TOMOCUT_API
+tomocut_status tomocut_trainer_add_labels(struct tomocut_trainer *trainer,
+                                          const struct tomocut_tomogram *tomogram,
+                                          const struct tomocut_training_labels *labels,
+                                          const struct tomocut_cancel *cancel);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* TOMOCUT_H */

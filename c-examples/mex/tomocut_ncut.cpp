@@ -1,0 +1,103 @@
+/* [labels, info] = tomocut_ncut(image, options); see tomocut_ncut.m. */
+#include "session.hpp"
+
+namespace {
+
+/** The members of the options struct that are the engine's own. */
+void read(mex::Options &given, tomocut::NcutOptions &options) {
+    given.text("preset", options.preset);
+    given.text("latent_mode", options.latent_mode);
+    given.number("snr", options.snr);
+    given.count("seed", options.seed);
+    given.number("black", options.black);
+    given.number("white", options.white);
+    given.flag("bright", options.bright);
+    given.flag("square", options.square);
+    given.count("working_tokens", options.working_tokens);
+    given.count("levels", options.levels);
+    given.count("layer", options.layer);
+    given.text("adjacency", options.adjacency);
+    given.count("walk_power", options.walk_power);
+    given.count("segments", options.segments);
+    given.text("criterion", options.criterion);
+    given.number("threshold", options.threshold);
+    given.count("min_nodes", options.min_nodes);
+    given.count("max_segments", options.max_segments);
+    given.count("max_depth", options.max_depth);
+    given.number("tau", options.tau);
+    given.count("masks", options.masks);
+    given.toggle("refine", options.refine);
+    given.toggle("pamr", options.pamr);
+    given.number("min_overlap", options.min_overlap);
+}
+
+/** Segments as rows of pixels, first and last slice (counted from 1); the tree of cuts as JSON. */
+mxArray *info(const tomocut::Ncut &ncut) {
+    mxArray *structure = mxCreateStructMatrix(1, 1, 0, nullptr);
+    const std::vector<tomocut_ncut_segment> segments = ncut.segments();
+    const std::size_t n = segments.size();
+    mxArray *table = mxCreateDoubleMatrix(n, 3, mxREAL);
+    for (std::size_t i = 0; i < n; i++) {
+        mxGetPr(table)[i] = static_cast<double>(segments[i].pixels);
+        mxGetPr(table)[n + i] = static_cast<double>(segments[i].z_first + 1);
+        mxGetPr(table)[2 * n + i] = static_cast<double>(segments[i].z_end);
+    }
+    const tomocut_ncut_info sizes = ncut.info();
+    mex::set(structure, "segments", table);
+    mex::set(structure, "timestep", mxCreateDoubleScalar(static_cast<double>(sizes.timestep)));
+    mex::set(structure, "snr", mxCreateDoubleScalar(sizes.snr));
+    mex::set(structure, "tree", mxCreateString(ncut.tree_json().c_str()));
+    return structure;
+}
+
+}  // namespace
+
+void mexFunction(int n_out, mxArray *out[], int n_in, const mxArray *in[]) {
+    mex::run([&] {
+        if (n_in < 1 || n_in > 2 || n_out > 2) {
+            throw mex::BadArgument("the call is [labels, info] = tomocut_ncut(image, options)");
+        }
+        mex::Options given(n_in > 1 ? in[1] : nullptr);
+        const mex::Common common(given);
+        tomocut::NcutOptions options;
+        std::uint64_t first = 0, end = 0;
+        double voxel_nm = 0.0;
+        read(given, options);
+        given.number("voxel_nm", voxel_nm);
+        const bool of_tomogram = given.slices("slices", first, end) || mxIsChar(in[0]);
+        given.refuse_others();
+        if (of_tomogram && end == 0) {
+            throw mex::BadArgument("'slices' is missing: [first last], counted from 1, of the file");
+        }
+
+        mex::Session &session = mex::Session::on(common.device);
+        mex::Progress progress(common.progress);
+        options.progress = progress.callback();
+        const tomocut::Model &model = session.model(common.model);
+        const auto cut = [&] {
+            if (of_tomogram) {
+                const tomocut::Tomogram tomogram = mex::tomogram(session, in[0], voxel_nm);
+                return tomocut::Ncut(session.engine(), model, tomogram, first, end, options);
+            }
+            return tomocut::Ncut(session.engine(), model, mex::image(in[0]), options);
+        };
+        const tomocut::Ncut ncut = cut();
+
+        const tomocut_ncut_info sizes = ncut.info();
+        if (of_tomogram) {
+            const mex::Result<std::uint32_t> labels({sizes.shape[0], sizes.shape[1], sizes.shape[2]});
+            ncut.labels(labels.view());
+            out[0] = labels.array;
+        } else {
+            // (row, column), of which MATLAB stores a column together.
+            const mex::Result<std::uint32_t> labels({1, sizes.shape[2], sizes.shape[1]});
+            const auto rows = static_cast<std::int64_t>(sizes.shape[1]);
+            ncut.labels(tomocut::VolumeView<std::uint32_t>(labels.data(), {1, sizes.shape[1], sizes.shape[2]},
+                                                           {rows * static_cast<std::int64_t>(sizes.shape[2]), 1, rows}));
+            out[0] = labels.array;
+        }
+        if (n_out > 1) {
+            out[1] = info(ncut);
+        }
+    });
+}
