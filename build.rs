@@ -17,10 +17,9 @@ fn main() {
         .flag(format!("-isystem{}", libtorch.join("include").display()))
         .compile("tomocut_aten");
 
-    // What `cargo xtask install` makes comes first, so that a moved prefix keeps working; the build's own libtorch stands
-    // last, where an installation can cut it off.
+    // $ORIGIN first: a moved installation prefix keeps working; the build's own libtorch last.
     println!("cargo:rustc-link-arg=-Wl,--enable-new-dtags");
-    println!("cargo:rustc-link-arg=-Wl,-rpath,$ORIGIN:$ORIGIN/tomocut/torch/lib:{libtorch_lib}");
+    println!("cargo:rustc-link-arg=-Wl,-rpath,$ORIGIN:$ORIGIN/../torch/lib:{libtorch_lib}");
     let major = env::var("CARGO_PKG_VERSION_MAJOR").unwrap_or_default();
     let minor = env::var("CARGO_PKG_VERSION_MINOR").unwrap_or_default();
     let soname = if major == "0" {

@@ -14,7 +14,7 @@ use crate::library::{self, Library, Profile};
 use crate::libtorch::{self, Libtorch};
 use crate::process;
 
-/// Where an installed library looks for libtorch, before the folder that it was built with.
+/// Where an installed library looks for libtorch.
 const RUN_PATH: &str = "$ORIGIN:$ORIGIN/tomocut/torch/lib";
 
 /// What is asked for.
@@ -150,7 +150,7 @@ fn place_library(layout: &Layout, library: &Library, prefix: &Path, portable: bo
     let built = library.file();
     let mut bytes = fs::read(&built).map_err(|e| Failure::io("reading", &built, &e))?;
     if portable {
-        run_path::cut(&mut bytes, RUN_PATH)?;
+        run_path::set(&mut bytes, RUN_PATH)?;
     }
     write(&folder.join(&name), &bytes, 0o755)?;
     let soname = library::soname(version);

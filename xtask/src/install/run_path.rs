@@ -1,31 +1,36 @@
-//! The run path of a built library, shortened in place: an installation must not look for libtorch where it was built.
+//! The run path of a built library, changed in place: an installation must not look for libtorch where it was built.
 use crate::failure::{Failure, Result};
 
-/// Leaves `kept`, with which the run path begins, of the run path of a 64-bit little-endian ELF file.
+/// Gives a 64-bit little-endian ELF file another run path, no longer than the one that it has.
 ///
-/// The string is ended early and the rest zeroed. Linkers let one string be the tail of another, so a file whose other
-/// strings lie in that rest is refused.
-pub fn cut(file: &mut [u8], kept: &str) -> Result<()> {
+/// The string is overwritten and the rest zeroed. Linkers let one string be the tail of another, so a file whose other strings
+/// lie in it is refused.
+pub fn set(file: &mut [u8], text: &str) -> Result<()> {
     let place = find(file)?;
     let whole = &file[place.start..place.end];
-    if whole == kept.as_bytes() {
+    if whole == text.as_bytes() {
         return Ok(());
     }
-    if !whole.starts_with(format!("{kept}:").as_bytes()) {
+    if whole.len() < text.len() {
         return Err(Failure::new(format!(
-            "the library's run path is '{}', must begin with '{kept}:'",
+            "the library's run path is '{}', too short to become '{text}'",
             String::from_utf8_lossy(whole)
         )));
     }
-    let rest = place.start + kept.len()..place.end;
-    if place.others.iter().any(|start| rest.contains(start)) {
+    if place
+        .others
+        .iter()
+        .any(|start| (place.start..place.end).contains(start))
+    {
         return Err(Failure::new("the library's run path shares its end with another name"));
     }
-    file[rest].fill(0);
+    let end = place.start + text.len();
+    file[place.start..end].copy_from_slice(text.as_bytes());
+    file[end..place.end].fill(0);
     Ok(())
 }
 
-/// The run path of a library; what `cut` leaves.
+/// The run path of a library.
 #[cfg(test)]
 fn run_path(file: &[u8]) -> Result<String> {
     let place = find(file)?;
@@ -135,31 +140,28 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_run_path_is_cut_off_once() {
-        let mut file = library("$ORIGIN:/where/it/was/built");
+    fn a_run_path_is_replaced_and_nothing_is_left_of_it() {
+        let mut file = library("$ORIGIN/../far:/where/it/was/built");
         let before = file.len();
         for _ in 0..2 {
-            cut(&mut file, "$ORIGIN").unwrap();
-            assert_eq!(run_path(&file).unwrap(), "$ORIGIN");
+            set(&mut file, "$ORIGIN:$ORIGIN/near").unwrap();
+            assert_eq!(run_path(&file).unwrap(), "$ORIGIN:$ORIGIN/near");
             assert_eq!(file.len(), before);
         }
-        assert!(
-            !file.windows(6).any(|bytes| bytes == b"/where"),
-            "nothing is left of it"
-        );
+        assert!(!file.windows(6).any(|bytes| bytes == b"/built"));
     }
 
     #[test]
-    fn what_cannot_be_cut_is_refused() {
-        let mut file = library("/elsewhere:$ORIGIN");
-        let text = cut(&mut file, "$ORIGIN").unwrap_err().to_string();
-        assert!(text.contains("'/elsewhere:$ORIGIN'"), "{text}");
+    fn what_cannot_be_replaced_is_refused() {
+        let mut file = library("$ORIGIN");
+        let text = set(&mut file, "$ORIGIN:$ORIGIN/near").unwrap_err().to_string();
+        assert!(text.contains("'$ORIGIN', too short"), "{text}");
         // A symbol whose name is the end of the run path.
         let mut file = library("$ORIGIN:tomocut_a");
         if file.windows(10).filter(|bytes| bytes == b"tomocut_a\0").count() == 1 {
-            assert!(cut(&mut file, "$ORIGIN").is_err());
+            assert!(set(&mut file, "$ORIGIN").is_err());
         }
-        assert!(cut(&mut b"#!/bin/sh\n".to_vec(), "$ORIGIN").is_err());
-        assert!(cut(&mut [], "$ORIGIN").is_err());
+        assert!(set(&mut b"#!/bin/sh\n".to_vec(), "$ORIGIN").is_err());
+        assert!(set(&mut [], "$ORIGIN").is_err());
     }
 }
