@@ -3,14 +3,15 @@ use std::env;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rerun-if-changed=src/runtime/aten.rs");
-    println!("cargo:rerun-if-changed=src/runtime/aten.h");
-    println!("cargo:rerun-if-changed=src/runtime/aten.cc");
+    for source in ["aten.rs", "aten.h", "aten.cc", "reuse.h", "reuse.cc"] {
+        println!("cargo:rerun-if-changed=src/runtime/{source}");
+    }
 
     let libtorch_lib = env::var("DEP_TCH_LIBTORCH_LIB").unwrap_or_default();
     let libtorch = std::path::Path::new(&libtorch_lib).join("..");
     cxx_build::bridge("src/runtime/aten.rs")
         .file("src/runtime/aten.cc")
+        .file("src/runtime/reuse.cc")
         .std("c++20")
         .include("src/runtime")
         // System headers: their warnings are not ours to mend.

@@ -6,8 +6,8 @@ cargo xtask demo                                    # builds the programs: targe
 python benches/predict_peers.py PROGRAMS MEASURE MODEL TOMOGRAM OUT [LABELS]
 
 PROGRAMS is the folder of tomocut-predict, MEASURE the program tomocut-measure-network, MODEL a compact network (safetensors, for
-instance models/segmentation.safetensors), TOMOGRAM an MRC file, OUT a scratch folder. LABELS, an MRC file of the tomogram's
-truth (0 background), gives the Dice of what both find. MONAI runs with windows of 96 and of 160 voxels (the latter is
+instance models/segmentation.safetensors), TOMOGRAM an MRC file, OUT a scratch folder (in memory, as under /dev/shm: MONAI's
+answer is not written at all). LABELS, an MRC file of the tomogram's truth (0 background), gives the Dice of what both find. MONAI runs with windows of 96 and of 160 voxels (the latter is
 MemBrain-seg's), overlap 0.5, Gaussian weights; its fastest counts. Times are whole processes but for Python's imports, which
 are left out.
 """
@@ -159,9 +159,13 @@ def main():
     told = ["--model", model, "--threads", str(THREADS)]
     bare = json.loads(subprocess.run([measure, *told], env=env, check=True, capture_output=True, text=True).stdout)
     print(f"bare network on a resident tile   {bare['voxels_per_s'] / 1e6:6.3f} million voxels/s")
+    began = time.perf_counter()
+    subprocess.run([os.path.join(programs, "tomocut-predict"), "--help"], env=env, check=True, capture_output=True)
+    loading = time.perf_counter() - began
     seconds, peak = ours(os.path.join(programs, "tomocut-predict"), model, tomogram, out)
     print(f"tomocut-predict                   {voxels / seconds / 1e6:6.3f} million voxels/s, {seconds:.1f} s, peak {peak:.0f} MiB, "
-          f"{voxels / seconds / bare['voxels_per_s']:.2f} of the bare network")
+          f"{voxels / seconds / bare['voxels_per_s']:.2f} of the bare network, "
+          f"{voxels / (seconds - loading) / bare['voxels_per_s']:.2f} without the {loading:.2f} s in which libtorch loads")
     stem = os.path.join(out, os.path.basename(tomogram).split(".")[0])
     found = np.stack([mrcfile.read(f"{stem}_{name}.mrc") for name in outputs])
     mine = None if truth is None else dice(found.astype(np.float32).sum(0).clip(max=1), truth)

@@ -7,7 +7,7 @@ use std::time::Instant;
 use lexopt::prelude::*;
 use tch::{Device, Kind, Tensor};
 use tomocut::networks::{Pass, SegmentationModel};
-use tomocut::runtime::{Generator, Job};
+use tomocut::runtime::{Generator, Job, MemoryReuse};
 use tomocut::train::{AugmentOptions, Example, ExampleSource, SegmenterOptions, SegmenterTrainer};
 use tomocut::Result;
 
@@ -108,6 +108,7 @@ fn measure(arguments: &Arguments) -> Result<serde_json::Value> {
     let mut gen = Generator::new(1, 0);
     let pass = {
         let _guard = tch::no_grad_guard();
+        let _kept = MemoryReuse::start();
         let [z, y, x] = arguments.tile;
         let tile = gen.normal_tensor(&[1, 1, z, y, x], Device::Cpu)?;
         median(arguments.runs, || {
@@ -134,6 +135,8 @@ fn measure(arguments: &Arguments) -> Result<serde_json::Value> {
     options.schedule.steps = arguments.runs as u64 + 2;
     let batch = options.batch;
     let mut trainer = SegmenterTrainer::new(&options, Some(&model), source, Device::Cpu)?;
+    // As over the steps of one call.
+    let _kept = MemoryReuse::start();
     let step = median(arguments.runs, || {
         let next = trainer.step() + 1;
         trainer.train(next, &job, &mut |_, _| true)

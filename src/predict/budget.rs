@@ -7,14 +7,15 @@ use crate::runtime::{Error, Result};
 use super::plan::Needs;
 use super::slices::CHUNK;
 
-/// Extents of cores that are tried, in voxels of the data.
-const EXTENTS: [usize; 20] = [
-    8, 12, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 192, 224, 256, 320, 384,
-];
+/// Least extent of a core that is tried, in voxels of the data.
+const LEAST: usize = 8;
 
 /// Copies of its finest feature map that a network holds at once: the map, the branch, the convolution's work space and what waits
 /// for the way up. Measured with peaks of the default network and of the DynUNet.
 const COPIES: u64 = 6;
+
+/// Voxels that the default network computes on two CPU cores while one run of voxels is written to all volumes: 2 microseconds each.
+const VOXELS_PER_WRITE: f64 = 40.0;
 
 /// Bytes that a window of one voxel takes in `network`.
 fn bytes_per_voxel(network: &NetworkConfig) -> u64 {
@@ -48,37 +49,51 @@ pub fn core_extents(
     memory: u64,
 ) -> Result<[usize; 3]> {
     let voxel = bytes_per_voxel(network);
+    let tried: [Vec<usize>; 3] = std::array::from_fn(|axis| match needs.window {
+        // A window of fixed side has a core of what its margins leave.
+        Some(window) if needs.halo[axis] > 0 || axis > 0 => {
+            vec![window
+                .saturating_sub(2 * needs.halo[axis])
+                .clamp(1, region[axis].len().max(1))]
+        }
+        _ => even_parts(region[axis].len()),
+    });
+    // Bytes that a core takes, and its work for each of its voxels, in voxels computed.
+    let cost = |core: [usize; 3]| -> (f64, f64) {
+        // Extents in the network's voxels of the core and so much of its halo.
+        let extents = |share: f64| -> [f64; 3] {
+            std::array::from_fn(|axis| {
+                let core = core[axis] as f64 * axes[axis].network as f64 / axes[axis].data as f64;
+                let grown = core + share * 2.0 * needs.halo[axis] as f64 + needs.divisor[axis] as f64;
+                grown.min(axes[axis].network.next_multiple_of(needs.divisor[axis]) as f64)
+            })
+        };
+        let window = extents(1.0);
+        // Another chunk is on its way while the writer holds one tile.
+        let depth = window[0] * axes[0].data as f64 / axes[0].network as f64 + 2.0 * CHUNK as f64;
+        let slice = (axes[1].data * axes[2].data * 4) as f64;
+        let bytes = depth * slice + voxel as f64 * window.iter().product::<f64>();
+        let computed: f64 = extents(halo_share(network)).iter().product();
+        // Whole rows of a slice are written at once.
+        let writes = if core[2] == region[2].len() {
+            core[0]
+        } else {
+            core[0] * core[1]
+        };
+        let work = computed + VOXELS_PER_WRITE * writes as f64;
+        (bytes, work / core.iter().product::<usize>() as f64)
+    };
+    let [depths, rows, cols] = &tried;
+    let cores = cols
+        .iter()
+        .flat_map(|x| rows.iter().flat_map(move |y| depths.iter().map(move |z| [*z, *y, *x])));
     let mut best: Option<(f64, [usize; 3])> = None;
-    let mut least = u64::MAX;
-    for &z in &EXTENTS {
-        for &side in &EXTENTS {
-            let core: [usize; 3] = std::array::from_fn(|axis| match (needs.window, axis) {
-                // A window of fixed side has a core of what its margins leave.
-                (Some(window), 1 | 2) => window.saturating_sub(2 * needs.halo[axis]).max(1),
-                (Some(window), _) if needs.halo[0] > 0 => window.saturating_sub(2 * needs.halo[0]).max(1),
-                (_, 0) => z,
-                _ => side,
-            });
-            let core: [usize; 3] = std::array::from_fn(|axis| core[axis].min(region[axis].len()));
-            // Extents in the network's voxels of the core and so much of its halo.
-            let extents = |share: f64| -> [f64; 3] {
-                std::array::from_fn(|axis| {
-                    let core = core[axis] as f64 * axes[axis].network as f64 / axes[axis].data as f64;
-                    let grown = core + share * 2.0 * needs.halo[axis] as f64 + needs.divisor[axis] as f64;
-                    grown.min(axes[axis].network.next_multiple_of(needs.divisor[axis]) as f64)
-                })
-            };
-            let window = extents(1.0);
-            let depth = window[0] * axes[0].data as f64 / axes[0].network as f64 + 2.0 * CHUNK as f64;
-            let slice = (axes[1].data * axes[2].data * 4) as f64;
-            // Another chunk is on its way while the writer holds one tile.
-            let bytes = depth * slice + voxel as f64 * window.iter().product::<f64>();
-            least = least.min(bytes as u64);
-            let computed: f64 = extents(halo_share(network)).iter().product();
-            let work = computed / core.iter().product::<usize>() as f64;
-            if bytes <= memory as f64 && best.is_none_or(|(least, _)| work < least * 0.999) {
-                best = Some((work, core));
-            }
+    let mut least = f64::INFINITY;
+    for core in cores {
+        let (bytes, work) = cost(core);
+        least = least.min(bytes);
+        if bytes <= memory as f64 && best.is_none_or(|(least, _)| work < least * 0.999) {
+            best = Some((work, core));
         }
     }
     best.map(|(_, core)| core).ok_or_else(|| {
@@ -86,10 +101,19 @@ pub fn core_extents(
             "slices of {} x {} and the smallest tile of this network take {} MiB, {} MiB are allowed",
             axes[1].data,
             axes[2].data,
-            least >> 20,
+            least as u64 >> 20,
             memory >> 20
         ))
     })
+}
+
+/// The extents, descending, of the parts that a length is cut into evenly: a core between two of them would be cut to the smaller.
+fn even_parts(length: usize) -> Vec<usize> {
+    let mut extents: Vec<usize> = (1..=length.div_ceil(LEAST).max(1))
+        .map(|parts| length.div_ceil(parts))
+        .collect();
+    extents.dedup();
+    extents
 }
 
 #[cfg(test)]

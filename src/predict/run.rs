@@ -1,13 +1,13 @@
 //! A whole prediction: plan, read, compute, write.
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{channel, sync_channel};
 use std::time::Instant;
 
 use serde::Serialize;
 use tch::Tensor;
 
 use crate::networks::{Axis, GreyScale, SegmentationModel};
-use crate::runtime::{Error, Job, Result, Stage};
+use crate::runtime::{Error, Job, MemoryReuse, Result, Stage};
 use crate::volume::{BlockFile, BlockType, Tomogram};
 
 use super::after::{after_network, AfterNetwork, Found, MapSource};
@@ -297,6 +297,9 @@ pub fn fingerprint(bytes: &[u8]) -> u64 {
     })
 }
 
+/// The voxels of a core (z, y, x) in each of the volumes.
+type Blocks = Vec<Vec<f32>>;
+
 /// The tiles that a call computes.
 struct Work<'a> {
     model: &'a SegmentationModel,
@@ -318,7 +321,9 @@ impl Work<'_> {
         job.enter(Stage::Predict)?;
         std::thread::scope(|scope| {
             let mut slices = SliceWindow::start(scope, tomogram, scale, wanted);
-            let (sender, receiver) = sync_channel::<(usize, Vec<Vec<f32>>)>(1);
+            let (sender, receiver) = sync_channel::<(usize, Blocks)>(1);
+            // What was written is filled anew: the system need not clear its pages again.
+            let (empty, emptied) = channel::<Blocks>();
             let plan = self.plan;
             let writer = scope.spawn(move || -> Result<Store> {
                 for (index, blocks) in receiver {
@@ -326,12 +331,15 @@ impl Work<'_> {
                     let start = std::array::from_fn(|axis| core[axis].start - plan.region[axis].start);
                     let extents = std::array::from_fn(|axis| core[axis].len());
                     store.put(index, start, extents, &blocks)?;
+                    // After the last tile nobody takes it.
+                    let _ = empty.send(blocks);
                 }
                 Ok(store)
             });
-            let computed = self.tiles(&mut slices, job, &mut |index, blocks| {
+            let computed = self.tiles(&mut slices, job, &mut |index, found| {
+                let blocks = self.blocks(found, emptied.try_recv().unwrap_or_default())?;
                 // Where the writer is gone its own error is told below.
-                sender.send((index, blocks)).is_ok()
+                Ok(sender.send((index, blocks)).is_ok())
             });
             drop((sender, slices));
             let written = writer
@@ -346,14 +354,15 @@ impl Work<'_> {
         &self,
         slices: &mut SliceWindow,
         job: &Job,
-        put: &mut dyn FnMut(usize, Vec<Vec<f32>>) -> bool,
+        put: &mut dyn FnMut(usize, &Probabilities) -> Result<bool>,
     ) -> Result<()> {
+        let _kept = MemoryReuse::start();
         let before = self.mine - self.open.len();
         for (count, &index) in self.open.iter().enumerate() {
             let tile = &self.plan.tiles()[index];
             slices.advance(&self.plan.slices(tile))?;
             let found = predict_tile(self.model, self.plan, tile, slices, self.options.mirrors, job)?;
-            if !put(index, self.blocks(&found)?) {
+            if !put(index, &found)? {
                 break;
             }
             job.advance((before + count + 1) as f64 / self.mine.max(1) as f64)?;
@@ -361,44 +370,47 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// The voxels of each volume, in the order of [`volumes`].
-    fn blocks(&self, found: &Probabilities) -> Result<Vec<Vec<f32>>> {
-        let channel = |tensor: &Tensor, index: usize| -> Result<Vec<f32>> {
-            let flat = tensor.f_get(index as i64)?.f_contiguous()?.f_view([-1])?;
-            Ok(Vec::try_from(&flat)?)
+    /// The voxels of each volume, in the order of [`volumes`], written into the buffers `spare`.
+    fn blocks(&self, found: &Probabilities, spare: Blocks) -> Result<Blocks> {
+        let mut spare = spare.into_iter();
+        let mut block = |tensor: &Tensor| -> Result<Vec<f32>> {
+            let mut block = spare.next().unwrap_or_default();
+            block.resize(tensor.numel(), 0.0);
+            tensor.f_contiguous()?.f_copy_data(&mut block, tensor.numel())?;
+            Ok(block)
         };
         let outputs = self.options.outputs.as_slice();
-        let mut blocks = Vec::new();
-        if !bool::try_from(found.mean.f_isfinite()?.f_all()?)? {
+        let mut blocks = Blocks::new();
+        // Of values in 0..=1 the sum is finite where all of them are.
+        if !f64::try_from(found.mean.f_sum(tch::Kind::Float)?)?.is_finite() {
             return Err(Error::format(
                 "prediction",
                 "probabilities are not finite: the model's weights are damaged",
             ));
         }
         for &index in self.channels {
-            blocks.push(channel(&found.mean, index)?);
+            blocks.push(block(&found.mean.f_get(index as i64)?)?);
         }
         if let (true, Some(deviation)) = (outputs.contains(&Output::Deviations), &found.deviation) {
             for index in deviating(self.model) {
-                blocks.push(channel(deviation, index)?);
+                blocks.push(block(&deviation.f_get(index as i64)?)?);
             }
         }
         if outputs.contains(&Output::Labels) {
-            blocks.push(self.labels(&found.mean)?);
+            blocks.push(block(&self.labels(&found.mean)?)?);
         }
         Ok(blocks)
     }
 
     /// 1 + the number, among the classes, of the likeliest (the first of equals), 0 where that does not reach the threshold; where there is
     /// none yet every voxel has its label.
-    fn labels(&self, probabilities: &Tensor) -> Result<Vec<f32>> {
+    fn labels(&self, probabilities: &Tensor) -> Result<Tensor> {
         let classes: Vec<i64> = classes(self.model.network().outputs())
             .map(|index| index as i64)
             .collect();
         let chosen = probabilities.f_index_select(0, &Tensor::f_from_slice(&classes)?)?;
         let (likeliest, label) = chosen.f_max_dim(0, false)?;
         let inside = likeliest.f_ge(f64::from(self.options.threshold.unwrap_or(0.0)))?;
-        let labels = label.f_add_scalar(1)?.f_mul(&inside)?.f_to_kind(tch::Kind::Float)?;
-        Ok(Vec::try_from(&labels.f_contiguous()?.f_view([-1])?)?)
+        Ok(label.f_add_scalar(1)?.f_mul(&inside)?.f_to_kind(tch::Kind::Float)?)
     }
 }

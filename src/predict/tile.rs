@@ -59,7 +59,7 @@ pub fn predict_tile(
     }
     let count = flips.len() as f64;
     let sum = sum.ok_or_else(|| Error::Internal("no mirror was predicted".into()))?;
-    let mean = sum.f_div_scalar(count)?;
+    let mean = if flips.len() > 1 { sum.f_div_scalar(count)? } else { sum };
     let deviation = match squares {
         Some(squares) => {
             let variance = squares.f_div_scalar(count)?.f_sub(&mean.f_square()?)?;

@@ -13,7 +13,16 @@ mod ffi {
         fn begin_autocast(cuda: bool) -> i32;
         /// Puts back what `begin_autocast` gave.
         fn end_autocast(cuda: bool, before: i32);
+
+        include!("tomocut/src/runtime/reuse.h");
+
+        /// This thread's large tensors take memory that earlier ones gave back, until `end_reuse`. Nests.
+        fn begin_reuse();
+        /// Gives that memory back, where it ends the outermost.
+        fn end_reuse();
     }
 }
 
-pub(super) use ffi::{accelerator_device, begin_autocast, end_autocast, set_accelerator_device};
+pub(super) use ffi::{
+    accelerator_device, begin_autocast, begin_reuse, end_autocast, end_reuse, set_accelerator_device,
+};

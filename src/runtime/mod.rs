@@ -12,6 +12,7 @@ pub mod threads;
 
 mod aten;
 mod autocast;
+mod reuse;
 
 pub use autocast::Autocast;
 pub use cancel::CancelToken;
@@ -21,4 +22,5 @@ pub use generator::Generator;
 pub use job::{Job, Progress, Stage};
 pub use log::{Level, Logger};
 pub use report::runtime_report;
+pub use reuse::MemoryReuse;
 pub use threads::HostState;

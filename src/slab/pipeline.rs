@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::diffusion::DiffusionModel;
 use crate::picks::Pick;
-use crate::runtime::{Job, Result, Stage};
+use crate::runtime::{Job, MemoryReuse, Result, Stage};
 use crate::volume::{Geometry, Tomogram};
 
 use super::canvas::SliceCanvas;
@@ -122,6 +122,7 @@ pub fn segment(
     };
     let cells = stack.cell_starts();
     let share = SLICES_SHARE / cells.len() as f64;
+    let kept = MemoryReuse::start();
     for (index, z) in cells.enumerate() {
         let run = CellRun::new(&context, &stack, z, job)?;
         report.tiles_per_slice = run.tiles();
@@ -140,6 +141,7 @@ pub fn segment(
         }
         canvases.extend(run.join(tiles)?);
     }
+    drop(kept);
     job.set_span(SLICES_SHARE..1.0);
     let mut decision = decide(&context, &stack, canvases, job)?.within(&seen.z, &options.z);
     decision.points.truncate(options.n_points.unwrap_or(usize::MAX));

@@ -6,7 +6,7 @@ use super::optimiser::Optimiser;
 use super::rate::Plateau;
 use super::validated::{Snapshot, Validated};
 use super::{AdamWOptions, Parameters, RateCurve, SgdOptions};
-use crate::runtime::{Error, Generator, Job, Result, Stage};
+use crate::runtime::{Error, Generator, Job, MemoryReuse, Result, Stage};
 
 /// Steps per record of the loss history.
 const RECORD_EVERY: u64 = 25;
@@ -196,6 +196,7 @@ impl Run {
     ) -> Result<()> {
         job.enter(Stage::Train)?;
         let until = until.min(schedule.steps);
+        let _kept = MemoryReuse::start();
         while self.step < until {
             objective.advance(self.step, job)?;
             job.enter(Stage::Train)?;

@@ -153,7 +153,7 @@ impl BlockFile {
         })
     }
 
-    /// Writes `values` (z, y, x), row by row, into the box that starts at `start` and has `extents`. What it returns belongs into
+    /// Writes `values` (z, y, x), row by row or slice by slice where rows are whole, into the box that starts at `start` and has `extents`. What it returns belongs into
     /// [`BlockFile::finish`]'s sum.
     pub fn write(&self, start: [usize; 3], extents: [usize; 3], values: &[f32]) -> Result<Moments> {
         let fits = (0..3).all(|axis| start[axis] + extents[axis] <= self.shape[axis]);
@@ -166,11 +166,15 @@ impl BlockFile {
             ));
         }
         let mut moments = Moments::default();
-        let mut bytes = Vec::with_capacity(extents[2] * self.stored.size());
-        for (row, line) in values.chunks_exact(extents[2].max(1)).enumerate() {
+        // Rows that follow each other in the file.
+        let together = if extents[2] == self.shape[2] { extents[1] } else { 1 };
+        let run = (together * extents[2]).max(1);
+        let mut bytes = Vec::with_capacity(run * self.stored.size());
+        for (count, values) in values.chunks_exact(run).enumerate() {
+            let row = count * together;
             let (z, y) = (start[0] + row / extents[1], start[1] + row % extents[1]);
             bytes.clear();
-            self.stored.encode(line, &mut bytes, &mut moments);
+            self.stored.encode(values, &mut bytes, &mut moments);
             let voxel = (z * self.shape[1] + y) * self.shape[2] + start[2];
             let offset = (HEADER_BYTES + voxel * self.stored.size()) as u64;
             self.file.write_all_at(&bytes, offset).map_err(|e| self.failed(e))?;

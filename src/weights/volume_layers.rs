@@ -1,5 +1,5 @@
 //! Layers of three-dimensional networks, and the normalisations that carry or take statistics.
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
 
 use super::layers::Scope;
 use crate::runtime::{Job, Result};
@@ -48,6 +48,12 @@ impl Conv3d {
     }
 
     fn convolve(&self, x: &Tensor, padding: [i64; 3]) -> Result<Tensor> {
+        let gradients = x.requires_grad() || self.weight.requires_grad();
+        if x.device() == Device::Cpu && x.kind() == Kind::Float && self.weight.kind() == Kind::Float && !gradients {
+            // libtorch takes a slower path where channels x slices x rows are at most 20480 (use_mkldnn in ATen/native/Convolution.cpp).
+            let (stride, bias) = ([self.stride; 3], self.bias.as_ref());
+            return Ok(x.f_mkldnn_convolution(&self.weight, bias, padding, stride, [1, 1, 1], 1)?);
+        }
         Ok(x.f_conv3d(
             &self.weight,
             self.bias.as_ref(),
