@@ -7,9 +7,9 @@ python benches/predict_peers.py PROGRAMS MEASURE MODEL TOMOGRAM OUT [LABELS]
 
 PROGRAMS is the folder of tomocut-predict, MEASURE the program tomocut-measure-network, MODEL a compact network (safetensors, for
 instance models/segmentation.safetensors), TOMOGRAM an MRC file, OUT a scratch folder (in memory, as under /dev/shm: MONAI's
-answer is not written at all). LABELS, an MRC file of the tomogram's truth (0 background), gives the Dice of what both find. MONAI runs with windows of 96 and of 160 voxels (the latter is
-MemBrain-seg's), overlap 0.5, Gaussian weights; its fastest counts. Times are whole processes but for Python's imports, which
-are left out.
+answer is not written at all). LABELS, an MRC file of the tomogram's truth (0 background), gives the Dice of what both find. MONAI runs with windows of 160 voxels
+(MemBrain-seg's; smaller ones are slower), overlap 0.5, Gaussian weights. Times are whole processes but for Python's imports,
+which are left out; of the engine's, which are short, the median of several.
 """
 import json
 import os
@@ -27,6 +27,8 @@ from safetensors import safe_open
 from torch import nn
 
 THREADS = 2
+RUNS = 3
+WINDOW = 160
 torch.set_num_threads(THREADS)
 
 
@@ -123,7 +125,7 @@ def dice(structure, truth):
     return 2 * (mask & truth).sum() / (mask.sum() + truth.sum())
 
 
-def torch_step(net, window, batch, runs=5):
+def torch_step(net, window, batch, runs=9):
     x = torch.randn(batch, 1, *window)
     truth = (torch.randn(batch, net.head.out_channels // 8, *window) > 1).float()
     average = [p.detach().clone() for p in net.parameters()]
@@ -156,29 +158,27 @@ def main():
     print(f"{tomogram}: {' x '.join(map(str, shape))} voxels (z, y, x), {THREADS} threads, load {os.getloadavg()[0]:.1f}")
 
     env = dict(os.environ, OMP_WAIT_POLICY="PASSIVE")
-    told = ["--model", model, "--threads", str(THREADS)]
+    told = ["--model", model, "--threads", str(THREADS), "--runs", "9"]
     bare = json.loads(subprocess.run([measure, *told], env=env, check=True, capture_output=True, text=True).stdout)
     print(f"bare network on a resident tile   {bare['voxels_per_s'] / 1e6:6.3f} million voxels/s")
     began = time.perf_counter()
     subprocess.run([os.path.join(programs, "tomocut-predict"), "--help"], env=env, check=True, capture_output=True)
     loading = time.perf_counter() - began
-    seconds, peak = ours(os.path.join(programs, "tomocut-predict"), model, tomogram, out)
-    print(f"tomocut-predict                   {voxels / seconds / 1e6:6.3f} million voxels/s, {seconds:.1f} s, peak {peak:.0f} MiB, "
+    runs = sorted(ours(os.path.join(programs, "tomocut-predict"), model, tomogram, out) for _ in range(RUNS))
+    seconds, peak = runs[RUNS // 2]
+    print(f"tomocut-predict                   {voxels / seconds / 1e6:6.3f} million voxels/s, {seconds:.1f} s ({runs[0][0]:.1f} to {runs[-1][0]:.1f}), peak {peak:.0f} MiB, "
           f"{voxels / seconds / bare['voxels_per_s']:.2f} of the bare network, "
           f"{voxels / (seconds - loading) / bare['voxels_per_s']:.2f} without the {loading:.2f} s in which libtorch loads")
     stem = os.path.join(out, os.path.basename(tomogram).split(".")[0])
     found = np.stack([mrcfile.read(f"{stem}_{name}.mrc") for name in outputs])
     mine = None if truth is None else dice(found.astype(np.float32).sum(0).clip(max=1), truth)
-    fastest = None
-    for side in (96, 160):
-        taken, probabilities = monai(net.eval(), tomogram, side)
-        more = ""
-        if truth is not None:
-            chosen = [about["outputs"].index(name) for name in outputs]
-            more = f", Dice {dice(probabilities[chosen].astype(np.float32).sum(0).clip(max=1), truth):.4f}"
-        print(f"MONAI, windows of {side:3d}             {voxels / taken / 1e6:6.3f} million voxels/s, {taken:.1f} s{more}")
-        fastest = min(taken, fastest or taken)
-    print(f"tomocut-predict is {fastest / seconds:.1f} times as fast" + ("" if mine is None else f", Dice {mine:.4f}"))
+    taken, probabilities = monai(net.eval(), tomogram, WINDOW)
+    more = ""
+    if truth is not None:
+        chosen = [about["outputs"].index(name) for name in outputs]
+        more = f", Dice {dice(probabilities[chosen].astype(np.float32).sum(0).clip(max=1), truth):.4f}"
+    print(f"MONAI, windows of {WINDOW}             {voxels / taken / 1e6:6.3f} million voxels/s, {taken:.1f} s{more}")
+    print(f"tomocut-predict is {taken / seconds:.1f} times as fast" + ("" if mine is None else f", Dice {mine:.4f}"))
     print(f"peak of this Python process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
 
     step = torch_step(net.train(), bare["window"], bare["batch"])
