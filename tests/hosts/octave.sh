@@ -11,13 +11,13 @@ cmake --install build --prefix "$PWD/mex" >>cmake.log
 ok "built by CMake and mkoctfile --mex"
 export TOMOCUT_LIBRARY="$TOMOCUT_PREFIX/lib/libtomocut.so"
 octave=(octave-cli --quiet --no-history --path "$PWD/mex" --path "$here/octave")
-"$TOMOCUT_PREFIX/bin/tomocut-phantom" --size 160x160x40 --seed 5 --quiet
+"$TOMOCUT_PREFIX/bin/tomocut-phantom" --size 160x160x40 --snr 1 --seed 3 --quiet
 
 # One slab, by the C program and by Octave in turns: nothing else should run on the machine beside this.
 fastest_c=1e9
 fastest_octave=1e9
 for turn in 1 2 3; do
-    took=$(seconds "$TOMOCUT_PREFIX/bin/tomocut-slab" phantom.mrc --z 15:21 --out c --quiet)
+    took=$(seconds "$TOMOCUT_PREFIX/bin/tomocut-slab" phantom.mrc --z 15:21 --picks 5 --out c --quiet)
     less "$took" "$fastest_c" && fastest_c=$took
     "${octave[@]}" --eval "slab_seconds" >octave.log 2>&1 || { cat octave.log; fail "the slab in Octave"; }
     took=$(sed -n 's/^seconds //p' octave.log)

@@ -2,7 +2,7 @@
 voxels = mrc_voxels('phantom.mrc');
 truth = mrc_voxels('c/phantom_labels.mrc');
 points = dlmread('c/phantom_points.csv', ',', 1, 0);
-given = struct('slices', [16 21], 'voxel_nm', 1, 'progress', 'none');
+given = struct('slices', [16 21], 'n_points', 5, 'voxel_nm', 1, 'progress', 'none');
 [labels, found, maps] = tomocut_slab(voxels, given);
 assert(class(labels), 'uint8');
 assert(isequal(labels, uint8(truth)));
@@ -11,7 +11,7 @@ assert(sortrows(found(:, 1:3)), sortrows(points(:, 1:3) + 1), 0.01);
 assert(isequal(sort(fieldnames(maps)), sort({'score'; 'membrane'; 'molecule'; 'filament'})));
 assert(isequal(size(maps.score), size(truth)) && isa(maps.score, 'single'));
 assert(all(maps.membrane(:) >= 0 & maps.membrane(:) <= 1));
-[again, same] = tomocut_slab('phantom.mrc', struct('slices', [16 21], 'progress', 'none'));
+[again, same] = tomocut_slab('phantom.mrc', struct('slices', [16 21], 'n_points', 5, 'progress', 'none'));
 assert(isequal(again, labels) && isequal(same, found));
 for ending = {'_labels.mrc', '_points.star', '_overlay.png'}
     c = fileread(['c/phantom' ending{1}]);
