@@ -12,6 +12,13 @@ use crate::{Error, Result};
 /// Process that created the first engine; 0 before that.
 static OWNER: AtomicI32 = AtomicI32::new(0);
 
+/// Bytes of stack that libtorch and its kernels may need: a host's thread that has less left (some have 64 KiB) gets a larger one for the
+/// call.
+const STACK_NEEDED: usize = 1 << 20;
+
+/// Bytes of that one: what Linux gives a program's first thread.
+const STACK_GIVEN: usize = 8 << 20;
+
 thread_local! {
     /// How many guarded calls this thread is in: a callback may call the library again.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
@@ -34,7 +41,8 @@ pub(super) fn guard_anywhere(body: impl FnOnce() -> Result<()>) -> tomocut_statu
     static HOOK: Once = Once::new();
     HOOK.call_once(install_hook);
     let _inside = Inside::enter();
-    match catch_unwind(AssertUnwindSafe(body)) {
+    let grown = || stacker::maybe_grow(STACK_NEEDED, STACK_GIVEN, body);
+    match catch_unwind(AssertUnwindSafe(grown)) {
         Ok(Ok(())) => TOMOCUT_OK,
         Ok(Err(error)) => fail(status_of(&error), &error.to_string()),
         Err(payload) => {

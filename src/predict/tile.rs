@@ -3,7 +3,7 @@ use std::ops::Range;
 
 use tch::{Kind, Tensor};
 
-use crate::networks::{resample, Axis, Reach, SegmentationModel};
+use crate::networks::{resample, Axis, Reach, SegmentationModel, SegmentationNetwork};
 use crate::runtime::{Error, Job, Result};
 
 use super::plan::{Plan, Tile};
@@ -49,7 +49,7 @@ pub fn predict_tile(
             true => (margin[axis].1, margin[axis].0),
             false => margin[axis],
         });
-        let found = probabilities(model, &mirrored, margin, job)?;
+        let found = probabilities(model.network(), &mirrored, margin, job)?;
         let found = if flip.is_empty() { found } else { found.f_flip(flip)? };
         let found = to_data(&found, plan, tile)?;
         if flips.len() > 1 {
@@ -112,8 +112,12 @@ fn window_input(model: &SegmentationModel, plan: &Plan, tile: &Tile, slices: &Sl
 }
 
 /// Probabilities [C, z, y, x] of `input` [1, z, y, x] without `margin`.
-fn probabilities(model: &SegmentationModel, input: &Tensor, margin: [(i64, i64); 3], job: &Job) -> Result<Tensor> {
-    let network = model.network();
+fn probabilities(
+    network: &dyn SegmentationNetwork,
+    input: &Tensor,
+    margin: [(i64, i64); 3],
+    job: &Job,
+) -> Result<Tensor> {
     let found = if network.dimensions() == 2 {
         // Slices are the batch.
         let (z, keep) = (margin[0], input.size()[1]);
@@ -123,7 +127,7 @@ fn probabilities(model: &SegmentationModel, input: &Tensor, margin: [(i64, i64);
         network.forward_inner(&input.f_unsqueeze(0)?, margin, job)
     };
     let logits = match found {
-        Err(Error::OutOfMemory(text)) => return in_halves(model, input, margin, text, job),
+        Err(Error::OutOfMemory(text)) => return in_halves(network, input, margin, text, job),
         found => found?,
     };
     let found = network.activation().probabilities(&logits)?.f_to_kind(Kind::Float)?;
@@ -136,13 +140,12 @@ fn probabilities(model: &SegmentationModel, input: &Tensor, margin: [(i64, i64);
 
 /// [`probabilities`] in two parts along the longest axis, where the reach of the network leaves the numbers as they are.
 fn in_halves(
-    model: &SegmentationModel,
+    network: &dyn SegmentationNetwork,
     input: &Tensor,
     margin: [(i64, i64); 3],
     text: String,
     job: &Job,
 ) -> Result<Tensor> {
-    let network = model.network();
     let Reach::Halo(halo) = network.reach() else {
         return Err(Error::OutOfMemory(text));
     };
@@ -167,7 +170,7 @@ fn in_halves(
         let mut margin = margin;
         margin[axis] = (before, after);
         probabilities(
-            model,
+            network,
             &input.f_narrow(axis as i64 + 1, start, stop - start)?,
             margin,
             job,
@@ -188,4 +191,88 @@ fn to_data(found: &Tensor, plan: &Plan, tile: &Tile) -> Result<Tensor> {
         }
     }
     resample(found, &matrices)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tch::Device;
+
+    use super::*;
+    use crate::networks::{Activation, CompactConfig, Logits, ModelDescription, NetworkConfig, Pass};
+    use crate::runtime::{CancelToken, Generator, Logger};
+
+    /// A network on a device that has memory for windows of `most` voxels.
+    struct Narrow {
+        model: SegmentationModel,
+        most: usize,
+    }
+
+    impl SegmentationNetwork for Narrow {
+        fn dimensions(&self) -> usize {
+            self.model.network().dimensions()
+        }
+        fn input_channels(&self) -> i64 {
+            self.model.network().input_channels()
+        }
+        fn outputs(&self) -> &[String] {
+            self.model.network().outputs()
+        }
+        fn activation(&self) -> Activation {
+            self.model.network().activation()
+        }
+        fn divisor(&self) -> i64 {
+            self.model.network().divisor()
+        }
+        fn reach(&self) -> Reach {
+            self.model.network().reach()
+        }
+        fn forward(&self, x: &Tensor, pass: &mut Pass, job: &Job) -> Result<Logits> {
+            if x.numel() > self.most {
+                return Err(Error::OutOfMemory(format!("{} voxels", x.numel())));
+            }
+            self.model.network().forward(x, pass, job)
+        }
+    }
+
+    #[test]
+    fn a_tile_that_does_not_fit_the_device_is_halved_and_said_so() {
+        let config = CompactConfig {
+            widths: vec![8],
+            blocks_down: vec![1],
+            blocks_up: vec![],
+            ..CompactConfig::default()
+        };
+        let description = ModelDescription::new(NetworkConfig::Compact(config), None);
+        let mut gen = Generator::new(3, 0);
+        let model = SegmentationModel::random(description, &mut gen, Device::Cpu).unwrap();
+        let input = gen.normal_tensor(&[1, 40, 48, 56], Device::Cpu).unwrap();
+        let margin = [(8, 4), (0, 8), (8, 8)];
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let hears = Arc::clone(&said);
+        let logger = Logger::new(move |_, _, text| hears.lock().unwrap().push(text.to_owned()));
+        let job = Job::new(CancelToken::default(), logger);
+        let mut network = Narrow {
+            model,
+            most: usize::MAX,
+        };
+        let _guard = tch::no_grad_guard();
+        let whole = probabilities(&network, &input, margin, &job).unwrap();
+        assert!(said.lock().unwrap().is_empty());
+        network.most = 40 * 48 * 56 / 3;
+        let halved = probabilities(&network, &input, margin, &job).unwrap();
+        assert_eq!(halved.size(), whole.size());
+        let apart = f64::try_from((&halved - &whole).abs().max()).unwrap();
+        assert!(apart < 1e-5, "{apart}");
+        let said = said.lock().unwrap();
+        assert!(
+            said.len() > 1 && said.iter().all(|text| text.contains("halved")),
+            "{said:?}"
+        );
+        // What does not fit however small it is.
+        network.most = 8;
+        let failed = probabilities(&network, &input, margin, &job);
+        assert!(matches!(failed, Err(Error::OutOfMemory(_))));
+    }
 }

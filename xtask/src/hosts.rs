@@ -12,7 +12,7 @@ use crate::library::{Library, Profile};
 use crate::{libtorch, process};
 
 /// The scripts, in the order in which they run.
-const HOSTS: [&str; 4] = ["tutorial", "octave", "itk", "relion"];
+const HOSTS: [&str; 5] = ["tutorial", "octave", "itk", "relion", "own_libraries"];
 /// What a script ends with where something that it needs cannot be had.
 const SKIPPED: i32 = 77;
 
