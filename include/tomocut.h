@@ -343,8 +343,8 @@ typedef struct tomocut_progress {
 /**
  * The host's progress callback, called on the thread of the call it reports on, at most every 50 ms.
  *
- * It must not throw a C++ exception, longjmp (mexErrMsgIdAndTxt does), or pass the engine of the running call to
- * another function. It may call tomocut_cancel_request.
+ * It must not throw a C++ exception (the process is aborted; the callbacks of tomocut.hpp may), longjmp (mexErrMsgIdAndTxt
+ * does), or pass the engine of the running call to another function. It may call tomocut_cancel_request.
  *
  * @param progress  The report; valid during the callback.
  * @param user_data What the options gave.

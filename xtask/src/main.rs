@@ -8,6 +8,7 @@ mod evaluate;
 mod evaluate_ncut;
 mod failure;
 mod faults;
+mod fuzz;
 mod gpu_test;
 mod header;
 mod hosts;
@@ -40,6 +41,7 @@ usage: cargo xtask COMMAND [OPTIONS]
   abi [--record]              compare exported symbols and struct layout with abi/, or record them
   gpu-test [-- FILTER]        run the tests that need a GPU
   faults [N]                  kill trainings and predictions N times (50) at random moments: resumed, they give the same bytes
+  fuzz [--runs N] [TARGET]... run the fuzz targets of tests/fuzz (cargo-fuzz), 10,000,000 runs together
   train-model [-- ARGS]       train the built-in model (the options of tomocut-train-model)
   evaluate [--model NAME=FILE]...  score the data sets with truth and write docs/quality.md; a row for each model
   evaluate --only TEXT        the same for the data sets whose names hold TEXT; only printed
@@ -76,6 +78,7 @@ fn dispatch(command: &str, rest: Vec<OsString>) -> Result<()> {
         "demo" => demo::command(&layout, rest),
         "gpu-test" => gpu_test::command(&layout, rest),
         "faults" => faults::command(&layout, rest),
+        "fuzz" => fuzz::command(&layout, rest),
         "train-model" => train_model::command(&layout, rest),
         "evaluate-training" => evaluate::training::command(&layout, rest),
         "evaluate" => evaluate::command(&layout, rest),

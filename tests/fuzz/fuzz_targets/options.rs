@@ -116,7 +116,7 @@ macro_rules! options {
     }};
 }
 
-fuzz_target!(|data: &[u8]| {
+fuzz_target!(init: { host(); }, |data: &[u8]| {
     let Some((&which, mut rest)) = data.split_first() else { return };
     let host = host();
     let mut texts = Vec::new();

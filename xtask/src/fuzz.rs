@@ -1,0 +1,99 @@
+//! `cargo xtask fuzz [--runs N] [TARGET...]`: the fuzz targets of tests/fuzz, by cargo-fuzz.
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::failure::{Failure, Result};
+use crate::layout::Layout;
+use crate::library;
+use crate::libtorch;
+use crate::process;
+
+const TARGETS: [&str; 4] = ["coordinates", "tomogram", "weights", "options"];
+
+/// Runs of all targets together where no number is given.
+const RUNS: u64 = 10_000_000;
+
+/// Largest input, in bytes.
+const MOST_BYTES: usize = 64 << 10;
+
+/// Endings of coordinate files in the order of `PickFormat::ALL`; a CSV file with labels is the last.
+const ENDINGS: [&str; 8] = [".csv", ".star", ".tbl", ".mod", ".coords", ".json", ".info.json", ".csv"];
+
+/// The command.
+pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
+    let mut runs = RUNS;
+    let mut wanted = Vec::new();
+    let mut parser = lexopt::Parser::from_args(arguments);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            lexopt::Arg::Long("runs") => runs = lexopt::ValueExt::parse(&parser.value()?)?,
+            lexopt::Arg::Value(value) => wanted.push(
+                TARGETS
+                    .into_iter()
+                    .find(|target| *target == value)
+                    .ok_or_else(|| Failure::usage(format!("TARGET must be one of {}", TARGETS.join(", "))))?,
+            ),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let torch = libtorch::ensure(layout, false)?;
+    let targets = if wanted.is_empty() { TARGETS.to_vec() } else { wanted };
+    let folder = layout.target.join("fuzz");
+    for target in &targets {
+        let corpus = folder.join("corpus").join(target);
+        fs::create_dir_all(&corpus).map_err(|e| Failure::new(format!("making {}: {e}", corpus.display())))?;
+        let seeds = seed(layout, target, &corpus);
+        println!("fuzz {target}: {seeds} seeds");
+        let mut fuzz = process::command(layout, library::cargo());
+        // The readers are safe Rust: the allocator of tests/fuzz watches what they ask for.
+        fuzz.args(["fuzz", "run", "--sanitizer", "none", "--fuzz-dir", "tests/fuzz", "--target-dir"]);
+        fuzz.arg(&folder).arg(target).arg(&corpus).arg("--");
+        fuzz.arg(format!("-runs={}", runs / targets.len() as u64));
+        fuzz.arg(format!("-max_len={MOST_BYTES}"));
+        fuzz.args(["-timeout=1", "-rss_limit_mb=4096", "-print_final_stats=1", "-verbosity=1"]);
+        torch.apply(&mut fuzz);
+        process::run(&mut fuzz, &format!("cargo fuzz (cargo install cargo-fuzz) of {target}"))?;
+    }
+    Ok(())
+}
+
+/// Puts small files of the development data and of the tests into `corpus`; how many.
+fn seed(layout: &Layout, target: &str, corpus: &Path) -> usize {
+    let data = std::env::var_os("TOMOCUT_DATA").map_or_else(|| layout.root.join("../shared/data"), PathBuf::from);
+    let mut files = Vec::new();
+    for folder in [data, layout.root.join("tests/fixtures")] {
+        list(&folder, &mut files);
+    }
+    let mut count = 0;
+    for path in files {
+        let name = path.to_string_lossy().to_lowercase();
+        let modes: Vec<u8> = match target {
+            "coordinates" => (0..ENDINGS.len() as u8)
+                .filter(|mode| name.ends_with(ENDINGS[*mode as usize]))
+                .collect(),
+            "tomogram" if [".mrc", ".rec", ".mrc.gz", ".mrc.bz2"].iter().any(|end| name.ends_with(end)) => vec![0],
+            "weights" if name.ends_with(".safetensors") => vec![0, 1],
+            _ => Vec::new(),
+        };
+        let Ok(bytes) = fs::read(&path) else { continue };
+        for mode in modes {
+            let mut seed = vec![mode];
+            seed.extend(bytes.iter().take(MOST_BYTES - 1));
+            count += usize::from(fs::write(corpus.join(format!("seed{count:04}")), seed).is_ok());
+        }
+    }
+    count
+}
+
+/// Files below `folder` of at most 4 MiB.
+fn list(folder: &Path, files: &mut Vec<PathBuf>) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        if path.is_dir() {
+            list(&path, files);
+        } else if path.metadata().is_ok_and(|about| about.len() <= 4 << 20) {
+            files.push(path);
+        }
+    }
+}
