@@ -70,6 +70,20 @@ static inline tomocut_volume volume_of(void *data, tomocut_dtype dtype, uint64_t
     return volume;
 }
 
+/* Whether two files hold the same. */
+static inline int same_bytes(const char *one, const char *other) {
+    FILE *a = fopen(one, "rb"), *b = fopen(other, "rb");
+    int x = 0, y = 0;
+    CHECK(a != NULL && b != NULL);
+    while (x == y && x != EOF) {
+        x = fgetc(a);
+        y = fgetc(b);
+    }
+    fclose(a);
+    fclose(b);
+    return x == y;
+}
+
 /* A path in this test's own folder; static, good for the next seven calls. */
 static inline const char *scratch(const char *name) {
     static char paths[8][4096];

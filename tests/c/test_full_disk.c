@@ -14,25 +14,6 @@ static int is_mounted(const char *folder, const char *size) {
     return 1;
 }
 
-/* The file's bytes; `size` is what they are. */
-static char *bytes_of(const char *path, long *size) {
-    FILE *file = fopen(path, "rb");
-    CHECK(file != NULL && fseek(file, 0, SEEK_END) == 0);
-    *size = ftell(file);
-    char *bytes = malloc((size_t)*size + 1);
-    CHECK(bytes != NULL && fseek(file, 0, SEEK_SET) == 0 && fread(bytes, 1, (size_t)*size, file) == (size_t)*size);
-    fclose(file);
-    return bytes;
-}
-
-static void check_same(const char *one, const char *other) {
-    long a_size = 0, b_size = 0;
-    char *a = bytes_of(one, &a_size), *b = bytes_of(other, &b_size);
-    CHECK(a_size == b_size && memcmp(a, b, (size_t)a_size) == 0);
-    free(a);
-    free(b);
-}
-
 /* Three volumes of 16 x 128 x 128 take more than 400 KiB. */
 static void a_prediction(struct sample *sample) {
     static const char *const endings[] = {"membrane", "molecule", "labels"};
@@ -65,7 +46,7 @@ static void a_prediction(struct sample *sample) {
     for (int i = 0; i < 3; i++) {
         snprintf(one, sizeof one, "%s/tomogram_%s.mrc", folder, endings[i]);
         snprintf(other, sizeof other, "%s/tomogram_%s.mrc", whole, endings[i]);
-        check_same(one, other);
+        CHECK(same_bytes(one, other));
     }
     CHECK(umount2(folder, MNT_DETACH) == 0);
     tomocut_predictor_free(predictor);
@@ -110,7 +91,7 @@ static void a_checkpoint(struct sample *sample) {
     CHECK_OK(tomocut_trainer_run(sample->engine, trainer, NULL));
     CHECK_ERROR(TOMOCUT_E_IO, "training.checkpoint", tomocut_trainer_save(trainer, checkpoint));
     printf("  full disk: %s\n", tomocut_last_error());
-    check_same(checkpoint, kept);
+    CHECK(same_bytes(checkpoint, kept));
     CHECK(umount2(folder, MNT_DETACH) == 0);
     tomocut_trainer_free(trainer);
 }

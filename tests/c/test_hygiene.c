@@ -40,26 +40,13 @@ static void *everything(void *argument) {
     return NULL;
 }
 
-static int same(const char *one, const char *other) {
-    FILE *a = fopen(one, "rb"), *b = fopen(other, "rb");
-    int x = 0, y = 0;
-    CHECK(a != NULL && b != NULL);
-    while (x == y && x != EOF) {
-        x = fgetc(a);
-        y = fgetc(b);
-    }
-    fclose(a);
-    fclose(b);
-    return x == y;
-}
-
 static void check_same(const struct run *one, const struct run *other) {
     char a[4200], b[4200];
     for (int i = 0; i <= N_ENDINGS; i++) {
         const char *stem = i == N_ENDINGS ? "tomogram_" : "a", *ending = i == N_ENDINGS ? "membrane.mrc" : endings[i];
         snprintf(a, sizeof a, "%s/%s%s", one->folder, stem, ending);
         snprintf(b, sizeof b, "%s/%s%s", other->folder, stem, ending);
-        CHECK(same(a, b));
+        CHECK(same_bytes(a, b));
     }
 }
 

@@ -67,19 +67,6 @@ static tomocut_trainer_state state_of(tomocut_trainer *trainer) {
     return state;
 }
 
-static int same_bytes(const char *one, const char *other) {
-    FILE *a = fopen(one, "rb"), *b = fopen(other, "rb");
-    int x = 0, y = 0;
-    CHECK(a != NULL && b != NULL);
-    while (x == y && x != EOF) {
-        x = fgetc(a);
-        y = fgetc(b);
-    }
-    fclose(a);
-    fclose(b);
-    return x == y;
-}
-
 static void bad_options(tomocut_engine *engine) {
     tomocut_trainer_options options;
     tomocut_trainer *trainer = NULL;
