@@ -5,19 +5,6 @@
 
 enum { FIRST = 4, END = 12, DEPTH = END - FIRST, MOST = 4096 };
 
-static int same_bytes(const char *one, const char *other) {
-    FILE *a = fopen(one, "rb"), *b = fopen(other, "rb");
-    int x = 0, y = 0;
-    CHECK(a != NULL && b != NULL);
-    while (x == y && x != EOF) {
-        x = fgetc(a);
-        y = fgetc(b);
-    }
-    fclose(a);
-    fclose(b);
-    return x == y;
-}
-
 /* Molecules and membranes of a prediction: in memory, in files, and those of its volumes by themselves. */
 static void molecules_follow(struct sample *sample, const tomocut_predictor *predictor) {
     const char *folder = scratch("after");

@@ -32,19 +32,6 @@ static pid_t train(const char *model) {
                  "--steps", "20", "--window", "16,16,16", "--validation", "0.2", "--rounds", "1", "--threads", "1", NULL);
 }
 
-static int same_bytes(const char *one, const char *other) {
-    FILE *a = fopen(one, "rb"), *b = fopen(other, "rb");
-    int x = 0, y = 0;
-    CHECK(a != NULL && b != NULL);
-    while (x == y && x != EOF) {
-        x = fgetc(a);
-        y = fgetc(b);
-    }
-    fclose(a);
-    fclose(b);
-    return x == y;
-}
-
 static void wrong_arguments(void) {
     finish(start(input, "--z", "auto", "--labels", labels, "--out", "x", NULL), 2);
     CHECK(strstr(said, "--z auto") != NULL);
