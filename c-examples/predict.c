@@ -4,6 +4,7 @@
  */
 #define _POSIX_C_SOURCE 200809L
 #include "after_network.h"
+#include "picture_list.h"
 #include "region.h"
 #include "tomogram_list.h"
 
@@ -12,13 +13,16 @@
 
 static const char help[] =
     "Usage: tomocut-predict TOMOGRAM... | FOLDER --out DIR [options]\n"
+    "       tomocut-predict --pictures LIST --model FILE --out DIR [options]\n"
     "\n"
     "Runs a segmentation network over tomograms. Writes <stem>_membrane.mrc and so on, the probabilities of each output,\n"
     "and <stem>_labels.mrc (0 background, else 1 + the number of the likeliest output). The tomogram is never wholly in\n"
     "memory. A run that was stopped, even by a kill, goes on where it was when it is started again. A tomogram that fails\n"
     "is told and the others go on. Tomograms whose files are in DIR already are left out.\n"
     "\n"
-    "  --model FILE         the network: one that tomocut-train wrote, MemBrain-seg's or a 2D U-Net (safetensors;\n"
+    "  --pictures LIST      pictures (PNG, JPEG, TIFF) for a network of slices, in place of tomograms: a folder, or a text file\n"
+    "                       that names one on each line. Writes <stem>_<output>.png (0 and 255) and the probabilities\n"
+    "  --model FILE         the network: one that tomocut-train wrote, MemBrain-seg's, a 2D U-Net or SDSeg (safetensors;\n"
     "                       default: the built-in one, of membrane, molecule and molecule's centre)\n"
     "  --out DIR            folder for the results; made where missing\n"
     "  --again              tomograms whose results are there already, too\n"
@@ -29,6 +33,11 @@ static const char help[] =
     "  --byte               probabilities as bytes, 0 to 255 (default: float16, 0 to 1)\n"
     "  --format NAME        mrc (default), or zarr: OME-Zarr folders <stem>_membrane.zarr and so on, with coarser copies\n"
     "  --threshold P        least probability of a label (default: of the largest expected Dice)\n"
+    "  --sampler NAME       of SDSeg: ddim (default) or dpm-solver\n"
+    "  --sampler-steps N    of SDSeg: passes from noise to an answer (default: 1, the direct step)\n"
+    "  --samples N          of SDSeg: average so many answers, and write <stem>_membrane_std.mrc and so on: how far they differ\n"
+    "  --seed N             of SDSeg: seed of the noises (default: 1)\n"
+    "  --smooth-z S         of networks of slices: smooth along z by a Gaussian of S slices\n"
     "  --region Z,Y,X       part of the tomogram, such as 40:60,0:512,100:400 (counted from 0, ends left out); a : alone\n"
     "                       is the whole axis\n"
     "  --memory SIZE        what slices and tiles may take, such as 1.5G or 800M (default: 1G)\n"
@@ -46,10 +55,10 @@ static const char help[] =
 struct request {
     const char *inputs[MOST_INPUTS];
     size_t n_inputs;
-    const char *model, *out, *region_text, *memory_text, *device, *format;
+    const char *model, *out, *region_text, *memory_text, *device, *format, *pictures, *sampler;
     struct region region;
-    uint64_t memory, rank, size, threads;
-    double threshold, voxel_nm;
+    uint64_t memory, rank, size, threads, sampler_steps, samples, seed;
+    double threshold, voxel_nm, smooth_z;
     struct after_request after;
     int again, mirrors, labels, probabilities, byte, no_rescale, bright, json, quiet, help, version;
 };
@@ -68,6 +77,12 @@ static int parse_request(int argc, char **argv, struct request *request) {
     const struct argument arguments[] = {
         {"--model", TEXT, &request->model},
         {"--out", TEXT, &request->out},
+        {"--pictures", TEXT, &request->pictures},
+        {"--sampler", TEXT, &request->sampler},
+        {"--sampler-steps", COUNT, &request->sampler_steps},
+        {"--samples", COUNT, &request->samples},
+        {"--seed", COUNT, &request->seed},
+        {"--smooth-z", NUMBER, &request->smooth_z},
         {"--again", SWITCH, &request->again},
         AFTER_NETWORK_ARGUMENTS(&request->after),
         {"--mirrors", SWITCH, &request->mirrors},
@@ -99,8 +114,14 @@ static int parse_request(int argc, char **argv, struct request *request) {
     if (request->help || request->version) {
         return 1;
     }
-    if (request->n_inputs == 0 || request->out == NULL) {
-        complain("no %s given; see --help", request->n_inputs == 0 ? "tomogram" : "--out");
+    if (request->out == NULL || (request->n_inputs == 0) == (request->pictures == NULL)) {
+        complain("%s; see --help", request->out == NULL        ? "no --out given"
+                                   : request->n_inputs == 0 ? "no tomogram given"
+                                                            : "tomograms and --pictures exclude each other");
+        return 0;
+    }
+    if (request->sampler_steps > 1000 || request->samples > 1000) {
+        complain("--sampler-steps and --samples must be 0 to 1000");
         return 0;
     }
     if (request->region_text != NULL && !parse_region(request->region_text, &request->region)) {
@@ -145,7 +166,7 @@ static uint32_t outputs_of(const struct request *request) {
     if (outputs == 0) {
         outputs = TOMOCUT_PREDICT_LABELS | TOMOCUT_PREDICT_PROBABILITIES;
     }
-    if (request->mirrors && (outputs & TOMOCUT_PREDICT_PROBABILITIES) != 0) {
+    if ((request->mirrors || request->samples > 1) && (outputs & TOMOCUT_PREDICT_PROBABILITIES) != 0) {
         outputs |= TOMOCUT_PREDICT_DEVIATIONS;
     }
     return outputs;
@@ -216,6 +237,56 @@ static int is_done(const struct request *request, const struct session *session,
     return 1;
 }
 
+/* What concerns tomograms and pictures alike. */
+static void common_options(const struct request *request, struct session *session, tomocut_predict_options *options) {
+    tomocut_predict_options_init(options, sizeof *options);
+    options->outputs = outputs_of(request);
+    options->threshold = request->threshold;
+    options->sampler = request->sampler;
+    options->steps = (uint32_t)request->sampler_steps;
+    options->samples = (uint32_t)request->samples;
+    options->seed = request->seed;
+    options->cancel = session->cancel;
+    options->progress = progress_show;
+    options->progress_user_data = &session->display;
+}
+
+/* All pictures of the list. */
+static enum exit_code predict_all_pictures(const struct request *request, struct session *session) {
+    struct picture_list images;
+    tomocut_predict_options options;
+    tomocut_pictures_report report;
+    memset(&images, 0, sizeof images);
+    if (!picture_list_read(&images, request->pictures)) {
+        picture_list_free(&images);
+        return EXIT_BAD_INPUT;
+    }
+    common_options(request, session, &options);
+    tomocut_pictures_report_init(&report, sizeof report);
+    progress_begin(&session->display, request->quiet);
+    tomocut_status status =
+        tomocut_predictor_run_pictures(session->engine, session->predictor, (const char *const *)images.paths, images.n,
+                                       &options, request->out, &report);
+    progress_end(&session->display);
+    if (status == TOMOCUT_OK && request->json) {
+        printf("{\"pictures\": %llu, \"files\": %llu, \"seconds_per_picture\": %.4f", (unsigned long long)images.n,
+               (unsigned long long)report.files, report.seconds_per_picture);
+        if (isfinite(report.stability_dice)) {
+            printf(", \"stability\": {\"dice\": %.5f, \"psnr\": %.3f, \"ssim\": %.5f}", report.stability_dice,
+                   report.stability_psnr, report.stability_ssim);
+        }
+        puts("}");
+    } else if (status == TOMOCUT_OK && !request->quiet) {
+        printf("%llu pictures, %.2f s each\n", (unsigned long long)images.n, report.seconds_per_picture);
+        if (isfinite(report.stability_dice)) {
+            printf("between samples: Dice %.3f, PSNR %.1f dB, SSIM %.3f\n", report.stability_dice, report.stability_psnr,
+                   report.stability_ssim);
+        }
+    }
+    picture_list_free(&images);
+    return exit_code_after(status, status == TOMOCUT_E_IO ? EXIT_NOT_WRITTEN : EXIT_BAD_INPUT);
+}
+
 static tomocut_status predict(const struct request *request, struct session *session, const char *path,
                               const char *stem, tomocut_predict_report *report) {
     tomocut_predict_options options;
@@ -223,7 +294,7 @@ static tomocut_status predict(const struct request *request, struct session *ses
     tomocut_picking_options picking;
     tomocut_membrane_options membranes;
     tomocut_tomogram *tomogram = NULL, *excluded = NULL;
-    tomocut_predict_options_init(&options, sizeof options);
+    common_options(request, session, &options);
     tomocut_geometry_init(&geometry, sizeof geometry);
     tomocut_status status = tomocut_tomogram_open(session->engine, path, session->cancel, &tomogram);
     if (status == TOMOCUT_OK && request->region_text != NULL) {
@@ -238,9 +309,8 @@ static tomocut_status predict(const struct request *request, struct session *ses
     options.rescale = request->no_rescale ? TOMOCUT_SWITCH_OFF : TOMOCUT_SWITCH_DEFAULT;
     options.bright = request->bright;
     options.mirrors = request->mirrors;
-    options.outputs = outputs_of(request);
+    options.z_smoothing = request->smooth_z;
     options.probability_dtype = request->byte ? TOMOCUT_DTYPE_U8 : TOMOCUT_DTYPE_F16;
-    options.threshold = request->threshold;
     options.memory = request->memory;
     options.format = request->format;
     options.rank = request->rank;
@@ -251,9 +321,6 @@ static tomocut_status predict(const struct request *request, struct session *ses
     after_options(&request->after, excluded, &picking, &membranes);
     options.picking = request->after.picks == NULL ? NULL : &picking;
     options.membranes = request->after.membranes ? &membranes : NULL;
-    options.cancel = session->cancel;
-    options.progress = progress_show;
-    options.progress_user_data = &session->display;
     if (status == TOMOCUT_OK) {
         status = tomocut_predictor_run(session->engine, session->predictor, tomogram, &options, request->out, report);
     }
@@ -348,6 +415,9 @@ static enum exit_code run(const struct request *request, struct session *session
     size_t n_failed = 0, n = session->tomograms.n;
     if (code != EXIT_DONE) {
         return code;
+    }
+    if (request->pictures != NULL) {
+        return predict_all_pictures(request, session);
     }
     if (request->json) {
         fputs("{\"model\": ", stdout);

@@ -3,6 +3,7 @@
  *     cc -std=c99 -I include c-examples/train.c -o tomocut-train -L target/release -ltomocut -lm
  */
 #define _POSIX_C_SOURCE 200809L
+#include "picture_list.h"
 #include "suggest.h"
 #include "train_request.h"
 
@@ -198,6 +199,26 @@ static enum exit_code add_slabs(const struct request *request, struct session *s
     return code;
 }
 
+/* Adds pictures with their masks. */
+static enum exit_code add_pictures(const struct request *request, struct session *session) {
+    struct picture_list images, masks;
+    tomocut_training_pairs pairs;
+    memset(&images, 0, sizeof images);
+    memset(&masks, 0, sizeof masks);
+    enum exit_code code = EXIT_BAD_INPUT;
+    if (picture_list_read(&images, request->images) && picture_list_read(&masks, request->masks)) {
+        tomocut_training_pairs_init(&pairs, sizeof pairs);
+        pairs.images = (const char *const *)images.paths;
+        pairs.n_images = images.n;
+        pairs.masks = (const char *const *)masks.paths;
+        pairs.n_masks = masks.n;
+        code = exit_code_after(tomocut_trainer_add_pairs(session->trainer, &pairs, session->cancel), EXIT_BAD_INPUT);
+    }
+    picture_list_free(&images);
+    picture_list_free(&masks);
+    return code;
+}
+
 static enum exit_code start(const struct request *request, struct session *session) {
     tomocut_trainer_options options;
     tomocut_status status = tomocut_cancel_create(&session->cancel);
@@ -221,6 +242,11 @@ static enum exit_code start(const struct request *request, struct session *sessi
     tomocut_trainer_options_init(&options, sizeof options);
     options.start = request->start;
     options.network_json = request->network;
+    options.pretrained = request->pretrained;
+    options.first_stage = request->first_stage;
+    options.conditioning = request->conditioning;
+    options.latent_loss = request->no_latent_loss ? TOMOCUT_SWITCH_OFF : TOMOCUT_SWITCH_DEFAULT;
+    options.frozen_encoder = request->frozen_encoder;
     options.scratch = request->scratch;
     options.preset = request->preset;
     options.optimiser = request->optimiser;
@@ -351,6 +377,9 @@ static enum exit_code run(const struct request *request, struct session *session
     enum exit_code code = start(request, session);
     if (code == EXIT_DONE) {
         code = add_slabs(request, session);
+    }
+    if (code == EXIT_DONE && request->images != NULL) {
+        code = add_pictures(request, session);
     }
     if (code == EXIT_DONE) {
         code = train(request, session, &state);

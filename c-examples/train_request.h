@@ -7,6 +7,7 @@
 #define MOST_SLABS 32
 static const char help[] =
     "Usage: tomocut-train TOMOGRAM --z A:B [--labels FILE.mrc [--points FILE.csv]] [TOMOGRAM --z ...] --out MODEL [options]\n"
+    "       tomocut-train --images LIST --masks LIST --network NAME --out MODEL [options]\n"
     "\n"
     "Trains a network on slabs: slices A to B-1 (counted from 0) of one or more tomograms. Without --labels a slab is\n"
     "segmented here, as tomocut-slab does it. The result is for --model of tomocut-predict. Checkpoints are written to\n"
@@ -18,10 +19,21 @@ static const char help[] =
     "  --labels FILE.mrc    labels of the slab or of the whole tomogram: 0 ground, else the number of a name\n"
     "  --points FILE        molecules, as .csv, .star, .tbl, .mod or .coords (what tomocut-slab writes)\n"
     "\n"
+    "Pictures with masks, for a network of slices: each list is a folder, whose files are taken in the order of their names, or\n"
+    "a text file with one path a line. A mask is black where nothing is and white where something is:\n"
+    "  --images LIST        PNG, JPEG or TIFF files\n"
+    "  --masks LIST         as many masks, in the same order\n"
+    "\n"
     "  --out MODEL          the trained model (safetensors)\n"
     "  --start FILE         the model to start from (default: the built-in network)\n"
     "  --scratch            random weights of the built-in network\n"
-    "  --network JSON       random weights of another network, as tomocut_trainer_options in tomocut.h says\n"
+    "  --network JSON       random weights of another network, as tomocut_trainer_options in tomocut.h says, or sdseg (latent\n"
+    "                       diffusion of masks, 413 million weights) or sdseg-small (4 million)\n"
+    "  --pretrained FILE    of SDSeg: begin with the weights of a latent diffusion model (safetensors), or builtin\n"
+    "  --first-stage FILE   of SDSeg: that model's autoencoder, where it lies in a file of its own\n"
+    "  --conditioning NAME  of SDSeg: concatenation (default) or cross-attention\n"
+    "  --no-latent-loss     of SDSeg: only the noise's error counts\n"
+    "  --frozen-encoder     of SDSeg: the vision encoder stays as it begins\n"
     "  --preset NAME        the training of a paper, as far as it can be had here: slab-paper, membrain-seg, deepetpicker or\n"
     "                       deepict; every option below that is given counts in the preset's place\n"
     "  --names A,B,C        names of the labels from 1 on (default: membrane,molecule,filament)\n"
@@ -59,15 +71,21 @@ struct request {
     size_t n_inputs;
     struct text_list z, labels, points;
     const char *out, *start, *network, *preset, *names, *diffusion, *optimiser, *schedule, *loss, *window_text, *device;
+    const char *images, *masks, *pretrained, *first_stage, *conditioning;
     uint64_t steps, batch, seed, threads, window[3], patience, rounds;
     double minutes, every, rate, foreground, voxel_nm, validation;
-    int scratch, whole, mixed_precision, no_augment, again, bright, json, quiet, help, version;
+    int no_latent_loss, frozen_encoder, scratch, whole, mixed_precision, no_augment, again, bright, json, quiet, help, version;
 };
 
 static int check_request(struct request *request) {
     uint64_t first, end;
-    if (request->n_inputs == 0 || request->out == NULL) {
+    int pictures = request->images != NULL || request->masks != NULL;
+    if ((request->n_inputs == 0 && !pictures) || request->out == NULL) {
         complain("%s; see --help", request->out == NULL ? "no --out given" : "no tomogram given");
+        return 0;
+    }
+    if (pictures && (request->images == NULL || request->masks == NULL)) {
+        complain("--images and --masks belong together");
         return 0;
     }
     if (!check_places(&request->z, "--z") || !check_places(&request->labels, "--labels") ||
@@ -119,6 +137,13 @@ static int parse_request(int argc, char **argv, struct request *request) {
         {"--start", TEXT, &request->start},
         {"--scratch", SWITCH, &request->scratch},
         {"--network", TEXT, &request->network},
+        {"--images", TEXT, &request->images},
+        {"--masks", TEXT, &request->masks},
+        {"--pretrained", TEXT, &request->pretrained},
+        {"--first-stage", TEXT, &request->first_stage},
+        {"--conditioning", TEXT, &request->conditioning},
+        {"--no-latent-loss", SWITCH, &request->no_latent_loss},
+        {"--frozen-encoder", SWITCH, &request->frozen_encoder},
         {"--preset", TEXT, &request->preset},
         {"--names", TEXT, &request->names},
         {"--diffusion", TEXT, &request->diffusion},

@@ -42,12 +42,14 @@ mod phantom;
 mod picking_options;
 mod picks;
 
+mod pictures;
 mod predict_options;
 mod predictor;
 
 mod trainer;
 mod trainer_options;
 mod training_labels;
+mod training_pairs;
 
 mod dataset;
 mod dataset_options;
@@ -76,6 +78,7 @@ pub use ncut_results::*;
 pub use phantom::*;
 pub use picking_options::*;
 pub use picks::*;
+pub use pictures::*;
 pub use predict_options::*;
 pub use predictor::*;
 pub use progress::*;
@@ -88,5 +91,6 @@ pub use tomogram::*;
 pub use trainer::*;
 pub use trainer_options::*;
 pub use training_labels::*;
+pub use training_pairs::*;
 pub use version::*;
 pub use volume::*;

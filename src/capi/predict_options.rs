@@ -8,10 +8,11 @@ use super::picking_options::{
 use super::picks::tomocut_picks;
 use super::progress::tomocut_progress_fn;
 use super::sized::{self, SizedStruct};
-use super::slab_options::{flag, switch, to_usize, tomocut_switch};
+use super::slab_options::{flag, one_of, switch, to_usize, tomocut_switch};
 use super::status::tomocut_status;
 use super::strings::optional_text;
 use super::volume::{tomocut_dtype, TOMOCUT_DTYPE_F16, TOMOCUT_DTYPE_U8};
+use crate::networks::{Sampler, Sampling};
 use crate::predict::{
     AfterNetwork, MembraneOptions, Output, PickingOptions, PredictOptions, PredictReport, ProbabilityType, Rank,
     VolumeFormat,
@@ -22,7 +23,7 @@ use crate::{Error, Result};
 pub const TOMOCUT_PREDICT_PROBABILITIES: u32 = 1;
 /// Labels, one volume: 0 on the ground, else 1 + the number of the likeliest output.
 pub const TOMOCUT_PREDICT_LABELS: u32 = 2;
-/// With mirrors: the probabilities' standard deviation over them, one volume for each output.
+/// With mirrors or several samples: the probabilities' standard deviation over them, one volume for each output.
 pub const TOMOCUT_PREDICT_DEVIATIONS: u32 = 4;
 
 /// Options of a prediction. Fill with tomocut_predict_options_init, then change what differs; zero means the default.
@@ -78,6 +79,18 @@ pub struct tomocut_predict_options {
     /// Kind of the volumes: "mrc", or "zarr" (OME-Zarr 0.4 folders with several resolutions; labels and bytes as uint8; masks and
     /// numbers of membranes stay MRC); NULL: "mrc".
     pub format: *const c_char,
+    /// How a network that draws its answers (SDSeg) goes from noise to one: "ddim" or "dpm-solver"; NULL: "ddim". With one step
+    /// both are SDSeg's direct way. Networks that draw nothing take no notice of it.
+    pub sampler: *const c_char,
+    /// Seed of the noises; 0 stands for 1.
+    pub seed: u64,
+    /// Deviation, in slices, of the Gaussian that smooths the probabilities of a network of slices along z, up to 10; 0: none.
+    pub z_smoothing: f64,
+    /// Passes of such a network on the way, up to 1000; 0: 1.
+    pub steps: u32,
+    /// Answers, each from another noise, of which the mean is taken and, with TOMOCUT_PREDICT_DEVIATIONS, the deviation; up to
+    /// 1000; 0: 1.
+    pub samples: u32,
 }
 
 // SAFETY: repr(C), struct_size first, numbers and pointers only, no padding (six numbers of 32 bits lie together); zero is
@@ -252,7 +265,19 @@ pub(super) unsafe fn translate(options: &tomocut_predict_options) -> Result<Pred
             return Err(Error::argument("probability_dtype", other, allowed));
         }
     };
+    // SAFETY: passed on.
+    let sampler = match unsafe { optional_text(options.sampler, "sampler") }? {
+        None => Sampler::default(),
+        Some(name) => one_of("sampler", name, &[("ddim", Sampler::Ddim), ("dpm-solver", Sampler::DpmSolver)])?,
+    };
     Ok(PredictOptions {
+        sampling: Sampling {
+            sampler,
+            steps: options.steps.max(1),
+            samples: options.samples.max(1),
+            seed: options.seed.max(1),
+        },
+        z_smoothing: options.z_smoothing,
         region,
         voxel_nm: (options.voxel_nm != 0.0).then_some(options.voxel_nm),
         rescale: switch("rescale", options.rescale, defaults.rescale)?,

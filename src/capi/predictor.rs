@@ -23,7 +23,7 @@ pub struct tomocut_predictor {
 }
 
 pub(super) struct Predictor {
-    model: SegmentationModel,
+    pub(super) model: SegmentationModel,
     engine: Arc<Engine>,
 }
 
@@ -42,15 +42,27 @@ impl Opaque for tomocut_predictor {
 ///
 /// # Safety
 /// `handle` is NULL or a predictor.
-unsafe fn predictor(handle: *const tomocut_predictor) -> Result<InUse<tomocut_predictor>> {
+pub(super) unsafe fn predictor(handle: *const tomocut_predictor) -> Result<InUse<tomocut_predictor>> {
     // SAFETY: passed on.
     let predictor = unsafe { shared(handle) }?;
     log_panics_to(&predictor.engine.logger);
     Ok(predictor)
 }
 
-/// Opens a segmentation network: a model file that tomocut_trainer_export wrote, or the safetensors of MemBrain-seg or of
-/// the slab paper's 2D U-Net, whose hyper-parameters are read off the shapes.
+/// Refuses an engine on another device than the predictor's.
+pub(super) fn check_device(engine: &Engine, predictor: &Predictor) -> Result<()> {
+    if engine.device == predictor.engine.device {
+        return Ok(());
+    }
+    Err(Error::argument(
+        "predictor",
+        format!("on {:?}", predictor.engine.device),
+        &format!("must be on the engine's device, {:?}", engine.device),
+    ))
+}
+
+/// Opens a segmentation network: a model file that tomocut_trainer_export wrote, or the safetensors of MemBrain-seg, of
+/// the slab paper's 2D U-Net or of SDSeg, whose hyper-parameters are read off the shapes.
 ///
 /// @param engine Gives the device and the log.
 /// @param path   The file.
@@ -208,13 +220,7 @@ pub unsafe extern "C" fn tomocut_predictor_run(
             // SAFETY: as documented for C.
             false => Some(unsafe { NewHandle::at(options.picks) }?),
         };
-        if engine.device != predictor.engine.device {
-            return Err(Error::argument(
-                "predictor",
-                format!("on {:?}", predictor.engine.device),
-                &format!("must be on the engine's device, {:?}", engine.device),
-            ));
-        }
+        check_device(&engine, &predictor)?;
         if !report.is_null() {
             // Before the work: a struct that was never initialised should not cost hours.
             // SAFETY: as documented for C.

@@ -149,6 +149,9 @@ pub unsafe extern "C" fn tomocut_trainer_create(
         // SAFETY: as documented for C.
         let settings = unsafe { translate(&sized::read_or_default(options)?) }?;
         let training = compute(engine.n_threads, || LabelledTraining::new(&settings, engine.device))?;
+        if let Some(taken) = training.taken() {
+            engine.logger.info("train", &format!("pretrained weights: {taken}"));
+        }
         out.set(Trainer {
             training: RefCell::new(training),
             engine: Arc::clone(&engine),

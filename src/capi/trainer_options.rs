@@ -8,11 +8,18 @@ use super::sized::{self, SizedStruct};
 use super::slab_options::{flag, given, one_of, switch, to_usize, tomocut_switch};
 use super::status::tomocut_status;
 use super::strings::{optional_text, path};
+use crate::networks::{Conditioning, NetworkConfig};
 use crate::train::{
     AugmentOptions, LabelledTrainingOptions, LossKind, LossOptions, RateCurve, SegmenterOptions, SgdOptions, Start,
     TrainingSchedule,
 };
 use crate::{Error, Result};
+
+/// Networks that are known by name: the presets of these names.
+const SDSEG: [&str; 2] = ["sdseg", "sdseg-small"];
+
+/// What stands for the built-in diffusion model.
+const BUILTIN: &str = "builtin";
 
 /// Options of a trainer. Fill with tomocut_trainer_options_init, then change what differs; zero and NULL mean the default.
 /// All strings are read during the call.
@@ -27,7 +34,8 @@ pub struct tomocut_trainer_options {
     /// A network to start from random weights, as one JSON object, such as the member "model" of tomocut_predictor_info:
     /// {"network": "compact", "in_channels": 1, "widths": [32, 64, 96], "blocks_down": [1, 1, 2], "blocks_up": [1, 1],
     /// "outputs": ["membrane", "molecule", "centre"]}; NULL: the network of the start or of the preset. An output is the name of a
-    /// label, "background" or "centre" (how near the centre of a point is).
+    /// label, "background" or "centre" (how near the centre of a point is). Or a name: "sdseg" or "sdseg-small" stand for the
+    /// presets of these names.
     pub network_json: *const c_char,
     /// "dice-cross-entropy", "dice", "focal", or a paper's: "slab-paper", "membrain", "picker", "deepict"; NULL: the preset's, by
     /// default "dice-cross-entropy".
@@ -58,7 +66,8 @@ pub struct tomocut_trainer_options {
     pub scratch: i32,
     /// What every default above and below is taken from: "default", "adapt", or a paper's training as far as it can be had here,
     /// "slab-paper" (2D U-Net, SGD), "membrain-seg" (DynUNet, Nesterov), "deepetpicker" (residual U-Net, one cycle), "deepict"
-    /// (Adam, plateau; the network is the compact one): network, window, batch, steps, optimiser, schedule, loss,
+    /// (Adam, plateau; the network is the compact one), "sdseg" (latent diffusion of masks, 413 million weights) or "sdseg-small"
+    /// (the same at 4 million): network, window, batch, steps, optimiser, schedule, loss,
     /// augmentation and validation. Where start or network_json is given the network and the window are not the preset's;
     /// otherwise a paper's starts from random weights. NULL: "adapt" (300 steps at half the rate) for weights that are trained
     /// already, else "default" (AdamW, 2000 steps).
@@ -94,6 +103,19 @@ pub struct tomocut_trainer_options {
     pub mixed_precision: tomocut_switch,
     /// Zero.
     pub reserved: u32,
+    /// SDSeg: the safetensors of a latent diffusion model whose weights it begins with, as far as they fit (an input convolution for
+    /// fewer channels is widened by zeros, the vision encoder begins as the autoencoder's encoder), or "builtin": the built-in
+    /// diffusion model's. The log says how much was taken. NULL: random weights.
+    pub pretrained: *const c_char,
+    /// SDSeg: a file with the autoencoder of that model, where pretrained does not hold it; NULL: none.
+    pub first_stage: *const c_char,
+    /// SDSeg, an ablation: how the U-Net sees the image, "concatenation" or "cross-attention"; NULL: the network's, by default
+    /// "concatenation".
+    pub conditioning: *const c_char,
+    /// SDSeg, an ablation: whether the error of the latent counts beside that of the noise, TOMOCUT_SWITCH_*; by default on.
+    pub latent_loss: tomocut_switch,
+    /// SDSeg, an ablation: 1: the vision encoder stays as it begins; 0: it is trained.
+    pub frozen_encoder: i32,
 }
 
 // SAFETY: repr(C), struct_size first, numbers and pointers only, no padding; zero is the default of every field.
@@ -178,6 +200,11 @@ pub(super) unsafe fn translate(options: &tomocut_trainer_options) -> Result<Labe
             optional_text(options.schedule, "schedule")?,
         ]
     };
+    // A network's name in the place of its description.
+    let (preset, network) = match network {
+        Some(name) if preset.is_none() && SDSEG.contains(&name) => (Some(name), None),
+        other => (preset, other),
+    };
     let is_of_a_paper = preset.is_some_and(SegmenterOptions::is_of_a_paper);
     let is_random = options.start.is_null() && (network.is_some() || scratch || is_of_a_paper);
     let mut settings = preset_named(preset.unwrap_or(if is_random { "default" } else { "adapt" }))?;
@@ -189,6 +216,8 @@ pub(super) unsafe fn translate(options: &tomocut_trainer_options) -> Result<Labe
         settings.description = serde_json::from_str(json)
             .map_err(|error| Error::argument("network_json", format!("\"{json}\""), &format!("but {error}")))?;
     }
+    // SAFETY: passed on.
+    let pretrained = unsafe { diffusion(&mut settings, options) }?;
     if let Some(loss) = loss {
         settings.loss = one_of("loss", loss, &losses())?;
     }
@@ -221,7 +250,7 @@ pub(super) unsafe fn translate(options: &tomocut_trainer_options) -> Result<Labe
         settings,
         // A paper's preset names a network that nobody has trained yet.
         start: match (options.start.is_null(), is_random) {
-            (true, true) => Start::Random,
+            (true, true) => pretrained,
             (true, false) => Start::Builtin,
             // SAFETY: passed on.
             (false, _) => Start::File(unsafe { path(options.start, "start") }?),
@@ -229,6 +258,58 @@ pub(super) unsafe fn translate(options: &tomocut_trainer_options) -> Result<Labe
         voxel_nm: given(options.voxel_nm),
         bright: flag("bright", options.bright)?,
     })
+}
+
+/// What concerns SDSeg alone: its ablations, and the weights that it begins with.
+///
+/// # Safety
+/// `options` is as documented for C.
+unsafe fn diffusion(settings: &mut SegmenterOptions, options: &tomocut_trainer_options) -> Result<Start> {
+    // SAFETY: passed on.
+    let conditioning = unsafe { optional_text(options.conditioning, "conditioning") }?;
+    let frozen = flag("frozen_encoder", options.frozen_encoder)?;
+    let latent_loss = switch("latent_loss", options.latent_loss, true)?;
+    let NetworkConfig::SdSeg(config) = &mut settings.description.network else {
+        for (name, given) in [
+            ("pretrained", !options.pretrained.is_null()),
+            ("first_stage", !options.first_stage.is_null()),
+            ("conditioning", conditioning.is_some()),
+            ("frozen_encoder", frozen),
+            ("latent_loss", !latent_loss),
+        ] {
+            if given {
+                return Err(Error::argument(name, "given", "must be left alone where the network is not SDSeg"));
+            }
+        }
+        return Ok(Start::Random);
+    };
+    if let Some(name) = conditioning {
+        let known = [
+            ("concatenation", Conditioning::Concatenation),
+            ("cross-attention", Conditioning::CrossAttention),
+        ];
+        let conditioning = one_of("conditioning", name, &known)?;
+        **config = config.as_ref().clone().conditioned(conditioning);
+    }
+    config.frozen_encoder |= frozen;
+    if !latent_loss {
+        config.latent_loss = 0.0;
+    }
+    if options.pretrained.is_null() && options.first_stage.is_null() {
+        return Ok(Start::Random);
+    }
+    // SAFETY: passed on.
+    if unsafe { optional_text(options.pretrained, "pretrained") }? == Some(BUILTIN) {
+        return Ok(Start::BuiltinDiffusion);
+    }
+    let mut files = Vec::new();
+    for (pointer, name) in [(options.pretrained, "pretrained"), (options.first_stage, "first_stage")] {
+        if !pointer.is_null() {
+            // SAFETY: passed on.
+            files.push(unsafe { path(pointer, name) }?);
+        }
+    }
+    Ok(Start::LatentDiffusion(files))
 }
 
 fn preset_named(name: &str) -> Result<SegmenterOptions> {

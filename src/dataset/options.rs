@@ -177,6 +177,8 @@ impl DataSetOptions {
                 let weights = SegmentationModel::open(path, model.device())?;
                 (path.display().to_string(), Some(weights))
             }
+            Start::LatentDiffusion(files) => (format!("latent diffusion {files:?}"), None),
+            Start::BuiltinDiffusion => ("built-in diffusion model".to_owned(), None),
         };
         put("start", start);
         if let Some(weights) = weights {

@@ -41,7 +41,7 @@ fn residual(name: &str) -> Option<String> {
 
 /// The checkpoint's name, without prefix, of the U-Net tensor that diffusers calls `name`; `layers` residual blocks per
 /// level, and `up_attention` says which blocks on the way up have attention.
-pub(super) fn unet_name(name: &str, layers: i64, up_attention: &dyn Fn(i64) -> bool) -> Option<String> {
+pub(crate) fn unet_name(name: &str, layers: i64, up_attention: &dyn Fn(i64) -> bool) -> Option<String> {
     for (ours, theirs) in [
         ("conv_in.", "input_blocks.0.0."),
         ("time_embedding.linear_1.", "time_embed.0."),
@@ -81,12 +81,20 @@ pub(super) fn unet_name(name: &str, layers: i64, up_attention: &dyn Fn(i64) -> b
     Some(format!("output_blocks.{}.{child}.conv.{leaf}", at + layers))
 }
 
-/// The checkpoint's name, without prefix, of the autoencoder tensor that diffusers calls `name` (encoder only).
+/// The checkpoint's name, without prefix, of the encoder tensor that diffusers calls `name`.
 pub(super) fn vae_name(name: &str) -> Option<String> {
-    if name.starts_with("quant_conv.") {
+    autoencoder_name(name, 0)
+}
+
+/// The same for encoder and decoder of an autoencoder of `levels` levels, of which the decoder counts its own from the finest.
+pub(crate) fn autoencoder_name(name: &str, levels: i64) -> Option<String> {
+    if name.starts_with("quant_conv.") || name.starts_with("post_quant_conv.") {
         return Some(name.to_owned());
     }
-    let rest = name.strip_prefix("encoder.")?;
+    let (half, rest) = name.split_once('.')?;
+    if !["encoder", "decoder"].contains(&half) {
+        return None;
+    }
     let inside = |rest: &str| rest.replacen("conv_shortcut.", "nin_shortcut.", 1);
     let mapped = if let Some(leaf) = rest.strip_prefix("conv_norm_out.") {
         format!("norm_out.{leaf}")
@@ -108,10 +116,16 @@ pub(super) fn vae_name(name: &str) -> Option<String> {
             Some((i, rest)) => format!("down.{block}.block.{i}.{}", inside(rest)),
             None => format!("down.{block}.downsample.{}", rest.strip_prefix("downsamplers.0.")?),
         }
+    } else if let Some((block, rest)) = numbered(rest, "up_blocks") {
+        let level = levels - 1 - block;
+        match numbered(rest, "resnets") {
+            Some((i, rest)) => format!("up.{level}.block.{i}.{}", inside(rest)),
+            None => format!("up.{level}.upsample.{}", rest.strip_prefix("upsamplers.0.")?),
+        }
     } else {
         rest.to_owned()
     };
-    Some(format!("encoder.{mapped}"))
+    Some(format!("{half}.{mapped}"))
 }
 
 /// OpenCLIP's name, without prefix, of the tensor that transformers calls `name`; the number says which third of a

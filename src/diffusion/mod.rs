@@ -11,6 +11,7 @@ mod compvis;
 pub mod config;
 mod inversion;
 pub mod latent;
+mod ldm;
 mod loading;
 pub mod model;
 mod resnet;
@@ -23,6 +24,8 @@ pub mod vae;
 pub mod vae_decoder;
 mod vae_folder;
 mod vae_mid;
+mod vae_trunk;
+mod vision_encoder;
 
 #[cfg(test)]
 mod tests;
@@ -31,6 +34,7 @@ pub use attention::{AttentionTap, TapParts, Taps};
 pub use builtin::builtin_model_bytes;
 pub use config::{PerLevel, UnetConfig};
 pub use latent::{depth_to_space, space_to_depth, CellShape, EncoderConfig, LatentDraw, LatentMode, Structure};
+pub use ldm::{LdmUnet, LdmUnetConfig};
 pub use model::{DiffusionModel, Extraction, LatentEncoder, LoadOptions, ModelConfig};
 pub use schedule::{NoiseSchedule, PredictionType, ScheduleConfig};
 pub use single_file::{model_to_bytes, unet_channels, with_autoencoder, write_model, ModelFile, ModelFileConfig};
@@ -39,5 +43,9 @@ pub use unet::{unet_tensor_shapes, Unet};
 pub use vae::{VaeConfig, VaeEncoder};
 pub use vae_decoder::{vae_tensor_shapes, VaeDecoder};
 pub use vae_folder::write_autoencoder;
+pub use vision_encoder::VisionEncoder;
+
+pub(crate) use compvis::{autoencoder_name, unet_name};
+pub(crate) use resnet::Dropout;
 
 pub use crate::weights::{read_tensor, FetchTensor};

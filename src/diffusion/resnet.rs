@@ -4,7 +4,10 @@ use tch::Tensor;
 use crate::runtime::{Job, Result};
 use crate::weights::{Conv2d, GroupNorm, Linear, Scope};
 
-/// norm, SiLU, conv, (+ time), norm, SiLU, conv, + input (through a 1x1 conv where the width changes).
+/// What a block does to the features before its last convolution: dropout in training, nothing at inference.
+pub(crate) type Dropout<'a> = dyn FnMut(Tensor) -> Result<Tensor> + 'a;
+
+/// norm, SiLU, conv, (+ time), norm, SiLU, (dropout,) conv, + input (through a 1x1 conv where the width changes).
 pub(super) struct ResnetBlock {
     norm1: GroupNorm,
     conv1: Conv2d,
@@ -36,11 +39,23 @@ impl ResnetBlock {
 
     /// `x` [B, C, h, w]; `time` [B, T], already through SiLU.
     pub fn forward(&self, x: &Tensor, time: Option<&Tensor>, job: &Job) -> Result<Tensor> {
+        self.forward_dropping(x, time, &mut Ok, job)
+    }
+
+    /// The same with `dropout` before the last convolution.
+    pub fn forward_dropping(
+        &self,
+        x: &Tensor,
+        time: Option<&Tensor>,
+        dropout: &mut Dropout,
+        job: &Job,
+    ) -> Result<Tensor> {
         let mut h = self.conv1.forward(&self.norm1.forward(x)?.f_silu()?, job)?;
         if let (Some(linear), Some(time)) = (&self.time, time) {
             h = h.f_add(&linear.forward(time)?.f_unsqueeze(-1)?.f_unsqueeze(-1)?)?;
         }
-        let h = self.conv2.forward(&self.norm2.forward(&h)?.f_silu()?, job)?;
+        let h = dropout(self.norm2.forward(&h)?.f_silu()?)?;
+        let h = self.conv2.forward(&h, job)?;
         match &self.shortcut {
             Some(conv) => Ok(conv.forward(x, job)?.f_add(&h)?),
             None => Ok(x.f_add(&h)?),

@@ -178,7 +178,9 @@ impl Unet {
             None => None,
         };
         let context = context.as_ref();
-        let time = self.embed_time(t)?.f_to_kind(x.f_kind()?)?;
+        let c = &self.config;
+        let time = timestep_embedding(t, c.block_out_channels[0], c.flip_sin_to_cos, c.freq_shift)?;
+        let time = time.f_to_kind(x.f_kind()?)?;
         let time = self
             .linear_2
             .forward(&self.linear_1.forward(&time)?.f_silu()?)?
@@ -257,25 +259,21 @@ impl Unet {
         }
         Ok(batch)
     }
+}
 
-    /// Sinusoidal embedding [B, C0], C0 the first level's width: cos then sin (or the reverse) of
-    /// t exp(-ln(10^4) i / (C0/2 - freq_shift)), i < C0/2 (diffusers `get_timestep_embedding`).
-    fn embed_time(&self, t: &Tensor) -> Result<Tensor> {
-        let half = self.config.block_out_channels[0] / 2;
-        let step = -(1e4f64).ln() / (half as f64 - self.config.freq_shift);
-        let frequency = Tensor::f_arange(half, (Kind::Float, t.device()))?
-            .f_mul_scalar(step)?
-            .f_exp()?;
-        let angle = t
-            .f_to_kind(Kind::Float)?
-            .f_unsqueeze(1)?
-            .f_mul(&frequency.f_unsqueeze(0)?)?;
-        let (sin, cos) = (angle.f_sin()?, angle.f_cos()?);
-        let pair = if self.config.flip_sin_to_cos {
-            [cos, sin]
-        } else {
-            [sin, cos]
-        };
-        Ok(Tensor::f_cat(&pair, 1)?)
-    }
+/// Sinusoidal embedding [B, width] of the timesteps `t` [B]: cos then sin (or the reverse) of
+/// t exp(-ln(10^4) i / (width/2 - shift)), i < width/2 (diffusers `get_timestep_embedding`).
+pub(super) fn timestep_embedding(t: &Tensor, width: i64, cosines_first: bool, shift: f64) -> Result<Tensor> {
+    let half = width / 2;
+    let step = -(1e4f64).ln() / (half as f64 - shift);
+    let frequency = Tensor::f_arange(half, (Kind::Float, t.device()))?
+        .f_mul_scalar(step)?
+        .f_exp()?;
+    let angle = t
+        .f_to_kind(Kind::Float)?
+        .f_unsqueeze(1)?
+        .f_mul(&frequency.f_unsqueeze(0)?)?;
+    let (sin, cos) = (angle.f_sin()?, angle.f_cos()?);
+    let pair = if cosines_first { [cos, sin] } else { [sin, cos] };
+    Ok(Tensor::f_cat(&pair, 1)?)
 }

@@ -5,10 +5,9 @@ use tch::Tensor;
 
 use super::config::refuse_other_values;
 use super::latent::LatentDraw;
-use super::resnet::ResnetBlock;
-use super::vae_mid::{MidBlock, EPS};
+use super::vae_trunk::EncoderTrunk;
 use crate::runtime::{Error, Generator, Job, Result};
-use crate::weights::{Conv2d, FetchTensor, GroupNorm, Scope};
+use crate::weights::{Conv2d, FetchTensor, Scope};
 
 /// Architecture of an `AutoencoderKL`, in the words of diffusers' `vae/config.json`; absent keys have its defaults.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -104,20 +103,10 @@ impl VaeConfig {
     }
 }
 
-/// Residual blocks of one resolution.
-struct Level {
-    resnets: Vec<ResnetBlock>,
-    downsample: Option<Conv2d>,
-}
-
 /// The encoder's weights. Autograd runs through it when its tensors ask for gradients.
 pub struct VaeEncoder {
     config: VaeConfig,
-    conv_in: Conv2d,
-    levels: Vec<Level>,
-    mid: MidBlock,
-    conv_norm_out: GroupNorm,
-    conv_out: Conv2d,
+    trunk: EncoderTrunk,
     quant_conv: Conv2d,
 }
 
@@ -128,42 +117,13 @@ impl VaeEncoder {
         Self::build(config, Scope::root(fetch))
     }
 
-    pub(super) fn build(config: &VaeConfig, mut root: Scope) -> Result<Self> {
+    pub(crate) fn build(config: &VaeConfig, mut root: Scope) -> Result<Self> {
         config.validate()?;
-        let groups = config.norm_num_groups;
-        let resnet = |scope: Scope, from, to| ResnetBlock::new(scope, from, to, None, groups, EPS);
-        let quant_conv = {
-            let channels = 2 * config.latent_channels;
-            Conv2d::new(root.enter("quant_conv"), channels, channels, 1, 1, 0)?
-        };
-        let mut scope = root.enter("encoder");
-        let first = config.block_out_channels.first().copied().unwrap_or(0);
-        let conv_in = Conv2d::new(scope.enter("conv_in"), config.in_channels, first, 3, 1, 1)?;
-        let mut levels = Vec::new();
-        let mut from = first;
-        for (index, &width) in config.block_out_channels.iter().enumerate() {
-            let mut block = scope.enter(format_args!("down_blocks.{index}"));
-            let mut resnets = Vec::new();
-            for i in 0..config.layers_per_block {
-                resnets.push(resnet(block.enter(format_args!("resnets.{i}")), from, width)?);
-                from = width;
-            }
-            let downsample = if index + 1 < config.block_out_channels.len() {
-                Some(Conv2d::new(block.enter("downsamplers.0.conv"), width, width, 3, 2, 0)?)
-            } else {
-                None
-            };
-            levels.push(Level { resnets, downsample });
-        }
-        let mid = MidBlock::new(scope.enter("mid_block"), from, groups)?;
+        let channels = 2 * config.latent_channels;
         Ok(Self {
-            conv_norm_out: GroupNorm::new(scope.enter("conv_norm_out"), from, groups, EPS)?,
-            conv_out: Conv2d::new(scope.enter("conv_out"), from, 2 * config.latent_channels, 3, 1, 1)?,
+            quant_conv: Conv2d::new(root.enter("quant_conv"), channels, channels, 1, 1, 0)?,
+            trunk: EncoderTrunk::build(config, root.enter("encoder"))?,
             config: config.clone(),
-            conv_in,
-            levels,
-            mid,
-            quant_conv,
         })
     }
 
@@ -217,18 +177,6 @@ impl VaeEncoder {
 
     /// Both moments as the network gives them, [B, 2 C, h, w].
     fn moments(&self, x: &Tensor, job: &Job) -> Result<Tensor> {
-        let mut h = self.conv_in.forward(x, job)?;
-        for level in &self.levels {
-            for resnet in &level.resnets {
-                h = resnet.forward(&h, None, job)?;
-            }
-            if let Some(downsample) = &level.downsample {
-                // One row and one column of zeros at the end only, unlike the U-Net's.
-                h = downsample.forward(&h.f_constant_pad_nd([0, 1, 0, 1])?, job)?;
-            }
-        }
-        h = self.mid.forward(&h, job)?;
-        h = self.conv_out.forward(&self.conv_norm_out.forward(&h)?.f_silu()?, job)?;
-        self.quant_conv.forward(&h, job)
+        self.quant_conv.forward(&self.trunk.forward(x, &mut Ok, job)?, job)
     }
 }

@@ -63,7 +63,7 @@ impl VaeDecoder {
         })
     }
 
-    fn build(config: &VaeConfig, mut root: Scope) -> Result<Self> {
+    pub(crate) fn build(config: &VaeConfig, mut root: Scope) -> Result<Self> {
         config.validate()?;
         let groups = config.norm_num_groups;
         let resnet = |scope: Scope, from, to| ResnetBlock::new(scope, from, to, None, groups, EPS);

@@ -2,7 +2,7 @@
 use tch::Tensor;
 
 use super::attention::attend;
-use super::resnet::ResnetBlock;
+use super::resnet::{Dropout, ResnetBlock};
 use crate::runtime::{Job, Result};
 use crate::weights::{GroupNorm, Linear, Scope};
 
@@ -74,8 +74,13 @@ impl MidBlock {
 
     /// `x` [B, C, h, w].
     pub fn forward(&self, x: &Tensor, job: &Job) -> Result<Tensor> {
-        let h = self.before.forward(x, None, job)?;
+        self.forward_dropping(x, &mut Ok, job)
+    }
+
+    /// The same with `dropout` in its residual blocks.
+    pub fn forward_dropping(&self, x: &Tensor, dropout: &mut Dropout, job: &Job) -> Result<Tensor> {
+        let h = self.before.forward_dropping(x, None, dropout, job)?;
         let h = self.attention.forward(&h, job)?;
-        self.after.forward(&h, None, job)
+        self.after.forward_dropping(&h, None, dropout, job)
     }
 }

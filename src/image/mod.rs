@@ -39,7 +39,7 @@ pub use guided::{box_mean, guided_filter, local_mean_std, local_normalise};
 pub use guided3d::guided_filter_3d;
 pub use morphology::{close, dilate, erode, Element};
 pub use peaks::local_maxima;
-pub use picture::{grey_panel, Picture};
+pub use picture::{grey_panel, grey_png, Picture};
 pub use picture_file::PictureFile;
 pub use resize::{resize_cubic_f32, resize_cubic_u8, resize_linear_f32, resize_linear_u8, resize_nearest};
 pub use shape::{circularity, perimeter};

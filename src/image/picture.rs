@@ -78,6 +78,19 @@ impl Picture {
     }
 }
 
+/// Grey levels as a PNG file.
+///
+/// # Errors
+/// [`Error::Internal`] where the encoder fails: a picture without pixels.
+pub fn grey_png(levels: ArrayView2<u8>) -> Result<Vec<u8>> {
+    let (rows, cols) = levels.dim();
+    let (pixels, mut bytes): (Vec<u8>, _) = (levels.iter().copied().collect(), Vec::new());
+    PngEncoder::new_with_quality(&mut bytes, CompressionType::Fast, FilterType::Adaptive)
+        .write_image(&pixels, cols as u32, rows as u32, ExtendedColorType::L8)
+        .map_err(|error| Error::Internal(format!("PNG: {error}")))?;
+    Ok(bytes)
+}
+
 /// A slice as grey levels of `shape` (rows, columns): clipped at the outer half percent, stretched, and resized; smoothed
 /// first where that reduces it, since bilinear sampling alone would alias.
 pub fn grey_panel(slice: ArrayView2<f32>, shape: (usize, usize)) -> Array2<u8> {

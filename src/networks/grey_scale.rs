@@ -12,6 +12,8 @@ pub enum GreyScale {
     Tomogram { mean: f32, deviation: f32, sign: f32 },
     /// A scale for each slice.
     Slice { sign: f32 },
+    /// One scale for the whole tomogram: three deviations about the mean are -1 to 1, and what is beyond is cut.
+    Picture { mean: f32, deviation: f32, sign: f32 },
 }
 
 impl GreyScale {
@@ -22,7 +24,10 @@ impl GreyScale {
             return Ok(Self::Slice { sign });
         }
         let (mean, deviation) = tomogram_scale(tomogram, job)?;
-        Ok(Self::Tomogram { mean, deviation, sign })
+        Ok(match input {
+            InputScale::Picture => Self::Picture { mean, deviation, sign },
+            _ => Self::Tomogram { mean, deviation, sign },
+        })
     }
 
     /// `slices` (z, y, x) as the network's input.
@@ -30,6 +35,9 @@ impl GreyScale {
         let scaled = |v: f32, mean: f32, factor: f32| ((v - mean) * factor).clamp(-CLIP_SIGMA, CLIP_SIGMA);
         match self {
             Self::Tomogram { mean, deviation, sign } => slices.mapv_inplace(|v| scaled(v, mean, sign / deviation)),
+            Self::Picture { mean, deviation, sign } => {
+                slices.mapv_inplace(|v| ((v - mean) * (sign / (3.0 * deviation))).clamp(-1.0, 1.0));
+            }
             Self::Slice { sign } => {
                 for mut slice in slices.outer_iter_mut() {
                     let count = slice.len().max(1) as f64;

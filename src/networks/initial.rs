@@ -1,6 +1,7 @@
 //! Weights before training.
 use tch::{Device, Kind, Tensor};
 
+use super::sdseg::UNET;
 use crate::runtime::{Generator, Result};
 
 /// How the weights of a network begin. Norms begin at scale one and shift zero in all of them.
@@ -13,6 +14,9 @@ pub(super) enum Initial {
         /// Negative slope of the rectifier.
         slope: f64,
     },
+    /// [`Initial::Uniform`], but the last convolution of every residual block, every attention's and the network's own of a
+    /// latent-diffusion U-Net are zero: each block begins as what it adds to.
+    Diffusion,
 }
 
 impl Initial {
@@ -34,15 +38,18 @@ impl Initial {
             }
             let constant = |value: f64| Tensor::f_full(shape, value, (Kind::Float, device));
             let bound = (fan_in.sqrt().recip()) as f32;
+            let is_last = |part: &&str| name.starts_with(UNET) && name.contains(*part);
+            let is_silent = self == Self::Diffusion && LAST.iter().any(|part| is_last(&part));
             tensors.push(match (leaf, self) {
+                _ if is_silent => constant(0.0)?,
                 ("running_var", _) => constant(1.0)?,
                 ("weight", _) if fan_in == 0.0 => constant(1.0)?,
                 ("weight", Self::Normal { slope }) => {
                     let deviation = (2.0 / ((1.0 + slope * slope) * fan_in)).sqrt();
                     gen.normal_tensor(shape, device)?.f_mul_scalar(deviation)?
                 }
-                ("weight", Self::Uniform) => gen.uniform_tensor(-bound, bound, shape, device)?,
-                ("bias", Self::Uniform) if fan_in > 0.0 => gen.uniform_tensor(-bound, bound, shape, device)?,
+                ("weight", Self::Uniform | Self::Diffusion) => gen.uniform_tensor(-bound, bound, shape, device)?,
+                ("bias", Self::Uniform | Self::Diffusion) if fan_in > 0.0 => gen.uniform_tensor(-bound, bound, shape, device)?,
                 ("scale", _) => constant(RESIDUAL_SCALE)?,
                 _ => constant(0.0)?,
             });
@@ -50,6 +57,9 @@ impl Initial {
         Ok(tensors)
     }
 }
+
+/// Parts of the names of convolutions that a latent-diffusion U-Net begins with at zero.
+const LAST: [&str; 3] = [".out_layers.3.", ".proj_out.", "model.diffusion_model.out.2."];
 
 /// Share of a residual branch at the start, for networks that scale it: small, so that depth does not add variance and no
 /// normalisation is needed, but not zero, so that every weight learns from the first step.

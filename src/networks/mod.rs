@@ -2,8 +2,9 @@
 //!
 //! [`cpnet`] is CellPose, whole. The others segment: all are a [`SegmentationNetwork`], described by a [`NetworkConfig`] and kept
 //! with their weights in a [`SegmentationModel`], whose file says which network it is. The numbers follow the originals (MONAI
-//! for the DynUNet); no code of them is used.
+//! for the DynUNet); no code of them is used. [`sdseg`] is made of the pieces of [`crate::diffusion`].
 
+mod blend;
 mod builtin;
 mod compact;
 mod config;
@@ -14,7 +15,10 @@ mod grid;
 mod initial;
 mod model;
 mod picker;
+mod picture_input;
 mod recognise;
+mod sampling;
+pub mod sdseg;
 mod segmentation;
 mod unet2d;
 
@@ -25,5 +29,9 @@ pub use grey_scale::GreyScale;
 pub use grid::{are_alike, resample, Axis};
 pub use model::{InputScale, ModelDescription, SegmentationModel};
 pub use picker::{Picker, PickerConfig};
+pub use sampling::{Sampled, Sampler, Sampling};
+pub use sdseg::{Conditioning, SdSeg, SdSegConfig};
 pub use segmentation::{Activation, Logits, Pass, Reach, SegmentationNetwork};
 pub use unet2d::{Unet2d, Unet2dConfig};
+
+pub(crate) use blend::{starts, tent};

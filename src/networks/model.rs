@@ -8,7 +8,6 @@ use safetensors::Dtype;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use super::config::is_statistic;
 use super::recognise::recognise;
 use super::{NetworkConfig, SegmentationNetwork};
 use crate::runtime::{Error, Generator, Result};
@@ -30,6 +29,8 @@ pub enum InputScale {
     Tomogram,
     /// Mean 0 and deviation 1 over each slice.
     Slice,
+    /// -1 where black and 1 where white: of a picture's levels; of a tomogram three deviations of its voxels from their mean.
+    Picture,
 }
 
 /// What has to be known to use a network on data: written into its file.
@@ -111,7 +112,7 @@ impl SegmentationModel {
     /// A model before training: weights as the original of the network begins.
     pub fn random(description: ModelDescription, gen: &mut Generator, device: Device) -> Result<Self> {
         let shapes = description.network.tensor_shapes()?;
-        let drawn = description.network.initial().draw(&shapes, gen, device)?;
+        let drawn = description.network.random_tensors(&shapes, gen, device)?;
         let mut by_name: HashMap<String, Tensor> = shapes.into_iter().map(|(name, _)| name).zip(drawn).collect();
         Self::from_tensors(description, device, &mut |name, _| {
             by_name
@@ -120,8 +121,8 @@ impl SegmentationModel {
         })
     }
 
-    /// Opens a file written by [`SegmentationModel::save`], or the safetensors of MemBrain-seg (or another DynUNet of MONAI) or
-    /// of the slab paper's 2D U-Net, whose hyper-parameters are read off the shapes. Pickles are not opened; the error says how
+    /// Opens a file written by [`SegmentationModel::save`], or the safetensors of MemBrain-seg (or another DynUNet of MONAI), of
+    /// the slab paper's 2D U-Net or of SDSeg, whose hyper-parameters are read off the shapes. Pickles are not opened; the error says how
     /// to convert one.
     ///
     /// Errors: the operating system's; [`Error::Format`] that names the file and the tensor or the header's field;
@@ -140,7 +141,7 @@ impl SegmentationModel {
         let Some(text) = file.text(KEY) else {
             let (description, stored) = recognise(file)?;
             return Self::from_tensors(description, device, &mut |name, shape| {
-                file.tensor(&stored(file, name), shape, Kind::Float, device)
+                file.matrix_or_tensor(&stored(file, name), shape, Kind::Float, device)
             });
         };
         let refused = |e: serde_json::Error| Error::format(format!("{}: {KEY}", file.what()), e);
@@ -235,13 +236,15 @@ impl SegmentationModel {
         self.select(false)
     }
 
-    /// Name and tensor of the running statistics, which passes in training move in place.
+    /// Name and tensor of what gradients do not move: running statistics, which passes in training move in place, and frozen
+    /// weights.
     pub fn statistics(&self) -> Vec<(String, Tensor)> {
         self.select(true)
     }
 
     fn select(&self, statistics: bool) -> Vec<(String, Tensor)> {
-        let chosen = self.tensors.iter().filter(|(name, _)| is_statistic(name) == statistics);
+        let network = &self.description.network;
+        let chosen = self.tensors.iter().filter(|(name, _)| network.is_trained(name) != statistics);
         chosen
             .map(|(name, tensor)| (name.clone(), tensor.shallow_clone()))
             .collect()

@@ -1,4 +1,5 @@
 //! Weight files of other programs, told by their tensors.
+use super::sdseg::published;
 use super::{DynUnetConfig, InputScale, ModelDescription, NetworkConfig, Unet2dConfig};
 use crate::runtime::{Error, Result};
 use crate::weights::TensorFile;
@@ -34,9 +35,18 @@ pub(super) fn recognise(file: &TensorFile) -> Result<(ModelDescription, StoredNa
     if let Some(prefix) = prefix_before("encoder.in_conv.conv_conv.0.weight") {
         return unet2d(file, prefix);
     }
+    if file.contains(published::MARK) {
+        let description = published::description(file)?;
+        let levels = match &description.network {
+            NetworkConfig::SdSeg(config) => config.first_stage.block_out_channels.len() as i64,
+            _ => 0,
+        };
+        let stored = move |file: &TensorFile, name: &str| published::stored_name(file, name, levels);
+        return Ok((description, Box::new(stored)));
+    }
     Err(Error::Unsupported(format!(
         "{} is no segmentation network that is known: it has no header of this engine and no tensors of a DynUNet \
-         (MemBrain-seg) or of the slab paper's 2D U-Net",
+         (MemBrain-seg), of the slab paper's 2D U-Net or of SDSeg",
         file.what()
     )))
 }

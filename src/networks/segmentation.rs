@@ -2,6 +2,7 @@
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
+use super::{Sampled, Sampling};
 use crate::runtime::{Error, Generator, Job, Result};
 
 /// How the outputs of a network become probabilities.
@@ -12,6 +13,8 @@ pub enum Activation {
     Sigmoid,
     /// All outputs together: a voxel is one thing, the first output being none of the others.
     Softmax,
+    /// Each output is drawn as a picture, -1 where it is not and 1 where it is: (x + 1) / 2, cut to 0..=1.
+    Picture,
 }
 
 impl Activation {
@@ -20,6 +23,7 @@ impl Activation {
         Ok(match self {
             Self::Sigmoid => logits.f_sigmoid()?,
             Self::Softmax => logits.f_softmax(1, None::<Kind>)?,
+            Self::Picture => logits.f_add_scalar(1.0)?.f_mul_scalar(0.5)?.f_clamp(0.0, 1.0)?,
         })
     }
 }
@@ -33,6 +37,9 @@ pub enum Reach {
     /// Everything in the window changes every output (normalisation over the window, coordinates within it): windows
     /// have to be blended, and should have the side that the network was trained with, given here in voxels.
     Window(i64),
+    /// The same, but the network itself cuts slices of any extent into windows of this side and blends them: it is given whole
+    /// slices.
+    Slice(i64),
 }
 
 /// Whether a forward pass learns.
@@ -108,6 +115,35 @@ pub trait SegmentationNetwork: Send {
         self.check(x)?;
         check_margin(x, margin)?;
         crop(&self.forward(x, &mut Pass::Inference, job)?.main, margin)
+    }
+
+    /// Whether its answers are drawn: another noise gives another one. Such a network says by [`SegmentationNetwork::sample`] how far
+    /// they differ.
+    fn draws(&self) -> bool {
+        false
+    }
+
+    /// Probabilities at inference of a window without its margins (see [`SegmentationNetwork::forward_inner`]), drawn as `sampling` says.
+    ///
+    /// Errors: as `forward_inner`; a sampling that the network does not have.
+    fn sample(&self, x: &Tensor, margin: [(i64, i64); 3], sampling: &Sampling, job: &Job) -> Result<Sampled> {
+        sampling.validate(self.draws())?;
+        let logits = self.forward_inner(x, margin, job)?;
+        let mean = self.activation().probabilities(&logits)?.f_to_kind(Kind::Float)?;
+        Ok(Sampled { mean, squares: None })
+    }
+
+    /// What a step of training makes small, where that is not a loss of its logits: of a batch of images [B, C, y, x], truths
+    /// [B, outputs, y, x] and weights [B, 1, y, x], 0..=1, a scalar of the weights' graph.
+    ///
+    /// Errors: shapes that do not fit, cancel.
+    fn objective(
+        &self,
+        _batch: (&Tensor, &Tensor, &Tensor),
+        _pass: &mut Pass,
+        _job: &Job,
+    ) -> Result<Option<Tensor>> {
+        Ok(None)
     }
 
     /// Refuses inputs of another rank, another number of channels, or an extent that the divisor does not divide.

@@ -25,6 +25,8 @@ fn bytes_per_voxel(network: &NetworkConfig) -> u64 {
         NetworkConfig::DynUnet(c) => (c.filters.first().copied().unwrap_or(1), c.outputs.len()),
         NetworkConfig::Picker(c) => (c.maps.first().copied().unwrap_or(1), c.outputs.len()),
         NetworkConfig::Unet2d(c) => (c.widths.first().copied().unwrap_or(1), c.outputs.len()),
+        // Windows go through one by one, whatever the tile.
+        NetworkConfig::SdSeg(c) => (0, c.outputs.len()),
     };
     // The input twice, and logits, probabilities and their sums over mirrors.
     4 * (COPIES * features.max(1) as u64 + 2 + 4 * outputs as u64)
@@ -49,14 +51,15 @@ pub fn core_extents(
     memory: u64,
 ) -> Result<[usize; 3]> {
     let voxel = bytes_per_voxel(network);
-    let tried: [Vec<usize>; 3] = std::array::from_fn(|axis| match needs.window {
+    let tried: [Vec<usize>; 3] = std::array::from_fn(|axis| match needs.window_along(axis) {
         // A window of fixed side has a core of what its margins leave.
-        Some(window) if needs.halo[axis] > 0 || axis > 0 => {
+        Some(window) => {
             vec![window
                 .saturating_sub(2 * needs.halo[axis])
                 .clamp(1, region[axis].len().max(1))]
         }
-        _ => even_parts(region[axis].len()),
+        None if needs.whole && axis > 0 => vec![region[axis].len()],
+        None => even_parts(region[axis].len()),
     });
     // Bytes that a core takes, and its work for each of its voxels, in voxels computed.
     let cost = |core: [usize; 3]| -> (f64, f64) {
@@ -128,6 +131,8 @@ mod tests {
             halo: [20; 3],
             divisor: [4; 3],
             window: None,
+            whole: false,
+            smooth: false,
         };
         let axes = [1024; 3].map(|n| Axis { data: n, network: n });
         let region = [0..1024, 0..1024, 0..1024];

@@ -5,6 +5,8 @@
 //! the windows need; `tile` runs the network on one window; `store` writes finished tiles into the output and notes them in a
 //! journal; `run` ties them together. Ranks share the plan: each takes its part, whoever finishes last puts the output in place.
 //!
+//! `pictures` are predicted without a plan, each in one window. `stability` compares answers of a network that draws them.
+//!
 //! `labels` are cut out of the finished probabilities; `after` the network: molecules and membranes out of the volumes, slice by slice. `closing` fills the holes of membranes, `objects` are
 //! what of a mask hangs together. Picks out of maps, their suppression and exclusion are in [`crate::picks`].
 
@@ -14,11 +16,14 @@ mod closing;
 mod labels;
 mod objects;
 mod options;
+mod pictures;
 mod plan;
 mod run;
 mod slices;
+mod stability;
 mod store;
 mod tile;
+mod volumes;
 
 pub use after::{
     after_network, find_picks, write_membranes, AfterNetwork, Found, MapSource, MembraneFiles, MembraneOptions,
@@ -27,5 +32,9 @@ pub use after::{
 pub use closing::{close_membranes, ClosingOptions};
 pub use objects::{object_picks, objects, ObjectRules};
 pub use options::{Output, PredictOptions, ProbabilityType, Rank, VolumeFormat};
+pub use pictures::{
+    picture_mask, picture_side, predict_picture, predict_pictures, PictureAnswer, PicturesReport,
+};
 pub use plan::{Plan, Tile};
 pub use run::{fingerprint, predict, predict_and_find, PredictReport};
+pub use stability::{mask_dice, stability, Stability};

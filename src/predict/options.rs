@@ -3,6 +3,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use crate::networks::Sampling;
 use crate::runtime::{Error, Result};
 
 /// How probabilities are stored.
@@ -45,7 +46,7 @@ pub enum Output {
     Probabilities,
     /// One volume of labels: 0 on the ground, else 1 + the number of the likeliest class.
     Labels,
-    /// With mirrors: one volume for each output of the probabilities' standard deviation over the mirrors.
+    /// With mirrors or several samples: one volume for each output of the probabilities' standard deviation over them.
     Deviations,
 }
 
@@ -64,6 +65,9 @@ impl Default for Rank {
     }
 }
 
+/// Largest deviation of the smoothing along z, in slices.
+const MOST_Z_SMOOTHING: f64 = 10.0;
+
 /// How a network is run over a tomogram. Same options and model, same bytes on a CPU, whatever the ranks.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PredictOptions {
@@ -77,6 +81,10 @@ pub struct PredictOptions {
     pub bright: bool,
     /// Whether the eight mirrors of every window are predicted and averaged.
     pub mirrors: bool,
+    /// How a network that draws its answers is asked for them.
+    pub sampling: Sampling,
+    /// Deviation, in slices, of the Gaussian that smooths the probabilities of a network of slices along z, 0..=10; 0: none.
+    pub z_smoothing: f64,
     /// What is written, at least one.
     pub outputs: Vec<Output>,
     /// How probabilities and deviations are stored.
@@ -104,6 +112,8 @@ impl Default for PredictOptions {
             rescale: true,
             bright: false,
             mirrors: false,
+            sampling: Sampling::default(),
+            z_smoothing: 0.0,
             outputs: vec![Output::Probabilities, Output::Labels],
             probability: ProbabilityType::Half,
             format: VolumeFormat::Mrc,
@@ -137,8 +147,13 @@ impl PredictOptions {
         if self.outputs.is_empty() {
             return Err(Error::argument("outputs", "empty", "must name at least one output"));
         }
-        if self.outputs.contains(&Output::Deviations) && !self.mirrors {
-            return Err(Error::argument("outputs", "deviations", "must come with mirrors"));
+        if self.outputs.contains(&Output::Deviations) && !self.mirrors && self.sampling.samples == 1 {
+            let allowed = "must come with mirrors or several samples";
+            return Err(Error::argument("outputs", "deviations", allowed));
+        }
+        if !(0.0..=MOST_Z_SMOOTHING).contains(&self.z_smoothing) {
+            let allowed = format!("must be 0..={MOST_Z_SMOOTHING}");
+            return Err(Error::argument("z_smoothing", self.z_smoothing, &allowed));
         }
         if self.core.is_some_and(|core| core.contains(&0)) {
             return Err(Error::argument(
@@ -156,6 +171,11 @@ impl PredictOptions {
             ));
         }
         Ok(())
+    }
+
+    /// Slices on either side that smoothing along z reaches: three deviations.
+    pub fn z_radius(&self) -> usize {
+        (3.0 * self.z_smoothing).ceil() as usize
     }
 
     /// The voxels that are predicted of a tomogram of `shape`.

@@ -34,8 +34,12 @@ pub struct Needs {
     pub halo: [usize; 3],
     /// Multiples that the bounds of a window must be, (z, y, x).
     pub divisor: [usize; 3],
-    /// Side of a window, where the network must have one.
+    /// Side of a window, where the network must have one: of the axes that have a halo by the network's own need.
     pub window: Option<usize>,
+    /// Whether the network is given whole slices.
+    pub whole: bool,
+    /// Whether the axis z has a halo for smoothing alone.
+    pub smooth: bool,
 }
 
 impl Needs {
@@ -50,19 +54,44 @@ impl Needs {
                 let margin = (side as f64 * WINDOW_MARGIN) as usize / divisor * divisor;
                 (margin, Some(side))
             }
+            Reach::Slice(_) => (0, None),
         };
+        let whole = matches!(network.reach(), Reach::Slice(_));
         if network.dimensions() == 2 {
             return Self {
                 halo: [0, halo, halo],
                 divisor: [1, divisor, divisor],
                 window,
+                whole,
+                smooth: false,
             };
         }
         Self {
             halo: [halo; 3],
             divisor: [divisor; 3],
             window,
+            whole,
+            smooth: false,
         }
+    }
+
+    /// The same with so many slices more on either side, of a network of slices, for smoothing along z.
+    pub fn smoothed(self, radius: usize) -> Self {
+        if radius == 0 {
+            return self;
+        }
+        let [_, y, x] = self.halo;
+        Self {
+            halo: [radius, y, x],
+            smooth: true,
+            ..self
+        }
+    }
+
+    /// The side that windows must have along `axis`.
+    pub fn window_along(&self, axis: usize) -> Option<usize> {
+        let needed = axis > 0 || (self.halo[0] > 0 && !self.smooth);
+        self.window.filter(|_| needed)
     }
 }
 
@@ -114,7 +143,7 @@ fn tile(axes: [Axis; 3], core: [Range<usize>; 3], needs: &Needs) -> Tile {
         let end = axes[axis].network.next_multiple_of(divisor);
         let low = inner[axis].start.saturating_sub(halo) / divisor * divisor;
         let high = (inner[axis].end + halo).next_multiple_of(divisor).min(end);
-        match needs.window {
+        match needs.window_along(axis) {
             // Moved inwards at the volume's ends, so that the network sees as much as it was trained on.
             Some(side) if needs.halo[axis] > 0 && high - low < side => {
                 let low = low.min(end.saturating_sub(side) / divisor * divisor);
@@ -138,6 +167,8 @@ mod tests {
         halo: [8; 3],
         divisor: [4; 3],
         window: None,
+        whole: false,
+        smooth: false,
     };
 
     #[test]
@@ -173,6 +204,8 @@ mod tests {
             halo: [16; 3],
             divisor: [8; 3],
             window: Some(64),
+            whole: false,
+            smooth: false,
         };
         let plan = Plan::new(same([100, 100, 40]), [0..100, 0..100, 0..40], [32; 3], &needs);
         for tile in plan.tiles() {

@@ -16,17 +16,18 @@ use super::labels::cut_labels;
 use super::options::{Output, PredictOptions, ProbabilityType, VolumeFormat};
 use super::plan::{Needs, Plan};
 use super::slices::{joined, SliceWindow};
-use super::store::{RunIdentity, Store, Volume};
+use super::store::{RunIdentity, Store};
 use super::tile::{predict_tile, Probabilities};
+use super::volumes::{channels, classes, deviating, volume_name, volumes};
 
 /// What the headers call the volumes.
 pub(super) const CONTENT: &str = "prediction";
 
 /// Name of the labels, as an output's.
-const LABELS: &str = "labels";
+pub(super) const LABELS: &str = "labels";
 
 /// Outputs that are no class of their own: they are never a label.
-const NO_CLASS: [&str; 2] = ["background", "centre"];
+pub(super) const NO_CLASS: [&str; 2] = ["background", "centre"];
 
 /// What [`predict`] did.
 #[derive(Clone, Debug, Serialize)]
@@ -115,8 +116,14 @@ pub fn predict_and_find(
         _ => Axis::new(geometry.shape[axis], data_nm, network_nm),
     });
     let region = options.region(geometry.shape);
-    let needs = Needs::of(model.network());
+    options.sampling.validate(model.network().draws())?;
+    if options.z_smoothing > 0.0 && model.network().dimensions() != 2 {
+        let allowed = "must be 0 for a network of three dimensions";
+        return Err(Error::argument("z_smoothing", options.z_smoothing, allowed));
+    }
+    let needs = Needs::of(model.network()).smoothed(options.z_radius());
     let core = match options.core {
+        Some([z, ..]) if needs.whole => [z, region[1].len(), region[2].len()],
         Some(core) => core,
         None => core_extents(&description.network, &needs, &axes, &region, options.memory)?,
     };
@@ -135,8 +142,8 @@ pub fn predict_and_find(
         tomogram: format!("{} {:?} {scale:?}", tomogram.name(), geometry),
         model: fingerprint(&model.to_bytes()?),
         settings: format!(
-            "{region:?} {axes:?} {core:?} {} {names:?} {:?} {:?}",
-            options.mirrors, options.probability, options.threshold
+            "{region:?} {axes:?} {core:?} {} {names:?} {:?} {:?} {:?} {}",
+            options.mirrors, options.probability, options.threshold, options.sampling, options.z_smoothing
         ),
         tiles: plan.tiles().len(),
     };
@@ -229,67 +236,6 @@ pub fn predict_and_find(
     })
 }
 
-/// Numbers of the outputs whose probabilities are written, all but the background where they are asked for; else those `needed`.
-fn channels(model: &SegmentationModel, options: &PredictOptions, needed: &[&str]) -> Vec<usize> {
-    let outputs = model.network().outputs();
-    let asked = options.outputs.contains(&Output::Probabilities);
-    let written = |index: &usize| match asked {
-        true => outputs[*index] != NO_CLASS[0] || needed.contains(&outputs[*index].as_str()),
-        false => needed.contains(&outputs[*index].as_str()),
-    };
-    (0..outputs.len()).filter(written).collect()
-}
-
-/// Numbers of the outputs that are a label.
-fn classes(outputs: &[String]) -> impl Iterator<Item = usize> + '_ {
-    (0..outputs.len()).filter(|index| !NO_CLASS.contains(&outputs[*index].as_str()))
-}
-
-/// Name of the file of an output's probabilities.
-fn volume_name(tomogram: &str, output: &str) -> String {
-    format!("{tomogram}_{output}.mrc")
-}
-
-/// Numbers of the outputs whose deviations are written: all but the background.
-fn deviating(model: &SegmentationModel) -> Vec<usize> {
-    let outputs = model.network().outputs();
-    (0..outputs.len())
-        .filter(|index| outputs[*index] != NO_CLASS[0])
-        .collect()
-}
-
-fn volumes(model: &SegmentationModel, name: &str, options: &PredictOptions, channels: &[usize]) -> Vec<Volume> {
-    let stored = match options.probability {
-        ProbabilityType::Half => BlockType::Half,
-        ProbabilityType::Byte => BlockType::Byte,
-    };
-    let outputs = model.network().outputs();
-    let is_kept = |index: usize| options.outputs.contains(&Output::Probabilities) && outputs[index] != NO_CLASS[0];
-    let mut volumes: Vec<Volume> = channels
-        .iter()
-        .map(|&index| Volume {
-            name: volume_name(name, &outputs[index]),
-            stored,
-            is_kept: is_kept(index),
-        })
-        .collect();
-    if options.outputs.contains(&Output::Deviations) {
-        volumes.extend(deviating(model).into_iter().map(|index| Volume {
-            name: format!("{name}_{}_std.mrc", outputs[index]),
-            stored,
-            is_kept: true,
-        }));
-    }
-    if options.outputs.contains(&Output::Labels) {
-        volumes.push(Volume {
-            name: volume_name(name, LABELS),
-            stored: BlockType::Label,
-            is_kept: true,
-        });
-    }
-    volumes
-}
-
 /// 64-bit FNV-1a.
 pub fn fingerprint(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
@@ -361,7 +307,7 @@ impl Work<'_> {
         for (count, &index) in self.open.iter().enumerate() {
             let tile = &self.plan.tiles()[index];
             slices.advance(&self.plan.slices(tile))?;
-            let found = predict_tile(self.model, self.plan, tile, slices, self.options.mirrors, job)?;
+            let found = predict_tile(self.model, self.plan, tile, slices, self.options, job)?;
             if !put(index, &found)? {
                 break;
             }

@@ -1,19 +1,20 @@
 //! A window of the tomogram to the probabilities of its core.
 use std::ops::Range;
 
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
-use crate::networks::{resample, Axis, Reach, SegmentationModel, SegmentationNetwork};
+use crate::networks::{resample, Axis, Reach, Sampled, SegmentationModel, SegmentationNetwork};
 use crate::runtime::{Error, Job, Result};
 
+use super::options::PredictOptions;
 use super::plan::{Plan, Tile};
 use super::slices::SliceWindow;
 
 /// Probabilities of a core, [C, z, y, x] float32 on the host.
 pub struct Probabilities {
-    /// Of each output of the network, 0..=1; the mean over the mirrors where there are any.
+    /// Of each output of the network, 0..=1; the mean over mirrors and samples where there are any.
     pub mean: Tensor,
-    /// Standard deviation over the mirrors.
+    /// Standard deviation over mirrors and samples.
     pub deviation: Option<Tensor>,
 }
 
@@ -23,7 +24,7 @@ pub fn predict_tile(
     plan: &Plan,
     tile: &Tile,
     slices: &SliceWindow,
-    mirrors: bool,
+    options: &PredictOptions,
     job: &Job,
 ) -> Result<Probabilities> {
     let _guard = tch::no_grad_guard();
@@ -32,7 +33,7 @@ pub fn predict_tile(
         let (inner, window) = (&tile.inner[axis], &tile.window[axis]);
         ((inner.start - window.start) as i64, (window.end - inner.end) as i64)
     });
-    let flips: Vec<Vec<i64>> = match (mirrors, model.network().dimensions()) {
+    let flips: Vec<Vec<i64>> = match (options.mirrors, model.network().dimensions()) {
         (false, _) => vec![Vec::new()],
         (true, 2) => subsets(&[2, 3]),
         (true, _) => subsets(&[1, 2, 3]),
@@ -49,13 +50,20 @@ pub fn predict_tile(
             true => (margin[axis].1, margin[axis].0),
             false => margin[axis],
         });
-        let found = probabilities(model.network(), &mirrored, margin, job)?;
-        let found = if flip.is_empty() { found } else { found.f_flip(flip)? };
-        let found = to_data(&found, plan, tile)?;
-        if flips.len() > 1 {
-            squares = Some(added(squares, &found.f_square()?)?);
+        let found = probabilities(model.network(), &mirrored, margin, options, job)?;
+        let there = |found: &Tensor| -> Result<Tensor> {
+            match flip.is_empty() {
+                true => to_data(found, plan, tile),
+                false => to_data(&found.f_flip(flip)?, plan, tile),
+            }
+        };
+        let mean = there(&found.mean)?;
+        if let Some(of_samples) = &found.squares {
+            squares = Some(added(squares, &there(of_samples)?)?);
+        } else if flips.len() > 1 {
+            squares = Some(added(squares, &mean.f_square()?)?);
         }
-        sum = Some(added(sum, &found)?);
+        sum = Some(added(sum, &mean)?);
     }
     let count = flips.len() as f64;
     let sum = sum.ok_or_else(|| Error::Internal("no mirror was predicted".into()))?;
@@ -116,26 +124,59 @@ fn probabilities(
     network: &dyn SegmentationNetwork,
     input: &Tensor,
     margin: [(i64, i64); 3],
+    options: &PredictOptions,
     job: &Job,
-) -> Result<Tensor> {
-    let found = if network.dimensions() == 2 {
-        // Slices are the batch.
-        let (z, keep) = (margin[0], input.size()[1]);
-        let slices = input.f_narrow(1, z.0, keep - z.0 - z.1)?.f_transpose(0, 1)?;
-        network.forward_inner(&slices, [(0, 0), margin[1], margin[2]], job)
-    } else {
-        network.forward_inner(&input.f_unsqueeze(0)?, margin, job)
-    };
-    let logits = match found {
-        Err(Error::OutOfMemory(text)) => return in_halves(network, input, margin, text, job),
-        found => found?,
-    };
-    let found = network.activation().probabilities(&logits)?.f_to_kind(Kind::Float)?;
-    Ok(if network.dimensions() == 2 {
-        found.f_transpose(0, 1)?
-    } else {
-        found.f_squeeze_dim(0)?
-    })
+) -> Result<Sampled> {
+    let sampling = &options.sampling;
+    if network.dimensions() == 2 {
+        // Slices are the batch; those of the margin are there to be smoothed with.
+        let slices = input.f_transpose(0, 1)?;
+        let found = network.sample(&slices, [(0, 0), margin[1], margin[2]], sampling, job)?;
+        let keep = |found: Tensor| along_z(&found, margin[0], options.z_smoothing)?.f_transpose(0, 1).map_err(Error::from);
+        return Ok(Sampled {
+            mean: keep(found.mean)?,
+            squares: found.squares.map(keep).transpose()?,
+        });
+    }
+    match network.sample(&input.f_unsqueeze(0)?, margin, sampling, job) {
+        Err(Error::OutOfMemory(text)) => Ok(Sampled {
+            mean: in_halves(network, input, margin, (options, text), job)?,
+            squares: None,
+        }),
+        found => {
+            let found = found?;
+            let keep = |found: Tensor| found.f_squeeze_dim(0).map_err(Error::from);
+            Ok(Sampled {
+                mean: keep(found.mean)?,
+                squares: found.squares.map(keep).transpose()?,
+            })
+        }
+    }
+}
+
+/// `found` [z, C, y, x] without the first and last slices of `margin`, smoothed along z by a Gaussian of `deviation` slices, cut at three
+/// of them and, at the volume's ends, weighted by what is there.
+fn along_z(found: &Tensor, (before, after): (i64, i64), deviation: f64) -> Result<Tensor> {
+    let depth = found.size()[0];
+    let kept = depth - before - after;
+    if deviation <= 0.0 {
+        return Ok(found.f_narrow(0, before, kept)?);
+    }
+    let weight = |distance: i64| (-0.5 * (distance as f64 / deviation).powi(2)).exp();
+    let reach = (3.0 * deviation).ceil() as i64;
+    let mut rows = Vec::with_capacity((kept * depth) as usize);
+    for at in before..before + kept {
+        let row: Vec<f64> = (0..depth)
+            .map(|z| if (z - at).abs() <= reach { weight(z - at) } else { 0.0 })
+            .collect();
+        let total: f64 = row.iter().sum();
+        rows.extend(row.iter().map(|w| (w / total) as f32));
+    }
+    let matrix = Tensor::f_from_slice(&rows)?.f_view([kept, depth])?.f_to_device(found.device())?;
+    let mut size = found.size();
+    let flat = found.f_reshape([depth, -1])?;
+    size[0] = kept;
+    Ok(matrix.f_matmul(&flat)?.f_reshape(size.as_slice())?)
 }
 
 /// [`probabilities`] in two parts along the longest axis, where the reach of the network leaves the numbers as they are.
@@ -143,7 +184,7 @@ fn in_halves(
     network: &dyn SegmentationNetwork,
     input: &Tensor,
     margin: [(i64, i64); 3],
-    text: String,
+    (options, text): (&PredictOptions, String),
     job: &Job,
 ) -> Result<Tensor> {
     let Reach::Halo(halo) = network.reach() else {
@@ -169,12 +210,8 @@ fn in_halves(
     let part = |start: i64, stop: i64, before: i64, after: i64| -> Result<Tensor> {
         let mut margin = margin;
         margin[axis] = (before, after);
-        probabilities(
-            network,
-            &input.f_narrow(axis as i64 + 1, start, stop - start)?,
-            margin,
-            job,
-        )
+        let input = input.f_narrow(axis as i64 + 1, start, stop - start)?;
+        Ok(probabilities(network, &input, margin, options, job)?.mean)
     };
     let low = part(0, low_end, margin[axis].0, low_end - cut)?;
     let high = part(high_start, end, cut - high_start, margin[axis].1)?;
@@ -258,10 +295,12 @@ mod tests {
             most: usize::MAX,
         };
         let _guard = tch::no_grad_guard();
-        let whole = probabilities(&network, &input, margin, &job).unwrap();
+        let options = PredictOptions::default();
+        let found = |network: &Narrow| -> Result<Tensor> { Ok(probabilities(network, &input, margin, &options, &job)?.mean) };
+        let whole = found(&network).unwrap();
         assert!(said.lock().unwrap().is_empty());
         network.most = 40 * 48 * 56 / 3;
-        let halved = probabilities(&network, &input, margin, &job).unwrap();
+        let halved = found(&network).unwrap();
         assert_eq!(halved.size(), whole.size());
         let apart = f64::try_from((&halved - &whole).abs().max()).unwrap();
         assert!(apart < 1e-5, "{apart}");
@@ -270,7 +309,7 @@ mod tests {
         assert!(heard.len() > 1 && halved == heard.len(), "{heard:?}");
         // What does not fit however small it is.
         network.most = 8;
-        let failed = probabilities(&network, &input, margin, &job);
+        let failed = found(&network);
         assert!(matches!(failed, Err(Error::OutOfMemory(_))));
     }
 }

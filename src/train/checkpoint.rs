@@ -197,6 +197,7 @@ pub(super) fn load<O: RunOptions>(path: &Path, device: Device) -> Result<(O, Run
         gen: state.generator()?,
         weights,
         average: named("average", &shapes)?,
+        unaveraged: Vec::new(),
         statistics: named("statistics", &statistics)?,
         optimiser,
         plateau: state.plateau,

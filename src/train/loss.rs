@@ -152,6 +152,10 @@ pub fn segmentation_loss(
     options: &LossOptions,
 ) -> Result<Tensor> {
     options.validate()?;
+    if activation == Activation::Picture {
+        let text = "outputs that are pictures have no logits to be compared".to_owned();
+        return Err(Error::Unsupported(text));
+    }
     let mut sum: Option<Tensor> = None;
     let all = std::iter::once(&logits.main).chain(&logits.deep);
     for (logits, factor) in all.zip(&options.deep_weights).filter(|(_, factor)| **factor > 0.0) {
@@ -260,7 +264,7 @@ impl<'a> Terms<'a> {
     fn cross_entropy(&self) -> Result<Tensor> {
         let smoothing = self.options.label_smoothing;
         let classes = match self.activation {
-            Activation::Sigmoid => 2,
+            Activation::Sigmoid | Activation::Picture => 2,
             Activation::Softmax => self.classes,
         };
         let truth = self
@@ -268,7 +272,7 @@ impl<'a> Terms<'a> {
             .f_mul_scalar(1.0 - smoothing)?
             .f_add_scalar(smoothing / classes as f64)?;
         match self.activation {
-            Activation::Sigmoid => self.average(&binary_cross_entropy(self.logits, &truth)?),
+            Activation::Sigmoid | Activation::Picture => self.average(&binary_cross_entropy(self.logits, &truth)?),
             Activation::Softmax => {
                 let log = self.logits.f_log_softmax(1, None::<Kind>)?;
                 let per_voxel = log
@@ -282,7 +286,7 @@ impl<'a> Terms<'a> {
     fn focal(&self, gamma: f64, alpha: Option<f64>) -> Result<Tensor> {
         let t = self.truth;
         let per_output = match self.activation {
-            Activation::Sigmoid => {
+            Activation::Sigmoid | Activation::Picture => {
                 // log of the probability that is missing: of -x where the label is one, of x where it is zero.
                 let sign = t.f_mul_scalar(-2.0)?.f_add_scalar(1.0)?;
                 let missing = self.logits.f_mul(&sign)?.f_log_sigmoid()?;

@@ -20,6 +20,7 @@ mod crops;
 mod denoiser;
 mod latents;
 mod loss;
+mod mask_autoencoder;
 mod matched_volume;
 mod optimiser;
 mod options;
@@ -27,6 +28,7 @@ mod own_batch;
 mod own_data;
 mod parameters;
 mod phantoms;
+mod random_masks;
 mod rate;
 mod renewal;
 mod run;
@@ -44,6 +46,7 @@ pub use batch::{Batch, BatchSource};
 pub use denoiser::{DenoiserTrainer, HeldOutLoss};
 pub use latents::LatentPool;
 pub use loss::{segmentation_loss, LossKind, LossOptions, Target};
+pub use mask_autoencoder::{MaskAutoencoderOptions, MaskAutoencoderTrainer};
 pub use matched_volume::MatchedVolume;
 pub use options::{small_unet, DenoiserOptions, CELLS, STRUCTURES};
 pub use parameters::Parameters;
@@ -52,7 +55,7 @@ pub use rate::RateCurve;
 pub use run::{LossRecord, TrainingSchedule};
 pub use segmenter::{
     mean_dice, ExampleSource, LabelledTraining, LabelledTrainingOptions, LabelledVolume, LabelledVolumes, OutputScore,
-    PhantomExamples, SegmenterOptions, SegmenterTrainer, SelfTrainingOptions, SlabLabels, SlabView, Start,
+    PhantomExamples, PicturePair, SegmenterOptions, SegmenterTrainer, SelfTrainingOptions, SlabLabels, SlabView, Start,
     ValidationOptions,
 };
 pub use sgd::{Sgd, SgdOptions};

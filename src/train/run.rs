@@ -43,6 +43,14 @@ pub struct TrainingSchedule {
     pub clip: f64,
     /// Decay of the weights' moving average, which is what ships; min(decay, (1 + n) / (10 + n)) after n steps.
     pub ema_decay: f64,
+    /// A loss of more than so many times the mean of the last 25 before it moves nothing, and ten of them in a row end the run,
+    /// 2..=10^6; 0: every loss counts.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub spike: f64,
+}
+
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 impl Default for TrainingSchedule {
@@ -56,6 +64,7 @@ impl Default for TrainingSchedule {
             cool_down: 0.3,
             clip: 1.0,
             ema_decay: 0.998,
+            spike: 0.0,
         }
     }
 }
@@ -70,6 +79,9 @@ impl TrainingSchedule {
             ("ema_decay", self.ema_decay, 0.0, 1.0),
         ];
         super::options::check_ranges(&ranges)?;
+        if self.spike != 0.0 {
+            super::options::check_ranges(&[("spike", self.spike, 2.0, 1e6)])?;
+        }
         self.curve.validate()?;
         match &self.sgd {
             Some(sgd) => sgd.validate(),
@@ -109,6 +121,8 @@ pub(super) trait Objective {
 pub(super) struct Run {
     pub weights: Parameters,
     pub average: Parameters,
+    /// Weights, by their place, whose last value is their average; empty: none.
+    pub unaveraged: Vec<bool>,
     /// What batches move without gradients: running means and variances. Shared with the network, which updates them in place.
     pub statistics: Parameters,
     pub optimiser: Optimiser,
@@ -143,6 +157,7 @@ impl Run {
         Ok(Self {
             weights,
             average,
+            unaveraged: Vec::new(),
             statistics: Parameters::none(),
             optimiser,
             plateau: Plateau::default(),
@@ -201,8 +216,13 @@ impl Run {
             objective.advance(self.step, job)?;
             job.enter(Stage::Train)?;
             let (loss, gradients) = self.gradients(objective, job)?;
-            self.update(&gradients, schedule)?;
-            self.record(loss as f32);
+            match self.spike(loss, schedule) {
+                Some(usual) => self.pass_over(loss, usual, job)?,
+                None => {
+                    self.update(&gradients, schedule)?;
+                    self.record(loss as f32);
+                }
+            }
             job.advance_with_loss(self.step as f64 / schedule.steps as f64, loss)?;
             if !go_on(self.step, loss) {
                 break;
@@ -228,6 +248,28 @@ impl Run {
         Err(failed)
     }
 
+    /// The usual loss, where `loss` is far above it.
+    fn spike(&self, loss: f64, schedule: &TrainingSchedule) -> Option<f64> {
+        let usual = f64::from(self.history.last()?.loss);
+        (schedule.spike > 0.0 && loss > schedule.spike * usual).then_some(usual)
+    }
+
+    /// A step that moves nothing because its loss is far above the usual one.
+    fn pass_over(&mut self, loss: f64, usual: f64, job: &Job) -> Result<()> {
+        self.idle += 1;
+        let step = self.step;
+        if self.idle >= MOST_IDLE {
+            self.idle = 0;
+            return Err(Error::State(format!(
+                "the losses of {MOST_IDLE} steps up to {step} are far above the usual {usual:.4} (the last is {loss:.4}) and moved nothing: lower the rate and go on from the last checkpoint"
+            )));
+        }
+        let text = format!("the loss of step {step} is {loss:.4}, far above the usual {usual:.4}: the step moves nothing");
+        job.logger().warn("train", &text);
+        self.step += 1;
+        Ok(())
+    }
+
     /// One step down the gradients.
     fn update(&mut self, gradients: &[Tensor], schedule: &TrainingSchedule) -> Result<()> {
         let _guard = tch::no_grad_guard();
@@ -245,8 +287,9 @@ impl Run {
         }
         let n = self.step as f64;
         let decay = schedule.ema_decay.min((1.0 + n) / (10.0 + n));
-        for (average, weight) in self.average.tensors.iter_mut().zip(&self.weights.tensors) {
-            let _ = average.f_lerp_(weight, 1.0 - decay)?;
+        for (place, (average, weight)) in self.average.tensors.iter_mut().zip(&self.weights.tensors).enumerate() {
+            let share = if self.unaveraged.get(place) == Some(&true) { 1.0 } else { 1.0 - decay };
+            let _ = average.f_lerp_(weight, share)?;
         }
         self.step += 1;
         Ok(())
@@ -286,5 +329,45 @@ mod tests {
         assert_eq!(schedule.rate(500), 1.0);
         assert!((schedule.rate(900) - 0.51).abs() < 1e-9);
         assert!(schedule.rate(999) < 0.03);
+    }
+
+    /// The loss is the one weight's square, times a million from step 30 on.
+    struct Spiking(Tensor);
+
+    impl Objective for Spiking {
+        fn advance(&mut self, _: u64, _: &Job) -> Result<()> {
+            Ok(())
+        }
+
+        fn loss(&self, step: u64, _: &mut Generator, _: &Job) -> Result<Tensor> {
+            let factor = if step < 30 { 1.0 } else { 1e6 };
+            Ok(self.0.f_square()?.f_sum(tch::Kind::Float)?.f_mul_scalar(factor)?)
+        }
+    }
+
+    #[test]
+    fn losses_far_above_the_usual_move_nothing_and_end_a_run() {
+        let weights = Parameters {
+            names: vec!["weight".into()],
+            tensors: vec![Tensor::from_slice(&[2.0f32])],
+        };
+        let train = |spike: f64| {
+            let schedule = TrainingSchedule {
+                steps: 100,
+                spike,
+                ..TrainingSchedule::default()
+            };
+            let mut run = Run::new(weights.duplicate().unwrap(), &schedule, Generator::new(1, 0)).unwrap();
+            let mut objective = Spiking(run.weights.tensors[0].shallow_clone());
+            let done = run.train(&mut objective, &schedule, 100, &Job::quiet(), &mut |_, _| true);
+            (done, run.step, run.weights.tensors[0].double_value(&[0]))
+        };
+        let (done, step, weight) = train(50.0);
+        let text = done.unwrap_err().to_string();
+        assert!(text.contains("far above the usual") && text.contains("lower the rate"), "{text}");
+        assert_eq!(step, 39);
+        let (done, step, other) = train(0.0);
+        done.unwrap();
+        assert!(step == 100 && other < weight, "{other} {weight}");
     }
 }

@@ -137,6 +137,19 @@ impl<'a> TensorFile<'a> {
         Ok(tensor)
     }
 
+    /// [`TensorFile::tensor`]; a 1x1 convolution [a, b, 1, 1] serves where a matrix [a, b] is expected (the autoencoder's attention is
+    /// stored either way), a single number [1] where a scalar is.
+    pub fn matrix_or_tensor(&self, name: &str, expected: &[i64], kind: Kind, device: Device) -> Result<Tensor> {
+        let tensor = self.any_shape(name, kind, device, || format!("{expected:?}"))?;
+        let size = tensor.size();
+        match (expected, &size[..]) {
+            (_, found) if found == expected => Ok(tensor),
+            ([a, b], [c, d, 1, 1]) if (a, b) == (c, d) => Ok(tensor.f_reshape(expected)?),
+            ([], [1]) => Ok(tensor.f_reshape(expected)?),
+            _ => Err(wrong_shape(&format!("{}: tensor {name}", self.what), expected, &size)),
+        }
+    }
+
     /// Tensor `name` as it is in the file, whatever its shape; `expected` describes it should it be missing.
     pub fn any_shape(&self, name: &str, kind: Kind, device: Device, expected: impl Fn() -> String) -> Result<Tensor> {
         let what = || format!("{}: tensor {name}", self.what);
@@ -207,8 +220,7 @@ impl<'a> WeightFiles<'a> {
         self.files.iter().find_map(|file| file.shape(name))
     }
 
-    /// The tensor under the first of `names` that exists; see [`TensorFile::tensor`]. A 1x1 convolution [a, b, 1, 1]
-    /// serves where a matrix [a, b] is expected: the autoencoder's attention is stored either way.
+    /// The tensor under the first of `names` that exists; see [`TensorFile::matrix_or_tensor`].
     pub fn tensor(&self, names: &[String], expected: &[i64], kind: Kind, device: Device) -> Result<Tensor> {
         let found = names.iter().find_map(|name| {
             self.files
@@ -223,13 +235,7 @@ impl<'a> WeightFiles<'a> {
                 format_args!("is missing, expected shape {expected:?}"),
             ));
         };
-        let tensor = file.any_shape(name, kind, device, || format!("{expected:?}"))?;
-        let size = tensor.size();
-        match (expected, &size[..]) {
-            (_, found) if found == expected => Ok(tensor),
-            ([a, b], [c, d, 1, 1]) if (a, b) == (c, d) => Ok(tensor.f_reshape(expected)?),
-            _ => Err(wrong_shape(&format!("{}: tensor {name}", self.what), expected, &size)),
-        }
+        file.matrix_or_tensor(name, expected, kind, device)
     }
 }
 

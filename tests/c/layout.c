@@ -170,6 +170,20 @@ int main(void) {
     FIELD(tomocut_predict_options, picking);
     FIELD(tomocut_predict_options, membranes);
     FIELD(tomocut_predict_options, picks);
+    FIELD(tomocut_predict_options, format);
+    FIELD(tomocut_predict_options, sampler);
+    FIELD(tomocut_predict_options, seed);
+    FIELD(tomocut_predict_options, z_smoothing);
+    FIELD(tomocut_predict_options, steps);
+    FIELD(tomocut_predict_options, samples);
+
+    SIZE(tomocut_pictures_report);
+    FIELD(tomocut_pictures_report, struct_size);
+    FIELD(tomocut_pictures_report, files);
+    FIELD(tomocut_pictures_report, seconds_per_picture);
+    FIELD(tomocut_pictures_report, stability_dice);
+    FIELD(tomocut_pictures_report, stability_psnr);
+    FIELD(tomocut_pictures_report, stability_ssim);
 
     SIZE(tomocut_predict_report);
     FIELD(tomocut_predict_report, struct_size);
@@ -245,6 +259,11 @@ int main(void) {
     FIELD(tomocut_trainer_options, rescale);
     FIELD(tomocut_trainer_options, mixed_precision);
     FIELD(tomocut_trainer_options, reserved);
+    FIELD(tomocut_trainer_options, pretrained);
+    FIELD(tomocut_trainer_options, first_stage);
+    FIELD(tomocut_trainer_options, conditioning);
+    FIELD(tomocut_trainer_options, latent_loss);
+    FIELD(tomocut_trainer_options, frozen_encoder);
 
     SIZE(tomocut_train_options);
     FIELD(tomocut_train_options, struct_size);
@@ -266,6 +285,15 @@ int main(void) {
     FIELD(tomocut_training_labels, points_file);
     FIELD(tomocut_training_labels, held_out);
     FIELD(tomocut_training_labels, reserved);
+
+    SIZE(tomocut_training_pairs);
+    FIELD(tomocut_training_pairs, struct_size);
+    FIELD(tomocut_training_pairs, images);
+    FIELD(tomocut_training_pairs, n_images);
+    FIELD(tomocut_training_pairs, masks);
+    FIELD(tomocut_training_pairs, n_masks);
+    FIELD(tomocut_training_pairs, held_out);
+    FIELD(tomocut_training_pairs, reserved);
 
     SIZE(tomocut_trainer_state);
     FIELD(tomocut_trainer_state, struct_size);

@@ -6,6 +6,7 @@ mod demo;
 mod doxygen;
 mod evaluate;
 mod evaluate_ncut;
+mod evaluate_sdseg;
 mod failure;
 mod faults;
 mod fuzz;
@@ -49,6 +50,8 @@ usage: cargo xtask COMMAND [OPTIONS]
                               docs/networks.md; --reuse: with the slabs and networks of an earlier call
   evaluate-ncut [-- ARGS]     run every preset of NCut on images with truth and write docs/ncut.md; with ARGS (those of
                               tomocut-measure-ncut) only print
+  evaluate-sdseg [-- ARGS]    train SDSeg and the 2D U-Net for the same time on data with truth and write docs/sdseg.md; with
+                              ARGS (those of tomocut-measure-sdseg) only print
 
 exit status: 0 done, 1 failed, 2 wrong arguments";
 
@@ -83,6 +86,7 @@ fn dispatch(command: &str, rest: Vec<OsString>) -> Result<()> {
         "evaluate-training" => evaluate::training::command(&layout, rest),
         "evaluate" => evaluate::command(&layout, rest),
         "evaluate-ncut" => evaluate_ncut::command(&layout, rest),
+        "evaluate-sdseg" => evaluate_sdseg::command(&layout, rest),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");
             Ok(())

@@ -27,6 +27,10 @@ A segmentation network instead, the 3D one that ships (membrane, molecule, molec
 
   --network              trains that; --steps, --minutes, --batch (2), --volumes, --seed, --device and --checkpoint count
 
+The autoencoder of masks that SDSeg's small network stands on, from shapes drawn at random:
+
+  --mask-autoencoder     trains that; --steps, --minutes, --batch (8), --seed, --device and --checkpoint count
+
 An ordinary latent diffusion model instead, of Stable Diffusion's shape: first an autoencoder that makes 4 numbers of 8 x 8 pixels,
 then a U-Net on its latents under white noise. Both go into the one file.
 
@@ -66,6 +70,8 @@ pub struct Arguments {
     pub network: bool,
     /// Windows per step of that.
     pub network_batch: Option<usize>,
+    /// The mask autoencoder is wanted.
+    pub masks: bool,
     /// A latent diffusion model is wanted; else a matched one.
     pub autoencoder: Option<AutoencoderArguments>,
 }
@@ -80,7 +86,7 @@ pub fn parse() -> Result<Option<Arguments>, lexopt::Error> {
     let mut options = DenoiserOptions::default();
     let mut steps = None;
     let (mut network, mut network_batch) = (false, None);
-    let mut with_autoencoder = false;
+    let (mut with_autoencoder, mut masks) = (false, false);
     let mut vae = AutoencoderOptions::default();
     let (mut vae_checkpoint, mut folder, mut vae_minutes, mut vae_steps) = (None, None, f64::INFINITY, None);
     while let Some(argument) = parser.next()? {
@@ -99,6 +105,7 @@ pub fn parse() -> Result<Option<Arguments>, lexopt::Error> {
                 network_batch = Some(options.batch);
             }
             Long("network") => network = true,
+            Long("mask-autoencoder") => masks = true,
             Long("width") => options.unet = small_unet(widths(&parser.value()?.string()?)?),
             Long("device") => device = parser.value()?.string()?,
             Long("name") => name = Some(parser.value()?.string()?),
@@ -147,6 +154,7 @@ pub fn parse() -> Result<Option<Arguments>, lexopt::Error> {
         options,
         network,
         network_batch,
+        masks,
         autoencoder,
     }))
 }

@@ -1,6 +1,7 @@
 //! Makes a model: simulated tomograms, then a network that learns from them, then one file. Exit codes: 0 done, 1 failed, 2 wrong arguments.
 mod arguments;
 mod autoencoder;
+mod masks;
 mod network;
 mod progress;
 
@@ -27,6 +28,8 @@ fn main() -> ExitCode {
     };
     let done = if arguments.network {
         network::run(&arguments)
+    } else if arguments.masks {
+        masks::run(&arguments)
     } else if arguments.autoencoder.is_some() {
         autoencoder::run(&arguments)
     } else {

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tomocut::runtime::Job;
-use tomocut::train::{AutoencoderTrainer, BatchSource, DenoiserTrainer, LossRecord};
+use tomocut::train::{AutoencoderTrainer, BatchSource, DenoiserTrainer, LossRecord, MaskAutoencoderTrainer};
 use tomocut::Result;
 
 /// Steps between two lines.
@@ -120,6 +120,37 @@ impl Training for AutoencoderTrainer {
             ));
         }
         Ok(lines)
+    }
+}
+
+impl Training for MaskAutoencoderTrainer {
+    fn weights(&self) -> usize {
+        self.averaged().count()
+    }
+
+    fn step(&self) -> u64 {
+        self.step()
+    }
+
+    fn steps(&self) -> u64 {
+        self.options().schedule.steps
+    }
+
+    fn history(&self) -> &[LossRecord] {
+        self.history()
+    }
+
+    fn train_until(&mut self, step: u64, job: &Job) -> Result<()> {
+        self.train(step, job)
+    }
+
+    fn save(&self, path: &Path) -> Result<()> {
+        self.save(path)
+    }
+
+    fn look(&self, job: &Job) -> Result<Vec<String>> {
+        let (dice, deviation) = self.held_out(32, job)?;
+        Ok(vec![format!("held out: Dice {dice:.4}, deviation of latents {deviation:.3}")])
     }
 }
 

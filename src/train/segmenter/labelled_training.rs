@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 
 use tch::Device;
 
-use super::{LabelledVolume, LabelledVolumes, OutputScore, SegmenterOptions, SegmenterTrainer, SlabLabels, SlabView};
+use super::{
+    LabelledVolume, LabelledVolumes, OutputScore, SegmenterOptions, SegmenterTrainer, SlabLabels, SlabView, Start,
+};
+use crate::networks::sdseg::Taken;
 use crate::networks::{are_alike, SegmentationModel};
 use crate::runtime::{Error, Generator, Job, Result};
 use crate::train::{LossRecord, ScoreRecord};
@@ -13,18 +16,6 @@ use crate::volume::Tomogram;
 
 /// Longest time of one call, in minutes.
 const MOST_MINUTES: f64 = 1e6;
-
-/// The weights that a training begins with.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Start {
-    /// Random ones, of the network that the settings describe.
-    #[default]
-    Random,
-    /// Those of the network that is compiled into the library; the settings' network is then not used.
-    Builtin,
-    /// Those of a model file; the settings' network is then not used.
-    File(PathBuf),
-}
 
 /// What is known before there are labels.
 #[derive(Clone, Debug, Default)]
@@ -41,15 +32,16 @@ pub struct LabelledTrainingOptions {
 
 /// A training that is given its labels first and then its steps.
 pub struct LabelledTraining {
-    settings: SegmenterOptions,
+    pub(super) settings: SegmenterOptions,
     start: Option<SegmentationModel>,
+    taken: Option<Taken>,
     voxel_nm: Option<f64>,
     bright: bool,
     device: Device,
-    learnt: Vec<LabelledVolume>,
-    held_out: Vec<LabelledVolume>,
+    pub(super) learnt: Vec<LabelledVolume>,
+    pub(super) held_out: Vec<LabelledVolume>,
     /// Numbers of slabs added as either, which stay when the run has taken them.
-    counts: (usize, usize),
+    pub(super) counts: (usize, usize),
     run: Option<SegmenterTrainer<LabelledVolumes>>,
     /// The latest checkpoint and its step.
     saved: Option<(PathBuf, u64)>,
@@ -59,11 +51,7 @@ impl LabelledTraining {
     /// A training without labels. Errors: settings out of their ranges, by name; what opening the start fails with.
     pub fn new(options: &LabelledTrainingOptions, device: Device) -> Result<Self> {
         let mut settings = options.settings.clone();
-        let start = match &options.start {
-            Start::File(path) => Some(SegmentationModel::open(path, device)?),
-            Start::Builtin => Some(SegmentationModel::builtin(device)?),
-            Start::Random => None,
-        };
+        let (start, taken) = options.start.open(&settings, device)?;
         if let Some(model) = &start {
             settings.description = model.description().clone();
         }
@@ -89,6 +77,7 @@ impl LabelledTraining {
         Ok(Self {
             settings,
             start,
+            taken,
             voxel_nm: options.voxel_nm,
             bright: options.bright,
             device,
@@ -162,7 +151,7 @@ impl LabelledTraining {
         }
     }
 
-    fn require_no_run(&self) -> Result<()> {
+    pub(super) fn require_no_run(&self) -> Result<()> {
         match self.run {
             None => Ok(()),
             Some(_) => Err(Error::State(
@@ -314,6 +303,11 @@ impl LabelledTraining {
         let trainer = self.begin()?;
         trainer.restore_labels(job)?;
         trainer.result_scores(windows, job)
+    }
+
+    /// What was taken from pretrained weights; none without such.
+    pub fn taken(&self) -> Option<&Taken> {
+        self.taken.as_ref()
     }
 
     /// The settings, the voxel size included once there are labels.

@@ -9,7 +9,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::validation::batch_of;
 use super::{LabelledVolume, SegmenterOptions};
-use crate::networks::{Activation, Pass, SegmentationModel};
+use crate::networks::{starts, tent, Activation, Pass, SegmentationModel};
 use crate::runtime::{Job, Result, Stage};
 use crate::train::matched_volume::CERTAIN;
 use crate::train::options::check_ranges;
@@ -215,43 +215,9 @@ pub(super) fn probabilities(
     Ok(sum.f_div(&total)?)
 }
 
-/// First voxels of windows of `window` that overlap by half, the last flush with the end.
-fn starts(extent: i64, window: i64) -> Vec<i64> {
-    let last = (extent - window).max(0);
-    let step = (window / 2).max(1);
-    let mut starts: Vec<i64> = (0..).map(|n| n * step).take_while(|start| *start < last).collect();
-    starts.push(last);
-    starts
-}
-
-/// Highest in the middle, above zero everywhere, [1, z, y, x].
-fn tent(extents: [i64; 3]) -> Result<Tensor> {
-    let mut product = Tensor::f_ones([1, 1, 1, 1], (Kind::Float, Device::Cpu))?;
-    for (axis, extent) in extents.into_iter().enumerate() {
-        let side: Vec<f32> = (0..extent).map(|n| (n.min(extent - 1 - n) + 1) as f32).collect();
-        let mut shape = [1; 4];
-        shape[axis + 1] = extent;
-        product = product.f_mul(&Tensor::f_from_slice(&side)?.f_view(shape)?)?;
-    }
-    Ok(product)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn windows_cover_everything_and_end_flush() {
-        assert_eq!(starts(10, 16), [0]);
-        assert_eq!(starts(16, 16), [0]);
-        assert_eq!(starts(30, 16), [0, 8, 14]);
-        assert_eq!(starts(3, 1), [0, 1, 2]);
-        let tent = tent([1, 4, 3]).unwrap();
-        assert_eq!(
-            (tent.double_value(&[0, 0, 0, 0]), tent.double_value(&[0, 0, 2, 1])),
-            (1.0, 4.0)
-        );
-    }
 
     #[test]
     fn only_what_is_sure_counts() {

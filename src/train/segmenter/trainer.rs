@@ -79,7 +79,9 @@ impl<S: ExampleSource> SegmenterTrainer<S> {
         Self::assemble(options, run, source, device)
     }
 
-    fn assemble(options: SegmenterOptions, run: Run, source: S, device: Device) -> Result<Self> {
+    fn assemble(options: SegmenterOptions, mut run: Run, source: S, device: Device) -> Result<Self> {
+        let network = &options.description.network;
+        run.unaveraged = run.weights.names.iter().map(|name| !network.is_averaged(name)).collect();
         let model = model_of(&options, &run.weights, &run.statistics, device)?;
         options.validate_window(model.network())?;
         Ok(Self {
@@ -312,10 +314,19 @@ impl<S: ExampleSource> Objective for Segmentation<S> {
             batch_of(&parts, network.dimensions())
         };
         let (image, truth, weight) = (gather(|e| &e.image)?, gather(|e| &e.truth)?, gather(|e| &e.weight)?);
-        let logits = {
+        let (own, logits) = {
             let reduced = options.mixed_precision && image.device().is_cuda();
             let _guard = reduced.then(|| Autocast::begin(image.device()));
-            network.forward(&image, &mut Pass::Training(gen), job)?
+            let mut pass = Pass::Training(gen);
+            match network.objective((&image, &truth, &weight), &mut pass, job)? {
+                Some(loss) => (Some(loss), None),
+                None => (None, Some(network.forward(&image, &mut pass, job)?)),
+            }
+        };
+        let logits = match (own, logits) {
+            (Some(loss), _) => return Ok(loss.f_to_kind(Kind::Float)?),
+            (None, Some(logits)) => logits,
+            (None, None) => return Err(Error::Internal("a batch without a loss".into())),
         };
         let logits = in_full(&logits)?;
         let target = Target {

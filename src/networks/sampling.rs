@@ -1,0 +1,66 @@
+//! How a network that draws its answers is asked for them.
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+use crate::runtime::{Error, Result};
+
+/// The way from noise to the answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sampler {
+    /// DDIM without noise on the way (Song, Meng and Ermon 2021).
+    #[default]
+    Ddim,
+    /// DPM-Solver++ of second order, multistep (Lu et al. 2022).
+    DpmSolver,
+}
+
+/// How a network that draws its answers is asked. One step is SDSeg's own way, the same for both samplers: the clean latent that the
+/// network sees in pure noise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sampling {
+    /// The way.
+    pub sampler: Sampler,
+    /// Passes of the U-Net on it, 1..=1000.
+    pub steps: u32,
+    /// Answers, each from another noise, of which mean and deviation are taken, 1..=1000.
+    pub samples: u32,
+    /// Seed of the noises. Every window of every slice begins from the same ones, so that neighbours agree.
+    pub seed: u64,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self {
+            sampler: Sampler::default(),
+            steps: 1,
+            samples: 1,
+            seed: 1,
+        }
+    }
+}
+
+impl Sampling {
+    /// Refuses settings out of their documented ranges, by name, and any but the default where the network does not draw.
+    pub fn validate(&self, draws: bool) -> Result<()> {
+        for (name, value) in [("steps", self.steps), ("samples", self.samples)] {
+            if !(1..=1000).contains(&value) {
+                return Err(Error::argument(name, value, "must be 1..=1000"));
+            }
+            if !draws && value > 1 {
+                let allowed = "must be 1: this network gives one answer, in one pass";
+                return Err(Error::argument(name, value, allowed));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The answers of a network in short.
+pub struct Sampled {
+    /// Mean of the probabilities over the samples, [B, outputs, ..].
+    pub mean: Tensor,
+    /// Mean of their squares, where there are several samples.
+    pub squares: Option<Tensor>,
+}

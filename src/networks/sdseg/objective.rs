@@ -1,0 +1,132 @@
+//! The loss: L1 error of the estimated noise plus that of the latent that follows from it.
+use tch::{Kind, Tensor};
+
+use super::network::SdSeg;
+use crate::diffusion::PredictionType;
+use crate::networks::Pass;
+use crate::runtime::{Error, Generator, Job, Result};
+
+/// What a step of training draws: one timestep per image, noise and the posterior's normal draws of the latents' shape.
+pub struct Draws {
+    /// Timesteps.
+    pub t: Vec<i64>,
+    /// eps [B, c, h, w].
+    pub noise: Tensor,
+    /// The normal numbers of the autoencoder's posterior, [B, c, h, w].
+    pub posterior: Tensor,
+}
+
+impl SdSeg {
+    /// The latent of `mask` [B, 1, H, W], above one half where there is something: scaled posterior sample [B, c, h, w], no graph. The
+    /// first batch of a training measures the scale, 1 / deviation of its latents.
+    fn mask_latent(&self, mask: &Tensor, normal: &Tensor, job: &Job) -> Result<Tensor> {
+        let _guard = tch::no_grad_guard();
+        let channels = self.config.first_stage.in_channels;
+        let signs = mask.f_gt(0.5)?.f_to_kind(Kind::Float)?.f_mul_scalar(2.0)?.f_sub_scalar(1.0)?;
+        let (mean, log_variance) = self
+            .mask_encoder
+            .posterior(&signs.f_expand([-1, channels, -1, -1], false)?, job)?;
+        let deviation = log_variance.f_mul_scalar(0.5)?.f_exp()?;
+        let latent = mean.f_add(&deviation.f_mul(normal)?)?.f_to_kind(Kind::Float)?;
+        if self.scale.f_double_value(&[])? == 0.0 {
+            let scale = latent.f_std(true)?.f_reciprocal()?;
+            let _ = self.scale.shallow_clone().f_copy_(&scale)?;
+        }
+        Ok(latent.f_mul_scalar(self.scale_factor()?)?)
+    }
+
+    /// The loss of a batch: images [B, channels, H, W], truths [B, 1, H, W] and their weights [B, 1, H, W], 0..=1; a latent counts as
+    /// the mean weight of its pixels.
+    pub(super) fn loss(
+        &self,
+        image: &Tensor,
+        truth: &Tensor,
+        weight: &Tensor,
+        pass: &mut Pass,
+        job: &Job,
+    ) -> Result<Tensor> {
+        let (batch, _, rows, columns) = image.size4()?;
+        let (factor, device) = (self.config.first_stage.factor(), image.device());
+        let shape = [batch, self.config.first_stage.latent_channels, rows / factor, columns / factor];
+        let draw = |generator: &mut Generator| -> Result<Draws> {
+            let last = self.schedule.len() - 1;
+            let t = (0..batch)
+                .map(|_| match generator.chance(self.config.last_step_share) {
+                    true => last,
+                    false => generator.integer(0, last),
+                })
+                .collect();
+            Ok(Draws {
+                t,
+                noise: generator.normal_tensor(&shape, device)?,
+                posterior: generator.normal_tensor(&shape, device)?,
+            })
+        };
+        let draws = match pass {
+            Pass::Training(generator) => draw(generator)?,
+            Pass::Inference => {
+                return Err(Error::Unsupported("the objective of SDSeg is one of training".into()));
+            }
+        };
+        self.loss_of((image, truth, weight), &draws, pass, job)
+    }
+
+    /// The loss of a batch with given draws, a scalar of the weights' graph; dropout as `pass` says.
+    ///
+    /// z_t = a z0 + s eps with a = sqrt(abar_t), s = sqrt(1 - abar_t); of a network that predicts the noise
+    /// z0' = (z_t - s eps') / a; of one that predicts v, eps' = a v + s z_t and z0' = a z_t - s v.
+    ///
+    /// Errors: shapes that do not fit; timesteps that are none; cancel.
+    pub fn loss_of(
+        &self,
+        (image, truth, weight): (&Tensor, &Tensor, &Tensor),
+        draws: &Draws,
+        pass: &mut Pass,
+        job: &Job,
+    ) -> Result<Tensor> {
+        let device = image.device();
+        let (mut signal, mut noise) = (Vec::new(), Vec::new());
+        for t in &draws.t {
+            let alpha = self.schedule.alpha_cumprod(*t)?;
+            signal.push(alpha.sqrt() as f32);
+            noise.push((1.0 - alpha).sqrt() as f32);
+        }
+        let column = |values: &[f32]| -> Result<Tensor> {
+            Ok(Tensor::f_from_slice(values)?.f_view([-1, 1, 1, 1])?.f_to_device(device)?)
+        };
+        let (a, s) = (column(&signal)?, column(&noise)?);
+        let clean = self.mask_latent(truth, &draws.posterior, job)?;
+        let eps = &draws.noise;
+        let noisy = clean.f_mul(&a)?.f_add(&eps.f_mul(&s)?)?;
+        let times = Tensor::f_from_slice(&draws.t)?.f_to_device(device)?;
+
+        let (unet_rate, encoder_rate) = (self.config.unet.dropout, self.config.encoder_dropout);
+        let condition = {
+            let _guard = self.config.frozen_encoder.then(tch::no_grad_guard);
+            self.conditioned(image, &mut |h| pass.dropout(h, encoder_rate), job)?
+        };
+        let output = self.predict(&noisy, &times, &condition, &mut |h| pass.dropout(h, unet_rate), job)?;
+        let (found_eps, found_clean) = match self.schedule.prediction() {
+            PredictionType::Epsilon => {
+                let clean = noisy.f_sub(&output.f_mul(&s)?)?.f_div(&a)?;
+                (output, clean)
+            }
+            PredictionType::VPrediction => (
+                output.f_mul(&a)?.f_add(&noisy.f_mul(&s)?)?,
+                noisy.f_mul(&a)?.f_sub(&output.f_mul(&s)?)?,
+            ),
+        };
+        let factor = self.config.first_stage.factor();
+        let weight = weight.f_avg_pool2d([factor; 2], [factor; 2], [0; 2], false, true, None::<i64>)?;
+        let total = weight.f_sum(Kind::Float)?.f_mul_scalar(clean.size()[1] as f64)?.f_clamp_min(1e-12)?;
+        let error = |found: &Tensor, wanted: &Tensor| -> Result<Tensor> {
+            let off = found.f_sub(wanted)?.f_abs()?.f_mul(&weight)?;
+            Ok(off.f_sum(Kind::Float)?.f_div(&total)?)
+        };
+        let loss = error(&found_eps, eps)?;
+        match self.config.latent_loss {
+            0.0 => Ok(loss),
+            share => Ok(loss.f_add(&error(&found_clean, &clean)?.f_mul_scalar(share)?)?),
+        }
+    }
+}

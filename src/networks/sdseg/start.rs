@@ -1,0 +1,181 @@
+//! SDSeg networks that begin with the weights of latent diffusion models.
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use serde::Serialize;
+use tch::{Device, Kind, Tensor};
+
+use super::published::plain_name;
+use super::{SdSegConfig, ENCODER, FIRST_STAGE, UNET};
+use crate::diffusion::{builtin_model_bytes, unet_name};
+use crate::networks::{ModelDescription, NetworkConfig, SegmentationModel};
+use crate::runtime::{Error, Generator, Result};
+use crate::weights::TensorFile;
+
+/// What a network took from pretrained weights.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Taken {
+    /// Tensors that were taken.
+    pub tensors: usize,
+    /// Tensors of the network.
+    pub of_tensors: usize,
+    /// Numbers in them.
+    pub weights: usize,
+    /// Numbers of the network.
+    pub of_weights: usize,
+    /// Whether the input convolution was widened by zeros.
+    pub widened: bool,
+}
+
+impl std::fmt::Display for Taken {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let widened = if self.widened { ", the input convolution widened by zeros" } else { "" };
+        let Self { tensors, of_tensors, weights, of_weights, .. } = self;
+        write!(f, "{tensors} of {of_tensors} tensors, {weights} of {of_weights} weights{widened}")
+    }
+}
+
+impl SegmentationModel {
+    /// An SDSeg network of `description` with the weights of a latent diffusion model: `files` are searched in their order, as
+    /// checkpoints of the whole (`model.diffusion_model.*`, `first_stage_model.*`) or of an autoencoder alone (`encoder.*`). The vision
+    /// encoder begins as the autoencoder's encoder where the files have none; of an input convolution for fewer channels the others
+    /// are zero. What is in no file, or of another shape, is random as in [`SegmentationModel::random`]. The scale of the latents is
+    /// measured anew.
+    ///
+    /// Errors: a description of another network; what opening a file fails with; [`Error::Format`] where a file gives nothing.
+    pub fn from_latent_diffusion(
+        description: ModelDescription,
+        files: &[PathBuf],
+        gen: &mut Generator,
+        device: Device,
+    ) -> Result<(Self, Taken)> {
+        let config = sdseg(&description)?.clone();
+        let files = files.iter().map(|path| TensorFile::map(path)).collect::<Result<Vec<_>>>()?;
+        let mut used = vec![false; files.len()];
+        let begun = begin(description, gen, device, |name, shape| {
+            let names = candidates(&config, name);
+            for (index, file) in files.iter().enumerate() {
+                let Some(found) = names.iter().find(|name| file.contains(name)) else {
+                    continue;
+                };
+                let tensor = file.any_shape(found, Kind::Float, device, || format!("{shape:?}"))?;
+                if let Some(tensor) = fitted(tensor, shape, name == super::published::MARK)? {
+                    used[index] = true;
+                    return Ok(Some(tensor));
+                }
+            }
+            Ok(None)
+        })?;
+        match files.iter().zip(&used).find(|(_, used)| !**used) {
+            Some((file, _)) => {
+                let detail = "has no tensor of this network's names and shapes: it is no latent diffusion model of its size";
+                Err(Error::format(file.what(), detail))
+            }
+            None => Ok(begun),
+        }
+    }
+
+    /// An SDSeg network of `description` whose U-Net takes what it can of the built-in diffusion model's: tensors in the same place and
+    /// of the same shape. That one halves by convolutions and adds the time without scaling, so that no block is taken whole.
+    ///
+    /// Errors: a description of another network.
+    pub fn from_builtin_diffusion(
+        description: ModelDescription,
+        gen: &mut Generator,
+        device: Device,
+    ) -> Result<(Self, Taken)> {
+        sdseg(&description)?;
+        let file = TensorFile::from_bytes("built-in model", builtin_model_bytes())?;
+        let mut names: Vec<String> = file.names().collect();
+        names.sort();
+        let mut known = HashMap::new();
+        for name in names {
+            // Two residual blocks per level, and attention on the way up at every level but the coarsest.
+            let plain = name.strip_prefix("unet.").unwrap_or(&name);
+            if let Some(theirs) = unet_name(plain, 2, &|block| block > 0) {
+                known.insert(format!("{UNET}{theirs}"), name);
+            }
+        }
+        begin(description, gen, device, |name, shape| match known.get(name) {
+            Some(theirs) if file.shape(theirs).as_deref() == Some(shape) => {
+                Ok(Some(file.tensor(theirs, shape, Kind::Float, device)?))
+            }
+            _ => Ok(None),
+        })
+    }
+}
+
+fn sdseg(description: &ModelDescription) -> Result<&SdSegConfig> {
+    match &description.network {
+        NetworkConfig::SdSeg(config) => Ok(config),
+        other => Err(Error::argument("network", format!("{other:?}"), "must be an SDSeg network")),
+    }
+}
+
+/// Where checkpoints may keep the tensor `name`.
+fn candidates(config: &SdSegConfig, name: &str) -> Vec<String> {
+    let levels = config.first_stage.block_out_channels.len() as i64;
+    let stored = plain_name(name, levels);
+    let mut names = vec![stored.clone()];
+    for prefix in [FIRST_STAGE, ENCODER] {
+        if let Some(rest) = stored.strip_prefix(prefix).filter(|rest| !rest.starts_with("out.")) {
+            // The autoencoder's own, in a checkpoint of the whole and by itself.
+            names.push(format!("{FIRST_STAGE}{rest}"));
+            names.push(rest.to_owned());
+        }
+    }
+    names
+}
+
+/// `tensor` in `shape`, where it fits: as it is, a 1x1 convolution as a matrix, and, where it may be `widened`, an input convolution of
+/// fewer channels with zeros for the others.
+fn fitted(tensor: Tensor, shape: &[i64], widened: bool) -> Result<Option<Tensor>> {
+    let size = tensor.size();
+    Ok(match (&size[..], shape) {
+        (found, wanted) if found == wanted => Some(tensor),
+        ([a, b, 1, 1], [c, d]) if (a, b) == (c, d) => Some(tensor.f_reshape(shape)?),
+        ([a, found, k, l], [b, wanted, m, n]) if widened && found < wanted && (a, k, l) == (b, m, n) => {
+            Some(tensor.f_constant_pad_nd([0, 0, 0, 0, 0, wanted - found])?)
+        }
+        _ => None,
+    })
+}
+
+/// The network with what `find(name, shape)` gives, else random.
+fn begin(
+    description: ModelDescription,
+    gen: &mut Generator,
+    device: Device,
+    mut find: impl FnMut(&str, &[i64]) -> Result<Option<Tensor>>,
+) -> Result<(SegmentationModel, Taken)> {
+    let shapes = description.network.tensor_shapes()?;
+    let random = description.network.random_tensors(&shapes, gen, device)?;
+    let mut taken = Taken {
+        of_tensors: shapes.len(),
+        of_weights: random.iter().map(Tensor::numel).sum(),
+        ..Taken::default()
+    };
+    let mut tensors = HashMap::new();
+    for ((name, shape), random) in shapes.into_iter().zip(random) {
+        let found = match name == super::SCALE {
+            true => None,
+            false => find(&name, &shape)?,
+        };
+        if let Some(found) = &found {
+            taken.tensors += 1;
+            taken.weights += found.numel();
+            taken.widened |= name == super::published::MARK && shape[1] > 1 && is_zero(found, shape[1] - 1)?;
+        }
+        tensors.insert(name, found.unwrap_or(random));
+    }
+    let lacking = |name: &str| Error::Internal(format!("tensor {name} is asked for twice"));
+    let model = SegmentationModel::from_tensors(description, device, &mut |name, _| {
+        tensors.remove(name).ok_or_else(|| lacking(name))
+    })?;
+    Ok((model, taken))
+}
+
+/// Whether the input channel `channel` of a convolution is all zero.
+fn is_zero(weight: &Tensor, channel: i64) -> Result<bool> {
+    Ok(weight.f_select(1, channel)?.f_abs()?.f_max()?.f_double_value(&[])? == 0.0)
+}

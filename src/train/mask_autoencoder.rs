@@ -1,0 +1,243 @@
+//! The training run of the mask autoencoder that SDSeg's small network stands on: shapes that are drawn at random, no data.
+//!
+//! Its loss is the mean absolute error of the mask's picture (-1 and 1), which, unlike the squared one, has sharp edges for its optimum,
+//! plus a little KL divergence, which keeps latents near unit variance and makes the decoder forgive small errors of them.
+use std::io::Write;
+use std::path::Path;
+
+use safetensors::tensor::TensorView;
+use safetensors::Dtype;
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+
+use super::checkpoint::{self, RunOptions};
+use super::options::check_ranges;
+use super::random_masks::random_masks;
+use super::run::{Objective, Run};
+use super::{AdamWOptions, LossRecord, Parameters, TrainingSchedule};
+use crate::diffusion::{vae_tensor_shapes, VaeConfig, VaeDecoder, VaeEncoder};
+use crate::networks::sdseg::mask_autoencoder;
+use crate::runtime::{Error, Generator, Job, Result};
+use crate::volume::write_atomically;
+
+/// Streams of the seed.
+const WEIGHTS: u64 = 11;
+const BATCHES: u64 = 12;
+const HELD_OUT: u64 = 14;
+
+/// What to train and how long. Same options and seed, same weights (on one machine and thread count).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MaskAutoencoderOptions {
+    /// Architecture.
+    pub vae: VaeConfig,
+    /// Seed of weights and masks.
+    pub seed: u64,
+    /// Masks per step, 1..=256.
+    pub batch: usize,
+    /// Side of a mask in pixels, a multiple of the autoencoder's factor, 8..=512.
+    pub crop: usize,
+    /// Weight of the KL divergence, mean over the latent's numbers, beside the absolute error, mean over pixels, 0..=1.
+    pub kl_weight: f64,
+    /// How long, and how the weights move.
+    pub schedule: TrainingSchedule,
+}
+
+impl Default for MaskAutoencoderOptions {
+    fn default() -> Self {
+        Self {
+            vae: mask_autoencoder(),
+            seed: 1,
+            batch: 8,
+            crop: 128,
+            kl_weight: 5e-4,
+            schedule: TrainingSchedule {
+                steps: 3000,
+                adamw: AdamWOptions {
+                    rate: 2e-3,
+                    ..AdamWOptions::default()
+                },
+                ..TrainingSchedule::default()
+            },
+        }
+    }
+}
+
+impl RunOptions for MaskAutoencoderOptions {
+    fn validate(&self) -> Result<()> {
+        check_ranges(&[
+            ("batch", self.batch as f64, 1.0, 256.0),
+            ("crop", self.crop as f64, 8.0, 512.0),
+            ("kl_weight", self.kl_weight, 0.0, 1.0),
+        ])?;
+        self.vae.validate()?;
+        if self.crop as i64 % self.vae.factor() != 0 {
+            let allowed = format!("must be a multiple of the autoencoder's factor {}", self.vae.factor());
+            return Err(Error::argument("crop", self.crop, &allowed));
+        }
+        self.schedule.validate()
+    }
+
+    fn tensor_shapes(&self) -> Result<Vec<(String, Vec<i64>)>> {
+        vae_tensor_shapes(&self.vae)
+    }
+
+    fn schedule(&self) -> TrainingSchedule {
+        self.schedule
+    }
+}
+
+/// Error of the mask's picture plus a little KL divergence.
+struct Reconstructing {
+    options: MaskAutoencoderOptions,
+    encoder: VaeEncoder,
+    decoder: VaeDecoder,
+    device: Device,
+}
+
+/// A run: weights, their moving average, optimiser and where in the schedule it stands.
+pub struct MaskAutoencoderTrainer {
+    task: Reconstructing,
+    run: Run,
+}
+
+impl MaskAutoencoderTrainer {
+    /// A fresh run. Errors: options out of range.
+    pub fn new(options: &MaskAutoencoderOptions, device: Device) -> Result<Self> {
+        options.validate()?;
+        let mut gen = Generator::new(options.seed, WEIGHTS);
+        let weights = Parameters::random_of(vae_tensor_shapes(&options.vae)?, &mut gen, device)?;
+        let run = Run::new(weights, &options.schedule, Generator::new(options.seed, BATCHES))?;
+        Self::assemble(options.clone(), run, device)
+    }
+
+    /// Goes on from a checkpoint, with the same numbers as a run that never stopped.
+    pub fn resume(path: &Path, device: Device) -> Result<Self> {
+        let (options, run) = checkpoint::load::<MaskAutoencoderOptions>(path, device)?;
+        Self::assemble(options, run, device)
+    }
+
+    fn assemble(options: MaskAutoencoderOptions, run: Run, device: Device) -> Result<Self> {
+        Ok(Self {
+            task: Reconstructing {
+                encoder: run.weights.encoder(&options.vae)?,
+                decoder: run.weights.decoder(&options.vae)?,
+                options,
+                device,
+            },
+            run,
+        })
+    }
+
+    /// Changes the length of the schedule; steps already done stay done.
+    pub fn reschedule(&mut self, steps: u64) -> Result<()> {
+        let mut options = self.task.options.clone();
+        options.schedule.steps = steps;
+        options.validate()?;
+        self.task.options = options;
+        Ok(())
+    }
+
+    /// Steps done.
+    pub fn step(&self) -> u64 {
+        self.run.step
+    }
+
+    /// The settings.
+    pub fn options(&self) -> &MaskAutoencoderOptions {
+        &self.task.options
+    }
+
+    /// Mean losses so far.
+    pub fn history(&self) -> &[LossRecord] {
+        &self.run.history
+    }
+
+    /// The averaged weights.
+    pub fn averaged(&self) -> &Parameters {
+        &self.run.average
+    }
+
+    /// Trains until `until` steps (at most the schedule's) are done.
+    pub fn train(&mut self, until: u64, job: &Job) -> Result<()> {
+        let schedule = self.task.options.schedule;
+        self.run
+            .train(&mut self.task, &schedule, until, job, &mut |_, _| true)
+    }
+
+    /// Writes a checkpoint, whole or not at all.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        checkpoint::save(path, &self.task.options, &self.run)
+    }
+
+    /// Dice of masks that are never trained on with what the averaged weights make of the means of their latents, and the
+    /// standard deviation of these; of `count` masks.
+    pub fn held_out(&self, count: usize, job: &Job) -> Result<(f64, f64)> {
+        let _guard = tch::no_grad_guard();
+        let options = &self.task.options;
+        let (encoder, decoder) = (self.run.average.encoder(&options.vae)?, self.run.average.decoder(&options.vae)?);
+        let mut gen = Generator::new(options.seed, HELD_OUT);
+        let masks = random_masks(count, options.crop, &mut gen, self.task.device)?;
+        let (mean, _) = encoder.posterior(&signs(&masks)?, job)?;
+        let found = decoder.reconstruct(&mean, job)?.f_gt(0.0)?.f_to_kind(Kind::Float)?;
+        let sum = |x: &Tensor| -> Result<f64> { Ok(x.f_sum(Kind::Double)?.f_double_value(&[])?) };
+        let dice = 2.0 * sum(&found.f_mul(&masks)?)? / (sum(&found)? + sum(&masks)?).max(1.0);
+        Ok((dice, mean.f_std(true)?.f_double_value(&[])?))
+    }
+
+    /// Writes the averaged weights in float16 by their diffusers names and `scale_factor`, 1 / the standard deviation of latents.
+    pub fn export(&self, path: &Path, job: &Job) -> Result<()> {
+        let (_, deviation) = self.held_out(64, job)?;
+        if !(deviation.is_finite() && deviation > 1e-12) {
+            let text = format!("the latents of the mask autoencoder have a standard deviation of {deviation}");
+            return Err(Error::State(text));
+        }
+        let mut named = self.averaged().named();
+        named.push(("scale_factor".to_owned(), Tensor::from(deviation.recip() as f32)));
+        let mut data = Vec::with_capacity(named.len());
+        for (name, tensor) in named {
+            let plain = tensor.f_detach()?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Half)?.f_contiguous()?;
+            let mut bytes = vec![0u8; 2 * plain.numel()];
+            plain.f_copy_data_u8(&mut bytes, plain.numel())?;
+            data.push((name, plain.size().iter().map(|n| *n as usize).collect::<Vec<_>>(), bytes));
+        }
+        let defect = |e: safetensors::SafeTensorError| Error::Internal(format!("safetensors: {e}"));
+        let mut views = Vec::with_capacity(data.len());
+        for (name, shape, bytes) in &data {
+            let view = TensorView::new(Dtype::F16, shape.clone(), bytes).map_err(defect)?;
+            views.push((name.as_str(), view));
+        }
+        let bytes = safetensors::serialize(views, None).map_err(defect)?;
+        write_atomically(path, |file| {
+            file.write_all(&bytes).map_err(|e| Error::io("writing", path, e))
+        })
+    }
+}
+
+/// Masks of 0 and 1 as pictures of -1 and 1.
+fn signs(masks: &Tensor) -> Result<Tensor> {
+    Ok(masks.f_mul_scalar(2.0)?.f_sub_scalar(1.0)?)
+}
+
+impl Objective for Reconstructing {
+    fn advance(&mut self, _: u64, _: &Job) -> Result<()> {
+        Ok(())
+    }
+
+    fn loss(&self, _: u64, gen: &mut Generator, job: &Job) -> Result<Tensor> {
+        let options = &self.options;
+        let x = signs(&random_masks(options.batch, options.crop, gen, self.device)?)?;
+        let (mean, log_variance) = self.encoder.posterior(&x, job)?;
+        let normal = gen.normal_tensor(&mean.size(), mean.device())?;
+        let z = mean.f_add(&log_variance.f_mul_scalar(0.5)?.f_exp()?.f_mul(&normal)?)?;
+        let error = self.decoder.reconstruct(&z, job)?.f_sub(&x)?.f_abs()?.f_mean(None)?;
+        // KL(N(mean, variance) || N(0, 1)) = (mean^2 + variance - 1 - log variance) / 2 (Kingma and Welling 2014, appendix B).
+        let divergence = mean
+            .f_square()?
+            .f_add(&log_variance.f_exp()?)?
+            .f_sub(&log_variance)?
+            .f_sub_scalar(1.0)?
+            .f_mean(None)?;
+        Ok(error.f_add(&divergence.f_mul_scalar(0.5 * options.kl_weight)?)?)
+    }
+}
