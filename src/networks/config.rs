@@ -91,6 +91,15 @@ impl NetworkConfig {
         }
     }
 
+    /// Takes `side` for the side of the windows, in pixels, that a network of slices is trained on and run with.
+    pub fn set_window(&mut self, side: i64) {
+        match self {
+            Self::Unet2d(config) => config.window = side,
+            Self::SdSeg(config) => config.window = side,
+            Self::Compact(_) | Self::DynUnet(_) | Self::Picker(_) => {}
+        }
+    }
+
     /// Whether gradients move the tensor `name`, not batches, nor nothing.
     pub fn is_trained(&self, name: &str) -> bool {
         match self {

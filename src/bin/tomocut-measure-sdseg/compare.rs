@@ -21,6 +21,9 @@ use crate::data::{DataSet, Kind};
 /// Name of what the masks are of.
 const FOREGROUND: &str = "foreground";
 
+/// Side of the windows: what two cores see often enough in minutes.
+const WINDOW: usize = 128;
+
 /// Steps by which the pace is taken, after as many that warm up.
 const PACE: u64 = 6;
 
@@ -58,6 +61,7 @@ fn settings(network: NetworkConfig, steps: u64) -> SegmenterOptions {
     let small = SegmenterOptions::preset("sdseg-small").unwrap_or_default();
     let is_unet = matches!(network, NetworkConfig::Unet2d(_));
     SegmenterOptions {
+        window: [1, WINDOW, WINDOW],
         description: ModelDescription {
             network,
             input: if is_unet { InputScale::Slice } else { InputScale::Picture },
@@ -79,7 +83,7 @@ fn settings(network: NetworkConfig, steps: u64) -> SegmenterOptions {
 fn unet(set: &DataSet) -> NetworkConfig {
     NetworkConfig::Unet2d(Unet2dConfig {
         in_channels: set.channels,
-        window: 256,
+        window: WINDOW as i64,
         outputs: ["background", FOREGROUND].map(str::to_owned).to_vec(),
         ..Unet2dConfig::default()
     })

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use ndarray::Array3;
 use tomocut::runtime::Job;
 use tomocut::train::PicturePair;
-use tomocut::volume::Tomogram;
+use tomocut::volume::{Geometry, Tomogram};
 use tomocut::{Error, Result};
 
 /// What is learnt from and what is scored with.
@@ -32,8 +32,7 @@ pub struct DataSet {
 
 /// All three.
 pub fn sets(folder: &Path) -> Result<Vec<DataSet>> {
-    let polyps = pictures(&folder.join("kvasir"), ("images", "masks"), false)?;
-    let membranes = pictures(&folder.join("isbi2012_em"), ("image", "label"), true)?;
+    let polyps = pictures(&folder.join("kvasir"), ("images", "masks"))?;
     Ok(vec![
         DataSet {
             name: "kvasir".into(),
@@ -41,12 +40,7 @@ pub fn sets(folder: &Path) -> Result<Vec<DataSet>> {
             channels: 3,
             kind: polyps,
         },
-        DataSet {
-            name: "isbi2012_em".into(),
-            about: "membranes (the dark label) in 12 slices of stained tissue".into(),
-            channels: 1,
-            kind: membranes,
-        },
+        tissue(&folder.join("isbi2012_em"))?,
         slices(folder)?,
     ])
 }
@@ -63,14 +57,11 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn pictures(folder: &Path, (images, masks): (&str, &str), invert: bool) -> Result<Kind> {
+fn pictures(folder: &Path, (images, masks): (&str, &str)) -> Result<Kind> {
     let (images, masks) = (files(&folder.join(images))?, files(&folder.join(masks))?);
     let (mut learnt, mut scored) = (Vec::new(), Vec::new());
     for (index, (image, mask)) in images.iter().zip(&masks).enumerate() {
-        let mut pair = PicturePair::read(image, mask)?;
-        if invert {
-            pair.mask.mapv_inplace(|inside| !inside);
-        }
+        let pair = PicturePair::read(image, mask)?;
         if index % 3 == 2 {
             scored.push(pair);
         } else {
@@ -78,6 +69,38 @@ fn pictures(folder: &Path, (images, masks): (&str, &str), invert: bool) -> Resul
         }
     }
     Ok(Kind::Pictures { learnt, scored })
+}
+
+/// Pictures of one extent as the slices of a tomogram, two by two pixels to a voxel.
+fn tissue(folder: &Path) -> Result<DataSet> {
+    let (images, labels) = (files(&folder.join("image"))?, files(&folder.join("label"))?);
+    let (mut voxels, mut marks, mut shape) = (Vec::new(), Vec::new(), [images.len(), 0, 0]);
+    for (image, label) in images.iter().zip(&labels) {
+        let pair = PicturePair::read(image, label)?;
+        let grey = pair.image.pixels.index_axis(ndarray::Axis(0), 0);
+        (shape[1], shape[2]) = (grey.dim().0 / 2, grey.dim().1 / 2);
+        for r in 0..shape[1] {
+            for c in 0..shape[2] {
+                let four = [[2 * r, 2 * c], [2 * r + 1, 2 * c], [2 * r, 2 * c + 1], [2 * r + 1, 2 * c + 1]];
+                voxels.push(four.iter().map(|at| grey[*at]).sum::<f32>() / 4.0);
+                marks.push(i8::from(four.iter().filter(|at| !pair.mask[**at]).count() >= 2));
+            }
+        }
+    }
+    let fits = |e: ndarray::ShapeError| Error::format(folder.display(), e);
+    let voxels = Array3::from_shape_vec(shape, voxels).map_err(fits)?;
+    let labels = Array3::from_shape_vec(shape, marks).map_err(fits)?;
+    Ok(DataSet {
+        name: "isbi2012_em".into(),
+        about: "membranes (the dark label) in slices of stained tissue at half size; 0 to 7 learnt, 8 to 11 scored".into(),
+        channels: 1,
+        kind: Kind::Slices {
+            tomogram: Box::new(Tomogram::from_array(voxels, Geometry::new(shape, 80.0))?),
+            labels,
+            learnt: 0..8,
+            scored: 8..12,
+        },
+    })
 }
 
 fn slices(folder: &Path) -> Result<DataSet> {
@@ -95,7 +118,7 @@ fn slices(folder: &Path) -> Result<DataSet> {
             tomogram: Box::new(tomogram),
             labels,
             learnt: 30..60,
-            scored: 80..90,
+            scored: 80..88,
         },
     })
 }

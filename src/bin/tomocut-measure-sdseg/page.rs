@@ -8,9 +8,10 @@ pub fn page(rows: &[Row], minutes: f64) -> String {
     let mut text = format!(
         "# SDSeg, measured\n\n\
          Written by `cargo xtask evaluate-sdseg`: the small SDSeg (`sdseg-small`) and the project's 2D U-Net, trained on two cores from random \
-         weights for {minutes} minutes each, in turns, on the same pictures with the same variations. Every third picture of the sorted list \
-         is scored and never learnt from; of the simulated tomogram slices 30 to 59 are learnt and 80 to 89 scored, by their true labels. \
-         Dice is the mean over pictures (over all voxels of the slices), one where mask and answer are both empty. The floor is the mask \
+         weights for {minutes} minutes each, in turns, on the same windows of 128 x 128 with the same variations. Of the pictures, which are \
+         resized to the window, every third of the sorted list is scored and never learnt from; of the simulated tomogram slices 30 to 59 \
+         are learnt and 80 to 87 scored, by their true labels, blended from overlapping windows. Dice is the mean over pictures (over all \
+         voxels of slices), one where mask and answer are both empty. The floor is the mask \
          that is everything.\n"
     );
     let _ = write!(text, "\n{}", table(rows));

@@ -1,7 +1,7 @@
 //! From noise to the clean latent of a mask.
 use tch::{Kind, Tensor};
 
-use super::network::{Condition, SdSeg};
+use super::network::{channels_last, Condition, SdSeg};
 use crate::diffusion::NoiseSchedule;
 use crate::networks::{Sampler, Sampling};
 use crate::runtime::{Generator, Job, Result};
@@ -29,7 +29,7 @@ impl SdSeg {
         let device = condition.latent.device();
         let channels = self.config.first_stage.latent_channels;
         let noise = Generator::new(sampling.seed, u64::from(sample)).normal_tensor(&[1, channels, rows, columns], device)?;
-        let x = noise.f_expand([batch, -1, -1, -1], false)?.f_contiguous()?;
+        let x = channels_last(&noise.f_expand([batch, -1, -1, -1], false)?)?;
         let mut says = |x: &Tensor, t: i64| -> Result<Tensor> {
             job.check()?;
             let times = Tensor::f_full([batch], t, (Kind::Int64, device))?;

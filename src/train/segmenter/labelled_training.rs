@@ -51,6 +51,11 @@ impl LabelledTraining {
     /// A training without labels. Errors: settings out of their ranges, by name; what opening the start fails with.
     pub fn new(options: &LabelledTrainingOptions, device: Device) -> Result<Self> {
         let mut settings = options.settings.clone();
+        // A network that is new is one of the window that it learns from.
+        match settings.window {
+            [1, rows, cols] if rows == cols => settings.description.network.set_window(rows as i64),
+            _ => {}
+        }
         let (start, taken) = options.start.open(&settings, device)?;
         if let Some(model) = &start {
             settings.description = model.description().clone();

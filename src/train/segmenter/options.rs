@@ -2,7 +2,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{SelfTrainingOptions, ValidationOptions};
-use crate::networks::{ModelDescription, SegmentationNetwork};
+use crate::networks::{ModelDescription, Reach, SegmentationNetwork};
 use crate::runtime::{Error, Result};
 use crate::train::checkpoint::RunOptions;
 use crate::train::options::check_ranges;
@@ -80,12 +80,13 @@ impl SegmenterOptions {
         self.schedule.validate()
     }
 
-    /// The window that suits `network`: the default's extents or a little more, multiples of its divisor; a slice of 256 x 256 in
-    /// two dimensions.
+    /// The window that suits `network`: the default's extents or a little more, multiples of its divisor; in two dimensions a slice
+    /// of 256 x 256, or of the side that the network blends.
     pub fn window_for(network: &dyn SegmentationNetwork) -> [usize; 3] {
         let divisor = network.divisor().max(1) as usize;
-        match network.dimensions() {
-            2 => [1, 256, 256].map(|n: usize| if n == 1 { n } else { n.next_multiple_of(divisor) }),
+        match (network.dimensions(), network.reach()) {
+            (_, Reach::Slice(side)) => [1, side.max(1) as usize, side.max(1) as usize],
+            (2, _) => [1, 256, 256].map(|n: usize| if n == 1 { n } else { n.next_multiple_of(divisor) }),
             _ => Self::default().window.map(|n| n.next_multiple_of(divisor)),
         }
     }
