@@ -124,7 +124,7 @@
 #define TOMOCUT_PREDICT_LABELS 2
 
 /**
- * With mirrors: the probabilities' standard deviation over them, one volume for each output.
+ * With mirrors or several samples: the probabilities' standard deviation over them, one volume for each output.
  */
 #define TOMOCUT_PREDICT_DEVIATIONS 4
 
@@ -1301,6 +1301,37 @@ typedef struct tomocut_membrane_options {
 } tomocut_membrane_options;
 
 /**
+ * What a prediction of pictures did. Set struct_size, by tomocut_pictures_report_init, before use.
+ */
+typedef struct tomocut_pictures_report {
+    /**
+     * sizeof(tomocut_pictures_report) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * Files that were written.
+     */
+    uint64_t files;
+    /**
+     * Seconds of the network for each picture.
+     */
+    double seconds_per_picture;
+    /**
+     * How much the samples of a network that draws its answers differ: mean over pictures and pairs of samples of the Dice of
+     * their masks, 0 to 1; NaN where one sample was asked for.
+     */
+    double stability_dice;
+    /**
+     * The same of the peak signal-to-noise ratio of their probabilities, in decibels, at most 100.
+     */
+    double stability_psnr;
+    /**
+     * The same of their structural similarity, -1 to 1.
+     */
+    double stability_ssim;
+} tomocut_pictures_report;
+
+/**
  * Options of a prediction. Fill with tomocut_predict_options_init, then change what differs; zero means the default.
  */
 typedef struct tomocut_predict_options {
@@ -1397,6 +1428,28 @@ typedef struct tomocut_predict_options {
      * numbers of membranes stay MRC); NULL: "mrc".
      */
     const char *format;
+    /**
+     * How a network that draws its answers (SDSeg) goes from noise to one: "ddim" or "dpm-solver"; NULL: "ddim". With one step
+     * both are SDSeg's direct way. Networks that draw nothing take no notice of it.
+     */
+    const char *sampler;
+    /**
+     * Seed of the noises; 0 stands for 1.
+     */
+    uint64_t seed;
+    /**
+     * Deviation, in slices, of the Gaussian that smooths the probabilities of a network of slices along z, up to 10; 0: none.
+     */
+    double z_smoothing;
+    /**
+     * Passes of such a network on the way, up to 1000; 0: 1.
+     */
+    uint32_t steps;
+    /**
+     * Answers, each from another noise, of which the mean is taken and, with TOMOCUT_PREDICT_DEVIATIONS, the deviation; up to
+     * 1000; 0: 1.
+     */
+    uint32_t samples;
 } tomocut_predict_options;
 
 /**
@@ -1467,7 +1520,8 @@ typedef struct tomocut_trainer_options {
      * A network to start from random weights, as one JSON object, such as the member "model" of tomocut_predictor_info:
      * {"network": "compact", "in_channels": 1, "widths": [32, 64, 96], "blocks_down": [1, 1, 2], "blocks_up": [1, 1],
      * "outputs": ["membrane", "molecule", "centre"]}; NULL: the network of the start or of the preset. An output is the name of a
-     * label, "background" or "centre" (how near the centre of a point is).
+     * label, "background" or "centre" (how near the centre of a point is). Or a name: "sdseg" or "sdseg-small" stand for the
+     * presets of these names.
      */
     const char *network_json;
     /**
@@ -1524,7 +1578,8 @@ typedef struct tomocut_trainer_options {
     /**
      * What every default above and below is taken from: "default", "adapt", or a paper's training as far as it can be had here,
      * "slab-paper" (2D U-Net, SGD), "membrain-seg" (DynUNet, Nesterov), "deepetpicker" (residual U-Net, one cycle), "deepict"
-     * (Adam, plateau; the network is the compact one): network, window, batch, steps, optimiser, schedule, loss,
+     * (Adam, plateau; the network is the compact one), "sdseg" (latent diffusion of masks, 413 million weights) or "sdseg-small"
+     * (the same at 4 million): network, window, batch, steps, optimiser, schedule, loss,
      * augmentation and validation. Where start or network_json is given the network and the window are not the preset's;
      * otherwise a paper's starts from random weights. NULL: "adapt" (300 steps at half the rate) for weights that are trained
      * already, else "default" (AdamW, 2000 steps).
@@ -1585,6 +1640,29 @@ typedef struct tomocut_trainer_options {
      * Zero.
      */
     uint32_t reserved;
+    /**
+     * SDSeg: the safetensors of a latent diffusion model whose weights it begins with, as far as they fit (an input convolution for
+     * fewer channels is widened by zeros, the vision encoder begins as the autoencoder's encoder), or "builtin": the built-in
+     * diffusion model's. The log says how much was taken. NULL: random weights.
+     */
+    const char *pretrained;
+    /**
+     * SDSeg: a file with the autoencoder of that model, where pretrained does not hold it; NULL: none.
+     */
+    const char *first_stage;
+    /**
+     * SDSeg, an ablation: how the U-Net sees the image, "concatenation" or "cross-attention"; NULL: the network's, by default
+     * "concatenation".
+     */
+    const char *conditioning;
+    /**
+     * SDSeg, an ablation: whether the error of the latent counts beside that of the noise, TOMOCUT_SWITCH_*; by default on.
+     */
+    tomocut_switch latent_loss;
+    /**
+     * SDSeg, an ablation: 1: the vision encoder stays as it begins; 0: it is trained.
+     */
+    int32_t frozen_encoder;
 } tomocut_trainer_options;
 
 /**
@@ -1744,6 +1822,41 @@ typedef struct tomocut_training_labels {
      */
     uint32_t reserved;
 } tomocut_training_labels;
+
+/**
+ * Pictures and their masks, for a network of slices. Fill with tomocut_training_pairs_init, then set the lists. All arrays and
+ * strings are read during the call.
+ */
+typedef struct tomocut_training_pairs {
+    /**
+     * sizeof(tomocut_training_pairs) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * PNG, JPEG or TIFF files, grey or in colour.
+     */
+    const char *const *images;
+    /**
+     * Entries in images.
+     */
+    size_t n_images;
+    /**
+     * The mask of each, black where nothing is and white where something is, of the picture's rows and columns.
+     */
+    const char *const *masks;
+    /**
+     * Entries in masks, as many as in images.
+     */
+    size_t n_masks;
+    /**
+     * 1: they are not learnt from but scored with; 0: learnt from, but for the share of them that validation_share says.
+     */
+    int32_t held_out;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+} tomocut_training_pairs;
 
 /**
  * A tomogram of a data set. This struct never changes.
@@ -3349,6 +3462,46 @@ tomocut_status tomocut_membranes_write(const struct tomocut_engine *engine,
                                        uint64_t *count);
 
 /**
+ * Sets all members to zero.
+ *
+ * @param report The struct to fill.
+ * @param size   sizeof(tomocut_pictures_report), as the caller's header has it.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where report is NULL or size is no size of this struct.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_pictures_report_init(struct tomocut_pictures_report *report,
+                                            size_t size);
+
+/**
+ * Predicts pictures, each resized to the network's window and the answer back: writes NAME_OUTPUT.png (0 and 255) and, as the
+ * options' outputs say, NAME_OUTPUT_probability.png and, with several samples, NAME_OUTPUT_std.png (0 to 255 for 0 to 1).
+ *
+ * @param engine    Computes; serves this call alone until it returns.
+ * @param predictor A network of slices; on the engine's device.
+ * @param images    PNG, JPEG or TIFF files.
+ * @param n_images  Their number, at least 1.
+ * @param options   What differs from the defaults; NULL: nothing. threshold (0: one half), outputs, sampler, steps, samples,
+ *                  seed, cancel and progress count.
+ * @param folder    Where the files go; made where it is missing.
+ * @param report    Receives what was done; its struct_size must be set (tomocut_pictures_report_init). May be NULL.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (no pictures, two of one name, an option out of its range); TOMOCUT_E_IO;
+ *         TOMOCUT_E_FORMAT (a file that is no picture, or of one level everywhere); TOMOCUT_E_UNSUPPORTED (a network of three
+ *         dimensions); TOMOCUT_E_CANCELLED (what is written stays); TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE; TOMOCUT_E_STATE.
+ *
+ * Same input, options and device: same result. Threads: any; one call at a time per engine.
+ */
+TOMOCUT_API
+tomocut_status tomocut_predictor_run_pictures(struct tomocut_engine *engine,
+                                              const struct tomocut_predictor *predictor,
+                                              const char *const *images,
+                                              size_t n_images,
+                                              const struct tomocut_predict_options *options,
+                                              const char *folder,
+                                              struct tomocut_pictures_report *report);
+
+/**
  * Sets all options to their defaults.
  *
  * @param options The struct to fill.
@@ -3375,8 +3528,8 @@ tomocut_status tomocut_predict_report_init(struct tomocut_predict_report *report
                                            size_t size);
 
 /**
- * Opens a segmentation network: a model file that tomocut_trainer_export wrote, or the safetensors of MemBrain-seg or of
- * the slab paper's 2D U-Net, whose hyper-parameters are read off the shapes.
+ * Opens a segmentation network: a model file that tomocut_trainer_export wrote, or the safetensors of MemBrain-seg, of
+ * the slab paper's 2D U-Net or of SDSeg, whose hyper-parameters are read off the shapes.
  *
  * @param engine Gives the device and the log.
  * @param path   The file.
@@ -3720,6 +3873,37 @@ tomocut_status tomocut_trainer_add_unlabelled(struct tomocut_trainer *trainer,
                                               uint64_t z_first,
                                               uint64_t z_end,
                                               const struct tomocut_cancel *cancel);
+
+/**
+ * Sets all members to zero.
+ *
+ * @param pairs The struct to fill.
+ * @param size  sizeof(tomocut_training_pairs), as the caller's header has it.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where pairs is NULL or size is no size of this struct.
+ *
+ * Threads: any.
+ */
+TOMOCUT_API
+tomocut_status tomocut_training_pairs_init(struct tomocut_training_pairs *pairs,
+                                           size_t size);
+
+/**
+ * Adds pictures with their masks. Each is resized to the window. Nothing is added where one of them cannot be read.
+ *
+ * @param trainer The trainer, of a network of slices with one output beside "background", before its first step.
+ * @param pairs   The pictures.
+ * @param cancel  Stops the reading; may be NULL.
+ * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (lists that differ in length, a network of several outputs); TOMOCUT_E_IO;
+ *         TOMOCUT_E_FORMAT (a file that is no picture, a mask of another size or of more than two levels: the text names
+ *         it); TOMOCUT_E_UNSUPPORTED (a network of three dimensions); TOMOCUT_E_CANCELLED; TOMOCUT_E_OUT_OF_MEMORY;
+ *         TOMOCUT_E_STATE (the training has begun).
+ *
+ * Threads: any; one call at a time per trainer.
+ */
+TOMOCUT_API
+tomocut_status tomocut_trainer_add_pairs(struct tomocut_trainer *trainer,
+                                         const struct tomocut_training_pairs *pairs,
+                                         const struct tomocut_cancel *cancel);
 
 /**
  * A data set from its tomograms to its results, in one call: slabs of some tomograms are labelled by the diffusion model,

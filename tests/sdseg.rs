@@ -1,8 +1,8 @@
 //! SDSeg: parity with an independent PyTorch construction (tests/oracle/sdseg_parity.py), checkpoints of the authors' layout, training,
 //! prediction, and what goes wrong.
-mod hashed;
 #[path = "sdseg/faults.rs"]
 mod faults;
+mod hashed;
 #[path = "sdseg/parity.rs"]
 mod parity;
 #[path = "sdseg/prediction.rs"]
@@ -74,7 +74,9 @@ fn disc(n: usize) -> PicturePair {
 
 fn training(config: SdSegConfig, steps: u64) -> LabelledTraining {
     let mut training = LabelledTraining::new(&options(config, steps), Device::Cpu).unwrap();
-    training.add_pairs(&[disc(0), disc(1), disc(2), disc(3)], false).unwrap();
+    training
+        .add_pairs(&[disc(0), disc(1), disc(2), disc(3)], false)
+        .unwrap();
     training
 }
 

@@ -55,6 +55,7 @@ mod dataset;
 mod dataset_options;
 
 // What the exports are made of.
+mod diffusion_options;
 mod guard;
 mod handle;
 mod sized;

@@ -109,7 +109,12 @@ pub unsafe extern "C" fn tomocut_predictor_run_pictures(
                 translate(&options)?,
                 paths(images, n_images, "images")?,
                 path(folder, "folder")?,
-                job(&engine.logger, options.cancel, options.progress, options.progress_user_data)?,
+                job(
+                    &engine.logger,
+                    options.cancel,
+                    options.progress,
+                    options.progress_user_data,
+                )?,
             )
         };
         let done = compute(engine.n_threads, || {

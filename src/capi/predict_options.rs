@@ -268,7 +268,11 @@ pub(super) unsafe fn translate(options: &tomocut_predict_options) -> Result<Pred
     // SAFETY: passed on.
     let sampler = match unsafe { optional_text(options.sampler, "sampler") }? {
         None => Sampler::default(),
-        Some(name) => one_of("sampler", name, &[("ddim", Sampler::Ddim), ("dpm-solver", Sampler::DpmSolver)])?,
+        Some(name) => one_of(
+            "sampler",
+            name,
+            &[("ddim", Sampler::Ddim), ("dpm-solver", Sampler::DpmSolver)],
+        )?,
     };
     Ok(PredictOptions {
         sampling: Sampling {

@@ -2,13 +2,13 @@
 use std::ffi::{c_char, c_void};
 
 use super::cancel::tomocut_cancel;
+use super::diffusion_options::diffusion;
 use super::guard::guard_anywhere;
 use super::progress::tomocut_progress_fn;
 use super::sized::{self, SizedStruct};
 use super::slab_options::{flag, given, one_of, switch, to_usize, tomocut_switch};
 use super::status::tomocut_status;
 use super::strings::{optional_text, path};
-use crate::networks::{Conditioning, NetworkConfig};
 use crate::train::{
     AugmentOptions, LabelledTrainingOptions, LossKind, LossOptions, RateCurve, SegmenterOptions, SgdOptions, Start,
     TrainingSchedule,
@@ -17,9 +17,6 @@ use crate::{Error, Result};
 
 /// Networks that are known by name: the presets of these names.
 const SDSEG: [&str; 2] = ["sdseg", "sdseg-small"];
-
-/// What stands for the built-in diffusion model.
-const BUILTIN: &str = "builtin";
 
 /// Options of a trainer. Fill with tomocut_trainer_options_init, then change what differs; zero and NULL mean the default.
 /// All strings are read during the call.
@@ -217,7 +214,7 @@ pub(super) unsafe fn translate(options: &tomocut_trainer_options) -> Result<Labe
             .map_err(|error| Error::argument("network_json", format!("\"{json}\""), &format!("but {error}")))?;
     }
     // SAFETY: passed on.
-    let pretrained = unsafe { diffusion(&mut settings, options) }?;
+    let pretrained = unsafe { diffusion(&mut settings.description, options) }?;
     if let Some(loss) = loss {
         settings.loss = one_of("loss", loss, &losses())?;
     }
@@ -258,58 +255,6 @@ pub(super) unsafe fn translate(options: &tomocut_trainer_options) -> Result<Labe
         voxel_nm: given(options.voxel_nm),
         bright: flag("bright", options.bright)?,
     })
-}
-
-/// What concerns SDSeg alone: its ablations, and the weights that it begins with.
-///
-/// # Safety
-/// `options` is as documented for C.
-unsafe fn diffusion(settings: &mut SegmenterOptions, options: &tomocut_trainer_options) -> Result<Start> {
-    // SAFETY: passed on.
-    let conditioning = unsafe { optional_text(options.conditioning, "conditioning") }?;
-    let frozen = flag("frozen_encoder", options.frozen_encoder)?;
-    let latent_loss = switch("latent_loss", options.latent_loss, true)?;
-    let NetworkConfig::SdSeg(config) = &mut settings.description.network else {
-        for (name, given) in [
-            ("pretrained", !options.pretrained.is_null()),
-            ("first_stage", !options.first_stage.is_null()),
-            ("conditioning", conditioning.is_some()),
-            ("frozen_encoder", frozen),
-            ("latent_loss", !latent_loss),
-        ] {
-            if given {
-                return Err(Error::argument(name, "given", "must be left alone where the network is not SDSeg"));
-            }
-        }
-        return Ok(Start::Random);
-    };
-    if let Some(name) = conditioning {
-        let known = [
-            ("concatenation", Conditioning::Concatenation),
-            ("cross-attention", Conditioning::CrossAttention),
-        ];
-        let conditioning = one_of("conditioning", name, &known)?;
-        **config = config.as_ref().clone().conditioned(conditioning);
-    }
-    config.frozen_encoder |= frozen;
-    if !latent_loss {
-        config.latent_loss = 0.0;
-    }
-    if options.pretrained.is_null() && options.first_stage.is_null() {
-        return Ok(Start::Random);
-    }
-    // SAFETY: passed on.
-    if unsafe { optional_text(options.pretrained, "pretrained") }? == Some(BUILTIN) {
-        return Ok(Start::BuiltinDiffusion);
-    }
-    let mut files = Vec::new();
-    for (pointer, name) in [(options.pretrained, "pretrained"), (options.first_stage, "first_stage")] {
-        if !pointer.is_null() {
-            // SAFETY: passed on.
-            files.push(unsafe { path(pointer, name) }?);
-        }
-    }
-    Ok(Start::LatentDiffusion(files))
 }
 
 fn preset_named(name: &str) -> Result<SegmenterOptions> {

@@ -49,7 +49,9 @@ impl Initial {
                     gen.normal_tensor(shape, device)?.f_mul_scalar(deviation)?
                 }
                 ("weight", Self::Uniform | Self::Diffusion) => gen.uniform_tensor(-bound, bound, shape, device)?,
-                ("bias", Self::Uniform | Self::Diffusion) if fan_in > 0.0 => gen.uniform_tensor(-bound, bound, shape, device)?,
+                ("bias", Self::Uniform | Self::Diffusion) if fan_in > 0.0 => {
+                    gen.uniform_tensor(-bound, bound, shape, device)?
+                }
                 ("scale", _) => constant(RESIDUAL_SCALE)?,
                 _ => constant(0.0)?,
             });

@@ -244,7 +244,10 @@ impl SegmentationModel {
 
     fn select(&self, statistics: bool) -> Vec<(String, Tensor)> {
         let network = &self.description.network;
-        let chosen = self.tensors.iter().filter(|(name, _)| network.is_trained(name) != statistics);
+        let chosen = self
+            .tensors
+            .iter()
+            .filter(|(name, _)| network.is_trained(name) != statistics);
         chosen
             .map(|(name, tensor)| (name.clone(), tensor.shallow_clone()))
             .collect()

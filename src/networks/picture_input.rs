@@ -27,7 +27,9 @@ impl ModelDescription {
                 let part = |k: usize| picture.pixels.index_axis(Axis(0), k);
                 let mut grey = Array2::zeros(part(0).dim());
                 for (k, weight) in LUMA.into_iter().enumerate() {
-                    Zip::from(&mut grey).and(part(k)).for_each(|grey, level| *grey += weight * level);
+                    Zip::from(&mut grey)
+                        .and(part(k))
+                        .for_each(|grey, level| *grey += weight * level);
                 }
                 vec![grey]
             }
@@ -53,12 +55,18 @@ fn scaled(what: &str, values: &[f32], range: Option<[f32; 2]>, input: InputScale
     let least = values.iter().copied().fold(f32::INFINITY, f32::min);
     let most = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     if most <= least {
-        return Err(Error::format(what, format_args!("is {least} everywhere; there is nothing to see")));
+        return Err(Error::format(
+            what,
+            format_args!("is {least} everywhere; there is nothing to see"),
+        ));
     }
     if input == InputScale::Picture {
         let [black, white] = range.unwrap_or([least, most]);
         let scale = 2.0 / (white - black);
-        return Ok(values.iter().map(|v| ((v - black) * scale - 1.0).clamp(-1.0, 1.0)).collect());
+        return Ok(values
+            .iter()
+            .map(|v| ((v - black) * scale - 1.0).clamp(-1.0, 1.0))
+            .collect());
     }
     let count = values.len() as f64;
     let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / count;
@@ -87,7 +95,10 @@ mod tests {
             input,
             ..ModelDescription::new(network, None)
         };
-        let diffusion = of(NetworkConfig::SdSeg(Box::new(SdSegConfig::small())), InputScale::Picture);
+        let diffusion = of(
+            NetworkConfig::SdSeg(Box::new(SdSegConfig::small())),
+            InputScale::Picture,
+        );
         for channels in [1, 3] {
             let found = diffusion.picture_input("p", &picture(channels), (4, 6)).unwrap();
             assert_eq!(found.size(), [3, 4, 6]);

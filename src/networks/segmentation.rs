@@ -137,12 +137,7 @@ pub trait SegmentationNetwork: Send {
     /// [B, outputs, y, x] and weights [B, 1, y, x], 0..=1, a scalar of the weights' graph.
     ///
     /// Errors: shapes that do not fit, cancel.
-    fn objective(
-        &self,
-        _batch: (&Tensor, &Tensor, &Tensor),
-        _pass: &mut Pass,
-        _job: &Job,
-    ) -> Result<Option<Tensor>> {
+    fn objective(&self, _batch: (&Tensor, &Tensor, &Tensor), _pass: &mut Pass, _job: &Job) -> Result<Option<Tensor>> {
         Ok(None)
     }
 

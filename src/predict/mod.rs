@@ -32,9 +32,7 @@ pub use after::{
 pub use closing::{close_membranes, ClosingOptions};
 pub use objects::{object_picks, objects, ObjectRules};
 pub use options::{Output, PredictOptions, ProbabilityType, Rank, VolumeFormat};
-pub use pictures::{
-    picture_mask, picture_side, predict_picture, predict_pictures, PictureAnswer, PicturesReport,
-};
+pub use pictures::{picture_mask, picture_side, predict_picture, predict_pictures, PictureAnswer, PicturesReport};
 pub use plan::{Plan, Tile};
 pub use run::{fingerprint, predict, predict_and_find, PredictReport};
 pub use stability::{mask_dice, stability, Stability};

@@ -72,11 +72,19 @@ pub fn predict_picture(
             seed: options.sampling.seed.wrapping_add(u64::from(sample)),
             ..options.sampling
         };
-        let found = network.sample(&input, [(0, 0); 3], &one, job)?.mean.f_to_kind(Kind::Float)?;
-        let found = found.f_upsample_bilinear2d([rows as i64, cols as i64], false, None, None)?.f_squeeze_dim(0)?;
+        let found = network
+            .sample(&input, [(0, 0); 3], &one, job)?
+            .mean
+            .f_to_kind(Kind::Float)?;
+        let found = found
+            .f_upsample_bilinear2d([rows as i64, cols as i64], false, None, None)?
+            .f_squeeze_dim(0)?;
         let found = found.f_to_device(tch::Device::Cpu)?;
         if !bool::try_from(found.f_isfinite()?.f_all()?)? {
-            return Err(Error::format(what, "has probabilities that are not finite: the model's weights are damaged"));
+            return Err(Error::format(
+                what,
+                "has probabilities that are not finite: the model's weights are damaged",
+            ));
         }
         if samples > 1 {
             answers.extend(planes(&found, (rows, cols))?.pop());
@@ -108,7 +116,13 @@ pub fn picture_mask(model: &SegmentationModel, answer: &PictureAnswer, index: us
     let own = &answer.mean[index];
     let excludes = model.network().activation() == Activation::Softmax;
     Array2::from_shape_fn(own.dim(), |at| {
-        let most = || answer.mean.iter().enumerate().all(|(n, other)| n == index || other[at] < own[at]);
+        let most = || {
+            answer
+                .mean
+                .iter()
+                .enumerate()
+                .all(|(n, other)| n == index || other[at] < own[at])
+        };
         own[at] > threshold || (excludes && most())
     })
 }
@@ -157,7 +171,9 @@ pub fn predict_pictures(
         let mut put = |ending: &str, bytes: Array2<u8>| -> Result<()> {
             let path = folder.join(format!("{name}_{ending}.png"));
             let png = grey_png(bytes.view())?;
-            write_atomically(&path, |file| file.write_all(&png).map_err(|e| Error::io("writing", &path, e)))?;
+            write_atomically(&path, |file| {
+                file.write_all(&png).map_err(|e| Error::io("writing", &path, e))
+            })?;
             files.push(path);
             Ok(())
         };

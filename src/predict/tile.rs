@@ -132,7 +132,11 @@ fn probabilities(
         // Slices are the batch; those of the margin are there to be smoothed with.
         let slices = input.f_transpose(0, 1)?;
         let found = network.sample(&slices, [(0, 0), margin[1], margin[2]], sampling, job)?;
-        let keep = |found: Tensor| along_z(&found, margin[0], options.z_smoothing)?.f_transpose(0, 1).map_err(Error::from);
+        let keep = |found: Tensor| {
+            along_z(&found, margin[0], options.z_smoothing)?
+                .f_transpose(0, 1)
+                .map_err(Error::from)
+        };
         return Ok(Sampled {
             mean: keep(found.mean)?,
             squares: found.squares.map(keep).transpose()?,
@@ -172,7 +176,9 @@ fn along_z(found: &Tensor, (before, after): (i64, i64), deviation: f64) -> Resul
         let total: f64 = row.iter().sum();
         rows.extend(row.iter().map(|w| (w / total) as f32));
     }
-    let matrix = Tensor::f_from_slice(&rows)?.f_view([kept, depth])?.f_to_device(found.device())?;
+    let matrix = Tensor::f_from_slice(&rows)?
+        .f_view([kept, depth])?
+        .f_to_device(found.device())?;
     let mut size = found.size();
     let flat = found.f_reshape([depth, -1])?;
     size[0] = kept;

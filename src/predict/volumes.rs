@@ -34,7 +34,12 @@ pub(super) fn deviating(model: &SegmentationModel) -> Vec<usize> {
         .collect()
 }
 
-pub(super) fn volumes(model: &SegmentationModel, name: &str, options: &PredictOptions, channels: &[usize]) -> Vec<Volume> {
+pub(super) fn volumes(
+    model: &SegmentationModel,
+    name: &str,
+    options: &PredictOptions,
+    channels: &[usize],
+) -> Vec<Volume> {
     let stored = match options.probability {
         ProbabilityType::Half => BlockType::Half,
         ProbabilityType::Byte => BlockType::Byte,

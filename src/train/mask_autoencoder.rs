@@ -161,8 +161,7 @@ impl MaskAutoencoderTrainer {
     /// Trains until `until` steps (at most the schedule's) are done.
     pub fn train(&mut self, until: u64, job: &Job) -> Result<()> {
         let schedule = self.task.options.schedule;
-        self.run
-            .train(&mut self.task, &schedule, until, job, &mut |_, _| true)
+        self.run.train(&mut self.task, &schedule, until, job, &mut |_, _| true)
     }
 
     /// Writes a checkpoint, whole or not at all.
@@ -175,7 +174,10 @@ impl MaskAutoencoderTrainer {
     pub fn held_out(&self, count: usize, job: &Job) -> Result<(f64, f64)> {
         let _guard = tch::no_grad_guard();
         let options = &self.task.options;
-        let (encoder, decoder) = (self.run.average.encoder(&options.vae)?, self.run.average.decoder(&options.vae)?);
+        let (encoder, decoder) = (
+            self.run.average.encoder(&options.vae)?,
+            self.run.average.decoder(&options.vae)?,
+        );
         let mut gen = Generator::new(options.seed, HELD_OUT);
         let masks = random_masks(count, options.crop, &mut gen, self.task.device)?;
         let (mean, _) = encoder.posterior(&signs(&masks)?, job)?;
@@ -196,10 +198,18 @@ impl MaskAutoencoderTrainer {
         named.push(("scale_factor".to_owned(), Tensor::from(deviation.recip() as f32)));
         let mut data = Vec::with_capacity(named.len());
         for (name, tensor) in named {
-            let plain = tensor.f_detach()?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Half)?.f_contiguous()?;
+            let plain = tensor
+                .f_detach()?
+                .f_to_device(Device::Cpu)?
+                .f_to_kind(Kind::Half)?
+                .f_contiguous()?;
             let mut bytes = vec![0u8; 2 * plain.numel()];
             plain.f_copy_data_u8(&mut bytes, plain.numel())?;
-            data.push((name, plain.size().iter().map(|n| *n as usize).collect::<Vec<_>>(), bytes));
+            data.push((
+                name,
+                plain.size().iter().map(|n| *n as usize).collect::<Vec<_>>(),
+                bytes,
+            ));
         }
         let defect = |e: safetensors::SafeTensorError| Error::Internal(format!("safetensors: {e}"));
         let mut views = Vec::with_capacity(data.len());

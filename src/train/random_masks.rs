@@ -36,7 +36,9 @@ fn mask(side: i64, gen: &mut Generator) -> Result<Tensor> {
 fn field(side: i64, gen: &mut Generator) -> Result<Tensor> {
     let nodes = (gen.uniform(3.0f64.ln(), (side as f64 / 5.0).max(4.0).ln()).exp()).round() as i64;
     let coarse = gen.normal_tensor(&[1, 1, nodes, nodes], Device::Cpu)?;
-    let fine = coarse.f_upsample_bicubic2d([side, side], false, None, None)?.f_squeeze_dim(0)?;
+    let fine = coarse
+        .f_upsample_bicubic2d([side, side], false, None, None)?
+        .f_squeeze_dim(0)?;
     Ok(fine.f_div(&fine.f_std(true)?.f_clamp_min(1e-6)?)?)
 }
 
@@ -76,8 +78,13 @@ mod tests {
         assert_eq!(masks.size(), [24, 1, 64, 64]);
         let odd = masks.ne(0.0).logical_and(&masks.ne(1.0)).any();
         assert!(!bool::try_from(odd).unwrap());
-        let shares: Vec<f64> = (0..24).map(|n| masks.get(n).mean(Kind::Double).double_value(&[])).collect();
-        assert!(shares.iter().filter(|s| (0.02..0.98).contains(*s)).count() > 18, "{shares:?}");
+        let shares: Vec<f64> = (0..24)
+            .map(|n| masks.get(n).mean(Kind::Double).double_value(&[]))
+            .collect();
+        assert!(
+            shares.iter().filter(|s| (0.02..0.98).contains(*s)).count() > 18,
+            "{shares:?}"
+        );
         let again = random_masks(24, 64, &mut Generator::new(1, 0), Device::Cpu).unwrap();
         assert!(masks.equal(&again));
     }

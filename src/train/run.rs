@@ -264,7 +264,8 @@ impl Run {
                 "the losses of {MOST_IDLE} steps up to {step} are far above the usual {usual:.4} (the last is {loss:.4}) and moved nothing: lower the rate and go on from the last checkpoint"
             )));
         }
-        let text = format!("the loss of step {step} is {loss:.4}, far above the usual {usual:.4}: the step moves nothing");
+        let text =
+            format!("the loss of step {step} is {loss:.4}, far above the usual {usual:.4}: the step moves nothing");
         job.logger().warn("train", &text);
         self.step += 1;
         Ok(())
@@ -288,7 +289,11 @@ impl Run {
         let n = self.step as f64;
         let decay = schedule.ema_decay.min((1.0 + n) / (10.0 + n));
         for (place, (average, weight)) in self.average.tensors.iter_mut().zip(&self.weights.tensors).enumerate() {
-            let share = if self.unaveraged.get(place) == Some(&true) { 1.0 } else { 1.0 - decay };
+            let share = if self.unaveraged.get(place) == Some(&true) {
+                1.0
+            } else {
+                1.0 - decay
+            };
             let _ = average.f_lerp_(weight, share)?;
         }
         self.step += 1;
@@ -364,7 +369,10 @@ mod tests {
         };
         let (done, step, weight) = train(50.0);
         let text = done.unwrap_err().to_string();
-        assert!(text.contains("far above the usual") && text.contains("lower the rate"), "{text}");
+        assert!(
+            text.contains("far above the usual") && text.contains("lower the rate"),
+            "{text}"
+        );
         assert_eq!(step, 39);
         let (done, step, other) = train(0.0);
         done.unwrap();

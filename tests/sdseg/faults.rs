@@ -40,7 +40,10 @@ fn pictures_that_cannot_be_learnt_from_are_refused_by_name() {
     let error = refused(&[&image, &image], &[&good, &grey]);
     assert!(matches!(error, Error::Format { .. }));
     told(error, &["grey.png", "a mask has two levels"]);
-    told(refused(&[&image], &[&small]), &["small.png", "is 32 x 64, must be 64 x 64"]);
+    told(
+        refused(&[&image], &[&small]),
+        &["small.png", "is 32 x 64, must be 64 x 64"],
+    );
     let error = refused(&[&text], &[&good]);
     assert!(matches!(error, Error::Format { .. }));
     told(error, &["text.png"]);
@@ -70,7 +73,10 @@ fn a_loss_that_is_no_number_leaves_the_weights_and_names_the_checkpoint() {
     let error = training.train(60, None, &Job::quiet()).unwrap_err();
     let text = error.to_string();
     assert!(matches!(error, Error::State(_)), "{text}");
-    assert!(text.contains("run.checkpoint") && text.contains("lower the rate"), "{text}");
+    assert!(
+        text.contains("run.checkpoint") && text.contains("lower the rate"),
+        "{text}"
+    );
 }
 
 #[test]

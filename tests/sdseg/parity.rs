@@ -13,7 +13,9 @@ use tomocut::weights::read_tensor;
 use crate::hashed::uniform;
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sdseg").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/sdseg")
+        .join(name)
 }
 
 fn hashed(name: &str, shape: &[i64]) -> Tensor {
@@ -72,9 +74,12 @@ pub fn checkpoint(path: &Path, layout: Layout) {
             _ => put(name, &tensor),
         }
     }
-    let views = data
-        .iter()
-        .map(|(name, shape, bytes)| (name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap()));
+    let views = data.iter().map(|(name, shape, bytes)| {
+        (
+            name.as_str(),
+            TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap(),
+        )
+    });
     std::fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
 }
 
@@ -121,7 +126,10 @@ fn the_numbers_are_pytorch_s() {
         tch::no_grad(|| {
             let condition = net.condition(&image, &job).unwrap();
             compare("condition", &condition);
-            compare("unet", &net.prediction(&normal("noise"), &condition, 421, &job).unwrap());
+            compare(
+                "unet",
+                &net.prediction(&normal("noise"), &condition, 421, &job).unwrap(),
+            );
             // From the same noise to the mask, in float32 throughout.
             let noise = normal("noise");
             let eps = net.prediction(&noise, &condition, 999, &job).unwrap();
@@ -149,7 +157,10 @@ fn the_numbers_are_pytorch_s() {
             .unwrap();
         compare("loss", &loss.detach());
         let gradients = Tensor::f_run_backward(&[&loss], &trained, false, false).unwrap();
-        let squares: f64 = gradients.iter().map(|g| (g * g).sum(Kind::Double).double_value(&[])).sum();
+        let squares: f64 = gradients
+            .iter()
+            .map(|g| (g * g).sum(Kind::Double).double_value(&[]))
+            .sum();
         compare("gradient", &Tensor::from(squares.sqrt() as f32));
         trained.clear();
     }
@@ -161,17 +172,25 @@ fn samples_are_means_of_masks_and_windows_are_blended() {
     let path = folder.path().join("sdseg.safetensors");
     checkpoint(&path, Layout::Plain);
     let model = SegmentationModel::open(&path, Device::Cpu).unwrap();
-    let image = Generator::new(1, 0).uniform_tensor(-1.0, 1.0, &[1, 3, 64, 64], Device::Cpu).unwrap();
+    let image = Generator::new(1, 0)
+        .uniform_tensor(-1.0, 1.0, &[1, 3, 64, 64], Device::Cpu)
+        .unwrap();
     let several = Sampling {
         samples: 3,
         ..Sampling::default()
     };
-    let found = model.network().sample(&image, [(0, 0); 3], &several, &Job::quiet()).unwrap();
+    let found = model
+        .network()
+        .sample(&image, [(0, 0); 3], &several, &Job::quiet())
+        .unwrap();
     let squares = found.squares.unwrap();
     let variance = squares - found.mean.square();
     assert!(variance.min().double_value(&[]) > -1e-5 && variance.max().double_value(&[]) > 0.0);
     // A margin cuts, nothing else.
-    let cut = model.network().sample(&image, [(0, 0), (8, 0), (0, 16)], &several, &Job::quiet()).unwrap();
+    let cut = model
+        .network()
+        .sample(&image, [(0, 0), (8, 0), (0, 16)], &several, &Job::quiet())
+        .unwrap();
     assert!(cut.mean.equal(&found.mean.narrow(2, 8, 56).narrow(3, 0, 48)));
 }
 
@@ -185,9 +204,18 @@ fn what_a_checkpoint_lacks_is_named() {
     };
     for (layout, words) in [
         (Layout::Without("scale_factor"), "scale_factor: is missing"),
-        (Layout::Without("middle_block.0.in_layers.2.bias"), "middle_block.0.in_layers.2.bias: is missing"),
-        (Layout::Longer("middle_block.0.in_layers.2.bias"), "has shape [65], expected [64]"),
-        (Layout::Without("cond_stage_model.out.weight"), "without SDSeg's vision encoder"),
+        (
+            Layout::Without("middle_block.0.in_layers.2.bias"),
+            "middle_block.0.in_layers.2.bias: is missing",
+        ),
+        (
+            Layout::Longer("middle_block.0.in_layers.2.bias"),
+            "has shape [65], expected [64]",
+        ),
+        (
+            Layout::Without("cond_stage_model.out.weight"),
+            "without SDSeg's vision encoder",
+        ),
     ] {
         let text = refused(layout);
         assert!(text.contains(words), "{text}");

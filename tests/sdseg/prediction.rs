@@ -28,7 +28,10 @@ fn volume(model: &SegmentationModel, options: &PredictOptions, output: &str) -> 
     let report = predict(model, &tomogram, folder.path(), options, &Job::quiet()).unwrap();
     assert!(report.finished);
     let path = folder.path().join(format!("{}_{output}.mrc", tomogram.name()));
-    Tomogram::open(&path, &Job::quiet()).unwrap().read_slices(0..SHAPE[0]).unwrap()
+    Tomogram::open(&path, &Job::quiet())
+        .unwrap()
+        .read_slices(0..SHAPE[0])
+        .unwrap()
 }
 
 fn largest(a: &Array3<f32>, b: &Array3<f32>) -> f32 {
@@ -54,7 +57,8 @@ fn tiles_and_smoothing_do_not_show() {
     assert!(largest(&smooth, &of([2, 90, 100], 1.0)) < 2e-3);
     let weight: Vec<f32> = (-2..=2).map(|d: i32| (-0.5 * (d * d) as f32).exp()).collect();
     for at in [[2, 10, 20], [2, 50, 70]] {
-        let wanted: f32 = (0..5).map(|z| weight[z] * whole[[z, at[1], at[2]]]).sum::<f32>() / weight.iter().sum::<f32>();
+        let wanted: f32 =
+            (0..5).map(|z| weight[z] * whole[[z, at[1], at[2]]]).sum::<f32>() / weight.iter().sum::<f32>();
         assert!((smooth[at] - wanted).abs() < 2e-3, "{} {wanted}", smooth[at]);
     }
 }
@@ -81,7 +85,16 @@ fn samples_have_a_deviation_and_samplers_their_own_answers() {
     let several = Sampling { samples: 3, ..one };
     let deviation = of(several, "foreground_std");
     assert!(deviation.iter().all(|d| (0.0..=0.51).contains(d)) && deviation.iter().any(|d| *d > 1e-3));
-    let steps = |sampler| of(Sampling { sampler, steps: 4, ..one }, "foreground");
+    let steps = |sampler| {
+        of(
+            Sampling {
+                sampler,
+                steps: 4,
+                ..one
+            },
+            "foreground",
+        )
+    };
     let (ddim, solver) = (steps(Sampler::Ddim), steps(Sampler::DpmSolver));
     assert!(largest(&ddim, &first) > 1e-3 && largest(&ddim, &solver) > 1e-4);
     assert!(ddim.iter().chain(&solver).all(|p| (0.0..=1.0).contains(p)));
@@ -137,8 +150,19 @@ fn pictures_come_back_in_their_own_size() {
     };
     let out = folder.path().join("out");
     let report = predict_pictures(&model(), &[image.clone()], &out, &options, &Job::quiet()).unwrap();
-    let names: Vec<_> = report.files.iter().map(|path| path.file_name().unwrap().to_owned()).collect();
-    assert_eq!(names, ["one_foreground.png", "one_foreground_probability.png", "one_foreground_std.png"]);
+    let names: Vec<_> = report
+        .files
+        .iter()
+        .map(|path| path.file_name().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "one_foreground.png",
+            "one_foreground_probability.png",
+            "one_foreground_std.png"
+        ]
+    );
     for path in &report.files {
         let read = tomocut::image::PictureFile::read(path).unwrap();
         assert_eq!(read.pixels.dim(), (1, 70, 50));

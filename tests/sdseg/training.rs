@@ -72,7 +72,12 @@ fn ablations_change_what_they_say() {
         training.train(25, None, &job).unwrap();
         training.loss().unwrap()
     };
-    assert!(loss(SdSegConfig { latent_loss: 0.0, ..tiny() }) < 0.8 * loss(tiny()));
+    assert!(
+        loss(SdSegConfig {
+            latent_loss: 0.0,
+            ..tiny()
+        }) < 0.8 * loss(tiny())
+    );
 }
 
 #[test]
@@ -87,7 +92,14 @@ fn the_encoder_is_not_averaged() {
     let share = |name: &str| (&after[name] - &before[name]).abs().max().double_value(&[]);
     // min(1, (1 + n) / (10 + n)): the average has gone part of the way, the encoder all of it.
     assert!(share("cond_stage_model.out.weight") > 0.0 && share("model.diffusion_model.input_blocks.0.0.weight") > 0.0);
-    let text = format!("{:?}", training.settings().description.network.is_averaged("cond_stage_model.out.weight"));
+    let text = format!(
+        "{:?}",
+        training
+            .settings()
+            .description
+            .network
+            .is_averaged("cond_stage_model.out.weight")
+    );
     assert_eq!(text, "false");
 }
 
@@ -97,7 +109,10 @@ fn weights_of_latent_diffusion_are_taken() {
     let path = folder.path().join("ldm.safetensors");
     // The authors' own layout is one of latent diffusion, with a vision encoder.
     checkpoint(&path, Layout::Plain);
-    let description = SegmentationModel::open(&path, Device::Cpu).unwrap().description().clone();
+    let description = SegmentationModel::open(&path, Device::Cpu)
+        .unwrap()
+        .description()
+        .clone();
     let mut gen = Generator::new(1, 0);
     let (model, taken) =
         SegmentationModel::from_latent_diffusion(description.clone(), &[path.clone()], &mut gen, Device::Cpu).unwrap();
@@ -120,7 +135,11 @@ fn weights_of_latent_diffusion_are_taken() {
     assert!(all["cond_stage_model.encoder.conv_in.weight"].equal(&all["first_stage_model.encoder.conv_in.weight"]));
     // Nothing of another size fits.
     let error = SegmentationModel::from_latent_diffusion(crate::description(tiny()), &[path], &mut gen, Device::Cpu);
-    assert!(error.err().unwrap().to_string().contains("no latent diffusion model of its size"));
+    assert!(error
+        .err()
+        .unwrap()
+        .to_string()
+        .contains("no latent diffusion model of its size"));
     let (_, taken) =
         SegmentationModel::from_builtin_diffusion(description_of_builtin_width(), &mut gen, Device::Cpu).unwrap();
     assert!(taken.tensors > 20 && taken.tensors < taken.of_tensors, "{taken}");

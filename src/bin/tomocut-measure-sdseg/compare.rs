@@ -4,11 +4,10 @@ use std::time::Instant;
 use ndarray::s;
 use tch::Device;
 use tomocut::networks::{
-    Conditioning, InputScale, ModelDescription, NetworkConfig, Sampler, Sampling, SdSegConfig, SegmentationModel, Unet2dConfig,
+    Conditioning, InputScale, ModelDescription, NetworkConfig, Sampler, Sampling, SdSegConfig, SegmentationModel,
+    Unet2dConfig,
 };
-use tomocut::predict::{
-    mask_dice, picture_mask, predict, predict_picture, Output, PredictOptions, Stability,
-};
+use tomocut::predict::{mask_dice, picture_mask, predict, predict_picture, Output, PredictOptions, Stability};
 use tomocut::runtime::Job;
 use tomocut::train::{
     AdamWOptions, LabelledTraining, LabelledTrainingOptions, SegmenterOptions, SlabLabels, TrainingSchedule,
@@ -64,7 +63,11 @@ fn settings(network: NetworkConfig, steps: u64) -> SegmenterOptions {
         window: [1, WINDOW, WINDOW],
         description: ModelDescription {
             network,
-            input: if is_unet { InputScale::Slice } else { InputScale::Picture },
+            input: if is_unet {
+                InputScale::Slice
+            } else {
+                InputScale::Picture
+            },
             ..ModelDescription::default()
         },
         schedule: TrainingSchedule {
@@ -139,7 +142,10 @@ fn train(set: &DataSet, networks: &[(&str, NetworkConfig)], minutes: f64) -> Res
             training.train(*steps * turn / TURNS, None, &Job::quiet())?;
             *seconds += began.elapsed().as_secs_f64();
         }
-        let losses: Vec<String> = runs.iter().map(|run| format!("{:.4}", run.2.loss().unwrap_or(f64::NAN))).collect();
+        let losses: Vec<String> = runs
+            .iter()
+            .map(|run| format!("{:.4}", run.2.loss().unwrap_or(f64::NAN)))
+            .collect();
         println!("{} turn {turn} of {TURNS}: losses {}", set.name, losses.join(", "));
     }
     let mut done = Vec::new();

@@ -11,7 +11,10 @@ use tomocut::{Error, Result};
 /// What is learnt from and what is scored with.
 pub enum Kind {
     /// Pictures with masks: of the sorted list every third (2, 5, 8, ...) is scored with.
-    Pictures { learnt: Vec<PicturePair>, scored: Vec<PicturePair> },
+    Pictures {
+        learnt: Vec<PicturePair>,
+        scored: Vec<PicturePair>,
+    },
     /// Slices of a tomogram with the labels of all of it, 0 and 1.
     Slices {
         tomogram: Box<Tomogram>,
@@ -52,7 +55,9 @@ fn number(path: &Path) -> u64 {
 
 fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(folder).map_err(|e| Error::io("reading", folder, e))?;
-    let mut files: Vec<PathBuf> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .collect();
     files.sort_by_key(|path| number(path));
     Ok(files)
 }
@@ -81,7 +86,12 @@ fn tissue(folder: &Path) -> Result<DataSet> {
         (shape[1], shape[2]) = (grey.dim().0 / 2, grey.dim().1 / 2);
         for r in 0..shape[1] {
             for c in 0..shape[2] {
-                let four = [[2 * r, 2 * c], [2 * r + 1, 2 * c], [2 * r, 2 * c + 1], [2 * r + 1, 2 * c + 1]];
+                let four = [
+                    [2 * r, 2 * c],
+                    [2 * r + 1, 2 * c],
+                    [2 * r, 2 * c + 1],
+                    [2 * r + 1, 2 * c + 1],
+                ];
                 voxels.push(four.iter().map(|at| grey[*at]).sum::<f32>() / 4.0);
                 marks.push(i8::from(four.iter().filter(|at| !pair.mask[**at]).count() >= 2));
             }
@@ -92,7 +102,8 @@ fn tissue(folder: &Path) -> Result<DataSet> {
     let labels = Array3::from_shape_vec(shape, marks).map_err(fits)?;
     Ok(DataSet {
         name: "isbi2012_em".into(),
-        about: "membranes (the dark label) in slices of stained tissue at half size; 0 to 7 learnt, 8 to 11 scored".into(),
+        about: "membranes (the dark label) in slices of stained tissue at half size; 0 to 7 learnt, 8 to 11 scored"
+            .into(),
         channels: 1,
         kind: Kind::Slices {
             tomogram: Box::new(Tomogram::from_array(voxels, Geometry::new(shape, 80.0))?),

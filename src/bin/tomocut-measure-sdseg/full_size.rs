@@ -2,7 +2,7 @@
 use std::time::Instant;
 
 use tch::{Device, Kind, Tensor};
-use tomocut::networks::{SdSeg, SdSegConfig, Sampling, SegmentationNetwork};
+use tomocut::networks::{Sampling, SdSeg, SdSegConfig, SegmentationNetwork};
 use tomocut::runtime::{Generator, Job};
 use tomocut::Result;
 

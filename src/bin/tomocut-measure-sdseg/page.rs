@@ -35,7 +35,10 @@ pub fn table(rows: &[Row]) -> String {
             );
         }
         let first = row.asked.first().map_or(1.0, |a| a.seconds);
-        let _ = write!(text, "\n| the same SDSeg weights | Dice | seconds | ratio |\n| --- | --- | --- | --- |\n");
+        let _ = write!(
+            text,
+            "\n| the same SDSeg weights | Dice | seconds | ratio |\n| --- | --- | --- | --- |\n"
+        );
         for a in &row.asked {
             let _ = writeln!(
                 text,

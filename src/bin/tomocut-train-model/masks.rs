@@ -27,5 +27,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         }
         false => MaskAutoencoderTrainer::new(&options, device)?,
     };
-    drive(&mut trainer, &pace, &job, &|trainer| trainer.export(&arguments.out, &job))
+    drive(&mut trainer, &pace, &job, &|trainer| {
+        trainer.export(&arguments.out, &job)
+    })
 }

@@ -150,7 +150,9 @@ impl Training for MaskAutoencoderTrainer {
 
     fn look(&self, job: &Job) -> Result<Vec<String>> {
         let (dice, deviation) = self.held_out(32, job)?;
-        Ok(vec![format!("held out: Dice {dice:.4}, deviation of latents {deviation:.3}")])
+        Ok(vec![format!(
+            "held out: Dice {dice:.4}, deviation of latents {deviation:.3}"
+        )])
     }
 }
 

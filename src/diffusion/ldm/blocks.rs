@@ -69,7 +69,11 @@ impl ResBlock {
         let film = self.film.forward(time)?.f_unsqueeze(-1)?.f_unsqueeze(-1)?;
         let width = film.size()[1] / 2;
         let (scale, shift) = (film.f_narrow(1, 0, width)?, film.f_narrow(1, width, width)?);
-        let h = self.norm_out.forward(&h)?.f_mul(&scale.f_add_scalar(1.0)?)?.f_add(&shift)?;
+        let h = self
+            .norm_out
+            .forward(&h)?
+            .f_mul(&scale.f_add_scalar(1.0)?)?
+            .f_add(&shift)?;
         let h = self.conv_out.forward(&dropout(h.f_silu()?)?, job)?;
         let x = self.resize.apply(x)?;
         Ok(match &self.skip {
@@ -94,7 +98,10 @@ impl AttentionBlock {
     pub fn new(mut scope: Scope, channels: i64, heads: i64, groups: i64) -> Result<Self> {
         let mut pointwise = |name: &str, to: i64| -> Result<(Tensor, Tensor)> {
             let mut scope = scope.enter(name);
-            Ok((scope.tensor("weight", &[to, channels, 1])?, scope.tensor("bias", &[to])?))
+            Ok((
+                scope.tensor("weight", &[to, channels, 1])?,
+                scope.tensor("bias", &[to])?,
+            ))
         };
         Ok(Self {
             qkv: pointwise("qkv", 3 * channels)?,
@@ -110,9 +117,8 @@ impl AttentionBlock {
         let (batch, channels, rows, columns) = x.size4()?;
         let (tokens, width) = (rows * columns, channels / self.heads);
         let flat = self.norm.forward(x)?.f_reshape([batch, channels, tokens])?;
-        let pointwise = |x: &Tensor, (weight, bias): &(Tensor, Tensor)| {
-            x.f_conv1d(weight, Some(bias), [1], [0], [1], 1)
-        };
+        let pointwise =
+            |x: &Tensor, (weight, bias): &(Tensor, Tensor)| x.f_conv1d(weight, Some(bias), [1], [0], [1], 1);
         let parts = pointwise(&flat, &self.qkv)?.f_reshape([batch, self.heads, 3, width, tokens])?;
         let part = |n: i64| parts.f_select(2, n)?.f_transpose(2, 3);
         let mixed = attend(&part(0)?, &part(1)?, &part(2)?, job)?;

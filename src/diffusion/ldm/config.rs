@@ -65,7 +65,11 @@ impl LdmUnetConfig {
         }
         let widths = &self.channel_mult;
         if !(1..=8).contains(&widths.len()) || widths.iter().any(|m| !(1..=64).contains(m)) {
-            return Err(invalid("channel_mult", format_args!("{widths:?}"), "must be 1..=8 factors of 1..=64"));
+            return Err(invalid(
+                "channel_mult",
+                format_args!("{widths:?}"),
+                "must be 1..=8 factors of 1..=64",
+            ));
         }
         if self.model_channels % 2 != 0 {
             return Err(invalid("model_channels", self.model_channels, "must be even"));
@@ -89,5 +93,8 @@ impl LdmUnetConfig {
 }
 
 fn invalid(name: &str, value: impl std::fmt::Display, allowed: &str) -> Error {
-    Error::format("latent-diffusion U-Net config", format_args!("{name} is {value}, {allowed}"))
+    Error::format(
+        "latent-diffusion U-Net config",
+        format_args!("{name} is {value}, {allowed}"),
+    )
 }

@@ -159,7 +159,11 @@ impl SdSegConfig {
         let fitting = self.clone().conditioned(self.conditioning).unet;
         let latent = self.first_stage.latent_channels;
         for (name, found, wanted) in [
-            ("unet.in_channels", Some(self.unet.in_channels), Some(fitting.in_channels)),
+            (
+                "unet.in_channels",
+                Some(self.unet.in_channels),
+                Some(fitting.in_channels),
+            ),
             ("unet.out_channels", Some(self.unet.out_channels), Some(latent)),
             ("unet.context_dim", self.unet.context_dim, fitting.context_dim),
         ] {
@@ -198,6 +202,9 @@ mod tests {
         let mut config = SdSegConfig::small();
         config.outputs.push("other".into());
         assert!(config.validate().unwrap_err().to_string().contains("must be one name"));
-        SdSegConfig::small().conditioned(Conditioning::CrossAttention).validate().unwrap();
+        SdSegConfig::small()
+            .conditioned(Conditioning::CrossAttention)
+            .validate()
+            .unwrap();
     }
 }

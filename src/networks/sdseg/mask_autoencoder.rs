@@ -23,7 +23,12 @@ fn bytes() -> &'static [u8] {
 }
 
 /// The tensor `name` of a network whose first stage is `config`, where the library has one.
-pub(in crate::networks) fn tensors(config: &VaeConfig, name: &str, shape: &[i64], device: Device) -> Result<Option<Tensor>> {
+pub(in crate::networks) fn tensors(
+    config: &VaeConfig,
+    name: &str,
+    shape: &[i64],
+    device: Device,
+) -> Result<Option<Tensor>> {
     if *config != mask_autoencoder() {
         return Ok(None);
     }

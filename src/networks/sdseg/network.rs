@@ -179,7 +179,11 @@ impl SdSeg {
         let divisor = self.config.divisor();
         let window = (self.config.window + divisor - 1) / divisor * divisor;
         let take = [1, rows.min(window), columns.min(window)];
-        let at_once = if self.config.unet.model_channels <= SEVERAL_UP_TO { SEVERAL } else { 1 };
+        let at_once = if self.config.unet.model_channels <= SEVERAL_UP_TO {
+            SEVERAL
+        } else {
+            1
+        };
         let tent = tent(take)?.f_unsqueeze(0)?.f_to_device(x.device())?;
         let mut parts = Vec::new();
         for first in (0..batch).step_by(at_once as usize) {

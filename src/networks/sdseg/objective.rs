@@ -22,7 +22,11 @@ impl SdSeg {
     fn mask_latent(&self, mask: &Tensor, normal: &Tensor, job: &Job) -> Result<Tensor> {
         let _guard = tch::no_grad_guard();
         let channels = self.config.first_stage.in_channels;
-        let signs = mask.f_gt(0.5)?.f_to_kind(Kind::Float)?.f_mul_scalar(2.0)?.f_sub_scalar(1.0)?;
+        let signs = mask
+            .f_gt(0.5)?
+            .f_to_kind(Kind::Float)?
+            .f_mul_scalar(2.0)?
+            .f_sub_scalar(1.0)?;
         let (mean, log_variance) = self
             .mask_encoder
             .posterior(&signs.f_expand([-1, channels, -1, -1], false)?, job)?;
@@ -47,7 +51,12 @@ impl SdSeg {
     ) -> Result<Tensor> {
         let (batch, _, rows, columns) = image.size4()?;
         let (factor, device) = (self.config.first_stage.factor(), image.device());
-        let shape = [batch, self.config.first_stage.latent_channels, rows / factor, columns / factor];
+        let shape = [
+            batch,
+            self.config.first_stage.latent_channels,
+            rows / factor,
+            columns / factor,
+        ];
         let draw = |generator: &mut Generator| -> Result<Draws> {
             let last = self.schedule.len() - 1;
             let t = (0..batch)
@@ -92,7 +101,9 @@ impl SdSeg {
             noise.push((1.0 - alpha).sqrt() as f32);
         }
         let column = |values: &[f32]| -> Result<Tensor> {
-            Ok(Tensor::f_from_slice(values)?.f_view([-1, 1, 1, 1])?.f_to_device(device)?)
+            Ok(Tensor::f_from_slice(values)?
+                .f_view([-1, 1, 1, 1])?
+                .f_to_device(device)?)
         };
         let (a, s) = (column(&signal)?, column(&noise)?);
         let clean = self.mask_latent(truth, &draws.posterior, job)?;
@@ -118,7 +129,10 @@ impl SdSeg {
         };
         let factor = self.config.first_stage.factor();
         let weight = weight.f_avg_pool2d([factor; 2], [factor; 2], [0; 2], false, true, None::<i64>)?;
-        let total = weight.f_sum(Kind::Float)?.f_mul_scalar(clean.size()[1] as f64)?.f_clamp_min(1e-12)?;
+        let total = weight
+            .f_sum(Kind::Float)?
+            .f_mul_scalar(clean.size()[1] as f64)?
+            .f_clamp_min(1e-12)?;
         let error = |found: &Tensor, wanted: &Tensor| -> Result<Tensor> {
             let off = found.f_sub(wanted)?.f_abs()?.f_mul(&weight)?;
             Ok(off.f_sum(Kind::Float)?.f_div(&total)?)

@@ -13,7 +13,11 @@ pub(in crate::networks) const MARK: &str = "model.diffusion_model.input_blocks.0
 pub(in crate::networks) fn stored_name(file: &TensorFile, name: &str, levels: i64) -> String {
     if let Some(rest) = name.strip_prefix("model.") {
         let averaged = format!("model_ema.{}", rest.replace('.', ""));
-        return if file.contains(&averaged) { averaged } else { name.to_owned() };
+        return if file.contains(&averaged) {
+            averaged
+        } else {
+            name.to_owned()
+        };
     }
     plain_name(name, levels)
 }
@@ -21,7 +25,10 @@ pub(in crate::networks) fn stored_name(file: &TensorFile, name: &str, levels: i6
 /// The same without moving averages.
 pub(super) fn plain_name(name: &str, levels: i64) -> String {
     for prefix in [FIRST_STAGE, ENCODER] {
-        if let Some(known) = name.strip_prefix(prefix).and_then(|rest| autoencoder_name(rest, levels)) {
+        if let Some(known) = name
+            .strip_prefix(prefix)
+            .and_then(|rest| autoencoder_name(rest, levels))
+        {
             return format!("{prefix}{known}");
         }
     }
@@ -46,7 +53,10 @@ pub(in crate::networks) fn description(file: &TensorFile) -> Result<ModelDescrip
     }
     if !file.contains(SCALE) {
         let what = format!("{}: tensor {SCALE}", file.what());
-        return Err(Error::format(what, "is missing: without it the latents' scale is not known"));
+        return Err(Error::format(
+            what,
+            "is missing: without it the latents' scale is not known",
+        ));
     }
     let config = SdSegConfig {
         unet: unet(file)?,
@@ -77,7 +87,9 @@ fn side(file: &TensorFile, name: &str, axis: usize) -> Result<i64> {
 fn unet(file: &TensorFile) -> Result<LdmUnetConfig> {
     let has = |name: String| file.contains(&format!("{UNET}{name}"));
     let size = |name: String, axis| side(file, &format!("{UNET}{name}"), axis);
-    let count = (0..4096).take_while(|n| has(format!("output_blocks.{n}.0.in_layers.2.weight"))).count();
+    let count = (0..4096)
+        .take_while(|n| has(format!("output_blocks.{n}.0.in_layers.2.weight")))
+        .count();
     // The block that doubles the resolution ends a level: the first one says how long a level is.
     let doubles = |n: usize| (1..=2).any(|at| has(format!("output_blocks.{n}.{at}.in_layers.2.weight")));
     let per_level = (0..count).find(|n| doubles(*n)).map_or(count, |n| n + 1);
@@ -120,7 +132,9 @@ fn unet(file: &TensorFile) -> Result<LdmUnetConfig> {
 fn autoencoder(file: &TensorFile, prefix: &str) -> Result<VaeConfig> {
     let block = |i: usize, j: usize| format!("{prefix}encoder.down.{i}.block.{j}.conv1.weight");
     let levels = (0..16).take_while(|i| file.contains(&block(*i, 0))).count();
-    let widths = (0..levels).map(|i| side(file, &block(i, 0), 0)).collect::<Result<Vec<_>>>()?;
+    let widths = (0..levels)
+        .map(|i| side(file, &block(i, 0), 0))
+        .collect::<Result<Vec<_>>>()?;
     Ok(VaeConfig {
         in_channels: side(file, &format!("{prefix}encoder.conv_in.weight"), 1)?,
         latent_channels: side(file, &format!("{prefix}encoder.conv_out.weight"), 0)? / 2,

@@ -18,17 +18,12 @@ pub fn timesteps(total: i64, steps: u32) -> Vec<i64> {
 impl SdSeg {
     /// The clean latent [B, c, h, w] that the noise of number `sample` becomes, the same noise for every image of the batch. All sums
     /// are in float32, because at the last timestep the error of an estimated noise counts 38.7-fold.
-    pub(super) fn sampled(
-        &self,
-        condition: &Condition,
-        sampling: &Sampling,
-        sample: u32,
-        job: &Job,
-    ) -> Result<Tensor> {
+    pub(super) fn sampled(&self, condition: &Condition, sampling: &Sampling, sample: u32, job: &Job) -> Result<Tensor> {
         let (batch, _, rows, columns) = condition.latent.size4()?;
         let device = condition.latent.device();
         let channels = self.config.first_stage.latent_channels;
-        let noise = Generator::new(sampling.seed, u64::from(sample)).normal_tensor(&[1, channels, rows, columns], device)?;
+        let noise =
+            Generator::new(sampling.seed, u64::from(sample)).normal_tensor(&[1, channels, rows, columns], device)?;
         let x = channels_last(&noise.f_expand([batch, -1, -1, -1], false)?)?;
         let mut says = |x: &Tensor, t: i64| -> Result<Tensor> {
             job.check()?;
@@ -145,7 +140,9 @@ mod tests {
                 };
                 let found = integrate(&schedule, &sampling, noise, &mut says).unwrap();
                 // The last timestep is not quite noise-free, nor the first quite noise.
-                (found.double_value(&[0]) - d).abs().max((found.double_value(&[1]) + 0.5 * d).abs())
+                (found.double_value(&[0]) - d)
+                    .abs()
+                    .max((found.double_value(&[1]) + 0.5 * d).abs())
             };
             let (first, second) = (error(Sampler::Ddim, 50), error(Sampler::DpmSolver, 50));
             assert!(first < 0.02 && second < 0.5 * first, "{first} {second}");

@@ -5,12 +5,15 @@ use std::path::PathBuf;
 use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
-use super::published::plain_name;
-use super::{SdSegConfig, ENCODER, FIRST_STAGE, UNET};
+use super::published::{plain_name, MARK};
+use super::{SdSegConfig, ENCODER, FIRST_STAGE, SCALE, UNET};
 use crate::diffusion::{builtin_model_bytes, unet_name};
 use crate::networks::{ModelDescription, NetworkConfig, SegmentationModel};
 use crate::runtime::{Error, Generator, Result};
 use crate::weights::TensorFile;
+
+/// The vision encoder but for its last convolution.
+const TRUNK: &str = "cond_stage_model.encoder.";
 
 /// What a network took from pretrained weights.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -29,20 +32,34 @@ pub struct Taken {
 
 impl std::fmt::Display for Taken {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        let widened = if self.widened { ", the input convolution widened by zeros" } else { "" };
-        let Self { tensors, of_tensors, weights, of_weights, .. } = self;
-        write!(f, "{tensors} of {of_tensors} tensors, {weights} of {of_weights} weights{widened}")
+        let widened = if self.widened {
+            ", the input convolution widened by zeros"
+        } else {
+            ""
+        };
+        let Self {
+            tensors,
+            of_tensors,
+            weights,
+            of_weights,
+            ..
+        } = self;
+        write!(
+            f,
+            "{tensors} of {of_tensors} tensors, {weights} of {of_weights} weights{widened}"
+        )
     }
 }
 
 impl SegmentationModel {
     /// An SDSeg network of `description` with the weights of a latent diffusion model: `files` are searched in their order, as
-    /// checkpoints of the whole (`model.diffusion_model.*`, `first_stage_model.*`) or of an autoencoder alone (`encoder.*`). The vision
-    /// encoder begins as the autoencoder's encoder where the files have none; of an input convolution for fewer channels the others
-    /// are zero. What is in no file, or of another shape, is random as in [`SegmentationModel::random`]. The scale of the latents is
-    /// measured anew.
+    /// checkpoints of the whole (`model.diffusion_model.*`, `first_stage_model.*`) or of an autoencoder alone (`encoder.*`). U-Net,
+    /// autoencoder and vision encoder are each taken whole or not at all; the vision encoder begins as the autoencoder's encoder where
+    /// the files have none, and of an input convolution for fewer channels the others are zero. What is not taken is random as in
+    /// [`SegmentationModel::random`]. The scale of another autoencoder's latents than the library's own is measured anew.
     ///
-    /// Errors: a description of another network; what opening a file fails with; [`Error::Format`] where a file gives nothing.
+    /// Errors: a description of another network; what opening a file fails with; [`Error::Format`] where a file gives nothing, or none
+    /// gives the autoencoder that the description asks for.
     pub fn from_latent_diffusion(
         description: ModelDescription,
         files: &[PathBuf],
@@ -50,29 +67,63 @@ impl SegmentationModel {
         device: Device,
     ) -> Result<(Self, Taken)> {
         let config = sdseg(&description)?.clone();
-        let files = files.iter().map(|path| TensorFile::map(path)).collect::<Result<Vec<_>>>()?;
-        let mut used = vec![false; files.len()];
-        let begun = begin(description, gen, device, |name, shape| {
+        let files = files
+            .iter()
+            .map(|path| TensorFile::map(path))
+            .collect::<Result<Vec<_>>>()?;
+        // Where each tensor lies, by its name: number of the file, name in it.
+        let mut found: HashMap<String, (usize, String)> = HashMap::new();
+        let shapes = description.network.tensor_shapes()?;
+        for (name, shape) in &shapes {
             let names = candidates(&config, name);
-            for (index, file) in files.iter().enumerate() {
-                let Some(found) = names.iter().find(|name| file.contains(name)) else {
-                    continue;
+            let place = files.iter().enumerate().find_map(|(index, file)| {
+                let fits = |stored: &&String| {
+                    file.shape(stored)
+                        .is_some_and(|size| fitting(&size, shape, name).is_some())
                 };
-                let tensor = file.any_shape(found, Kind::Float, device, || format!("{shape:?}"))?;
-                if let Some(tensor) = fitted(tensor, shape, name == super::published::MARK)? {
-                    used[index] = true;
-                    return Ok(Some(tensor));
-                }
+                names.iter().find(fits).map(|stored| (index, stored.clone()))
+            });
+            if let Some(place) = place {
+                found.insert(name.clone(), place);
             }
-            Ok(None)
-        })?;
-        match files.iter().zip(&used).find(|(_, used)| !**used) {
-            Some((file, _)) => {
-                let detail = "has no tensor of this network's names and shapes: it is no latent diffusion model of its size";
-                Err(Error::format(file.what(), detail))
-            }
-            None => Ok(begun),
         }
+        for part in [UNET, FIRST_STAGE, TRUNK] {
+            let mut names = shapes
+                .iter()
+                .map(|(name, _)| name)
+                .filter(|name| name.starts_with(part));
+            if !names.all(|name| found.contains_key(name)) {
+                found.retain(|name, _| !name.starts_with(part));
+            }
+        }
+        if let Some((_, file)) = files
+            .iter()
+            .enumerate()
+            .find(|(index, _)| !found.values().any(|(n, _)| n == index))
+        {
+            let detail = "has no U-Net, autoencoder or encoder of this network's names and shapes: it is no latent diffusion model of its size";
+            return Err(Error::format(file.what(), detail));
+        }
+        found.remove(SCALE);
+        let measured = found.keys().any(|name| name.starts_with(FIRST_STAGE));
+        if !measured && !description.network.can_begin_random() {
+            let detail = "have no autoencoder of this network's shapes, on which it stands";
+            return Err(Error::format("the pretrained weights", detail));
+        }
+        begin(description, gen, device, |name, shape| {
+            if name == SCALE && measured {
+                return Ok(Some(Tensor::f_zeros(shape, (Kind::Float, device))?));
+            }
+            let Some((index, stored)) = found.get(name) else {
+                return Ok(None);
+            };
+            let tensor = files[*index].any_shape(stored, Kind::Float, device, || format!("{shape:?}"))?;
+            Ok(match fitting(&tensor.size(), shape, name) {
+                Some(0) => Some(tensor.f_reshape(shape)?),
+                Some(missing) => Some(tensor.f_constant_pad_nd([0, 0, 0, 0, 0, missing])?),
+                None => None,
+            })
+        })
     }
 
     /// An SDSeg network of `description` whose U-Net takes what it can of the built-in diffusion model's: tensors in the same place and
@@ -108,7 +159,11 @@ impl SegmentationModel {
 fn sdseg(description: &ModelDescription) -> Result<&SdSegConfig> {
     match &description.network {
         NetworkConfig::SdSeg(config) => Ok(config),
-        other => Err(Error::argument("network", format!("{other:?}"), "must be an SDSeg network")),
+        other => Err(Error::argument(
+            "network",
+            format!("{other:?}"),
+            "must be an SDSeg network",
+        )),
     }
 }
 
@@ -127,18 +182,17 @@ fn candidates(config: &SdSegConfig, name: &str) -> Vec<String> {
     names
 }
 
-/// `tensor` in `shape`, where it fits: as it is, a 1x1 convolution as a matrix, and, where it may be `widened`, an input convolution of
-/// fewer channels with zeros for the others.
-fn fitted(tensor: Tensor, shape: &[i64], widened: bool) -> Result<Option<Tensor>> {
-    let size = tensor.size();
-    Ok(match (&size[..], shape) {
-        (found, wanted) if found == wanted => Some(tensor),
-        ([a, b, 1, 1], [c, d]) if (a, b) == (c, d) => Some(tensor.f_reshape(shape)?),
-        ([a, found, k, l], [b, wanted, m, n]) if widened && found < wanted && (a, k, l) == (b, m, n) => {
-            Some(tensor.f_constant_pad_nd([0, 0, 0, 0, 0, wanted - found])?)
+/// How many input channels of zeros a tensor of `size` lacks to be the network's `name` of `shape`; none where it does not fit. A 1x1
+/// convolution serves as a matrix, and the U-Net's first convolution may see more channels than it was trained on.
+fn fitting(size: &[i64], shape: &[i64], name: &str) -> Option<i64> {
+    match (size, shape) {
+        (found, wanted) if found == wanted => Some(0),
+        ([a, b, 1, 1], [c, d]) if (a, b) == (c, d) => Some(0),
+        ([a, found, k, l], [b, wanted, m, n]) if name == MARK && found < wanted && (a, k, l) == (b, m, n) => {
+            Some(wanted - found)
         }
         _ => None,
-    })
+    }
 }
 
 /// The network with what `find(name, shape)` gives, else random.
@@ -157,14 +211,11 @@ fn begin(
     };
     let mut tensors = HashMap::new();
     for ((name, shape), random) in shapes.into_iter().zip(random) {
-        let found = match name == super::SCALE {
-            true => None,
-            false => find(&name, &shape)?,
-        };
-        if let Some(found) = &found {
+        let found = find(&name, &shape)?;
+        if let Some(found) = found.as_ref().filter(|_| name != SCALE) {
             taken.tensors += 1;
             taken.weights += found.numel();
-            taken.widened |= name == super::published::MARK && shape[1] > 1 && is_zero(found, shape[1] - 1)?;
+            taken.widened |= name == MARK && shape[1] > 1 && is_zero(found, shape[1] - 1)?;
         }
         tensors.insert(name, found.unwrap_or(random));
     }

@@ -38,7 +38,10 @@ impl PicturePair {
         let (picture, levels) = (PictureFile::read(image)?, PictureFile::read(mask)?);
         let ((_, rows, cols), (_, mask_rows, mask_cols)) = (picture.pixels.dim(), levels.pixels.dim());
         if (rows, cols) != (mask_rows, mask_cols) {
-            let detail = format!("is {mask_rows} x {mask_cols}, must be {rows} x {cols} as {}", image.display());
+            let detail = format!(
+                "is {mask_rows} x {mask_cols}, must be {rows} x {cols} as {}",
+                image.display()
+            );
             return Err(Error::format(mask.display(), detail));
         }
         Ok(Self {
@@ -89,7 +92,9 @@ impl LabelledVolume {
     ///
     /// Errors: those of [`ModelDescription::picture_input`]; a network of other than one output beside "background".
     pub fn of_picture(pair: &PicturePair, description: &ModelDescription, side: (usize, usize)) -> Result<Self> {
-        let image = description.picture_input(&pair.name, &pair.image, side)?.f_unsqueeze(1)?;
+        let image = description
+            .picture_input(&pair.name, &pair.image, side)?
+            .f_unsqueeze(1)?;
         let small = resize_nearest(pair.mask.view(), side);
         let outputs = description.network.outputs();
         let named = outputs.iter().filter(|name| *name != "background").count();
@@ -98,7 +103,10 @@ impl LabelledVolume {
             return Err(Error::argument("outputs", format!("{outputs:?}"), allowed));
         }
         let plane = |inside: bool| -> Result<Tensor> {
-            let values: Vec<u8> = small.iter().map(|m| if *m == inside { CERTAIN as u8 } else { 0 }).collect();
+            let values: Vec<u8> = small
+                .iter()
+                .map(|m| if *m == inside { CERTAIN as u8 } else { 0 })
+                .collect();
             Ok(Tensor::f_from_slice(&values)?.f_view([1, side.0 as i64, side.1 as i64])?)
         };
         let planes = outputs

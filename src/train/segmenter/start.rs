@@ -50,10 +50,15 @@ impl Start {
                 &mut gen,
                 device,
             )?),
-            Self::BuiltinDiffusion => begun(SegmentationModel::from_builtin_diffusion(description(), &mut gen, device)?),
+            Self::BuiltinDiffusion => begun(SegmentationModel::from_builtin_diffusion(
+                description(),
+                &mut gen,
+                device,
+            )?),
             Self::Random if settings.description.network.can_begin_random() => (None, None),
             Self::Random => {
-                let allowed = "must be the library's mask autoencoder, or pretrained weights be given: it is not trained here";
+                let allowed =
+                    "must be the library's mask autoencoder, or pretrained weights be given: it is not trained here";
                 return Err(Error::argument("first_stage", "another", allowed));
             }
         })

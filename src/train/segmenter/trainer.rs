@@ -81,7 +81,12 @@ impl<S: ExampleSource> SegmenterTrainer<S> {
 
     fn assemble(options: SegmenterOptions, mut run: Run, source: S, device: Device) -> Result<Self> {
         let network = &options.description.network;
-        run.unaveraged = run.weights.names.iter().map(|name| !network.is_averaged(name)).collect();
+        run.unaveraged = run
+            .weights
+            .names
+            .iter()
+            .map(|name| !network.is_averaged(name))
+            .collect();
         let model = model_of(&options, &run.weights, &run.statistics, device)?;
         options.validate_window(model.network())?;
         Ok(Self {
