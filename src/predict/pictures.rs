@@ -11,7 +11,7 @@ use super::options::{Output, PredictOptions};
 use super::stability::{stability, Stability};
 use crate::image::{grey_png, PictureFile};
 use crate::networks::{Activation, Reach, Sampling, SegmentationModel};
-use crate::runtime::{Error, Job, Result, Stage};
+use crate::runtime::{Error, Job, MemoryReuse, Result, Stage};
 use crate::volume::write_atomically;
 
 /// What a network says of a picture, of its own rows and columns.
@@ -57,6 +57,7 @@ pub fn predict_picture(
     job: &Job,
 ) -> Result<PictureAnswer> {
     let _guard = tch::no_grad_guard();
+    let _kept = MemoryReuse::start();
     let (network, side) = (model.network(), picture_side(model)?);
     options.sampling.validate(network.draws())?;
     let input = model.description().picture_input(what, picture, (side, side))?;

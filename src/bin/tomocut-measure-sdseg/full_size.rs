@@ -3,7 +3,7 @@ use std::time::Instant;
 
 use tch::{Device, Kind, Tensor};
 use tomocut::networks::{Sampling, SdSeg, SdSegConfig, SegmentationNetwork};
-use tomocut::runtime::{Generator, Job};
+use tomocut::runtime::{Generator, Job, MemoryReuse};
 use tomocut::Result;
 
 /// One JSON object: medians of seconds of `runs`, peak memory in MiB.
@@ -22,6 +22,7 @@ pub fn measure(runs: usize) -> Result<String> {
             _ => tensor.f_uniform(-bound, bound)?,
         })
     })?;
+    let _kept = MemoryReuse::start();
     let mut gen = Generator::new(1, 0);
     let image = gen.uniform_tensor(-1.0, 1.0, &[1, 3, 256, 256], Device::Cpu)?;
     let noise = gen.normal_tensor(&[1, 4, 32, 32], Device::Cpu)?;
