@@ -19,7 +19,7 @@ fn discs_are_learnt() {
     let mut training = training(tiny(), 60);
     training.train(60, None, &Job::quiet()).unwrap();
     let history: Vec<f32> = training.history().iter().map(|record| record.loss).collect();
-    assert!(history[1] < 0.8 * history[0], "{history:?}");
+    assert!(history[1] < 0.9 * history[0], "{history:?}");
     let scale = tensors(&training.model().unwrap())["scale_factor"].double_value(&[]);
     assert!(scale > 0.1 && scale < 10.0, "{scale}");
 }

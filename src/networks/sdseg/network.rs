@@ -184,7 +184,7 @@ impl SdSeg {
         } else {
             1
         };
-        let tent = tent(take)?.f_unsqueeze(0)?.f_to_device(x.device())?;
+        let tent = tent(take)?.f_to_device(x.device())?;
         let mut parts = Vec::new();
         for first in (0..batch).step_by(at_once as usize) {
             let x = x.f_narrow(0, first, at_once.min(batch - first))?;

@@ -87,6 +87,8 @@ impl SegmentationModel {
                 found.insert(name.clone(), place);
             }
         }
+        // It belongs to other latents.
+        found.remove(SCALE);
         for part in [UNET, FIRST_STAGE, TRUNK] {
             let mut names = shapes
                 .iter()
@@ -104,7 +106,6 @@ impl SegmentationModel {
             let detail = "has no U-Net, autoencoder or encoder of this network's names and shapes: it is no latent diffusion model of its size";
             return Err(Error::format(file.what(), detail));
         }
-        found.remove(SCALE);
         let measured = found.keys().any(|name| name.starts_with(FIRST_STAGE));
         if !measured && !description.network.can_begin_random() {
             let detail = "have no autoencoder of this network's shapes, on which it stands";
