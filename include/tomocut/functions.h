@@ -83,6 +83,8 @@
     S(tomocut_status, picks_write, (const struct tomocut_picks *picks, const char *path), (picks, path)) \
     V(void, picks_free, (struct tomocut_picks *picks), (picks)) \
     S(tomocut_status, membranes_write, (const struct tomocut_engine *engine, const struct tomocut_tomogram *map, const struct tomocut_membrane_options *options, const char *folder, uint64_t *count), (engine, map, options, folder, count)) \
+    S(tomocut_status, pictures_report_init, (struct tomocut_pictures_report *report, size_t size), (report, size)) \
+    S(tomocut_status, predictor_run_pictures, (struct tomocut_engine *engine, const struct tomocut_predictor *predictor, const char *const *images, size_t n_images, const struct tomocut_predict_options *options, const char *folder, struct tomocut_pictures_report *report), (engine, predictor, images, n_images, options, folder, report)) \
     S(tomocut_status, predict_options_init, (struct tomocut_predict_options *options, size_t size), (options, size)) \
     S(tomocut_status, predict_report_init, (struct tomocut_predict_report *report, size_t size), (report, size)) \
     S(tomocut_status, predictor_open, (const struct tomocut_engine *engine, const char *path, struct tomocut_predictor **out), (engine, path, out)) \
@@ -106,6 +108,8 @@
     S(tomocut_status, trainer_add_slab, (struct tomocut_trainer *trainer, const struct tomocut_tomogram *tomogram, const struct tomocut_slab *slab, int32_t held_out, const struct tomocut_cancel *cancel), (trainer, tomogram, slab, held_out, cancel)) \
     S(tomocut_status, trainer_add_labels, (struct tomocut_trainer *trainer, const struct tomocut_tomogram *tomogram, const struct tomocut_training_labels *labels, const struct tomocut_cancel *cancel), (trainer, tomogram, labels, cancel)) \
     S(tomocut_status, trainer_add_unlabelled, (struct tomocut_trainer *trainer, const struct tomocut_tomogram *tomogram, uint64_t z_first, uint64_t z_end, const struct tomocut_cancel *cancel), (trainer, tomogram, z_first, z_end, cancel)) \
+    S(tomocut_status, training_pairs_init, (struct tomocut_training_pairs *pairs, size_t size), (pairs, size)) \
+    S(tomocut_status, trainer_add_pairs, (struct tomocut_trainer *trainer, const struct tomocut_training_pairs *pairs, const struct tomocut_cancel *cancel), (trainer, pairs, cancel)) \
     S(tomocut_status, dataset_run, (struct tomocut_engine *engine, const struct tomocut_model *model, const struct tomocut_dataset_tomogram *tomograms, size_t n, const struct tomocut_dataset_options *options, const char *folder, struct tomocut_dataset_report *report, struct tomocut_dataset_outcome *outcomes), (engine, model, tomograms, n, options, folder, report, outcomes)) \
     S(tomocut_status, dataset_options_init, (struct tomocut_dataset_options *options, size_t size), (options, size)) \
     S(tomocut_status, dataset_report_init, (struct tomocut_dataset_report *report, size_t size), (report, size))
