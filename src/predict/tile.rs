@@ -302,7 +302,8 @@ mod tests {
         };
         let _guard = tch::no_grad_guard();
         let options = PredictOptions::default();
-        let found = |network: &Narrow| -> Result<Tensor> { Ok(probabilities(network, &input, margin, &options, &job)?.mean) };
+        let found =
+            |network: &Narrow| -> Result<Tensor> { Ok(probabilities(network, &input, margin, &options, &job)?.mean) };
         let whole = found(&network).unwrap();
         assert!(said.lock().unwrap().is_empty());
         network.most = 40 * 48 * 56 / 3;
