@@ -60,7 +60,7 @@ fn batch() -> Batch {
 
 fn loss(batch: &Batch, activation: Activation, weight: Option<&Tensor>, options: &LossOptions) -> f64 {
     let truth = match activation {
-        Activation::Sigmoid => &batch.many,
+        Activation::Sigmoid | Activation::Picture => &batch.many,
         Activation::Softmax => &batch.hot,
     };
     let target = Target { truth, weight };
@@ -144,7 +144,7 @@ fn what_is_left_out_does_not_count() {
             let rest = mask.ones_like() - &mask;
             batch.logits.main = (&batch.logits.main * &mask + &rest * 9.0).set_requires_grad(true);
             let truth = match activation {
-                Activation::Sigmoid => &batch.many,
+                Activation::Sigmoid | Activation::Picture => &batch.many,
                 Activation::Softmax => &batch.hot,
             };
             let target = Target {
