@@ -18,7 +18,16 @@ const RUNS: u64 = 10_000_000;
 const MOST_BYTES: usize = 64 << 10;
 
 /// Endings of coordinate files in the order of `PickFormat::ALL`; a CSV file with labels is the last.
-const ENDINGS: [&str; 8] = [".csv", ".star", ".tbl", ".mod", ".coords", ".json", ".info.json", ".csv"];
+const ENDINGS: [&str; 8] = [
+    ".csv",
+    ".star",
+    ".tbl",
+    ".mod",
+    ".coords",
+    ".json",
+    ".info.json",
+    ".csv",
+];
 
 /// The command.
 pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
@@ -47,11 +56,24 @@ pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
         println!("fuzz {target}: {seeds} seeds");
         let mut fuzz = process::command(layout, library::cargo());
         // The readers are safe Rust: the allocator of tests/fuzz watches what they ask for.
-        fuzz.args(["fuzz", "run", "--sanitizer", "none", "--fuzz-dir", "tests/fuzz", "--target-dir"]);
+        fuzz.args([
+            "fuzz",
+            "run",
+            "--sanitizer",
+            "none",
+            "--fuzz-dir",
+            "tests/fuzz",
+            "--target-dir",
+        ]);
         fuzz.arg(&folder).arg(target).arg(&corpus).arg("--");
         fuzz.arg(format!("-runs={}", runs / targets.len() as u64));
         fuzz.arg(format!("-max_len={MOST_BYTES}"));
-        fuzz.args(["-timeout=1", "-rss_limit_mb=4096", "-print_final_stats=1", "-verbosity=1"]);
+        fuzz.args([
+            "-timeout=1",
+            "-rss_limit_mb=4096",
+            "-print_final_stats=1",
+            "-verbosity=1",
+        ]);
         torch.apply(&mut fuzz);
         process::run(&mut fuzz, &format!("cargo fuzz (cargo install cargo-fuzz) of {target}"))?;
     }
@@ -72,7 +94,13 @@ fn seed(layout: &Layout, target: &str, corpus: &Path) -> usize {
             "coordinates" => (0..ENDINGS.len() as u8)
                 .filter(|mode| name.ends_with(ENDINGS[*mode as usize]))
                 .collect(),
-            "tomogram" if [".mrc", ".rec", ".mrc.gz", ".mrc.bz2"].iter().any(|end| name.ends_with(end)) => vec![0],
+            "tomogram"
+                if [".mrc", ".rec", ".mrc.gz", ".mrc.bz2"]
+                    .iter()
+                    .any(|end| name.ends_with(end)) =>
+            {
+                vec![0]
+            }
             "weights" if name.ends_with(".safetensors") => vec![0, 1],
             _ => Vec::new(),
         };
