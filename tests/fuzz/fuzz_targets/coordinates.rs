@@ -5,7 +5,9 @@ use tomocut::picks::{read_labelled_csv, PickFormat, PickSet};
 use tomocut::volume::Geometry;
 
 fuzz_target!(|data: &[u8]| {
-    let Some((&which, rest)) = data.split_first() else { return };
+    let Some((&which, rest)) = data.split_first() else {
+        return;
+    };
     let geometry = Geometry::new([64, 128, 128], 10.0);
     tomocut_fuzz::in_file(rest, ".picks", |path| match PickFormat::ALL.get(which as usize % 8) {
         Some(format) => {

@@ -33,7 +33,8 @@ fn host() -> &'static Host {
             tomogram: null_mut(),
             cancel: null_mut(),
         };
-        let path = CString::new(tomocut_fuzz::folder().join("host.mrc").to_string_lossy().as_bytes()).unwrap_or_default();
+        let path =
+            CString::new(tomocut_fuzz::folder().join("host.mrc").to_string_lossy().as_bytes()).unwrap_or_default();
         write_volume();
         // SAFETY: every pointer is valid for the call.
         let made = unsafe {
@@ -46,7 +47,10 @@ fn host() -> &'static Host {
                 tomocut_cancel_request(host.cancel),
             ]
         };
-        assert!(made.iter().all(|status| *status == tomocut_status::TOMOCUT_OK), "{made:?}");
+        assert!(
+            made.iter().all(|status| *status == tomocut_status::TOMOCUT_OK),
+            "{made:?}"
+        );
         host
     })
 }
@@ -66,7 +70,8 @@ fn write_volume() {
 
 /// The struct `name` of defaults, some of its members replaced by `data`; `texts` keeps the strings alive.
 fn filled<T>(name: &str, mut value: T, data: &mut &[u8], texts: &mut Vec<CString>) -> T {
-    static TABLES: OnceLock<std::sync::Mutex<std::collections::HashMap<String, Vec<(usize, usize, Field)>>>> = OnceLock::new();
+    static TABLES: OnceLock<std::sync::Mutex<std::collections::HashMap<String, Vec<(usize, usize, Field)>>>> =
+        OnceLock::new();
     let tables = TABLES.get_or_init(Default::default);
     let mut tables = tables.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let members = tables.entry(name.to_owned()).or_insert_with(|| fields(name));
@@ -76,9 +81,16 @@ fn filled<T>(name: &str, mut value: T, data: &mut &[u8], texts: &mut Vec<CString
         assert!(offset + size <= size_of::<T>(), "{name} at {offset}");
         if kind == Field::Cancel {
             // SAFETY: the member is a pointer to a token, within the struct.
-            unsafe { start.add(offset).cast::<*const tomocut_cancel>().write_unaligned(host().cancel) };
+            unsafe {
+                start
+                    .add(offset)
+                    .cast::<*const tomocut_cancel>()
+                    .write_unaligned(host().cancel)
+            };
         }
-        let Some((&told, rest)) = data.split_first() else { continue };
+        let Some((&told, rest)) = data.split_first() else {
+            continue;
+        };
         *data = rest;
         // Most members stay as they are, so that what follows them is reached.
         if told % 4 != 0 {
@@ -98,7 +110,12 @@ fn filled<T>(name: &str, mut value: T, data: &mut &[u8], texts: &mut Vec<CString
                 texts.push(CString::new(text).unwrap_or_default());
                 let pointer = texts.last().map_or(null(), |text| text.as_ptr());
                 // SAFETY: the member is a pointer to a string, which `texts` keeps.
-                unsafe { start.add(offset).cast::<*const std::ffi::c_char>().write_unaligned(pointer) };
+                unsafe {
+                    start
+                        .add(offset)
+                        .cast::<*const std::ffi::c_char>()
+                        .write_unaligned(pointer)
+                };
             }
             Field::Cancel | Field::Pointer => {}
         }

@@ -17,7 +17,9 @@ fn read(path: &std::path::Path) {
 }
 
 fuzz_target!(|data: &[u8]| {
-    let Some((&which, rest)) = data.split_first() else { return };
+    let Some((&which, rest)) = data.split_first() else {
+        return;
+    };
     if which % 4 != 3 {
         tomocut_fuzz::in_file(rest, ".mrc", read);
         return;

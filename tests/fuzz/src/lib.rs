@@ -16,7 +16,11 @@ pub fn folder() -> &'static PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
         let memory = Path::new("/dev/shm");
-        let parent = if memory.is_dir() { memory.to_path_buf() } else { std::env::temp_dir() };
+        let parent = if memory.is_dir() {
+            memory.to_path_buf()
+        } else {
+            std::env::temp_dir()
+        };
         let folder = parent.join(format!("tomocut-fuzz-{}", std::process::id()));
         let _ = std::fs::create_dir_all(&folder);
         folder
@@ -40,14 +44,23 @@ pub enum Field {
 pub fn fields(name: &str) -> Vec<(usize, usize, Field)> {
     let header = include_str!("../../../include/tomocut.h");
     let layout = include_str!("../../../abi/layout.txt");
-    let body = header.split_once(&format!("typedef struct {name} {{")).map_or("", |(_, rest)| rest);
+    let body = header
+        .split_once(&format!("typedef struct {name} {{"))
+        .map_or("", |(_, rest)| rest);
     let body = body.split_once(&format!("}} {name};")).map_or("", |(body, _)| body);
     let prefix = format!("offsetof {name}.");
     let members = layout.lines().filter_map(|line| {
         let words: Vec<&str> = line.strip_prefix(&prefix)?.split_whitespace().collect();
-        let (member, offset, size) = (*words.first()?, words.get(1)?.parse().ok()?, words.get(3)?.parse().ok()?);
+        let (member, offset, size) = (
+            *words.first()?,
+            words.get(1)?.parse().ok()?,
+            words.get(3)?.parse().ok()?,
+        );
         let ends = [format!(" {member};"), format!("*{member};"), format!(" {member}[")];
-        let line = body.lines().map(str::trim).find(|line| ends.iter().any(|end| line.contains(end.as_str())))?;
+        let line = body
+            .lines()
+            .map(str::trim)
+            .find(|line| ends.iter().any(|end| line.contains(end.as_str())))?;
         let kind = match member {
             "struct_size" => return None,
             "cancel" => Field::Cancel,
