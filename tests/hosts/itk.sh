@@ -5,7 +5,7 @@ need cmake cmake
 need /usr/include/ITK-5.2/itkMRCImageIO.h libinsighttoolkit5-dev
 
 cmake -S "$here/itk" -B build -DCMAKE_BUILD_TYPE=Release -DCMAKE_PREFIX_PATH="$TOMOCUT_PREFIX" >cmake.log 2>&1 ||
-    { cat cmake.log; fail "cmake"; }
+    { grep -A5 "CMake Error" cmake.log; fail "cmake"; }
 cmake --build build >>cmake.log 2>&1 || { cat cmake.log; fail "the build"; }
 ok "built against ITK and the installation"
 "$TOMOCUT_PREFIX/bin/tomocut-phantom" --size 128x128x32 --seed 6 --quiet

@@ -1,13 +1,16 @@
 % The C programs' results, to the byte, out of files and out of arrays.
 voxels = mrc_voxels('phantom.mrc');
 truth = mrc_voxels('c/phantom_labels.mrc');
-points = dlmread('c/phantom_points.csv', ',', 1, 0);
+points = zeros(0, 3);
+if nnz(fileread('c/phantom_points.csv') == "\n") > 1
+    points = dlmread('c/phantom_points.csv', ',', 1, 0);
+end
 given = struct('slices', [16 21], 'n_points', 5, 'voxel_nm', 1, 'progress', 'none');
 [labels, found, maps] = tomocut_slab(voxels, given);
 assert(class(labels), 'uint8');
 assert(isequal(labels, uint8(truth)));
 assert(size(found), [size(points, 1) 5]);
-assert(sortrows(found(:, 1:3)), sortrows(points(:, 1:3) + 1), 0.01);
+assert(all(all(abs(found(:, 1:3) - 1 - points(:, 1:3)) < 0.01)));
 assert(isequal(sort(fieldnames(maps)), sort({'score'; 'membrane'; 'molecule'; 'filament'})));
 assert(isequal(size(maps.score), size(truth)) && isa(maps.score, 'single'));
 assert(all(maps.membrane(:) >= 0 & maps.membrane(:) <= 1));
@@ -29,7 +32,7 @@ assert(accumarray(double(segments(:)) + 1, 1), info.segments(:, 1));
 assert(isfield(info, 'tree') && info.tree(1) == '{');
 
 % A whole tomogram by the network.
-part = voxels(1:96, 1:64, 1:32);
+part = voxels(1:96, 1:64, 1:24);
 [labels, found, maps] = tomocut_predict(part, struct('voxel_nm', 1, 'folder', 'octave', 'progress', 'none'));
 assert(isequal(size(labels), size(part)) && isequal(size(maps.membrane), size(part)));
 assert(isequal(labels, uint8(mrc_voxels('octave/tomogram_labels.mrc'))));
