@@ -12,6 +12,8 @@
 #include <optional>
 
 #ifdef HAVE_OCTAVE
+#include <csignal>
+
 #include <octave/quit.h>
 #else
 extern "C" bool utIsInterruptPending(void);
@@ -28,6 +30,53 @@ inline bool interrupted() {
     return utIsInterruptPending();
 #endif
 }
+
+#ifdef HAVE_OCTAVE
+/** While it lives, Ctrl-C also raises a request to stop: Octave itself only notes it, to act when it has the thread again. */
+class Interrupt {
+public:
+    explicit Interrupt(const tomocut::Cancel &cancel) {
+        request() = cancel.get();
+        struct sigaction action = {};
+        action.sa_sigaction = on_signal;
+        action.sa_flags = SA_SIGINFO | SA_RESTART;
+        sigaction(SIGINT, &action, &before());
+        // Octave's main thread keeps it blocked.
+        sigset_t unblocked;
+        sigemptyset(&unblocked);
+        sigaddset(&unblocked, SIGINT);
+        pthread_sigmask(SIG_UNBLOCK, &unblocked, &mask_);
+    }
+    ~Interrupt() {
+        pthread_sigmask(SIG_SETMASK, &mask_, nullptr);
+        sigaction(SIGINT, &before(), nullptr);
+        request() = nullptr;
+    }
+    Interrupt(const Interrupt &) = delete;
+    Interrupt &operator=(const Interrupt &) = delete;
+
+private:
+    static void on_signal(int number, siginfo_t *info, void *context) {
+        tomocut_cancel_request(request());
+        if ((before().sa_flags & SA_SIGINFO) != 0) {
+            before().sa_sigaction(number, info, context);
+        } else if (before().sa_handler != SIG_DFL && before().sa_handler != SIG_IGN) {
+            before().sa_handler(number);
+        }
+    }
+
+    static const tomocut_cancel *&request() {
+        static const tomocut_cancel *cancel = nullptr;
+        return cancel;
+    }
+    static struct sigaction &before() {
+        static struct sigaction action;
+        return action;
+    }
+
+    sigset_t mask_;
+};
+#endif
 
 /** Shows how far a call is: 'print' (from two seconds on), 'waitbar' or 'none'; stops it on Ctrl-C. */
 class Progress {
@@ -50,7 +99,14 @@ public:
         }
     }
 
-    /** As the calls of tomocut.hpp take it. */
+    /** Makes a call report here, and stop on Ctrl-C. */
+    template <class O>
+    void follow(O &options) {
+        options.progress = callback();
+        options.cancel = cancel_.get();
+    }
+
+private:
     tomocut::ProgressCallback callback() {
         return [this](const tomocut_progress &progress) {
             if (interrupted()) {
@@ -65,7 +121,6 @@ public:
         };
     }
 
-private:
     void print(const tomocut_progress &progress) {
         const int percent = static_cast<int>(100.0 * progress.fraction);
         if (printed_ && percent == percent_) {
@@ -100,6 +155,10 @@ private:
         }
     }
 
+    tomocut::Cancel cancel_;
+#ifdef HAVE_OCTAVE
+    Interrupt interrupt_{cancel_};
+#endif
     std::string kind_;
     std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
     mxArray *bar_ = nullptr;
@@ -132,13 +191,16 @@ public:
     tomocut::Engine &engine() noexcept { return engine_; }
 
     /** The model of a file; empty: the built-in one. */
-    const tomocut::Model &model(const std::string &path) {
+    const tomocut::Model &model(const std::string &path, Progress &progress) {
         const auto found = models_.find(path);
         if (found != models_.end()) {
             return found->second;
         }
         models_.clear();
-        return models_.emplace(path, path.empty() ? tomocut::Model(engine_) : tomocut::Model(engine_, path)).first->second;
+        tomocut::ModelOptions options;
+        progress.follow(options);
+        tomocut::Model model = path.empty() ? tomocut::Model(engine_, options) : tomocut::Model(engine_, path, options);
+        return models_.emplace(path, std::move(model)).first->second;
     }
 
     /** The network of a file; empty: the built-in one. */
@@ -212,8 +274,13 @@ void run(F body) {
         std::snprintf(text, sizeof text, "%s", what);
     };
     try {
-        body();
-        return;
+        try {
+            body();
+            return;
+        } catch (const tomocut::Cancelled &) {
+            interrupted();
+            throw;
+        }
     } catch (const tomocut::Error &error) {
         failed(error.status_name(), error.what());
         if (error.status() == TOMOCUT_E_INTERNAL) {

@@ -72,8 +72,8 @@ void mexFunction(int n_out, mxArray *out[], int n_in, const mxArray *in[]) {
 
         mex::Session &session = mex::Session::on(common.device);
         mex::Progress progress(common.progress);
-        options.progress = progress.callback();
-        const tomocut::Model &model = session.model(common.model);
+        progress.follow(options);
+        const tomocut::Model &model = session.model(common.model, progress);
         const auto cut = [&] {
             if (of_tomogram) {
                 const tomocut::Tomogram tomogram = mex::tomogram(session, in[0], voxel_nm);

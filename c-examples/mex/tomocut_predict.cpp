@@ -122,7 +122,7 @@ void mexFunction(int n_out, mxArray *out[], int n_in, const mxArray *in[]) {
         }
         const Folder folder(named);
         mex::Progress progress(common.progress);
-        options.progress = progress.callback();
+        progress.follow(options);
         const tomocut::Prediction prediction = network.run(session.engine(), tomogram, folder.path(), options);
         const std::string start = folder.path() + "/" + stem(in[0]);
         if (n_out > 0 || named.empty()) {

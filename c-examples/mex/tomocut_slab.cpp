@@ -81,8 +81,8 @@ void mexFunction(int n_out, mxArray *out[], int n_in, const mxArray *in[]) {
             options.z_end = tomogram.shape()[0];
         }
         mex::Progress progress(common.progress);
-        options.progress = progress.callback();
-        const tomocut::Slab slab(session.engine(), session.model(common.model), tomogram, options);
+        progress.follow(options);
+        const tomocut::Slab slab(session.engine(), session.model(common.model, progress), tomogram, options);
         const tomocut::Shape shape = slab.shape();
         if (!folder.empty()) {
             slab.write(tomogram, folder, name);
