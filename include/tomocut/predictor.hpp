@@ -98,6 +98,23 @@ public:
         }
         return prediction;
     }
+
+    /** Segments pictures, with a network of slices, and writes masks to FOLDER/NAME_OUTPUT.png. */
+    tomocut_pictures_report run_pictures(Engine &engine, const std::vector<std::string> &images, const std::string &folder,
+                                         const PredictOptions &options = {}) const {
+        tomocut_pictures_report report{};
+        detail::check(tomocut_pictures_report_init(&report, sizeof report));
+        std::vector<const char *> paths;
+        paths.reserve(images.size());
+        for (const std::string &image : images) {
+            paths.push_back(image.c_str());
+        }
+        detail::call(options, [&](const tomocut_predict_options *lowered) {
+            return tomocut_predictor_run_pictures(engine.get(), get(), paths.data(), paths.size(), lowered, folder.c_str(),
+                                                  &report);
+        });
+        return report;
+    }
 };
 
 }  // namespace tomocut

@@ -88,6 +88,26 @@ public:
         detail::call([&] { return tomocut_trainer_add_labels(get(), tomogram.get(), &lowered, cancel); });
     }
 
+    /** Adds pictures and the mask of each, for a network of slices; held out: they are scored with and not learnt from. */
+    void add_pairs(const std::vector<std::string> &images, const std::vector<std::string> &masks, bool held_out = false,
+                   const tomocut_cancel *cancel = nullptr) {
+        tomocut_training_pairs pairs{};
+        detail::check(tomocut_training_pairs_init(&pairs, sizeof pairs));
+        std::vector<const char *> files;
+        files.reserve(images.size() + masks.size());
+        for (const std::vector<std::string> *list : {&images, &masks}) {
+            for (const std::string &file : *list) {
+                files.push_back(file.c_str());
+            }
+        }
+        pairs.images = files.data();
+        pairs.n_images = images.size();
+        pairs.masks = files.data() + images.size();
+        pairs.n_masks = masks.size();
+        pairs.held_out = held_out ? 1 : 0;
+        detail::call([&] { return tomocut_trainer_add_pairs(get(), &pairs, cancel); });
+    }
+
     /**
      * Adds the slices z_first to z_end - 1 without labels, for rounds of self-training; a z_end of 0: all from z_first on.
      */
