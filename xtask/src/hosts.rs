@@ -18,10 +18,10 @@ const SKIPPED: i32 = 77;
 
 /// The command.
 pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
-    let names = parse(arguments)?;
+    let Plan { profile, names } = parse(arguments)?;
     process::require_compilers()?;
     let torch = libtorch::ensure(layout, false)?;
-    let library = Library::build(layout, &torch, Profile::Release, &["--lib"])?;
+    let library = Library::build(layout, &torch, profile, &["--lib"])?;
     let folder = layout.target.join("hosts");
     let prefix = folder.join("prefix");
     layout::fresh_folder(&folder)?;
@@ -69,12 +69,21 @@ fn script_of(layout: &Layout, name: &str) -> PathBuf {
     layout.root.join("tests/hosts").join(format!("{name}.sh"))
 }
 
-/// The hosts that are asked for; all where none is.
-fn parse(arguments: Vec<OsString>) -> Result<Vec<&'static str>> {
+/// What is asked for.
+struct Plan {
+    /// `--dev`: with the tests' library, where that of a release is not built.
+    profile: Profile,
+    /// The hosts; all where none is named.
+    names: Vec<&'static str>,
+}
+
+fn parse(arguments: Vec<OsString>) -> Result<Plan> {
     let mut wanted = Vec::new();
+    let mut profile = Profile::Release;
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(argument) = parser.next()? {
         match argument {
+            lexopt::Arg::Long("dev") => profile = Profile::Dev,
             lexopt::Arg::Value(value) => {
                 let value = value.to_string_lossy().into_owned();
                 let known = HOSTS.into_iter().find(|name| *name == value);
@@ -88,7 +97,10 @@ fn parse(arguments: Vec<OsString>) -> Result<Vec<&'static str>> {
             other => return Err(other.unexpected().into()),
         }
     }
-    Ok(if wanted.is_empty() { HOSTS.to_vec() } else { wanted })
+    Ok(Plan {
+        profile,
+        names: if wanted.is_empty() { HOSTS.to_vec() } else { wanted },
+    })
 }
 
 #[cfg(test)]
@@ -106,8 +118,9 @@ mod tests {
     #[test]
     fn hosts_are_asked_for_by_name() {
         let words = |words: &[&str]| parse(words.iter().map(OsString::from).collect());
-        assert_eq!(words(&[]).unwrap(), HOSTS);
-        assert_eq!(words(&["itk"]).unwrap(), ["itk"]);
-        assert_eq!(words(&["imod"]).unwrap_err().status(), 2);
+        assert_eq!(words(&[]).unwrap().names, HOSTS);
+        let itk = words(&["itk", "--dev"]).unwrap();
+        assert_eq!((itk.names, itk.profile), (vec!["itk"], Profile::Dev));
+        assert!(words(&["imod"]).is_err_and(|failure| failure.status() == 2));
     }
 }

@@ -38,7 +38,7 @@ usage: cargo xtask COMMAND [OPTIONS]
   libtorch [--cuda]           fetch libtorch into .libtorch/, or check the one that LIBTORCH names
   header [--check]            write include/tomocut.h from src/capi, or only say whether it is current
   doxygen                     pages about the headers in target/doxygen/html; its warnings are errors
-  hosts [NAME]...             build ITK, RELION and Octave hosts against an installation and run them (installs their packages)
+  hosts [--dev] [NAME]...     build ITK, RELION and Octave hosts against an installation and run them (installs their packages)
   abi [--record]              compare exported symbols and struct layout with abi/, or record them
   gpu-test [-- FILTER]        run the tests that need a GPU
   faults [N]                  kill trainings and predictions N times (50) at random moments: resumed, they give the same bytes
