@@ -39,7 +39,7 @@ impl Initial {
             let constant = |value: f64| Tensor::f_full(shape, value, (Kind::Float, device));
             let bound = (fan_in.sqrt().recip()) as f32;
             let is_last = |part: &&str| name.starts_with(UNET) && name.contains(*part);
-            let is_silent = self == Self::Diffusion && LAST.iter().any(|part| is_last(&part));
+            let is_silent = self == Self::Diffusion && LAST.iter().any(is_last);
             tensors.push(match (leaf, self) {
                 _ if is_silent => constant(0.0)?,
                 ("running_var", _) => constant(1.0)?,

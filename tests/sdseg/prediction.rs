@@ -149,7 +149,7 @@ fn pictures_come_back_in_their_own_size() {
         ..PredictOptions::default()
     };
     let out = folder.path().join("out");
-    let report = predict_pictures(&model(), &[image.clone()], &out, &options, &Job::quiet()).unwrap();
+    let report = predict_pictures(&model(), std::slice::from_ref(&image), &out, &options, &Job::quiet()).unwrap();
     let names: Vec<_> = report
         .files
         .iter()

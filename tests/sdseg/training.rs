@@ -114,8 +114,13 @@ fn weights_of_latent_diffusion_are_taken() {
         .description()
         .clone();
     let mut gen = Generator::new(1, 0);
-    let (model, taken) =
-        SegmentationModel::from_latent_diffusion(description.clone(), &[path.clone()], &mut gen, Device::Cpu).unwrap();
+    let (model, taken) = SegmentationModel::from_latent_diffusion(
+        description.clone(),
+        std::slice::from_ref(&path),
+        &mut gen,
+        Device::Cpu,
+    )
+    .unwrap();
     assert_eq!(taken.tensors, taken.of_tensors - 1, "{taken}");
     assert_eq!(tensors(&model)["scale_factor"].double_value(&[]), 0.0);
     // Without the vision encoder it begins as the autoencoder's; `out` is random.
@@ -129,7 +134,8 @@ fn weights_of_latent_diffusion_are_taken() {
         .collect();
     std::fs::write(&path, safetensors::serialize(kept, None).unwrap()).unwrap();
     let (model, taken) =
-        SegmentationModel::from_latent_diffusion(description, &[path.clone()], &mut gen, Device::Cpu).unwrap();
+        SegmentationModel::from_latent_diffusion(description, std::slice::from_ref(&path), &mut gen, Device::Cpu)
+            .unwrap();
     assert_eq!(taken.tensors, taken.of_tensors - 3, "{taken}");
     let all = tensors(&model);
     assert!(all["cond_stage_model.encoder.conv_in.weight"].equal(&all["first_stage_model.encoder.conv_in.weight"]));

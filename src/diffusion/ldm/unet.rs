@@ -67,7 +67,7 @@ impl Stage {
     }
 }
 
-/// The U-Net's weights. Autograd runs through [`LdmUnet::forward`] when the tensors ask for gradients.
+/// The U-Net's weights. Autograd runs through `forward` when the tensors ask for gradients.
 pub struct LdmUnet {
     config: LdmUnetConfig,
     time_embed: (Linear, Linear),

@@ -34,7 +34,7 @@ impl SdSeg {
         let latent = mean.f_add(&deviation.f_mul(normal)?)?.f_to_kind(Kind::Float)?;
         if self.scale.f_double_value(&[])? == 0.0 {
             let scale = latent.f_std(true)?.f_reciprocal()?;
-            let _ = self.scale.shallow_clone().f_copy_(&scale)?;
+            self.scale.shallow_clone().f_copy_(&scale)?;
         }
         Ok(latent.f_mul_scalar(self.scale_factor()?)?)
     }

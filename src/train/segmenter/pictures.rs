@@ -103,10 +103,7 @@ impl LabelledVolume {
             return Err(Error::argument("outputs", format!("{outputs:?}"), allowed));
         }
         let plane = |inside: bool| -> Result<Tensor> {
-            let values: Vec<u8> = small
-                .iter()
-                .map(|m| if *m == inside { CERTAIN as u8 } else { 0 })
-                .collect();
+            let values: Vec<u8> = small.iter().map(|m| if *m == inside { CERTAIN } else { 0 }).collect();
             Ok(Tensor::f_from_slice(&values)?.f_view([1, side.0 as i64, side.1 as i64])?)
         };
         let planes = outputs
