@@ -122,8 +122,8 @@ fn assert_same_results(one: &Path, other: &Path) {
             }
         }
     }
-    // Of each tomogram three outputs and labels; of the slab labels, score, two likelihoods and points; the network.
-    assert_eq!(compared, 2 * 4 + 5 + 1);
+    // Of each tomogram three outputs, labels and picks; of the slab labels, score, two likelihoods and points; the network.
+    assert_eq!(compared, 2 * 5 + 5 + 1);
 }
 
 #[test]

@@ -40,7 +40,7 @@ static void wrong_arguments(void) {
     finish(start(input, "--z", "1:2", "--whole", "--out", "x", NULL), 2);
     CHECK(strstr(said, "--rounds") != NULL);
     finish(start(input, "--z", "1:2", "--preset", "other", "--out", "x", NULL), 3);
-    CHECK(strstr(said, "must be default, slab-paper") != NULL);
+    CHECK(strstr(said, "must be default, adapt, slab-paper") != NULL);
 }
 
 int main(void) {

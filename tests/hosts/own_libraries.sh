@@ -12,6 +12,8 @@ cmake -S "$here/own_libraries" -B build -DCMAKE_BUILD_TYPE=Release -DCMAKE_PREFI
 cmake --build build >>cmake.log 2>&1 || { cat cmake.log; fail "the build"; }
 ok "built against OpenBLAS, OpenMP, protobuf, another Rust library and the installation"
 "$TOMOCUT_PREFIX/bin/tomocut-phantom" --size 128x128x32 --seed 6 --quiet
+# For the loader; the linked one has its run path.
+export TOMOCUT_LIBRARY="$TOMOCUT_PREFIX/lib/libtomocut.so"
 for how in linked loaded; do
     "build/$how" phantom.mrc "$how.raw" >"$how.log" 2>&1 || { cat "$how.log"; fail "the program, engine $how"; }
     sed 's/^/  /' "$how.log"

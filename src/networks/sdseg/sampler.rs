@@ -114,8 +114,9 @@ mod tests {
         assert_eq!(timesteps(1000, 1000)[999], 0);
     }
 
-    /// Data that are normal of deviation `d` have the optimal x0 = a d^2 / (a^2 d^2 + s^2) x, and the probability flow carries noise n to
-    /// d n exactly: any sampler must come near it, the second order nearer than the first.
+    /// Data that are normal of deviation `d` have the optimal x0 = a d^2 / (a^2 d^2 + s^2) x. The probability flow carries x along with the
+    /// deviation sqrt(a^2 d^2 + s^2) of all x at a timestep, and the last of the grid is left by its x0: any sampler must come near that,
+    /// the second order nearer than the first.
     #[test]
     fn normal_data_are_reached_and_the_second_order_is_nearer() {
         let d = 0.3f64;
@@ -139,14 +140,21 @@ mod tests {
                     })
                 };
                 let found = integrate(&schedule, &sampling, noise, &mut says).unwrap();
-                // The last timestep is not quite noise-free, nor the first quite noise.
-                (found.double_value(&[0]) - d)
+                let grid = timesteps(1000, steps);
+                let (first, last) = (grid[0], grid[grid.len() - 1]);
+                let deviation = |t: i64| {
+                    let alpha = schedule.alpha_cumprod(t).unwrap();
+                    (alpha * d * d + 1.0 - alpha).sqrt()
+                };
+                let exact = schedule.alpha_cumprod(last).unwrap().sqrt() * d * d / (deviation(last) * deviation(first));
+                (found.double_value(&[0]) - exact)
                     .abs()
-                    .max((found.double_value(&[1]) + 0.5 * d).abs())
+                    .max((found.double_value(&[1]) + 0.5 * exact).abs())
             };
             let (first, second) = (error(Sampler::Ddim, 50), error(Sampler::DpmSolver, 50));
             assert!(first < 0.02 && second < 0.5 * first, "{first} {second}");
-            assert!(error(Sampler::Ddim, 400) < 0.3 * first);
+            // The first order gains slowly where timesteps are even and noise levels are not.
+            assert!(error(Sampler::Ddim, 400) < 0.6 * first);
             // One step is the same either way.
             assert_eq!(error(Sampler::Ddim, 1), error(Sampler::DpmSolver, 1));
         }
