@@ -52,6 +52,7 @@ static inline pid_t start(const char *first, ...) {
         dup2(text, STDERR_FILENO);
         text = open(scratch("json"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
         dup2(text, STDOUT_FILENO);
+        signal(SIGINT, SIG_DFL); /* a shell's background jobs ignore it */
         execv(program, (char *const *)(void *)arguments);
         _exit(99);
     }

@@ -76,8 +76,8 @@ pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
         ]);
         torch.apply(&mut fuzz);
         // Programs of another package have no run path to libtorch.
-        let folders = std::env::join_paths(torch.library_folders())
-            .map_err(|e| Failure::new(format!("LD_LIBRARY_PATH: {e}")))?;
+        let folders =
+            std::env::join_paths(torch.library_folders()).map_err(|e| Failure::new(format!("LD_LIBRARY_PATH: {e}")))?;
         fuzz.env("LD_LIBRARY_PATH", folders);
         process::run(&mut fuzz, &format!("cargo fuzz (cargo install cargo-fuzz) of {target}"))?;
     }
