@@ -48,14 +48,17 @@ pub(super) fn encode(set: &PickSet) -> String {
         Some(nm) if largest > 0.0 => (0.75 * largest / nm).ceil() * 2.0,
         _ => BOX,
     };
-    let mut file = json!({
-        "boxes_3d": boxes,
-        "class_list": {"0": {"boxsize": side as i64, "name": "molecule"}},
-    });
+    // Members in the order of the alphabet, whichever order serde_json keeps: other packages switch it.
+    let mut file = serde_json::Map::new();
     if voxel_nm.is_some() {
-        file["apix_unbin"] = json!(apix);
+        file.insert("apix_unbin".into(), json!(apix));
     }
-    format!("{file:#}\n")
+    file.insert("boxes_3d".into(), json!(boxes));
+    file.insert(
+        "class_list".into(),
+        json!({"0": {"boxsize": side as i64, "name": "molecule"}}),
+    );
+    format!("{:#}\n", Value::Object(file))
 }
 
 /// Every class; what the file holds beside the boxes is not looked at.
