@@ -278,7 +278,7 @@ fn unfit_arguments_are_named_and_a_cancel_is_heard() {
     let error = model.segment(image.view(), &with(30.0), &job).err().unwrap();
     assert!(matches!(error, Error::Cancelled { .. }), "{error}");
     let fractions = std::cell::RefCell::new(Vec::new());
-    let job = Job::quiet().with_progress(|progress| {
+    let job = Job::quiet().with_every_report().with_progress(|progress| {
         fractions.borrow_mut().push(progress.fraction);
         fractions.borrow().len() < 2
     });

@@ -151,7 +151,7 @@ fn a_stopped_run_ends_with_the_bytes_of_one_that_was_not() {
     let stopped = folder.path().join("stopped");
     for stage in [Stage::Attention, Stage::Train, Stage::Train, Stage::Predict] {
         let reports = Cell::new(0);
-        let job = Job::quiet().with_progress(|progress| {
+        let job = Job::quiet().with_every_report().with_progress(|progress| {
             reports.set(reports.get() + i32::from(progress.stage == stage));
             reports.get() < 3
         });

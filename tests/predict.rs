@@ -10,7 +10,7 @@ use tomocut::predict::{
     predict, predict_and_find, AfterNetwork, MembraneOptions, Output, PickMethod, PickingOptions, PredictOptions,
     PredictReport, ProbabilityType, Rank, VolumeFormat,
 };
-use tomocut::runtime::{CancelToken, Generator, Job, Logger};
+use tomocut::runtime::{Error, Generator, Job};
 use tomocut::volume::{Geometry, SliceSource, Tomogram};
 
 const SHAPE: [usize; 3] = [45, 70, 83];
@@ -203,7 +203,7 @@ fn ranks_and_resumed_runs_give_the_same_bytes() {
     // Cancelled after some tiles, then again.
     let folder = tempfile::tempdir().unwrap();
     let mut reports = 0;
-    let job = Job::quiet().with_progress(|_| {
+    let job = Job::quiet().with_every_report().with_progress(|_| {
         reports += 1;
         reports < 4
     });
@@ -497,21 +497,15 @@ fn molecules_and_membranes_follow_the_network() {
     assert!(files(shared.path()) == reference);
     // Stopped among the picks: nothing is computed again but what follows the network.
     let stopped = tempfile::tempdir().unwrap();
-    let (cancel, token) = (CancelToken::default(), CancelToken::default());
-    let job = Job::new(cancel.clone(), Logger::default()).with_progress(|progress| {
-        if progress.fraction >= 0.9 {
-            cancel.request();
-        }
-        !token.is_requested()
-    });
+    let job = Job::quiet()
+        .with_every_report()
+        .with_progress(|progress| progress.fraction < 0.9);
     let refused = predict_and_find(&model, &tomogram(10.0), stopped.path(), &labels, &after(), &job);
-    drop(job);
-    if refused.is_err() {
-        assert!(files_seen(stopped.path()).iter().all(|name| !name.contains("labels")));
-        let report = with(stopped.path(), &labels);
-        assert!(report.finished && report.computed <= 1, "{}", report.computed);
-        assert!(files(stopped.path()) == reference);
-    }
+    assert!(matches!(refused, Err(Error::Cancelled { .. })), "{refused:?}");
+    assert!(files_seen(stopped.path()).iter().all(|name| !name.contains("labels")));
+    let report = with(stopped.path(), &labels);
+    assert!(report.finished && report.computed <= 1, "{}", report.computed);
+    assert!(files(stopped.path()) == reference);
     // A voxel size that is unknown is told before anything is computed.
     let unknown = predict_and_find(&model, &tomogram(0.0), folder.path(), &labels, &after(), &Job::quiet());
     assert!(unknown.unwrap_err().to_string().contains("voxel_nm is unknown"));

@@ -303,7 +303,7 @@ fn a_cancel_stops_the_call_and_names_the_stage() {
     let result = segment(&model(), &ball((4, 64, 64), 1.0), &quick(0..4), &job);
     assert!(matches!(result, Err(Error::Cancelled { .. })));
     let mut reports = 0;
-    let job = Job::quiet().with_progress(|_| {
+    let job = Job::quiet().with_every_report().with_progress(|_| {
         reports += 1;
         reports < 3
     });

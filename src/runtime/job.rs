@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{CancelToken, Error, Logger, Result};
 
-/// Shortest time between two progress reports.
+/// Shortest time between two progress reports, unless told otherwise.
 const REPORT_EVERY: Duration = Duration::from_millis(50);
 
 /// What a long call is doing.
@@ -92,6 +92,7 @@ pub struct Job<'a> {
     cancel: CancelToken,
     logger: Logger,
     sink: RefCell<Option<Sink<'a>>>,
+    report_every: Duration,
     last_report: Cell<Option<Instant>>,
     stage: Cell<(Stage, Instant)>,
     span: Cell<(f64, f64)>,
@@ -106,6 +107,7 @@ impl<'a> Job<'a> {
             cancel,
             logger,
             sink: RefCell::new(None),
+            report_every: REPORT_EVERY,
             last_report: Cell::new(None),
             stage: Cell::new((Stage::Start, Instant::now())),
             span: Cell::new((0.0, 1.0)),
@@ -119,16 +121,23 @@ impl<'a> Job<'a> {
         Self::new(CancelToken::default(), Logger::default())
     }
 
-    /// Reports go to `sink`, at most every 50 ms; it returns false to cancel.
+    /// Reports go to `sink`, at most every 50 ms or as [`Job::with_every_report`] says; it returns false to cancel.
     pub fn with_progress(self, sink: impl FnMut(&Progress) -> bool + 'a) -> Self {
         *self.sink.borrow_mut() = Some(Box::new(sink));
+        self
+    }
+
+    /// Passes every report on, however soon after the one before.
+    pub fn with_every_report(mut self) -> Self {
+        self.report_every = Duration::ZERO;
         self
     }
 
     /// A job for a call within this one: the same cancel and log, its whole the share `span` of this one's whole, stage times of its
     /// own.
     pub fn part(&self, span: Range<f64>) -> Job<'_> {
-        let part = Job::new(self.cancel.clone(), self.logger.clone());
+        let mut part = Job::new(self.cancel.clone(), self.logger.clone());
+        part.report_every = self.report_every;
         part.stage.set(self.stage.get());
         part.with_progress(move |report: &Progress| {
             let fraction = span.start + (span.end - span.start) * report.fraction;
@@ -208,9 +217,12 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Tells the sink, unless it was told within the last 50 ms; whether to go on.
+    /// Tells the sink, unless it was told just before; whether to go on.
     fn report(&self, report: &Progress) -> bool {
-        let due = self.last_report.get().is_none_or(|last| last.elapsed() >= REPORT_EVERY);
+        let due = self
+            .last_report
+            .get()
+            .is_none_or(|last| last.elapsed() >= self.report_every);
         if !due {
             return true;
         }

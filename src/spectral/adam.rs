@@ -319,7 +319,7 @@ mod tests {
             learning_rate: 1e-2,
             ..small()
         };
-        let job = Job::quiet().with_progress(|p| {
+        let job = Job::quiet().with_every_report().with_progress(|p| {
             losses.borrow_mut().push(p.loss);
             true
         });

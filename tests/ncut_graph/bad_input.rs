@@ -286,7 +286,7 @@ fn a_request_to_stop_is_obeyed() {
             .to_string(),
     );
     let mut reports = Vec::new();
-    let watched = Job::quiet().with_progress(|progress| {
+    let watched = Job::quiet().with_every_report().with_progress(|progress| {
         reports.push(progress.fraction);
         true
     });

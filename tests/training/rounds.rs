@@ -129,7 +129,7 @@ fn patience_ends_a_run_and_the_best_weights_are_the_result() {
     settings.validation.patience = 4;
     let mut training = training(&settings);
     let mut seen = Vec::new();
-    let job = Job::quiet().with_progress(|progress: &Progress| {
+    let job = Job::quiet().with_every_report().with_progress(|progress: &Progress| {
         seen.push(progress.score);
         true
     });
