@@ -36,6 +36,8 @@ pub struct SdSegConfig {
     pub conditioning: Conditioning,
     /// Weight of the latent's L1 error beside the noise's, 0..=1000; 0 leaves it out (an ablation).
     pub latent_loss: f64,
+    /// Weight of the drawn mask's own loss beside them, Dice plus cross-entropy of its pixels, 0..=1000; 0 in the paper.
+    pub mask_loss: f64,
     /// Whether the vision encoder stays as it is (an ablation).
     pub frozen_encoder: bool,
     /// Share of a batch that is trained at the last timestep, where the single step begins, 0..=1; the rest has uniform timesteps.
@@ -67,6 +69,7 @@ impl Default for SdSegConfig {
             },
             conditioning: Conditioning::Concatenation,
             latent_loss: 1.0,
+            mask_loss: 0.0,
             frozen_encoder: false,
             last_step_share: 0.0,
             outputs: vec!["foreground".to_owned()],
@@ -111,6 +114,7 @@ impl SdSegConfig {
                 ..paper.schedule
             },
             last_step_share: 0.5,
+            mask_loss: 1.0,
             ..paper
         }
     }
@@ -145,6 +149,7 @@ impl SdSegConfig {
         check_widths("window", &[self.window], 1..=1)?;
         for (name, value, most) in [
             ("latent_loss", self.latent_loss, 1e3),
+            ("mask_loss", self.mask_loss, 1e3),
             ("last_step_share", self.last_step_share, 1.0),
             ("encoder_dropout", self.encoder_dropout, 0.999),
         ] {

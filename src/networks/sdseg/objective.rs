@@ -1,10 +1,17 @@
-//! The loss: L1 error of the estimated noise plus that of the latent that follows from it.
+//! The loss: L1 error of the estimated noise plus that of the latent that follows from it and, where wanted, the loss of the mask that
+//! is drawn of that latent.
 use tch::{Kind, Tensor};
 
 use super::network::SdSeg;
 use crate::diffusion::PredictionType;
 use crate::networks::Pass;
 use crate::runtime::{Error, Generator, Job, Result};
+
+/// Factor from a drawn mask, black -1 and white 1, to logits.
+const STEEPNESS: f64 = 4.0;
+
+/// Added to numerator and denominator of Dice, so that an empty mask that stays empty loses nothing.
+const SMOOTH: f64 = 1e-5;
 
 /// What a step of training draws: one timestep per image, noise and the posterior's normal draws of the latents' shape.
 pub struct Draws {
@@ -128,6 +135,7 @@ impl SdSeg {
             ),
         };
         let factor = self.config.first_stage.factor();
+        let pixels = weight;
         let weight = weight.f_avg_pool2d([factor; 2], [factor; 2], [0; 2], false, true, None::<i64>)?;
         let total = weight
             .f_sum(Kind::Float)?
@@ -137,10 +145,59 @@ impl SdSeg {
             let off = found.f_sub(wanted)?.f_abs()?.f_mul(&weight)?;
             Ok(off.f_sum(Kind::Float)?.f_div(&total)?)
         };
-        let loss = error(&found_eps, eps)?;
-        match self.config.latent_loss {
-            0.0 => Ok(loss),
-            share => Ok(loss.f_add(&error(&found_clean, &clean)?.f_mul_scalar(share)?)?),
+        let mut loss = error(&found_eps, eps)?;
+        if self.config.latent_loss > 0.0 {
+            loss = loss.f_add(&error(&found_clean, &clean)?.f_mul_scalar(self.config.latent_loss)?)?;
         }
+        if self.config.mask_loss > 0.0 {
+            let drawn = self.draw(&found_clean, job)?;
+            loss = loss.f_add(&mask_loss(&drawn, truth, pixels)?.f_mul_scalar(self.config.mask_loss)?)?;
+        }
+        Ok(loss)
+    }
+}
+
+/// Dice over the batch plus cross-entropy of drawn masks [B, channels, H, W], black -1 and white 1, with `truth` [B, 1, H, W], pixels
+/// counting as `weight` [B, 1, H, W] says. In the place of the cut at black and white, which stops gradients, stands a logistic
+/// function; what is fully drawn has a probability of 0.982 there.
+fn mask_loss(drawn: &Tensor, truth: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    let logits = drawn
+        .f_mean_dim([1].as_slice(), true, Kind::Float)?
+        .f_mul_scalar(STEEPNESS)?;
+    let truth = truth.f_gt(0.5)?.f_to_kind(Kind::Float)?;
+    let total = |x: &Tensor| x.f_mul(weight)?.f_sum(Kind::Float);
+    let found = logits.f_sigmoid()?;
+    let both = total(&found.f_mul(&truth)?)?.f_mul_scalar(2.0)?.f_add_scalar(SMOOTH)?;
+    let dice = both.f_div(&total(&found.f_add(&truth)?)?.f_add_scalar(SMOOTH)?)?;
+    // -y log p - (1 - y) log(1 - p) = softplus(x) - x y.
+    let cross_entropy = logits.f_softplus()?.f_sub(&logits.f_mul(&truth)?)?;
+    let mean = total(&cross_entropy)?.f_div(&weight.f_sum(Kind::Float)?.f_clamp_min(1e-12)?)?;
+    Ok(mean.f_sub(&dice)?.f_add_scalar(1.0)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loss_of_a_mask_is_least_for_the_mask() {
+        let truth = Tensor::from_slice(&[1.0f32, 0.0, 1.0, 0.0]).view([1, 1, 2, 2]);
+        let all = truth.ones_like();
+        let of = |values: [f32; 4], weight: &Tensor| {
+            let drawn = Tensor::from_slice(&values).view([1, 1, 2, 2]);
+            mask_loss(&drawn, &truth, weight).unwrap().double_value(&[])
+        };
+        // p = 0.98201, log(1 + e^-4) = 0.01815; 1 - 2 p 2 / (2 + 2) + 0.01815 but for the smoothing.
+        let right = of([1.0, -1.0, 1.0, -1.0], &all);
+        assert!((right - (1.0 - 0.98201 + 0.01815)).abs() < 1e-4, "{right}");
+        let empty = of([-1.0; 4], &all);
+        assert!(empty > of([0.0; 4], &all) && of([0.0; 4], &all) > right);
+        // A wrong pixel that does not count.
+        let some = Tensor::from_slice(&[1.0f32, 1.0, 1.0, 0.0]).view([1, 1, 2, 2]);
+        assert!(of([1.0, -1.0, 1.0, 1.0], &some) < right + 1e-6);
+        // White beyond white that should be black still pulls.
+        let drawn = Tensor::from_slice(&[3.0f32; 4]).view([1, 1, 2, 2]).set_requires_grad(true);
+        mask_loss(&drawn, &truth, &all).unwrap().backward();
+        assert!(drawn.grad().double_value(&[0, 0, 0, 1]) > 0.5);
     }
 }
