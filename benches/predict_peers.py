@@ -97,11 +97,10 @@ def load(path):
 
 
 def ours(program, model, tomogram, out):
-    env = dict(os.environ, OMP_WAIT_POLICY="PASSIVE")
     command = [program, tomogram, "--model", model, "--out", out, "--again", "--quiet", "--no-rescale",
                "--probabilities", "--memory", "4G", "--threads", str(THREADS)]
     start = time.perf_counter()
-    process = subprocess.Popen(command, env=env)
+    process = subprocess.Popen(command)
     _, status, used = os.wait4(process.pid, 0)
     assert status == 0, status
     return time.perf_counter() - start, used.ru_maxrss / 1024
@@ -157,12 +156,11 @@ def main():
     voxels = float(np.prod(shape))
     print(f"{tomogram}: {' x '.join(map(str, shape))} voxels (z, y, x), {THREADS} threads, load {os.getloadavg()[0]:.1f}")
 
-    env = dict(os.environ, OMP_WAIT_POLICY="PASSIVE")
     told = ["--model", model, "--threads", str(THREADS), "--runs", "9"]
-    bare = json.loads(subprocess.run([measure, *told], env=env, check=True, capture_output=True, text=True).stdout)
+    bare = json.loads(subprocess.run([measure, *told], check=True, capture_output=True, text=True).stdout)
     print(f"bare network on a resident tile   {bare['voxels_per_s'] / 1e6:6.3f} million voxels/s")
     began = time.perf_counter()
-    subprocess.run([os.path.join(programs, "tomocut-predict"), "--help"], env=env, check=True, capture_output=True)
+    subprocess.run([os.path.join(programs, "tomocut-predict"), "--help"], check=True, capture_output=True)
     loading = time.perf_counter() - began
     runs = sorted(ours(os.path.join(programs, "tomocut-predict"), model, tomogram, out) for _ in range(RUNS))
     seconds, peak = runs[RUNS // 2]

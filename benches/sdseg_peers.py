@@ -62,7 +62,7 @@ def main():
     a = parser.parse_args()
     if a.peer:
         return peer(a.runs, a.threads)
-    environment = dict(os.environ, OMP_WAIT_POLICY="PASSIVE", OMP_NUM_THREADS=str(a.threads))
+    environment = dict(os.environ, OMP_NUM_THREADS=str(a.threads))
     numbers = [f"--runs={a.runs}", f"--threads={a.threads}"]
     commands = {"tomocut": [a.program, "--full-size", *numbers],
                 "pytorch": [sys.executable, __file__, "--peer", *numbers]}

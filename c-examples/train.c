@@ -246,6 +246,7 @@ static enum exit_code start(const struct request *request, struct session *sessi
     options.first_stage = request->first_stage;
     options.conditioning = request->conditioning;
     options.latent_loss = request->no_latent_loss ? TOMOCUT_SWITCH_OFF : TOMOCUT_SWITCH_DEFAULT;
+    options.mask_loss = request->no_mask_loss ? TOMOCUT_SWITCH_OFF : TOMOCUT_SWITCH_DEFAULT;
     options.frozen_encoder = request->frozen_encoder;
     options.scratch = request->scratch;
     options.preset = request->preset;

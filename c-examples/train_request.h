@@ -33,6 +33,7 @@ static const char help[] =
     "  --first-stage FILE   of SDSeg: that model's autoencoder, where it lies in a file of its own\n"
     "  --conditioning NAME  of SDSeg: concatenation (default) or cross-attention\n"
     "  --no-latent-loss     of SDSeg: only the noise's error counts\n"
+    "  --no-mask-loss       of sdseg-small: the errors of noise and latent alone, as in the paper\n"
     "  --frozen-encoder     of SDSeg: the vision encoder stays as it begins\n"
     "  --preset NAME        the training of a paper, as far as it can be had here: slab-paper, membrain-seg, deepetpicker or\n"
     "                       deepict; every option below that is given counts in the preset's place\n"
@@ -74,7 +75,7 @@ struct request {
     const char *images, *masks, *pretrained, *first_stage, *conditioning;
     uint64_t steps, batch, seed, threads, window[3], patience, rounds;
     double minutes, every, rate, foreground, voxel_nm, validation;
-    int no_latent_loss, frozen_encoder, scratch, whole, mixed_precision, no_augment, again, bright, json, quiet, help, version;
+    int no_latent_loss, no_mask_loss, frozen_encoder, scratch, whole, mixed_precision, no_augment, again, bright, json, quiet, help, version;
 };
 
 static int check_request(struct request *request) {
@@ -143,6 +144,7 @@ static int parse_request(int argc, char **argv, struct request *request) {
         {"--first-stage", TEXT, &request->first_stage},
         {"--conditioning", TEXT, &request->conditioning},
         {"--no-latent-loss", SWITCH, &request->no_latent_loss},
+        {"--no-mask-loss", SWITCH, &request->no_mask_loss},
         {"--frozen-encoder", SWITCH, &request->frozen_encoder},
         {"--preset", TEXT, &request->preset},
         {"--names", TEXT, &request->names},

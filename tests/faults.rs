@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use ndarray::{s, Array3};
+use ndarray::{s, Array2, Array3};
 use tch::Device;
-use tomocut::networks::{CompactConfig, ModelDescription, NetworkConfig, SegmentationModel};
+use tomocut::image::PictureFile;
+use tomocut::networks::{CompactConfig, InputScale, ModelDescription, NetworkConfig, SdSegConfig, SegmentationModel};
 use tomocut::predict::{predict, PredictOptions};
 use tomocut::runtime::{Generator, Job};
 use tomocut::train::{
-    LabelledTraining, LabelledTrainingOptions, SegmenterOptions, SelfTrainingOptions, SlabLabels, ValidationOptions,
+    LabelledTraining, LabelledTrainingOptions, PicturePair, SegmenterOptions, SelfTrainingOptions, SlabLabels,
+    ValidationOptions,
 };
 use tomocut::volume::{Geometry, Tomogram};
 
@@ -77,6 +79,47 @@ fn train_in(folder: &Path) {
         names: &names,
     };
     training.add(&tomogram(), &slab, false, &Job::quiet()).unwrap();
+    go_on(training, folder);
+}
+
+/// Six steps of SDSeg on a picture of a disc, likewise.
+fn train_pictures_in(folder: &Path) {
+    let mut config = SdSegConfig::small();
+    config.unet.model_channels = 16;
+    config.unet.num_heads = 2;
+    config.encoder.block_out_channels = vec![8, 8, 16, 16];
+    let mut settings = SegmenterOptions {
+        description: ModelDescription {
+            input: InputScale::Picture,
+            ..ModelDescription::new(NetworkConfig::SdSeg(Box::new(config)), None)
+        },
+        window: [1, 64, 64],
+        batch: 1,
+        ..SegmenterOptions::preset("sdseg-small").unwrap()
+    };
+    settings.schedule.steps = 6;
+    let wanted = LabelledTrainingOptions {
+        settings,
+        ..LabelledTrainingOptions::default()
+    };
+    let mut training = LabelledTraining::new(&wanted, Device::Cpu).unwrap();
+    let mask = Array2::from_shape_fn((64, 64), |(r, c)| r.abs_diff(30).pow(2) + c.abs_diff(36).pow(2) < 150);
+    let pair = PicturePair {
+        name: "disc".to_owned(),
+        image: PictureFile {
+            pixels: Array3::from_shape_fn((1, 64, 64), |(_, r, c)| {
+                (r + c) as f32 + 90.0 * f32::from(u8::from(mask[[r, c]]))
+            }),
+            range: Some([0.0, 255.0]),
+        },
+        mask,
+    };
+    training.add_pairs(&[pair], false).unwrap();
+    go_on(training, folder);
+}
+
+/// Trains from the checkpoint, where there is one, to the end with a checkpoint after every second step; then the model.
+fn go_on(mut training: LabelledTraining, folder: &Path) {
     let checkpoint = folder.join("run.checkpoint");
     if checkpoint.exists() {
         training.resume(&checkpoint).unwrap();
@@ -198,7 +241,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 #[test]
 fn a_few_kills_change_nothing() {
     let began = Instant::now();
-    for name in ["child_trains", "child_predicts"] {
+    for name in ["child_trains", "child_trains_pictures", "child_predicts"] {
         survives(name, 2);
         assert!(began.elapsed() < PATIENCE);
     }
@@ -208,6 +251,12 @@ fn a_few_kills_change_nothing() {
 #[ignore = "takes minutes: cargo xtask faults"]
 fn many_kills_of_a_training_change_nothing() {
     survives("child_trains", kills());
+}
+
+#[test]
+#[ignore = "takes minutes: cargo xtask faults"]
+fn many_kills_of_a_training_on_pictures_change_nothing() {
+    survives("child_trains_pictures", kills());
 }
 
 #[test]
@@ -222,6 +271,15 @@ fn child_trains() {
     if let Some(folder) = std::env::var_os(FOLDER) {
         tch::set_num_threads(1);
         train_in(Path::new(&folder));
+    }
+}
+
+#[test]
+#[ignore = "the work of a child"]
+fn child_trains_pictures() {
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        tch::set_num_threads(1);
+        train_pictures_in(Path::new(&folder));
     }
 }
 

@@ -25,7 +25,7 @@ fn tiny() -> SdSegConfig {
     config.unet.channel_mult = vec![1, 2];
     config.unet.attention_resolutions = vec![2];
     config.unet.num_heads = 2;
-    config.unet.in_channels = 8;
+    config.unet.in_channels = 12;
     config.encoder.latent_channels = 4;
     config.encoder.block_out_channels = vec![8, 8, 16, 16];
     config.window = 64;

@@ -18,6 +18,8 @@ pub(super) unsafe fn diffusion(description: &mut ModelDescription, options: &tom
     let conditioning = unsafe { optional_text(options.conditioning, "conditioning") }?;
     let frozen = flag("frozen_encoder", options.frozen_encoder)?;
     let latent_loss = switch("latent_loss", options.latent_loss, true)?;
+    let has_mask_loss = matches!(&description.network, NetworkConfig::SdSeg(config) if config.mask_loss > 0.0);
+    let mask_loss = switch("mask_loss", options.mask_loss, has_mask_loss)?;
     let NetworkConfig::SdSeg(config) = &mut description.network else {
         for (name, given) in [
             ("pretrained", !options.pretrained.is_null()),
@@ -25,6 +27,7 @@ pub(super) unsafe fn diffusion(description: &mut ModelDescription, options: &tom
             ("conditioning", conditioning.is_some()),
             ("frozen_encoder", frozen),
             ("latent_loss", !latent_loss),
+            ("mask_loss", mask_loss),
         ] {
             if given {
                 return Err(Error::argument(
@@ -47,6 +50,9 @@ pub(super) unsafe fn diffusion(description: &mut ModelDescription, options: &tom
     config.frozen_encoder |= frozen;
     if !latent_loss {
         config.latent_loss = 0.0;
+    }
+    if mask_loss != has_mask_loss {
+        config.mask_loss = f64::from(u8::from(mask_loss));
     }
     if options.pretrained.is_null() && options.first_stage.is_null() {
         return Ok(Start::Random);

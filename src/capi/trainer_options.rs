@@ -98,8 +98,9 @@ pub struct tomocut_trainer_options {
     /// Whether convolutions are computed in bfloat16 on a GPU, TOMOCUT_SWITCH_*; by default as the preset's: on in
     /// "membrain-seg". A CPU takes no notice.
     pub mixed_precision: tomocut_switch,
-    /// Zero.
-    pub reserved: u32,
+    /// SDSeg: whether the drawn mask has a loss of its own, Dice plus cross-entropy of its pixels, TOMOCUT_SWITCH_*; by default as the
+    /// network's: on in "sdseg-small", off in "sdseg".
+    pub mask_loss: tomocut_switch,
     /// SDSeg: the safetensors of a latent diffusion model whose weights it begins with, as far as they fit (an input convolution for
     /// fewer channels is widened by zeros, the vision encoder begins as the autoencoder's encoder), or "builtin": the built-in
     /// diffusion model's. The log says how much was taken. NULL: random weights.
@@ -183,9 +184,6 @@ pub(super) unsafe fn translate(options: &tomocut_trainer_options) -> Result<Labe
     let scratch = flag("scratch", options.scratch)?;
     if scratch && !options.start.is_null() {
         return Err(Error::argument("scratch", 1, "must be 0 where start is given"));
-    }
-    if options.reserved != 0 {
-        return Err(Error::argument("reserved", options.reserved, "must be 0"));
     }
     // SAFETY: passed on.
     let [preset, network, loss, optimiser, schedule] = unsafe {

@@ -1,4 +1,4 @@
-//! Shapes drawn at random: blobs, curved lines, ellipses and their outlines, at every scale.
+//! Shapes drawn at random: blobs, curved lines, ellipses and their outlines, walls between cells, spots, at every scale.
 use tch::{Device, Kind, Tensor};
 
 use crate::runtime::{Generator, Result};
@@ -18,11 +18,14 @@ pub(super) fn random_masks(count: usize, side: usize, gen: &mut Generator, devic
 
 /// One mask [1, side, side].
 fn mask(side: i64, gen: &mut Generator) -> Result<Tensor> {
-    let kind = gen.integer(0, 3);
+    let kind = gen.integer(0, 5);
     let inside = match kind {
         0 => field(side, gen)?.f_gt(gen.uniform(-1.0, 1.0))?,
         1 => field(side, gen)?.f_abs()?.f_lt(gen.uniform(0.04, 0.35))?,
-        outline => ellipses(side, outline == 3, gen)?,
+        2 => ellipses(side, false, gen)?,
+        3 => ellipses(side, true, gen)?,
+        4 => walls(side, gen)?,
+        _ => spots(side, gen)?,
     };
     let mask = inside.f_to_kind(Kind::Float)?;
     let mask = if gen.chance(EMPTY) { mask.f_zeros_like()? } else { mask };
@@ -66,6 +69,36 @@ fn ellipses(side: i64, outline: bool, gen: &mut Generator) -> Result<Tensor> {
         inside = inside.f_logical_or(&part)?;
     }
     Ok(inside)
+}
+
+/// Walls one to five pixels thick between the cells of random seeds, [1, side, side]: where the two nearest seeds are about as far.
+fn walls(side: i64, gen: &mut Generator) -> Result<Tensor> {
+    let apart = gen.uniform(8.0f64.ln(), 40.0f64.ln()).exp();
+    let seeds = ((side as f64 / apart).powi(2).round() as i64).max(2);
+    let nearest = distances(side, seeds, gen)?.f_topk(2, 0, false, true)?.0;
+    // Across a wall the difference of the distances changes by two a pixel where it lies between its seeds.
+    let off = nearest.f_get(1)?.f_sub(&nearest.f_get(0)?)?;
+    Ok(off.f_lt(gen.uniform(1.0, 5.0))?.f_unsqueeze(0)?)
+}
+
+/// Discs of one radius of 1.5 to 6 pixels, few or crowded, [1, side, side].
+fn spots(side: i64, gen: &mut Generator) -> Result<Tensor> {
+    let radius = gen.uniform(1.5, 6.0);
+    let share = gen.uniform(0.01f64.ln(), 0.3f64.ln()).exp();
+    let count = (share * (side * side) as f64 / (std::f64::consts::PI * radius * radius)).ceil() as i64;
+    let nearest = distances(side, count.max(1), gen)?.f_amin([0].as_slice(), false)?;
+    Ok(nearest.f_lt(radius)?.f_unsqueeze(0)?)
+}
+
+/// Of every pixel the distances to `count` places drawn at random, [count, side, side].
+fn distances(side: i64, count: i64, gen: &mut Generator) -> Result<Tensor> {
+    let line = Tensor::f_arange(side, (Kind::Float, Device::Cpu))?;
+    let mut along = || -> Result<Tensor> {
+        let places = gen.uniform_tensor(0.0, side as f32, &[count, 1], Device::Cpu)?;
+        Ok(line.f_view([1, side])?.f_sub(&places)?.f_square()?)
+    };
+    let (y, x) = (along()?, along()?);
+    Ok(y.f_unsqueeze(2)?.f_add(&x.f_unsqueeze(1)?)?.f_sqrt()?)
 }
 
 #[cfg(test)]

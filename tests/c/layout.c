@@ -258,7 +258,7 @@ int main(void) {
     FIELD(tomocut_trainer_options, rounds);
     FIELD(tomocut_trainer_options, rescale);
     FIELD(tomocut_trainer_options, mixed_precision);
-    FIELD(tomocut_trainer_options, reserved);
+    FIELD(tomocut_trainer_options, mask_loss);
     FIELD(tomocut_trainer_options, pretrained);
     FIELD(tomocut_trainer_options, first_stage);
     FIELD(tomocut_trainer_options, conditioning);

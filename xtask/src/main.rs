@@ -5,8 +5,6 @@ mod ctest;
 mod demo;
 mod doxygen;
 mod evaluate;
-mod evaluate_ncut;
-mod evaluate_sdseg;
 mod failure;
 mod faults;
 mod fuzz;
@@ -17,9 +15,9 @@ mod install;
 mod layout;
 mod library;
 mod libtorch;
+mod own_programs;
 mod process;
 mod test;
-mod train_model;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -82,11 +80,11 @@ fn dispatch(command: &str, rest: Vec<OsString>) -> Result<()> {
         "gpu-test" => gpu_test::command(&layout, rest),
         "faults" => faults::command(&layout, rest),
         "fuzz" => fuzz::command(&layout, rest),
-        "train-model" => train_model::command(&layout, rest),
+        "train-model" => own_programs::train_model(&layout, &rest),
         "evaluate-training" => evaluate::training::command(&layout, rest),
         "evaluate" => evaluate::command(&layout, rest),
-        "evaluate-ncut" => evaluate_ncut::command(&layout, rest),
-        "evaluate-sdseg" => evaluate_sdseg::command(&layout, rest),
+        "evaluate-ncut" => own_programs::evaluate_ncut(&layout, &rest),
+        "evaluate-sdseg" => own_programs::evaluate_sdseg(&layout, &rest),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");
             Ok(())

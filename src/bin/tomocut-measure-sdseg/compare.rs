@@ -1,16 +1,19 @@
 //! Two networks trained for the same time on the same data, and one of them asked in several ways.
+use std::collections::HashMap;
 use std::time::Instant;
 
-use ndarray::s;
-use tch::Device;
+use ndarray::{s, Array2};
+use tch::{Device, Tensor};
+use tomocut::image::resize_nearest;
 use tomocut::networks::{
-    Conditioning, InputScale, ModelDescription, NetworkConfig, Sampler, Sampling, SdSegConfig, SegmentationModel,
-    Unet2dConfig,
+    Conditioning, InputScale, ModelDescription, NetworkConfig, Sampler, Sampling, SdSeg, SdSegConfig,
+    SegmentationModel, Unet2dConfig,
 };
 use tomocut::predict::{mask_dice, picture_mask, predict, predict_picture, Output, PredictOptions, Stability};
 use tomocut::runtime::Job;
 use tomocut::train::{
-    AdamWOptions, LabelledTraining, LabelledTrainingOptions, SegmenterOptions, SlabLabels, TrainingSchedule,
+    AdamWOptions, LabelledTraining, LabelledTrainingOptions, PicturePair, SegmenterOptions, SlabLabels,
+    TrainingSchedule,
 };
 use tomocut::volume::Tomogram;
 use tomocut::Result;
@@ -54,6 +57,8 @@ pub struct Row {
     pub stability: Option<Stability>,
     /// Dice of the mask that is white everywhere.
     pub floor: f64,
+    /// Dice of what SDSeg's autoencoder gives back of the true masks.
+    pub ceiling: f64,
 }
 
 fn settings(network: NetworkConfig, steps: u64) -> SegmenterOptions {
@@ -227,6 +232,43 @@ fn floor(set: &DataSet) -> f64 {
     }
 }
 
+/// Whole windows of the masks as SDSeg sees them, through its autoencoder and back.
+fn ceiling(set: &DataSet, model: &SegmentationModel) -> Result<f64> {
+    let NetworkConfig::SdSeg(config) = &model.description().network else {
+        return Ok(f64::NAN);
+    };
+    let mut tensors: HashMap<String, Tensor> = model.weights().into_iter().chain(model.statistics()).collect();
+    let network = SdSeg::from_tensors(config, &mut |name, shape| {
+        Ok(tensors
+            .remove(name)
+            .map_or_else(|| Tensor::f_zeros(shape, (tch::Kind::Float, Device::Cpu)), Ok)?)
+    })?;
+    let masks: Vec<Array2<bool>> = match &set.kind {
+        Kind::Pictures { scored, .. } => {
+            let small = |pair: &PicturePair| resize_nearest(pair.mask.view(), (WINDOW, WINDOW));
+            scored.iter().map(small).collect()
+        }
+        Kind::Slices { labels, scored, .. } => {
+            let (_, rows, cols) = labels.dim();
+            let whole = |z| {
+                labels
+                    .slice(s![z, ..rows / 8 * 8, ..cols / 8 * 8])
+                    .mapv(|label| label > 0)
+            };
+            scored.clone().map(whole).collect()
+        }
+    };
+    let mut sum = 0.0;
+    for mask in &masks {
+        let (rows, cols) = mask.dim();
+        let values: Vec<f32> = mask.iter().map(|inside| f32::from(u8::from(*inside))).collect();
+        let truth = Tensor::f_from_slice(&values)?.f_view([1, 1, rows as i64, cols as i64])?;
+        let drawn = Vec::<f32>::try_from(network.redrawn(&truth, &Job::quiet())?.f_flatten(0, 3)?)?;
+        sum += mask_dice(drawn.iter().map(|p| *p > 0.5), mask.iter().copied());
+    }
+    Ok(sum / masks.len().max(1) as f64)
+}
+
 /// Both networks, the ways to ask SDSeg, its stability and, where wanted, its ablations.
 pub fn compare(set: &DataSet, minutes: f64, ablations: bool) -> Result<Row> {
     let sdseg = SdSegConfig::small();
@@ -234,6 +276,13 @@ pub fn compare(set: &DataSet, minutes: f64, ablations: bool) -> Result<Row> {
     let mut networks = vec![("SDSeg, small", boxed(sdseg.clone())), ("2D U-Net", unet(set))];
     if ablations {
         networks.extend([
+            (
+                "SDSeg without the mask's loss",
+                boxed(SdSegConfig {
+                    mask_loss: 0.0,
+                    ..sdseg.clone()
+                }),
+            ),
             (
                 "SDSeg without the latent's loss",
                 boxed(SdSegConfig {
@@ -254,7 +303,7 @@ pub fn compare(set: &DataSet, minutes: f64, ablations: bool) -> Result<Row> {
             ),
         ]);
     }
-    let mut done = train(set, &networks, minutes)?;
+    let done = train(set, &networks, minutes)?;
     let (_, model) = &done[0];
     let ways = [
         ("one direct step", Sampler::Ddim, 1),
@@ -284,12 +333,14 @@ pub fn compare(set: &DataSet, minutes: f64, ablations: bool) -> Result<Row> {
         Kind::Pictures { .. } => score(set, model, &samples)?.1,
         Kind::Slices { .. } => None,
     };
+    let ceiling = ceiling(set, model)?;
     Ok(Row {
         name: set.name.clone(),
         about: set.about.clone(),
-        trained: done.drain(..).map(|(trained, _)| trained).collect(),
+        trained: done.into_iter().map(|(trained, _)| trained).collect(),
         asked,
         stability,
         floor: floor(set),
+        ceiling,
     })
 }

@@ -15,7 +15,7 @@ const USAGE: &str = "usage: tomocut-measure-sdseg --data DIR [--minutes M] [--on
   --data DIR    trains the small SDSeg and the 2D U-Net for the same time on kvasir, isbi2012_em and sim_pn_dev1 in DIR
   --minutes M   of each training (default: 10)
   --only NAME   on that data set alone
-  --ablations   also without the latent's loss, with a frozen encoder, with cross-attention
+  --ablations   also without the loss of the mask, of the latent, with a frozen encoder, with cross-attention
   --page FILE   writes the tables there too
   --full-size   the network of published size on random weights: seconds and peak memory of a direct step on 256 x 256, as JSON
   --runs N      of that, of which the median counts (default: 3)
@@ -99,10 +99,11 @@ fn run(data: &std::path::Path, arguments: &Arguments) -> tomocut::Result<()> {
         let row = compare::compare(&set, arguments.minutes, arguments.ablations)?;
         println!("{}", page::table(std::slice::from_ref(&row)));
         rows.push(row);
-    }
-    if let Some(path) = &arguments.page {
-        let text = page::page(&rows, arguments.minutes);
-        std::fs::write(path, text).map_err(|e| tomocut::Error::io("writing", path, e))?;
+        // After each, because the next takes long.
+        if let Some(path) = &arguments.page {
+            let text = page::page(&rows, arguments.minutes);
+            std::fs::write(path, text).map_err(|e| tomocut::Error::io("writing", path, e))?;
+        }
     }
     Ok(())
 }

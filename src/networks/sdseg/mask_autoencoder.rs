@@ -6,11 +6,11 @@ use crate::diffusion::VaeConfig;
 use crate::runtime::Result;
 use crate::weights::TensorFile;
 
-/// 8 x 8 pixels of a mask become 4 numbers: a twentieth of the size of the paper's first stage, because a mask is no photograph.
+/// 8 x 8 pixels of a mask become 8 numbers: a hundredth of the weights of the paper's first stage, because a mask is no photograph.
 pub fn mask_autoencoder() -> VaeConfig {
     VaeConfig {
         in_channels: 1,
-        latent_channels: 4,
+        latent_channels: 8,
         block_out_channels: vec![8, 16, 32, 64],
         layers_per_block: 1,
         norm_num_groups: 8,

@@ -4,7 +4,7 @@ use tch::{Kind, Tensor};
 
 use super::network::SdSeg;
 use crate::diffusion::PredictionType;
-use crate::networks::Pass;
+use crate::networks::{Activation, Pass};
 use crate::runtime::{Error, Generator, Job, Result};
 
 /// Factor from a drawn mask, black -1 and white 1, to logits.
@@ -24,19 +24,36 @@ pub struct Draws {
 }
 
 impl SdSeg {
-    /// The latent of `mask` [B, 1, H, W], above one half where there is something: scaled posterior sample [B, c, h, w], no graph. The
-    /// first batch of a training measures the scale, 1 / deviation of its latents.
-    fn mask_latent(&self, mask: &Tensor, normal: &Tensor, job: &Job) -> Result<Tensor> {
+    /// What the autoencoder gives back of `mask` [B, 1, H, W], above one half where there is something: probabilities [B, 1, H, W]. No
+    /// answer of the network can be better.
+    ///
+    /// Errors: sides that the autoencoder's factor does not divide; cancel.
+    pub fn redrawn(&self, mask: &Tensor, job: &Job) -> Result<Tensor> {
         let _guard = tch::no_grad_guard();
-        let channels = self.config.first_stage.in_channels;
+        let (mean, _) = self.mask_posterior(mask, job)?;
+        let drawn = self.mask_decoder.reconstruct(&mean, job)?;
+        Ok(Activation::Picture
+            .probabilities(&drawn)?
+            .f_mean_dim([1].as_slice(), true, Kind::Float)?)
+    }
+
+    /// Mean and logarithm of the variance of the latent of `mask`, not scaled.
+    fn mask_posterior(&self, mask: &Tensor, job: &Job) -> Result<(Tensor, Tensor)> {
         let signs = mask
             .f_gt(0.5)?
             .f_to_kind(Kind::Float)?
             .f_mul_scalar(2.0)?
             .f_sub_scalar(1.0)?;
-        let (mean, log_variance) = self
-            .mask_encoder
-            .posterior(&signs.f_expand([-1, channels, -1, -1], false)?, job)?;
+        let channels = self.config.first_stage.in_channels;
+        self.mask_encoder
+            .posterior(&signs.f_expand([-1, channels, -1, -1], false)?, job)
+    }
+
+    /// The latent of `mask` [B, 1, H, W], above one half where there is something: scaled posterior sample [B, c, h, w], no graph. The
+    /// first batch of a training measures the scale, 1 / deviation of its latents.
+    fn mask_latent(&self, mask: &Tensor, normal: &Tensor, job: &Job) -> Result<Tensor> {
+        let _guard = tch::no_grad_guard();
+        let (mean, log_variance) = self.mask_posterior(mask, job)?;
         let deviation = log_variance.f_mul_scalar(0.5)?.f_exp()?;
         let latent = mean.f_add(&deviation.f_mul(normal)?)?.f_to_kind(Kind::Float)?;
         if self.scale.f_double_value(&[])? == 0.0 {
@@ -196,7 +213,9 @@ mod tests {
         let some = Tensor::from_slice(&[1.0f32, 1.0, 1.0, 0.0]).view([1, 1, 2, 2]);
         assert!(of([1.0, -1.0, 1.0, 1.0], &some) < right + 1e-6);
         // White beyond white that should be black still pulls.
-        let drawn = Tensor::from_slice(&[3.0f32; 4]).view([1, 1, 2, 2]).set_requires_grad(true);
+        let drawn = Tensor::from_slice(&[3.0f32; 4])
+            .view([1, 1, 2, 2])
+            .set_requires_grad(true);
         mask_loss(&drawn, &truth, &all).unwrap().backward();
         assert!(drawn.grad().double_value(&[0, 0, 0, 1]) > 0.5);
     }

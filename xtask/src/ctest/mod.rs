@@ -8,7 +8,8 @@ mod programs;
 mod readme;
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::abi;
 use crate::failure::{Failure, Result};
@@ -16,6 +17,9 @@ use crate::layout::{self, Layout};
 use crate::library::{self, Library};
 use crate::libtorch::Libtorch;
 use crate::process;
+
+/// A test by its name.
+type Named<'a> = (String, Box<dyn FnOnce() -> Result<()> + Send + 'a>);
 
 /// What has been tried and what failed.
 #[derive(Default)]
@@ -36,22 +40,55 @@ impl Tally {
 
     /// Runs one test, unless the filter leaves it out, and prints its line.
     fn test(&mut self, name: &str, body: impl FnOnce() -> Result<()>) {
-        if self
-            .filter
-            .as_ref()
-            .is_some_and(|filter| !name.contains(filter.as_str()))
-        {
-            self.filtered += 1;
+        if self.leaves_out(name) {
             return;
         }
         let start = Instant::now();
-        match body() {
+        let outcome = body();
+        self.record(name, outcome, start.elapsed());
+    }
+
+    /// Runs tests that do not disturb each other, as many at a time as there are cores (at most four, for the memory's sake).
+    fn beside(&mut self, tests: Vec<Named>) {
+        let mut left: Vec<Named> = tests.into_iter().filter(|(name, _)| !self.leaves_out(name)).collect();
+        left.reverse();
+        let workers = std::thread::available_parallelism().map_or(1, |n| n.get().min(4));
+        let (left, tally) = (Mutex::new(left), Mutex::new(self));
+        let next = || left.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        std::thread::scope(|scope| {
+            for _ in 0..workers {
+                scope.spawn(|| {
+                    while let Some((name, body)) = next() {
+                        let start = Instant::now();
+                        let outcome = body();
+                        let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+                        tally.record(&name, outcome, start.elapsed());
+                    }
+                });
+            }
+        });
+    }
+
+    /// Whether the filter leaves a test out, which is then counted.
+    fn leaves_out(&mut self, name: &str) -> bool {
+        let out = self
+            .filter
+            .as_ref()
+            .is_some_and(|filter| !name.contains(filter.as_str()));
+        self.filtered += usize::from(out);
+        out
+    }
+
+    /// Counts a test that has run and prints its line.
+    fn record(&mut self, name: &str, outcome: Result<()>, took: Duration) {
+        let took = took.as_secs_f64();
+        match outcome {
             Ok(()) => {
                 self.passed += 1;
-                println!("test {name} ... ok ({:.1} s)", start.elapsed().as_secs_f64());
+                println!("test {name} ... ok ({took:.1} s)");
             }
             Err(failure) => {
-                println!("test {name} ... FAILED ({:.1} s)", start.elapsed().as_secs_f64());
+                println!("test {name} ... FAILED ({took:.1} s)");
                 for line in failure.to_string().lines() {
                     println!("    {line}");
                 }
@@ -155,5 +192,17 @@ mod tests {
         assert!(tally.wants("c::abi") && !tally.wants("c::header"));
         assert_eq!(tally.summary(), "C side: FAILED. 1 passed; 1 failed; 1 filtered out");
         assert_eq!(tally.failed, ["c::abi::b"]);
+        let all = ["c::abi::d", "c::abi::e", "c::other", "c::abi::f"];
+        tally.beside(
+            all.iter()
+                .map(|name| -> Named {
+                    let ends_well = !name.ends_with('e');
+                    let body = move || if ends_well { Ok(()) } else { Err(Failure::new("no")) };
+                    (name.to_string(), Box::new(body))
+                })
+                .collect(),
+        );
+        assert_eq!(tally.summary(), "C side: FAILED. 3 passed; 2 failed; 2 filtered out");
+        assert_eq!(tally.failed, ["c::abi::b", "c::abi::e"]);
     }
 }

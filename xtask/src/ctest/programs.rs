@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::Tally;
+use super::{Named, Tally};
 use crate::failure::{Failure, Result};
 use crate::layout::{self, Layout};
 use crate::library::Library;
@@ -61,28 +61,24 @@ pub fn examples(layout: &Layout, library: &Library, tally: &mut Tally) -> Result
 pub fn run(layout: &Layout, library: &Library, tally: &mut Tally) -> Result<()> {
     let cpp = sources(&layout.root.join("tests/cpp"), "test_")?;
     tally.test("c::cpp::exist", || some(&cpp, "tests/cpp"));
-    for source in &cpp {
-        let name = format!("cpp_{}", stem(source));
-        tally.test(&format!("c::sanitizers::{name}"), || {
-            check(&name, &watched(layout, library, source, Watch::Sanitizers)?)
-        });
-    }
     let sources = sources(&layout.root.join("tests/c"), "test_")?;
     tally.test("c::programs::exist", || some(&sources, "tests/c"));
-    for source in &sources {
-        let name = stem(source);
-        tally.test(&format!("c::sanitizers::{name}"), || {
-            check(&name, &watched(layout, library, source, Watch::Sanitizers)?)
-        });
+    let mut tests: Vec<Named> = Vec::new();
+    for (source, prefix) in cpp.iter().map(|s| (s, "cpp_")).chain(sources.iter().map(|s| (s, ""))) {
+        let name = format!("{prefix}{}", stem(source));
+        let full = format!("c::sanitizers::{name}");
+        let body = move || check(&name, &watched(layout, library, source, Watch::Sanitizers)?);
+        tests.push((full, Box::new(body)));
     }
     for source in &sources {
         if marked(&layout::read(source)?) {
             let name = stem(source);
-            tally.test(&format!("c::valgrind::{name}"), || {
-                check(&name, &watched(layout, library, source, Watch::Valgrind)?)
-            });
+            let full = format!("c::valgrind::{name}");
+            let body = move || check(&name, &watched(layout, library, source, Watch::Valgrind)?);
+            tests.push((full, Box::new(body)));
         }
     }
+    tally.beside(tests);
     let leak = super::folder(layout).join("leak.c");
     layout::write_atomic(&leak, include_str!("leak.c"))?;
     tally.test("c::sanitizers::find_a_seeded_leak", || {

@@ -1,0 +1,210 @@
+/* SDSeg from pictures with masks through the C API and the programs: trained, exported, asked, and what is refused. */
+#include "program.h"
+
+enum { SIDE = 64, N = 2 };
+
+static const char *images[N], *masks[N];
+
+/* A grey TIFF file of SIDE x SIDE pixels: header, pixels, one directory. */
+static const char *write_tiff(const char *folder, int number, uint8_t pixels[SIDE][SIDE]) {
+    static char paths[2 * N + 2][4096];
+    static int used = 0;
+    char *path = paths[used++];
+    const uint32_t bytes = SIDE * SIDE, start = 8 + bytes;
+    const uint16_t tags[][2] = {{256, SIDE}, {257, SIDE}, {258, 8}, {259, 1}, {262, 1}, {273, 8}, {277, 1}, {278, SIDE}};
+    const uint16_t n = sizeof tags / sizeof *tags + 1, kind_short = 3, kind_long = 4, end[2] = {0, 0};
+    const uint16_t byte_count = 279;
+    const uint32_t one = 1;
+    mkdir(folder, 0700);
+    snprintf(path, sizeof paths[0], "%s/%d.tif", folder, number);
+    FILE *file = fopen(path, "wb");
+    CHECK(file != NULL);
+    fwrite("II*\0", 4, 1, file);
+    fwrite(&start, 4, 1, file);
+    fwrite(pixels, bytes, 1, file);
+    fwrite(&n, 2, 1, file);
+    for (int i = 0; i < n - 1; i++) {
+        const uint16_t value[2] = {tags[i][1], 0};
+        fwrite(&tags[i][0], 2, 1, file);
+        fwrite(&kind_short, 2, 1, file);
+        fwrite(&one, 4, 1, file);
+        fwrite(value, 4, 1, file);
+    }
+    fwrite(&byte_count, 2, 1, file);
+    fwrite(&kind_long, 2, 1, file);
+    fwrite(&one, 4, 1, file);
+    fwrite(&bytes, 4, 1, file);
+    fwrite(end, 4, 1, file);
+    CHECK(fclose(file) == 0);
+    return path;
+}
+
+/* A bright disc on a ramp, and its mask. */
+static void write_pictures(void) {
+    char folders[2][4096];
+    snprintf(folders[0], sizeof folders[0], "%s", scratch("images"));
+    snprintf(folders[1], sizeof folders[1], "%s", scratch("masks"));
+    for (int i = 0; i < N; i++) {
+        uint8_t image[SIDE][SIDE], mask[SIDE][SIDE];
+        for (int y = 0; y < SIDE; y++) {
+            for (int x = 0; x < SIDE; x++) {
+                int dy = y - 20 - 8 * i, dx = x - 30;
+                mask[y][x] = dy * dy + dx * dx < 150 ? 255 : 0;
+                image[y][x] = (uint8_t)(x + y + mask[y][x] / 3);
+            }
+        }
+        images[i] = write_tiff(folders[0], i, image);
+        masks[i] = write_tiff(folders[1], i, mask);
+    }
+}
+
+static tomocut_trainer_options small_options(void) {
+    tomocut_trainer_options options;
+    CHECK_OK(tomocut_trainer_options_init(&options, sizeof options));
+    options.network_json = "sdseg-small";
+    options.window[0] = 1;
+    options.window[1] = options.window[2] = SIDE;
+    options.steps = 2;
+    options.batch = 1;
+    options.seed = 3;
+    return options;
+}
+
+static tomocut_training_pairs all_pairs(void) {
+    tomocut_training_pairs pairs;
+    CHECK_OK(tomocut_training_pairs_init(&pairs, sizeof pairs));
+    pairs.images = images;
+    pairs.masks = masks;
+    pairs.n_images = pairs.n_masks = N;
+    return pairs;
+}
+
+static void options_out_of_range(tomocut_engine *engine) {
+    tomocut_trainer_options options;
+    tomocut_trainer *trainer = NULL;
+#define REFUSED(field, value, words)                                                                                   \
+    do {                                                                                                               \
+        options = small_options();                                                                                     \
+        options.field = value;                                                                                         \
+        CHECK_REFUSED(words, tomocut_trainer_create(engine, &options, &trainer));                                      \
+        CHECK(trainer == NULL);                                                                                        \
+    } while (0)
+    REFUSED(mask_loss, 7, "mask_loss is 7");
+    REFUSED(latent_loss, -1, "latent_loss is -1");
+    REFUSED(frozen_encoder, 2, "frozen_encoder is 2");
+    REFUSED(conditioning, "sum", "must be concatenation, cross-attention");
+    /* What only SDSeg has. */
+    options = small_options();
+    options.network_json = NULL;
+    options.mask_loss = TOMOCUT_SWITCH_ON;
+    options.window[0] = 16;
+    CHECK_REFUSED("must be left alone where the network is not SDSeg", tomocut_trainer_create(engine, &options, &trainer));
+}
+
+static void pairs_that_do_not_fit(tomocut_trainer *trainer) {
+    tomocut_training_pairs pairs = all_pairs();
+    uint8_t levels[SIDE][SIDE];
+    pairs.n_masks = 1;
+    CHECK_REFUSED("number of masks is 1, must be as many as there are images, 2",
+                  tomocut_trainer_add_pairs(trainer, &pairs, NULL));
+    pairs = all_pairs();
+    pairs.n_images = pairs.n_masks = 0;
+    CHECK_REFUSED("number of images is 0", tomocut_trainer_add_pairs(trainer, &pairs, NULL));
+    pairs = all_pairs();
+    pairs.masks = NULL;
+    CHECK_REFUSED("NULL", tomocut_trainer_add_pairs(trainer, &pairs, NULL));
+    pairs = all_pairs();
+    pairs.reserved = 1;
+    CHECK_REFUSED("reserved", tomocut_trainer_add_pairs(trainer, &pairs, NULL));
+    pairs = all_pairs();
+    pairs.held_out = 2;
+    CHECK_REFUSED("held_out", tomocut_trainer_add_pairs(trainer, &pairs, NULL));
+    for (int y = 0; y < SIDE; y++) {
+        memset(levels[y], 4 * y, SIDE);
+    }
+    const char *grey[N] = {masks[0], write_tiff(scratch("grey"), 0, levels)};
+    pairs = all_pairs();
+    pairs.masks = grey;
+    CHECK_ERROR(TOMOCUT_E_FORMAT, "a mask has two levels", tomocut_trainer_add_pairs(trainer, &pairs, NULL));
+    const char *absent[N] = {images[0], "/nowhere.png"};
+    pairs = all_pairs();
+    pairs.images = absent;
+    CHECK_ERROR(TOMOCUT_E_IO, "/nowhere.png", tomocut_trainer_add_pairs(trainer, &pairs, NULL));
+}
+
+/* Trains and writes the model. */
+static void train(tomocut_engine *engine, const char *model) {
+    const tomocut_trainer_options options = small_options();
+    const tomocut_training_pairs pairs = all_pairs();
+    tomocut_train_options run;
+    tomocut_trainer_state state;
+    tomocut_trainer *trainer = NULL;
+    CHECK_OK(tomocut_trainer_create(engine, &options, &trainer));
+    pairs_that_do_not_fit(trainer);
+    CHECK_OK(tomocut_trainer_add_pairs(trainer, &pairs, NULL));
+    CHECK_OK(tomocut_train_options_init(&run, sizeof run));
+    CHECK_OK(tomocut_trainer_run(engine, trainer, &run));
+    CHECK_OK(tomocut_trainer_state_init(&state, sizeof state));
+    CHECK_OK(tomocut_trainer_info(trainer, &state));
+    CHECK(state.step == 2 && state.finished == 1 && isfinite(state.loss));
+    CHECK_OK(tomocut_trainer_export(trainer, model));
+    tomocut_trainer_free(trainer);
+}
+
+static void predict(tomocut_engine *engine, const char *model, const char *folder) {
+    tomocut_predictor *predictor = NULL;
+    tomocut_predict_options options;
+    tomocut_pictures_report report;
+    CHECK_OK(tomocut_predict_options_init(&options, sizeof options));
+    CHECK_OK(tomocut_pictures_report_init(&report, sizeof report));
+    CHECK_OK(tomocut_predictor_builtin(engine, &predictor));
+    CHECK_ERROR(TOMOCUT_E_UNSUPPORTED, "networks of slices",
+                tomocut_predictor_run_pictures(engine, predictor, images, N, &options, folder, &report));
+    tomocut_predictor_free(predictor);
+    CHECK_OK(tomocut_predictor_open(engine, model, &predictor));
+    CHECK_REFUSED("NULL", tomocut_predictor_run_pictures(engine, predictor, NULL, N, &options, folder, &report));
+    const char *absent[N] = {images[0], "/nowhere.png"};
+    CHECK_ERROR(TOMOCUT_E_IO, "/nowhere.png",
+                tomocut_predictor_run_pictures(engine, predictor, absent, N, &options, folder, &report));
+    CHECK_OK(tomocut_predictor_run_pictures(engine, predictor, images, N, &options, folder, &report));
+    CHECK(report.files >= N && (int)report.files == count_files(folder));
+    CHECK(report.seconds_per_picture > 0.0 && isnan(report.stability_dice));
+    options.samples = 2;
+    CHECK_OK(tomocut_predictor_run_pictures(engine, predictor, images, N, &options, folder, &report));
+    CHECK(report.stability_dice >= 0.0 && report.stability_dice <= 1.0 && report.stability_psnr <= 100.0);
+    tomocut_predictor_free(predictor);
+}
+
+/* The programs do the same: the model has the same bytes, the pictures their answers. */
+static void programs(const char *model) {
+    char theirs[4096], image_folder[4096], mask_folder[4096];
+    snprintf(theirs, sizeof theirs, "%s", scratch("theirs.safetensors"));
+    snprintf(image_folder, sizeof image_folder, "%s", scratch("images"));
+    snprintf(mask_folder, sizeof mask_folder, "%s", scratch("masks"));
+    if (!set_program("tomocut-train")) {
+        return;
+    }
+    finish(start("--images", image_folder, "--masks", mask_folder, "--network", "sdseg-small", "--window", "1,64,64", "--steps",
+                 "2", "--batch", "1", "--seed", "3", "--threads", "1", "--out", theirs, NULL),
+           0);
+    CHECK(same_bytes(model, theirs));
+    finish(start("--images", image_folder, "--masks", scratch("nowhere"), "--network", "sdseg-small", "--out", theirs, NULL), 3);
+    CHECK(set_program("tomocut-predict"));
+    finish(start("--pictures", image_folder, "--model", theirs, "--out", out, "--threads", "1", NULL), 0);
+    CHECK(count_files(out) >= N);
+}
+
+int main(void) {
+    char model[4096], folder[4096];
+    tomocut_engine *engine = new_engine(NULL, NULL);
+    snprintf(model, sizeof model, "%s", scratch("model.safetensors"));
+    snprintf(folder, sizeof folder, "%s", scratch("answers"));
+    write_pictures();
+    options_out_of_range(engine);
+    train(engine, model);
+    predict(engine, model, folder);
+    tomocut_engine_free(engine);
+    programs(model);
+    printf("pictures and masks: ok\n");
+    return 0;
+}
