@@ -45,7 +45,7 @@ struct session {
     tomocut_cancel *cancel;
     tomocut_engine *engine;
     tomocut_predictor *predictor;
-    struct tomogram_list tomograms;
+    struct path_list tomograms;
     struct progress_display display;
     int rank, size;
 };
@@ -202,7 +202,7 @@ int main(int argc, char **argv) {
         MPI_Abort(MPI_COMM_WORLD, (int)code);
     }
     cancel_on_signal = NULL;
-    tomogram_list_free(&session.tomograms);
+    path_list_free(&session.tomograms);
     tomocut_predictor_free(session.predictor);
     tomocut_engine_free(session.engine);
     tomocut_cancel_free(session.cancel);

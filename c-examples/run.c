@@ -10,7 +10,7 @@ struct session {
     tomocut_cancel *cancel;
     tomocut_engine *engine;
     tomocut_model *model;
-    struct tomogram_list paths;
+    struct path_list paths;
     tomocut_dataset_tomogram *tomograms; /* as many as paths */
     tomocut_dataset_outcome *outcomes;
     struct progress_display display;
@@ -51,7 +51,7 @@ static int is_taken(const char *name, void *data) {
 
 /* The tomograms of all files and folders, with what is said of those that are named themselves. */
 static enum exit_code list_tomograms(struct request *request, struct session *session) {
-    struct tomogram_list *paths = &session->paths;
+    struct path_list *paths = &session->paths;
     for (size_t i = 0; i < request->n_inputs; i++) {
         size_t first = paths->n;
         if (!tomogram_list_take(paths, request->inputs[i], is_taken, request)) {
@@ -247,7 +247,7 @@ int main(int argc, char **argv) {
     tomocut_model_free(session.model);
     tomocut_engine_free(session.engine);
     tomocut_cancel_free(session.cancel);
-    tomogram_list_free(&session.paths);
+    path_list_free(&session.paths);
     free(session.tomograms);
     free(session.outcomes);
     return (int)code;

@@ -4,37 +4,7 @@
 
 #include <dirent.h>
 
-#include "command_line.h"
-
-struct tomogram_list {
-    char **paths;
-    size_t n;
-};
-
-static void tomogram_list_free(struct tomogram_list *list) {
-    for (size_t i = 0; i < list->n; i++) {
-        free(list->paths[i]);
-    }
-    free(list->paths);
-    memset(list, 0, sizeof *list);
-}
-
-/* "FOLDER/NAME", or "NAME" where folder is NULL, at the list's end. */
-static int tomogram_list_add(struct tomogram_list *list, const char *folder, const char *name) {
-    char **longer = realloc(list->paths, (list->n + 1) * sizeof *longer);
-    size_t size = (folder == NULL ? 0 : strlen(folder) + 1) + strlen(name) + 1;
-    char *path = longer == NULL ? NULL : malloc(size);
-    if (longer != NULL) {
-        list->paths = longer;
-    }
-    if (path == NULL) {
-        complain("out of memory");
-        return 0;
-    }
-    snprintf(path, size, "%s%s%s", folder == NULL ? "" : folder, folder == NULL ? "" : "/", name);
-    list->paths[list->n++] = path;
-    return 1;
-}
+#include "path_list.h"
 
 static int ends_with(const char *text, const char *ending) {
     size_t length = strlen(text), tail = strlen(ending);
@@ -51,8 +21,6 @@ static int is_tomogram_name(const char *name) {
     }
     return 0;
 }
-
-static int compare_paths(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
 /* Whether a folder is a tomogram itself: zarr, by its name or by the metadata in it. */
 static int is_zarr_folder(const char *path) {
@@ -77,17 +45,17 @@ static int is_zarr_folder(const char *path) {
 
 /* Adds a file, or all tomograms of a folder by name; `skip` says which names of a folder are results, not tomograms. Answers 0
  * after complaining. */
-static int tomogram_list_take(struct tomogram_list *list, const char *path, int (*skip)(const char *, void *), void *data) {
+static int tomogram_list_take(struct path_list *list, const char *path, int (*skip)(const char *, void *), void *data) {
     struct stat status;
     if (stat(path, &status) != 0 || !S_ISDIR(status.st_mode) || is_zarr_folder(path)) {
-        return tomogram_list_add(list, NULL, path); /* what is wrong with it is told when it is opened */
+        return path_list_add(list, NULL, path); /* what is wrong with it is told when it is opened */
     }
     DIR *folder = opendir(path);
     size_t first = list->n;
     int fine = folder != NULL;
     for (struct dirent *entry; fine && (entry = readdir(folder)) != NULL;) {
         if (is_tomogram_name(entry->d_name) && !skip(entry->d_name, data)) {
-            fine = tomogram_list_add(list, path, entry->d_name);
+            fine = path_list_add(list, path, entry->d_name);
         }
     }
     if (folder == NULL || (fine && list->n == first)) {
@@ -98,7 +66,7 @@ static int tomogram_list_take(struct tomogram_list *list, const char *path, int 
         closedir(folder);
     }
     if (fine) {
-        qsort(list->paths + first, list->n - first, sizeof *list->paths, compare_paths);
+        path_list_sort(list, first);
     }
     return fine;
 }

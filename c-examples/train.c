@@ -201,7 +201,7 @@ static enum exit_code add_slabs(const struct request *request, struct session *s
 
 /* Adds pictures with their masks. */
 static enum exit_code add_pictures(const struct request *request, struct session *session) {
-    struct picture_list images, masks;
+    struct path_list images, masks;
     tomocut_training_pairs pairs;
     memset(&images, 0, sizeof images);
     memset(&masks, 0, sizeof masks);
@@ -214,8 +214,8 @@ static enum exit_code add_pictures(const struct request *request, struct session
         pairs.n_masks = masks.n;
         code = exit_code_after(tomocut_trainer_add_pairs(session->trainer, &pairs, session->cancel), EXIT_BAD_INPUT);
     }
-    picture_list_free(&images);
-    picture_list_free(&masks);
+    path_list_free(&images);
+    path_list_free(&masks);
     return code;
 }
 

@@ -1637,9 +1637,10 @@ typedef struct tomocut_trainer_options {
      */
     tomocut_switch mixed_precision;
     /**
-     * Zero.
+     * SDSeg: whether the drawn mask has a loss of its own, Dice plus cross-entropy of its pixels, TOMOCUT_SWITCH_*; by default as the
+     * network's: on in "sdseg-small", off in "sdseg".
      */
-    uint32_t reserved;
+    tomocut_switch mask_loss;
     /**
      * SDSeg: the safetensors of a latent diffusion model whose weights it begins with, as far as they fit (an input convolution for
      * fewer channels is widened by zeros, the vision encoder begins as the autoencoder's encoder), or "builtin": the built-in
