@@ -112,7 +112,7 @@ static void pairs_that_do_not_fit(tomocut_trainer *trainer) {
     CHECK_REFUSED("number of images is 0", tomocut_trainer_add_pairs(trainer, &pairs, NULL));
     pairs = all_pairs();
     pairs.masks = NULL;
-    CHECK_REFUSED("NULL", tomocut_trainer_add_pairs(trainer, &pairs, NULL));
+    CHECK_REFUSED("masks is 2 entries at 0x0", tomocut_trainer_add_pairs(trainer, &pairs, NULL));
     pairs = all_pairs();
     pairs.reserved = 1;
     CHECK_REFUSED("reserved", tomocut_trainer_add_pairs(trainer, &pairs, NULL));
@@ -146,7 +146,7 @@ static void train(tomocut_engine *engine, const char *model) {
     CHECK_OK(tomocut_trainer_run(engine, trainer, &run));
     CHECK_OK(tomocut_trainer_state_init(&state, sizeof state));
     CHECK_OK(tomocut_trainer_info(trainer, &state));
-    CHECK(state.step == 2 && state.finished == 1 && isfinite(state.loss));
+    CHECK(state.step == 2 && state.steps == 2 && state.finished == 1);
     CHECK_OK(tomocut_trainer_export(trainer, model));
     tomocut_trainer_free(trainer);
 }
@@ -162,7 +162,7 @@ static void predict(tomocut_engine *engine, const char *model, const char *folde
                 tomocut_predictor_run_pictures(engine, predictor, images, N, &options, folder, &report));
     tomocut_predictor_free(predictor);
     CHECK_OK(tomocut_predictor_open(engine, model, &predictor));
-    CHECK_REFUSED("NULL", tomocut_predictor_run_pictures(engine, predictor, NULL, N, &options, folder, &report));
+    CHECK_REFUSED("images is 2 entries at 0x0", tomocut_predictor_run_pictures(engine, predictor, NULL, N, &options, folder, &report));
     const char *absent[N] = {images[0], "/nowhere.png"};
     CHECK_ERROR(TOMOCUT_E_IO, "/nowhere.png",
                 tomocut_predictor_run_pictures(engine, predictor, absent, N, &options, folder, &report));
