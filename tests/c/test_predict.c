@@ -93,7 +93,7 @@ static void bad_options(tomocut_engine *engine) {
     BAD(bright, 2, "bright is 2");
     BAD(augment, 3, "augment is 3");
     BAD(scratch, 2, "scratch is 2");
-    BAD(reserved, 1, "reserved is 1");
+    BAD(mask_loss, 3, "mask_loss is 3");
     BAD(preset, "paper", "preset is \"paper\", must be default, adapt, slab-paper, membrain-seg, deepetpicker, deepict");
     BAD(optimiser, "adam", "optimiser is \"adam\", must be adamw, sgd, nesterov");
     BAD(schedule, "linear", "schedule is \"linear\", must be cosine, step, poly, one-cycle, plateau");
