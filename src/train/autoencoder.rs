@@ -11,6 +11,7 @@ use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
 use super::checkpoint;
+use super::posterior;
 use super::run::{Objective, Run};
 use super::{AutoencoderOptions, LossRecord, Parameters, SliceOptions, SlicePool};
 use crate::diffusion::{vae_tensor_shapes, write_autoencoder, LatentDraw, VaeConfig, VaeDecoder, VaeEncoder};
@@ -202,16 +203,9 @@ impl Objective for Reconstructing {
         let images = self.pool.draw(options.batch, options.crop, gen)?.images;
         let x = images.f_mul_scalar(2.0)?.f_sub_scalar(1.0)?;
         let (mean, log_variance) = self.encoder.posterior(&x, job)?;
-        let normal = gen.normal_tensor(&mean.size(), mean.device())?;
-        let z = mean.f_add(&log_variance.f_mul_scalar(0.5)?.f_exp()?.f_mul(&normal)?)?;
+        let (z, divergence) = posterior::draw(&mean, &log_variance, gen)?;
         let error = self.decoder.reconstruct(&z, job)?.f_sub(&x)?.f_square()?.f_mean(None)?;
-        // KL(N(mean, variance) || N(0, 1)) = (mean^2 + variance - 1 - log variance) / 2 (Kingma and Welling 2014, appendix B).
-        let divergence = mean
-            .f_square()?
-            .f_add(&log_variance.f_exp()?)?
-            .f_sub(&log_variance)?
-            .f_sub_scalar(1.0)?;
-        let weight = 0.5 * options.kl_weight / x.numel() as f64;
+        let weight = options.kl_weight / x.numel() as f64;
         Ok(error.f_add(&divergence.f_sum(None)?.f_mul_scalar(weight)?)?)
     }
 }

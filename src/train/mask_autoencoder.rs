@@ -12,6 +12,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::checkpoint::{self, RunOptions};
 use super::options::check_ranges;
+use super::posterior;
 use super::random_masks::random_masks;
 use super::run::{Objective, Run};
 use super::{AdamWOptions, LossRecord, Parameters, TrainingSchedule};
@@ -238,16 +239,8 @@ impl Objective for Reconstructing {
         let options = &self.options;
         let x = signs(&random_masks(options.batch, options.crop, gen, self.device)?)?;
         let (mean, log_variance) = self.encoder.posterior(&x, job)?;
-        let normal = gen.normal_tensor(&mean.size(), mean.device())?;
-        let z = mean.f_add(&log_variance.f_mul_scalar(0.5)?.f_exp()?.f_mul(&normal)?)?;
+        let (z, divergence) = posterior::draw(&mean, &log_variance, gen)?;
         let error = self.decoder.reconstruct(&z, job)?.f_sub(&x)?.f_abs()?.f_mean(None)?;
-        // KL(N(mean, variance) || N(0, 1)) = (mean^2 + variance - 1 - log variance) / 2 (Kingma and Welling 2014, appendix B).
-        let divergence = mean
-            .f_square()?
-            .f_add(&log_variance.f_exp()?)?
-            .f_sub(&log_variance)?
-            .f_sub_scalar(1.0)?
-            .f_mean(None)?;
-        Ok(error.f_add(&divergence.f_mul_scalar(0.5 * options.kl_weight)?)?)
+        Ok(error.f_add(&divergence.f_mean(None)?.f_mul_scalar(options.kl_weight)?)?)
     }
 }

@@ -28,6 +28,7 @@ mod own_batch;
 mod own_data;
 mod parameters;
 mod phantoms;
+mod posterior;
 mod random_masks;
 mod rate;
 mod renewal;
