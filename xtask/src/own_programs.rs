@@ -15,7 +15,7 @@ const SPINS: &str = "300000";
 
 /// Makes the built-in model again: every argument goes to `tomocut-train-model`.
 pub fn train_model(layout: &Layout, arguments: &[OsString]) -> Result<()> {
-    run(layout, "tomocut-train-model", arguments)
+    run(layout, "tomocut-train-model", for_the_program(arguments))
 }
 
 /// docs/ncut.md and its contact sheet; with arguments neither is written.
@@ -50,8 +50,16 @@ fn measure(layout: &Layout, program: &str, pages: &[(&str, &str)], arguments: &[
             all.extend([option.into(), layout.root.join(page).into_os_string()]);
         }
     }
-    all.extend(arguments.iter().skip_while(|argument| *argument == "--").cloned());
+    all.extend_from_slice(for_the_program(arguments));
     run(layout, program, &all)
+}
+
+/// The arguments without the dashes that set them apart from cargo's.
+fn for_the_program(arguments: &[OsString]) -> &[OsString] {
+    match arguments {
+        [dashes, rest @ ..] if dashes == "--" => rest,
+        all => all,
+    }
 }
 
 fn run(layout: &Layout, program: &str, arguments: &[OsString]) -> Result<()> {
@@ -59,7 +67,7 @@ fn run(layout: &Layout, program: &str, arguments: &[OsString]) -> Result<()> {
     let torch = libtorch::ensure(layout, false)?;
     let mut run = process::command(layout, library::cargo());
     run.args(["run", "--release", "--bin", program, "--"])
-        .args(arguments.iter().skip_while(|argument| *argument == "--"))
+        .args(arguments)
         .env("GOMP_SPINCOUNT", SPINS);
     torch.apply(&mut run);
     process::run(&mut run, program)

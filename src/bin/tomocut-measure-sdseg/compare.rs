@@ -238,11 +238,8 @@ fn ceiling(set: &DataSet, model: &SegmentationModel) -> Result<f64> {
         return Ok(f64::NAN);
     };
     let mut tensors: HashMap<String, Tensor> = model.weights().into_iter().chain(model.statistics()).collect();
-    let network = SdSeg::from_tensors(config, &mut |name, shape| {
-        Ok(tensors
-            .remove(name)
-            .map_or_else(|| Tensor::f_zeros(shape, (tch::Kind::Float, Device::Cpu)), Ok)?)
-    })?;
+    let lacking = |name: &str| tomocut::Error::Internal(format!("the trained network has no tensor {name}"));
+    let network = SdSeg::from_tensors(config, &mut |name, _| tensors.remove(name).ok_or_else(|| lacking(name)))?;
     let masks: Vec<Array2<bool>> = match &set.kind {
         Kind::Pictures { scored, .. } => {
             let small = |pair: &PicturePair| resize_nearest(pair.mask.view(), (WINDOW, WINDOW));
