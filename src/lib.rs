@@ -9,6 +9,7 @@
 pub mod image;
 pub mod page;
 pub mod runtime;
+pub mod settings;
 pub mod volume;
 pub mod weights;
 
@@ -25,6 +26,8 @@ pub mod slab;
 pub mod train;
 
 pub mod dataset;
+
+pub mod families;
 
 pub mod capi;
 

@@ -16,6 +16,9 @@ mod cancel;
 mod engine;
 mod progress;
 
+mod call_options;
+mod report;
+
 mod tomogram;
 mod volume;
 
@@ -56,6 +59,7 @@ mod dataset_options;
 
 // What the exports are made of.
 mod diffusion_options;
+mod given;
 mod guard;
 mod handle;
 mod sized;
@@ -66,6 +70,7 @@ mod tests;
 
 pub use adapt::*;
 pub use attention::*;
+pub use call_options::*;
 pub use cancel::*;
 pub use dataset::*;
 pub use dataset_options::*;
@@ -83,6 +88,7 @@ pub use pictures::*;
 pub use predict_options::*;
 pub use predictor::*;
 pub use progress::*;
+pub use report::*;
 pub use slab::*;
 pub use slab_files::*;
 pub use slab_options::*;

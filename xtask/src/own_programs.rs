@@ -66,7 +66,7 @@ fn run(layout: &Layout, program: &str, arguments: &[OsString]) -> Result<()> {
     process::require_compilers()?;
     let torch = libtorch::ensure(layout, false)?;
     let mut run = process::command(layout, library::cargo());
-    run.args(["run", "--release", "--bin", program, "--"])
+    run.args(["run", "--release", "--package", "tomocut-lab", "--bin", program, "--"])
         .args(arguments)
         .env("GOMP_SPINCOUNT", SPINS);
     torch.apply(&mut run);

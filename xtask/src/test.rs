@@ -24,7 +24,7 @@ pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
     // Package by package, as a plain `cargo test` selects them: together they would share other features, and half of
     // the dependencies would be built twice. A filter "c::..." names none of them.
     let rust = !filter.as_deref().is_some_and(|filter| filter.starts_with("c::"));
-    for package in ["tomocut", "xtask"].into_iter().filter(|_| rust) {
+    for package in ["tomocut", "tomocut-lab", "xtask"].into_iter().filter(|_| rust) {
         let mut tests = process::command(layout, library::cargo());
         tests.args(["test", "--no-fail-fast", "--package", package]);
         if let Some(filter) = &filter {

@@ -1,0 +1,84 @@
+//! What every family of settings shares: words and numbers from JSON, ranges, a schema, a canonical text and its hash.
+//!
+//! A family (slab, ncut, predict ...) is one struct. A field is one setting: its name is the name in JSON, in C's `settings`
+//! text, in `--set`, in MEX structs and in reports; its doc comment is its documentation; its range stands once, in
+//! `#[schemars(range(...))]`, from where [`check`] and the generated pages take it. A choice is an enum without data, written as
+//! words. [`resolve`] turns what a user gives into a whole struct.
+mod check;
+mod identity;
+mod overlay;
+mod page;
+mod range;
+
+pub use check::check;
+pub use identity::{hash_bytes, hash_file, Identity};
+pub use overlay::{canonical, resolve, resolve_text};
+pub use page::markdown;
+pub use range::within;
+
+use schemars::{JsonSchema, Schema};
+use serde::de::DeserializeOwned;
+use serde::Serialize;
+
+use crate::runtime::{Error, Result};
+
+/// One family of settings.
+///
+/// Implementors derive `Serialize`, `Deserialize` and `JsonSchema` with `#[serde(deny_unknown_fields)]`, serialise every field,
+/// and take `Option` (JSON null) for "not given".
+pub trait Settings: Serialize + DeserializeOwned + JsonSchema + Clone {
+    /// The family's name: "slab".
+    const FAMILY: &'static str;
+
+    /// Names of the presets, the default first; empty where the family has none. A family with presets has a setting `preset`.
+    const PRESETS: &'static [&'static str] = &[];
+
+    /// Names of settings whose JSON objects replace the default as a whole instead of changing members of it.
+    const WHOLE: &'static [&'static str] = &[];
+
+    /// The settings of `preset`, one of [`Settings::PRESETS`]; without presets, the defaults.
+    fn of_preset(preset: &str) -> Self;
+
+    /// Refuses combinations that no single range can: called after [`check`].
+    fn validate_together(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Refuses settings out of their ranges and combinations that do not fit, by name.
+    fn validate(&self) -> Result<()> {
+        check(self)?;
+        self.validate_together()
+    }
+}
+
+/// The JSON Schema of a family.
+pub fn schema<S: Settings>() -> Schema {
+    schemars::schema_for!(S)
+}
+
+/// The name of a preset as it is known: "" stands for the first. Errors: a family without presets, an unknown name.
+pub(crate) fn preset_named<S: Settings>(name: &str) -> Result<&'static str> {
+    match S::PRESETS {
+        [] => Ok(""),
+        [first, ..] if name.is_empty() => Ok(first),
+        all => all.iter().find(|known| **known == name).copied().ok_or_else(|| {
+            Error::argument(
+                "settings.preset",
+                format!("\"{name}\""),
+                &format!("must be {}", words(all)),
+            )
+        }),
+    }
+}
+
+/// "a, b or c".
+pub(crate) fn words(all: &[&str]) -> String {
+    match all {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests;
