@@ -128,7 +128,7 @@ fn each_wrong_setting_is_named_with_its_value_and_what_is_allowed() {
         (r#"{"refined": {"stepps": 1}}"#, "settings.refined"),
         (r#"{"voxel_nm": 0}"#, "settings.voxel_nm is 0, must be 0.01..=100"),
         (r#"{"share": 0}"#, "settings.share is 0, must be above 0, up to 1"),
-        (r#"{"layers": [1, 16]}"#, "settings.layers[1] is 16, must be at most 15"),
+        (r#"{"layers": [1, 16]}"#, "settings.layers[1] is 16, must be 0..=15"),
         (
             r#"{"layers": [1, 2, 3]}"#,
             "settings.layers is 3 items, must have at most 2 of them",
