@@ -20,11 +20,11 @@
 #include <stdint.h>
 
 /** Version of this header: MAJOR * 1000000 + MINOR * 1000 + PATCH; tomocut_version() is the library's own. */
-#define TOMOCUT_VERSION 1000
+#define TOMOCUT_VERSION 2000
 /** MAJOR of TOMOCUT_VERSION. */
 #define TOMOCUT_VERSION_MAJOR 0
 /** MINOR of TOMOCUT_VERSION. */
-#define TOMOCUT_VERSION_MINOR 1
+#define TOMOCUT_VERSION_MINOR 2
 /** PATCH of TOMOCUT_VERSION. */
 #define TOMOCUT_VERSION_PATCH 0
 
@@ -166,6 +166,11 @@ typedef struct tomocut_picks tomocut_picks;
 typedef struct tomocut_predictor tomocut_predictor;
 
 /**
+ * What a call found out: a JSON document. Freed by tomocut_report_free.
+ */
+typedef struct tomocut_report tomocut_report;
+
+/**
  * A segmented slab: labels, scores, points and a report. Immutable; independent of model and tomogram.
  */
 typedef struct tomocut_slab tomocut_slab;
@@ -239,69 +244,6 @@ typedef struct tomocut_engine_options {
 } tomocut_engine_options;
 
 /**
- * Where the voxels of a volume lie. Every triple is z, y, x. Set struct_size, by tomocut_geometry_init, before use.
- */
-typedef struct tomocut_geometry {
-    /**
-     * sizeof(tomocut_geometry) of the caller's header.
-     */
-    size_t struct_size;
-    /**
-     * Number of voxels.
-     */
-    uint64_t shape[3];
-    /**
-     * Edges of a voxel in Angstrom; 0: unknown.
-     */
-    double voxel_angstrom[3];
-    /**
-     * Centre of voxel (0, 0, 0) in Angstrom: MRC's ORIGIN.
-     */
-    double origin_angstrom[3];
-    /**
-     * Index of voxel (0, 0, 0) in the volume that this one was cut from: MRC's NZSTART, NYSTART, NXSTART.
-     */
-    int32_t start[3];
-    /**
-     * Zero.
-     */
-    uint32_t reserved;
-} tomocut_geometry;
-
-/**
- * Type of a volume's elements, TOMOCUT_DTYPE_*.
- */
-typedef int32_t tomocut_dtype;
-
-/**
- * A 3D array of the host, borrowed. Element (z, y, x) is at data + z * strides[0] + y * strides[1] + x * strides[2],
- * counted in elements. With x fastest this is what IMOD, RELION, ITK and a MATLAB array of [nx ny nz] are.
- */
-typedef struct tomocut_volume {
-    /**
-     * Element (0, 0, 0), aligned for its type.
-     */
-    void *data;
-    /**
-     * TOMOCUT_DTYPE_*.
-     */
-    tomocut_dtype dtype;
-    /**
-     * Zero.
-     */
-    uint32_t reserved;
-    /**
-     * Extents, z y x, each at least 1.
-     */
-    uint64_t shape[3];
-    /**
-     * Steps, z y x, in elements; negative steps are allowed. All three zero: contiguous, x fastest. Volumes that are
-     * written to must not overlap themselves.
-     */
-    int64_t strides[3];
-} tomocut_volume;
-
-/**
  * What a long call is doing: one of the TOMOCUT_STAGE_* numbers. Later versions may add stages.
  */
 typedef int32_t tomocut_stage;
@@ -352,6 +294,91 @@ typedef struct tomocut_progress {
  */
 typedef int32_t (*tomocut_progress_fn)(const struct tomocut_progress *progress,
                                        void *user_data);
+
+/**
+ * Options of a call. Fill with tomocut_call_options_init, then change what differs.
+ */
+typedef struct tomocut_call_options {
+    /**
+     * sizeof(tomocut_call_options) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * Settings by name, one JSON object; the function says of which family (docs/settings.md). NULL: the defaults.
+     */
+    const char *settings;
+    /**
+     * Stops the call; may be NULL. Must live until the call returns.
+     */
+    const struct tomocut_cancel *cancel;
+    /**
+     * Reports on the call; may be NULL.
+     */
+    tomocut_progress_fn progress;
+    /**
+     * Handed to progress.
+     */
+    void *progress_user_data;
+} tomocut_call_options;
+
+/**
+ * Where the voxels of a volume lie. Every triple is z, y, x. Set struct_size, by tomocut_geometry_init, before use.
+ */
+typedef struct tomocut_geometry {
+    /**
+     * sizeof(tomocut_geometry) of the caller's header.
+     */
+    size_t struct_size;
+    /**
+     * Number of voxels.
+     */
+    uint64_t shape[3];
+    /**
+     * Edges of a voxel in Angstrom; 0: unknown.
+     */
+    double voxel_angstrom[3];
+    /**
+     * Centre of voxel (0, 0, 0) in Angstrom: MRC's ORIGIN.
+     */
+    double origin_angstrom[3];
+    /**
+     * Index of voxel (0, 0, 0) in the volume that this one was cut from: MRC's NZSTART, NYSTART, NXSTART.
+     */
+    int64_t start[3];
+} tomocut_geometry;
+
+/**
+ * Type of a volume's elements, TOMOCUT_DTYPE_*.
+ */
+typedef int32_t tomocut_dtype;
+
+/**
+ * A 3D array of the host, borrowed. Element (z, y, x) is at data + z * strides[0] + y * strides[1] + x * strides[2],
+ * counted in elements. With x fastest this is what IMOD, RELION, ITK and a MATLAB array of [nx ny nz] are.
+ */
+typedef struct tomocut_volume {
+    /**
+     * Element (0, 0, 0), aligned for its type.
+     */
+    void *data;
+    /**
+     * TOMOCUT_DTYPE_*.
+     */
+    tomocut_dtype dtype;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * Extents, z y x, each at least 1.
+     */
+    uint64_t shape[3];
+    /**
+     * Steps, z y x, in elements; negative steps are allowed. All three zero: contiguous, x fastest. Volumes that are
+     * written to must not overlap themselves.
+     */
+    int64_t strides[3];
+} tomocut_volume;
 
 /**
  * Options of suggesting slabs. Fill with tomocut_suggest_options_init, then change what differs; zero and NULL mean the
@@ -406,33 +433,6 @@ typedef struct tomocut_suggested_slab {
      */
     double score;
 } tomocut_suggested_slab;
-
-/**
- * Options of loading a model. Fill with tomocut_model_options_init, then change what differs.
- */
-typedef struct tomocut_model_options {
-    /**
-     * sizeof(tomocut_model_options) of the caller's header.
-     */
-    size_t struct_size;
-    /**
-     * Type of the weights in memory: "float32" (the fast one on a CPU), "float16" or "bfloat16"; NULL: "float32". The
-     * file may have another.
-     */
-    const char *dtype;
-    /**
-     * Stops the loading; may be NULL. Must live until the call returns.
-     */
-    const struct tomocut_cancel *cancel;
-    /**
-     * Reports on the loading; may be NULL.
-     */
-    tomocut_progress_fn progress;
-    /**
-     * Handed to progress.
-     */
-    void *progress_user_data;
-} tomocut_model_options;
 
 /**
  * How the timestep of a U-Net pass is chosen, TOMOCUT_TIMESTEP_*.
@@ -2278,12 +2278,8 @@ extern "C" {
 #endif // __cplusplus
 
 /**
- * Text of this thread's last failure.
- *
- * @return NUL-terminated UTF-8, empty before the first failure, never NULL. It belongs to the library and is valid
- *         until this thread's next tomocut call. Calls that succeed leave it as it is.
- *
- * Threads: any; each thread has its own text.
+ * Text of this thread's last failure: NUL-terminated UTF-8, empty before the first failure, never NULL. It belongs to the library and
+ * is valid until this thread's next tomocut call. Calls that succeed leave it as it is.
  */
 TOMOCUT_API
 const char *tomocut_last_error(void);
@@ -2292,9 +2288,6 @@ const char *tomocut_last_error(void);
  * Lower-case name of a status, such as "cancelled"; "unknown" for a number that is none.
  *
  * @param status What a call answered.
- * @return A static string.
- *
- * Threads: any.
  */
 TOMOCUT_API
 const char *tomocut_status_name(tomocut_status status);
@@ -2302,10 +2295,6 @@ const char *tomocut_status_name(tomocut_status status);
 /**
  * Version of the library that is loaded, in the numbering of TOMOCUT_VERSION. A host that differs in MAJOR, or before
  * 1.0 in MINOR, was compiled against another ABI and should stop.
- *
- * @return MAJOR * 1000000 + MINOR * 1000 + PATCH. Never fails.
- *
- * Threads: any.
  */
 TOMOCUT_API
 uint32_t tomocut_version(void);
@@ -2318,9 +2307,6 @@ uint32_t tomocut_version(void);
  * @param buffer   Receives NUL-terminated UTF-8, or NULL to ask for the size.
  * @param capacity Bytes in buffer.
  * @param needed   Receives the bytes needed, NUL included; may be NULL when buffer is given.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where capacity is too small.
- *
- * Threads: any.
  */
 TOMOCUT_API
 tomocut_status tomocut_runtime_report(char *buffer,
@@ -2329,11 +2315,6 @@ tomocut_status tomocut_runtime_report(char *buffer,
 
 /**
  * Creates a cancel token.
- *
- * @param out Receives the token, to be freed by tomocut_cancel_free; NULL on failure.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where out is NULL; TOMOCUT_E_STATE in a forked child.
- *
- * Threads: any.
  */
 TOMOCUT_API
 tomocut_status tomocut_cancel_create(struct tomocut_cancel **out);
@@ -2343,8 +2324,6 @@ tomocut_status tomocut_cancel_create(struct tomocut_cancel **out);
  * model's work, and leave nothing half-written. The request stays until tomocut_cancel_reset.
  *
  * @param cancel The token; NULL is ignored.
- *
- * Threads: any, and from a signal handler: it only raises an atomic flag.
  */
 TOMOCUT_API
 void tomocut_cancel_request(const struct tomocut_cancel *cancel);
@@ -2353,9 +2332,6 @@ void tomocut_cancel_request(const struct tomocut_cancel *cancel);
  * Takes a request back, so that the token can serve another call.
  *
  * @param cancel The token.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where cancel is NULL or freed; TOMOCUT_E_STATE in a forked child.
- *
- * Threads: any.
  */
 TOMOCUT_API
 tomocut_status tomocut_cancel_reset(const struct tomocut_cancel *cancel);
@@ -2364,8 +2340,6 @@ tomocut_status tomocut_cancel_reset(const struct tomocut_cancel *cancel);
  * Frees a token. No call that was given it may still run, and no signal handler may still reach it.
  *
  * @param cancel The token; NULL is fine.
- *
- * Threads: any.
  */
 TOMOCUT_API
 void tomocut_cancel_free(struct tomocut_cancel *cancel);
@@ -2375,9 +2349,6 @@ void tomocut_cancel_free(struct tomocut_cancel *cancel);
  *
  * @param options The struct to fill.
  * @param size    sizeof(tomocut_engine_options), as the caller's header has it.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
- *
- * Threads: any.
  */
 TOMOCUT_API
 tomocut_status tomocut_engine_options_init(struct tomocut_engine_options *options,
@@ -2389,11 +2360,6 @@ tomocut_status tomocut_engine_options_init(struct tomocut_engine_options *option
  *
  * @param options What differs from the defaults; NULL: nothing. Read during the call only; log and log_user_data are
  *                kept until the engine and everything made with it are freed.
- * @param out     Receives the engine, to be freed by tomocut_engine_free; NULL on failure.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an option or out); TOMOCUT_E_DEVICE (no such device);
- *         TOMOCUT_E_STATE in a child that was forked after the first engine of its parent.
- *
- * Threads: any.
  */
 TOMOCUT_API
 tomocut_status tomocut_engine_create(const struct tomocut_engine_options *options,
@@ -2403,8 +2369,6 @@ tomocut_status tomocut_engine_create(const struct tomocut_engine_options *option
  * Frees an engine. Models, tomograms and slabs made with it stay usable.
  *
  * @param engine The engine; NULL is fine.
- *
- * Threads: any, but not while a call that was given the engine runs. In a forked child: does nothing.
  */
 TOMOCUT_API
 void tomocut_engine_free(struct tomocut_engine *engine);
@@ -2414,21 +2378,45 @@ void tomocut_engine_free(struct tomocut_engine *engine);
  * the boundary only.
  *
  * @param engine The engine; poisoned afterwards.
- * @return TOMOCUT_E_INTERNAL; another failure where engine is no usable engine.
- *
- * Threads: as every call that computes.
  */
 TOMOCUT_API
 tomocut_status tomocut_debug_panic(struct tomocut_engine *engine);
+
+/**
+ * Sets all options to their defaults; size is sizeof(tomocut_call_options), as the caller's header has it.
+ */
+TOMOCUT_API
+tomocut_status tomocut_call_options_init(struct tomocut_call_options *options,
+                                         size_t size);
+
+/**
+ * The report as JSON, with a final NUL. With buffer NULL and capacity 0 only *needed is written: the bytes that it takes.
+ */
+TOMOCUT_API
+tomocut_status tomocut_report_json(const struct tomocut_report *report,
+                                   char *buffer,
+                                   size_t capacity,
+                                   size_t *needed);
+
+/**
+ * A number, count or flag (0 or 1) of the report by its path: "/tomograms/0/points". TOMOCUT_E_INVALID_ARGUMENT where there is none.
+ */
+TOMOCUT_API
+tomocut_status tomocut_report_number(const struct tomocut_report *report,
+                                     const char *path,
+                                     double *number);
+
+/**
+ * Frees a report; NULL is fine.
+ */
+TOMOCUT_API
+void tomocut_report_free(struct tomocut_report *report);
 
 /**
  * Sets all members to zero, "unknown".
  *
  * @param geometry The struct to fill.
  * @param size     sizeof(tomocut_geometry), as the caller's header has it.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where geometry is NULL or size is no size of this struct.
- *
- * Threads: any.
  */
 TOMOCUT_API
 tomocut_status tomocut_geometry_init(struct tomocut_geometry *geometry,
@@ -2446,13 +2434,6 @@ tomocut_status tomocut_geometry_init(struct tomocut_geometry *geometry,
  * @param engine Gives the log.
  * @param path   The file or folder.
  * @param cancel Stops the unpacking; may be NULL.
- * @param out    Receives the tomogram, to be freed by tomocut_tomogram_free; NULL on failure.
- * @return TOMOCUT_OK; TOMOCUT_E_IO (cannot be read); TOMOCUT_E_FORMAT (no MRC file, truncated, damaged; metadata of zarr
- *         that are missing or broken); TOMOCUT_E_UNSUPPORTED (complex, RGB or 4-bit voxels, stacks of volumes, axes that are
- *         not z, y, x, unknown codecs); TOMOCUT_E_CANCELLED;
- *         TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
- *
- * Threads: any. The file must not be truncated while the tomogram is open.
  */
 TOMOCUT_API
 tomocut_status tomocut_tomogram_open(const struct tomocut_engine *engine,
@@ -2468,11 +2449,6 @@ tomocut_status tomocut_tomogram_open(const struct tomocut_engine *engine,
  * @param volume   The voxels, of any TOMOCUT_DTYPE_*. The struct is read during this call; the memory it points to is
  *                 borrowed until tomocut_tomogram_free and must be neither freed nor changed before.
  * @param geometry Voxel size, origin and start; its shape must be zero or the volume's. NULL: all unknown.
- * @param out      Receives the tomogram, to be freed by tomocut_tomogram_free; NULL on failure.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (NULL or misaligned data, an unknown dtype, a zero extent, more bytes
- *         than can be addressed, a negative or infinite voxel size); TOMOCUT_E_STATE.
- *
- * Threads: any.
  */
 TOMOCUT_API
 tomocut_status tomocut_tomogram_from_volume(const struct tomocut_engine *engine,
@@ -2485,9 +2461,6 @@ tomocut_status tomocut_tomogram_from_volume(const struct tomocut_engine *engine,
  *
  * @param tomogram The tomogram.
  * @param geometry Receives the answer; its struct_size must be set (tomocut_geometry_init).
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
- *
- * Threads: any.
  */
 TOMOCUT_API
 tomocut_status tomocut_tomogram_info(const struct tomocut_tomogram *tomogram,
@@ -2501,10 +2474,6 @@ tomocut_status tomocut_tomogram_info(const struct tomocut_tomogram *tomogram,
  * @param slices   Receives the slices: dtype TOMOCUT_DTYPE_F32, shape (number of slices, ny, nx). After a failure
  *                 its contents are undefined.
  * @param cancel   Stops between slices; may be NULL.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (slices outside the tomogram, an unfit volume); TOMOCUT_E_FORMAT
- *         (a voxel that is not finite); TOMOCUT_E_IO; TOMOCUT_E_CANCELLED; TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_STATE.
- *
- * Threads: any, several at once.
  */
 TOMOCUT_API
 tomocut_status tomocut_tomogram_read(const struct tomocut_tomogram *tomogram,
@@ -2516,8 +2485,6 @@ tomocut_status tomocut_tomogram_read(const struct tomocut_tomogram *tomogram,
  * Frees a tomogram. A buffer given to tomocut_tomogram_from_volume is the host's again.
  *
  * @param tomogram The tomogram; NULL is fine.
- *
- * Threads: any, but not while a call that was given it runs. In a forked child: does nothing.
  */
 TOMOCUT_API
 void tomocut_tomogram_free(struct tomocut_tomogram *tomogram);
@@ -2566,53 +2533,31 @@ tomocut_status tomocut_tomogram_suggest_slabs(const struct tomocut_tomogram *tom
                                               size_t profile_capacity);
 
 /**
- * Sets all options to their defaults.
- *
- * @param options The struct to fill.
- * @param size    sizeof(tomocut_model_options), as the caller's header has it.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
- *
- * Threads: any.
- */
-TOMOCUT_API
-tomocut_status tomocut_model_options_init(struct tomocut_model_options *options,
-                                          size_t size);
-
-/**
  * Opens Stable Diffusion weights, 1.x or 2.x: a folder in the layout of diffusers, an original checkpoint in one
  * .safetensors file, or tomocut's own single file. Files are mapped, nothing is downloaded.
  *
+ * A tensor that is missing or has another shape or type is TOMOCUT_E_FORMAT: the text names it, the shape that is expected and
+ * the one that is there; of a pickle checkpoint the text says how to convert it.
+ *
  * @param engine  Gives the device and the log.
  * @param path    The folder or file.
- * @param options What differs from the defaults; NULL: nothing.
- * @param out     Receives the model, to be freed by tomocut_model_free; NULL on failure.
- * @return TOMOCUT_OK; TOMOCUT_E_IO (cannot be read); TOMOCUT_E_FORMAT (a tensor is missing or has another shape or
- *         type: the text names it, what was expected and what was found; a pickle checkpoint: how to convert it);
- *         TOMOCUT_E_UNSUPPORTED; TOMOCUT_E_CANCELLED; TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE;
- *         TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
- *
- * Threads: any.
+ * @param options Settings of the family "model"; NULL: the defaults.
  */
 TOMOCUT_API
 tomocut_status tomocut_model_open(const struct tomocut_engine *engine,
                                   const char *path,
-                                  const struct tomocut_model_options *options,
+                                  const struct tomocut_call_options *options,
                                   struct tomocut_model **out);
 
 /**
  * The small model that is compiled into the library, trained on simulated tomograms.
  *
  * @param engine  Gives the device and the log.
- * @param options What differs from the defaults; NULL: nothing.
- * @param out     Receives the model, to be freed by tomocut_model_free; NULL on failure.
- * @return TOMOCUT_OK; TOMOCUT_E_CANCELLED; TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE; TOMOCUT_E_INVALID_ARGUMENT;
- *         TOMOCUT_E_STATE; TOMOCUT_E_UNSUPPORTED where the library was built without it.
- *
- * Threads: any.
+ * @param options Settings of the family "model"; NULL: the defaults.
  */
 TOMOCUT_API
 tomocut_status tomocut_model_builtin(const struct tomocut_engine *engine,
-                                     const struct tomocut_model_options *options,
+                                     const struct tomocut_call_options *options,
                                      struct tomocut_model **out);
 
 /**
@@ -2623,9 +2568,6 @@ tomocut_status tomocut_model_builtin(const struct tomocut_engine *engine,
  * @param buffer   Receives NUL-terminated UTF-8, or NULL to ask for the size.
  * @param capacity Bytes in buffer.
  * @param needed   Receives the bytes needed, NUL included; may be NULL when buffer is given.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
- *
- * Threads: any.
  */
 TOMOCUT_API
 tomocut_status tomocut_model_info(const struct tomocut_model *model,
@@ -2637,8 +2579,6 @@ tomocut_status tomocut_model_info(const struct tomocut_model *model,
  * Frees a model.
  *
  * @param model The model; NULL is fine.
- *
- * Threads: any, but not while a call that was given it runs. In a forked child: does nothing.
  */
 TOMOCUT_API
 void tomocut_model_free(struct tomocut_model *model);

@@ -1,6 +1,7 @@
 //! Every family of settings by its name: its schema, its page, and the resolved form of what a user gives.
 use serde_json::Value;
 
+use crate::diffusion::ModelSettings;
 use crate::settings::{self, Settings};
 use crate::{Error, Result};
 
@@ -41,6 +42,7 @@ fn resolved<S: Settings>(text: &str) -> Result<Value> {
 /// All families, in the order of the page.
 pub const FAMILIES: &[Family] = &[
     // One line for each family: Family::of::<SlabOptions>("How a slab is segmented."),
+    Family::of::<ModelSettings>("How a diffusion model is loaded."),
 ];
 
 /// The family of that name. Errors: there is none.

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "error.hpp"
+#include "settings.hpp"
 
 namespace tomocut {
 
@@ -76,13 +77,46 @@ struct Options : C {
 
 /** The same of a call that reports its progress. */
 template <class C>
-struct CallOptions : Options<C> {
+struct ReportingOptions : Options<C> {
     /** Reports on the call; in the place of the C struct's function pointer. */
     ProgressCallback progress;
 
 private:
     using C::progress_user_data;
 };
+
+/** The same of a call that takes settings by name, too. */
+template <class C>
+struct CallOptions : ReportingOptions<C> {
+    /** Any setting of the call's family by its name in docs/settings.md: a flag, a number, a word, or a list of these. */
+    template <class V>
+    CallOptions &set(const std::string &name, const V &value) {
+        given_.set(name, value);
+        return *this;
+    }
+
+    /** The same for a value that is JSON already: an object, null. */
+    CallOptions &set_json(const std::string &name, const std::string &json) {
+        given_.set_json(name, json);
+        return *this;
+    }
+
+    /** The C struct, as a call takes it; it points into this object. */
+    C lowered() const {
+        C c = *this;
+        c.settings = given_.empty() ? nullptr : given_.json().c_str();
+        return c;
+    }
+
+private:
+    using C::settings;
+    Settings given_;
+};
+
+template <>
+inline void fill(tomocut_call_options *options) {
+    check(tomocut_call_options_init(options, sizeof *options));
+}
 
 /** One call of the C library on this thread: keeps what its callbacks throw until it returns. */
 class Call {
@@ -228,6 +262,10 @@ private:
 };
 
 }  // namespace detail
+
+/** Options of a call that needs settings only: tomocut_call_options. The function says of which family. */
+using CallOptions = detail::CallOptions<tomocut_call_options>;
+
 }  // namespace tomocut
 
 #endif

@@ -22,6 +22,10 @@
     S(tomocut_status, engine_create, (const struct tomocut_engine_options *options, struct tomocut_engine **out), (options, out)) \
     V(void, engine_free, (struct tomocut_engine *engine), (engine)) \
     S(tomocut_status, debug_panic, (struct tomocut_engine *engine), (engine)) \
+    S(tomocut_status, call_options_init, (struct tomocut_call_options *options, size_t size), (options, size)) \
+    S(tomocut_status, report_json, (const struct tomocut_report *report, char *buffer, size_t capacity, size_t *needed), (report, buffer, capacity, needed)) \
+    S(tomocut_status, report_number, (const struct tomocut_report *report, const char *path, double *number), (report, path, number)) \
+    V(void, report_free, (struct tomocut_report *report), (report)) \
     S(tomocut_status, geometry_init, (struct tomocut_geometry *geometry, size_t size), (geometry, size)) \
     S(tomocut_status, tomogram_open, (const struct tomocut_engine *engine, const char *path, const struct tomocut_cancel *cancel, struct tomocut_tomogram **out), (engine, path, cancel, out)) \
     S(tomocut_status, tomogram_from_volume, (const struct tomocut_engine *engine, const struct tomocut_volume *volume, const struct tomocut_geometry *geometry, struct tomocut_tomogram **out), (engine, volume, geometry, out)) \
@@ -30,9 +34,8 @@
     V(void, tomogram_free, (struct tomocut_tomogram *tomogram), (tomogram)) \
     S(tomocut_status, suggest_options_init, (struct tomocut_suggest_options *options, size_t size), (options, size)) \
     S(tomocut_status, tomogram_suggest_slabs, (const struct tomocut_tomogram *tomogram, const struct tomocut_suggest_options *options, struct tomocut_suggested_slab *slabs, size_t capacity, size_t *found, double *profile, size_t profile_capacity), (tomogram, options, slabs, capacity, found, profile, profile_capacity)) \
-    S(tomocut_status, model_options_init, (struct tomocut_model_options *options, size_t size), (options, size)) \
-    S(tomocut_status, model_open, (const struct tomocut_engine *engine, const char *path, const struct tomocut_model_options *options, struct tomocut_model **out), (engine, path, options, out)) \
-    S(tomocut_status, model_builtin, (const struct tomocut_engine *engine, const struct tomocut_model_options *options, struct tomocut_model **out), (engine, options, out)) \
+    S(tomocut_status, model_open, (const struct tomocut_engine *engine, const char *path, const struct tomocut_call_options *options, struct tomocut_model **out), (engine, path, options, out)) \
+    S(tomocut_status, model_builtin, (const struct tomocut_engine *engine, const struct tomocut_call_options *options, struct tomocut_model **out), (engine, options, out)) \
     S(tomocut_status, model_info, (const struct tomocut_model *model, char *buffer, size_t capacity, size_t *needed), (model, buffer, capacity, needed)) \
     V(void, model_free, (struct tomocut_model *model), (model)) \
     S(tomocut_status, slab_segment, (struct tomocut_engine *engine, const struct tomocut_model *model, const struct tomocut_tomogram *tomogram, const struct tomocut_slab_options *options, struct tomocut_slab **out), (engine, model, tomogram, options, out)) \

@@ -16,18 +16,14 @@ inline void release(tomocut_model *model) noexcept {
     tomocut_model_free(model);
 }
 template <>
-inline void fill(tomocut_model_options *options) {
-    check(tomocut_model_options_init(options, sizeof *options));
-}
-template <>
 inline void fill(tomocut_adapt_options *options) {
     check(tomocut_adapt_options_init(options, sizeof *options));
 }
 
 }  // namespace detail
 
-/** Options of loading a model: tomocut_model_options. */
-using ModelOptions = detail::CallOptions<tomocut_model_options>;
+/** Options of loading a model: settings of the family "model". */
+using ModelOptions = CallOptions;
 
 /** Options of adapt: tomocut_adapt_options. */
 using AdaptOptions = detail::CallOptions<tomocut_adapt_options>;
@@ -37,14 +33,14 @@ class Model : public detail::Handle<tomocut_model> {
 public:
     /** The built-in model. */
     explicit Model(const Engine &engine, const ModelOptions &options = {}) : Handle(engine.log()) {
-        detail::call(options, [&](const tomocut_model_options *lowered) {
+        detail::call(options, [&](const tomocut_call_options *lowered) {
             return tomocut_model_builtin(engine.get(), lowered, out());
         });
     }
 
     /** A model of a file or folder, as tomocut_model_open takes them. */
     Model(const Engine &engine, const std::string &path, const ModelOptions &options = {}) : Handle(engine.log()) {
-        detail::call(options, [&](const tomocut_model_options *lowered) {
+        detail::call(options, [&](const tomocut_call_options *lowered) {
             return tomocut_model_open(engine.get(), path.c_str(), lowered, out());
         });
     }

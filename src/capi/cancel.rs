@@ -30,11 +30,6 @@ pub(super) unsafe fn token_or_none(handle: *const tomocut_cancel) -> Result<Canc
 }
 
 /// Creates a cancel token.
-///
-/// @param out Receives the token, to be freed by tomocut_cancel_free; NULL on failure.
-/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where out is NULL; TOMOCUT_E_STATE in a forked child.
-///
-/// Threads: any.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_cancel_create(out: *mut *mut tomocut_cancel) -> tomocut_status {
     guard(|| {
@@ -49,8 +44,6 @@ pub unsafe extern "C" fn tomocut_cancel_create(out: *mut *mut tomocut_cancel) ->
 /// model's work, and leave nothing half-written. The request stays until tomocut_cancel_reset.
 ///
 /// @param cancel The token; NULL is ignored.
-///
-/// Threads: any, and from a signal handler: it only raises an atomic flag.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_cancel_request(cancel: *const tomocut_cancel) {
     // No guard here: catching and thread-local text are not async-signal-safe. Nothing below allocates or panics.
@@ -63,9 +56,6 @@ pub unsafe extern "C" fn tomocut_cancel_request(cancel: *const tomocut_cancel) {
 /// Takes a request back, so that the token can serve another call.
 ///
 /// @param cancel The token.
-/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where cancel is NULL or freed; TOMOCUT_E_STATE in a forked child.
-///
-/// Threads: any.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_cancel_reset(cancel: *const tomocut_cancel) -> tomocut_status {
     guard(|| {
@@ -78,8 +68,6 @@ pub unsafe extern "C" fn tomocut_cancel_reset(cancel: *const tomocut_cancel) -> 
 /// Frees a token. No call that was given it may still run, and no signal handler may still reach it.
 ///
 /// @param cancel The token; NULL is fine.
-///
-/// Threads: any.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_cancel_free(cancel: *mut tomocut_cancel) {
     // SAFETY: as documented for C.

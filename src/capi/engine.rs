@@ -143,9 +143,6 @@ pub(super) unsafe fn engine_to_read(handle: *const tomocut_engine) -> Result<InU
 ///
 /// @param options The struct to fill.
 /// @param size    sizeof(tomocut_engine_options), as the caller's header has it.
-/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
-///
-/// Threads: any.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_engine_options_init(
     options: *mut tomocut_engine_options,
@@ -160,11 +157,6 @@ pub unsafe extern "C" fn tomocut_engine_options_init(
 ///
 /// @param options What differs from the defaults; NULL: nothing. Read during the call only; log and log_user_data are
 ///                kept until the engine and everything made with it are freed.
-/// @param out     Receives the engine, to be freed by tomocut_engine_free; NULL on failure.
-/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an option or out); TOMOCUT_E_DEVICE (no such device);
-///         TOMOCUT_E_STATE in a child that was forked after the first engine of its parent.
-///
-/// Threads: any.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_engine_create(
     options: *const tomocut_engine_options,
@@ -209,8 +201,6 @@ fn described(n_threads: u32) -> String {
 /// Frees an engine. Models, tomograms and slabs made with it stay usable.
 ///
 /// @param engine The engine; NULL is fine.
-///
-/// Threads: any, but not while a call that was given the engine runs. In a forked child: does nothing.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_engine_free(engine: *mut tomocut_engine) {
     // SAFETY: as documented for C.
@@ -221,9 +211,6 @@ pub unsafe extern "C" fn tomocut_engine_free(engine: *mut tomocut_engine) {
 /// the boundary only.
 ///
 /// @param engine The engine; poisoned afterwards.
-/// @return TOMOCUT_E_INTERNAL; another failure where engine is no usable engine.
-///
-/// Threads: as every call that computes.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_debug_panic(engine: *mut tomocut_engine) -> tomocut_status {
     guard(|| {

@@ -36,12 +36,8 @@ thread_local! {
     static LAST_ERROR: RefCell<CString> = RefCell::default();
 }
 
-/// Text of this thread's last failure.
-///
-/// @return NUL-terminated UTF-8, empty before the first failure, never NULL. It belongs to the library and is valid
-///         until this thread's next tomocut call. Calls that succeed leave it as it is.
-///
-/// Threads: any; each thread has its own text.
+/// Text of this thread's last failure: NUL-terminated UTF-8, empty before the first failure, never NULL. It belongs to the library and
+/// is valid until this thread's next tomocut call. Calls that succeed leave it as it is.
 #[no_mangle]
 pub extern "C" fn tomocut_last_error() -> *const c_char {
     // A thread that is ending has lost its text already.
@@ -53,9 +49,6 @@ pub extern "C" fn tomocut_last_error() -> *const c_char {
 /// Lower-case name of a status, such as "cancelled"; "unknown" for a number that is none.
 ///
 /// @param status What a call answered.
-/// @return A static string.
-///
-/// Threads: any.
 #[no_mangle]
 pub extern "C" fn tomocut_status_name(status: tomocut_status) -> *const c_char {
     let name: &'static CStr = match status {

@@ -47,9 +47,7 @@ pub struct tomocut_geometry {
     /// Centre of voxel (0, 0, 0) in Angstrom: MRC's ORIGIN.
     pub origin_angstrom: [f64; 3],
     /// Index of voxel (0, 0, 0) in the volume that this one was cut from: MRC's NZSTART, NYSTART, NXSTART.
-    pub start: [i32; 3],
-    /// Zero.
-    pub reserved: u32,
+    pub start: [i64; 3],
 }
 
 // SAFETY: repr(C), struct_size first, numbers only, no padding; zeros mean "unknown".
@@ -64,8 +62,7 @@ impl From<&Geometry> for tomocut_geometry {
             shape: geometry.shape.map(|n| n as u64),
             voxel_angstrom: geometry.voxel_angstrom,
             origin_angstrom: geometry.origin_angstrom,
-            start: geometry.start,
-            reserved: 0,
+            start: geometry.start.map(i64::from),
         }
     }
 }
@@ -83,9 +80,6 @@ pub(super) unsafe fn tomogram(handle: *const tomocut_tomogram) -> Result<InUse<t
 ///
 /// @param geometry The struct to fill.
 /// @param size     sizeof(tomocut_geometry), as the caller's header has it.
-/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where geometry is NULL or size is no size of this struct.
-///
-/// Threads: any.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_geometry_init(geometry: *mut tomocut_geometry, size: usize) -> tomocut_status {
     // SAFETY: as documented for C.
@@ -103,13 +97,6 @@ pub unsafe extern "C" fn tomocut_geometry_init(geometry: *mut tomocut_geometry, 
 /// @param engine Gives the log.
 /// @param path   The file or folder.
 /// @param cancel Stops the unpacking; may be NULL.
-/// @param out    Receives the tomogram, to be freed by tomocut_tomogram_free; NULL on failure.
-/// @return TOMOCUT_OK; TOMOCUT_E_IO (cannot be read); TOMOCUT_E_FORMAT (no MRC file, truncated, damaged; metadata of zarr
-///         that are missing or broken); TOMOCUT_E_UNSUPPORTED (complex, RGB or 4-bit voxels, stacks of volumes, axes that are
-///         not z, y, x, unknown codecs); TOMOCUT_E_CANCELLED;
-///         TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
-///
-/// Threads: any. The file must not be truncated while the tomogram is open.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_tomogram_open(
     engine: *const tomocut_engine,
@@ -157,11 +144,6 @@ impl SliceSource for HostMemory {
 /// @param volume   The voxels, of any TOMOCUT_DTYPE_*. The struct is read during this call; the memory it points to is
 ///                 borrowed until tomocut_tomogram_free and must be neither freed nor changed before.
 /// @param geometry Voxel size, origin and start; its shape must be zero or the volume's. NULL: all unknown.
-/// @param out      Receives the tomogram, to be freed by tomocut_tomogram_free; NULL on failure.
-/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (NULL or misaligned data, an unknown dtype, a zero extent, more bytes
-///         than can be addressed, a negative or infinite voxel size); TOMOCUT_E_STATE.
-///
-/// Threads: any.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_tomogram_from_volume(
     engine: *const tomocut_engine,
@@ -209,11 +191,20 @@ fn checked_geometry(geometry: &tomocut_geometry, shape: [usize; 3]) -> Result<Ge
             "must be finite",
         ));
     }
+    let start = geometry.start.map(i32::try_from);
+    let [Ok(z), Ok(y), Ok(x)] = start else {
+        let allowed = "must fit 32 bits, as MRC stores it";
+        return Err(Error::argument(
+            "geometry.start",
+            format!("{:?}", geometry.start),
+            allowed,
+        ));
+    };
     Ok(Geometry {
         shape,
         voxel_angstrom: geometry.voxel_angstrom,
         origin_angstrom: geometry.origin_angstrom,
-        start: geometry.start,
+        start: [z, y, x],
         labels: Vec::new(),
     })
 }
@@ -222,9 +213,6 @@ fn checked_geometry(geometry: &tomocut_geometry, shape: [usize; 3]) -> Result<Ge
 ///
 /// @param tomogram The tomogram.
 /// @param geometry Receives the answer; its struct_size must be set (tomocut_geometry_init).
-/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
-///
-/// Threads: any.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_tomogram_info(
     tomogram: *const tomocut_tomogram,
@@ -246,10 +234,6 @@ pub unsafe extern "C" fn tomocut_tomogram_info(
 /// @param slices   Receives the slices: dtype TOMOCUT_DTYPE_F32, shape (number of slices, ny, nx). After a failure
 ///                 its contents are undefined.
 /// @param cancel   Stops between slices; may be NULL.
-/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (slices outside the tomogram, an unfit volume); TOMOCUT_E_FORMAT
-///         (a voxel that is not finite); TOMOCUT_E_IO; TOMOCUT_E_CANCELLED; TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_STATE.
-///
-/// Threads: any, several at once.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_tomogram_read(
     tomogram: *const tomocut_tomogram,
@@ -291,8 +275,6 @@ pub unsafe extern "C" fn tomocut_tomogram_read(
 /// Frees a tomogram. A buffer given to tomocut_tomogram_from_volume is the host's again.
 ///
 /// @param tomogram The tomogram; NULL is fine.
-///
-/// Threads: any, but not while a call that was given it runs. In a forked child: does nothing.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_tomogram_free(tomogram: *mut tomocut_tomogram) {
     // SAFETY: as documented for C.

@@ -23,10 +23,6 @@ const NUMBER: u32 = number(env!("CARGO_PKG_VERSION_MAJOR")) * 1_000_000
 
 /// Version of the library that is loaded, in the numbering of TOMOCUT_VERSION. A host that differs in MAJOR, or before
 /// 1.0 in MINOR, was compiled against another ABI and should stop.
-///
-/// @return MAJOR * 1000000 + MINOR * 1000 + PATCH. Never fails.
-///
-/// Threads: any.
 #[no_mangle]
 pub extern "C" fn tomocut_version() -> u32 {
     NUMBER
@@ -39,9 +35,6 @@ pub extern "C" fn tomocut_version() -> u32 {
 /// @param buffer   Receives NUL-terminated UTF-8, or NULL to ask for the size.
 /// @param capacity Bytes in buffer.
 /// @param needed   Receives the bytes needed, NUL included; may be NULL when buffer is given.
-/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where capacity is too small.
-///
-/// Threads: any.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_runtime_report(
     buffer: *mut c_char,

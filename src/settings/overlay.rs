@@ -45,7 +45,6 @@ pub fn resolve<S: Settings>(given: Map<String, Value>) -> Result<S> {
 
 /// The one text of these settings: JSON, members in the order of their names, no spaces.
 pub fn canonical(settings: &impl Serialize) -> Result<String> {
-    // serde_json's own map keeps its members sorted.
     Ok(sorted(to_value(settings)?).to_string())
 }
 
