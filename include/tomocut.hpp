@@ -31,6 +31,8 @@
 #include "tomocut/phantom.hpp"
 #include "tomocut/picks.hpp"
 #include "tomocut/predictor.hpp"
+#include "tomocut/report.hpp"
+#include "tomocut/settings.hpp"
 #include "tomocut/slab.hpp"
 #include "tomocut/tomogram.hpp"
 #include "tomocut/trainer.hpp"

@@ -238,7 +238,7 @@ impl SlabOptions {
             },
             Preset::Cvpr2026Paper => Self { mend: (2, 1), ..paper },
             // Each choice is the one that measured best with the built-in model on simulated tomograms of other makers
-            // (docs/quality.md has the result of all of them together).
+            // (docs/measured/quality.md has the result of all of them together).
             Preset::Default => Self {
                 solver: SolverKind::Krylov,
                 latent_draw: LatentDraw::Mean,

@@ -18,18 +18,18 @@ pub fn train_model(layout: &Layout, arguments: &[OsString]) -> Result<()> {
     run(layout, "tomocut-train-model", for_the_program(arguments))
 }
 
-/// docs/ncut.md and its contact sheet; with arguments neither is written.
+/// docs/measured/ncut.md and its contact sheet; with arguments neither is written.
 pub fn evaluate_ncut(layout: &Layout, arguments: &[OsString]) -> Result<()> {
-    let page = [("--page", "docs/ncut.md"), ("--sheet", "docs/ncut_sheet.png")];
+    let page = [("--page", "docs/measured/ncut.md"), ("--sheet", "docs/measured/ncut_sheet.png")];
     measure(layout, "tomocut-measure-ncut", &page, arguments)
 }
 
-/// docs/sdseg.md; with arguments it is not written.
+/// docs/measured/sdseg.md; with arguments it is not written.
 pub fn evaluate_sdseg(layout: &Layout, arguments: &[OsString]) -> Result<()> {
     measure(
         layout,
         "tomocut-measure-sdseg",
-        &[("--page", "docs/sdseg.md")],
+        &[("--page", "docs/measured/sdseg.md")],
         arguments,
     )
 }

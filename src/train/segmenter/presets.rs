@@ -40,7 +40,7 @@ impl SegmenterOptions {
     }
 
     /// The default for a network that is trained already: 300 steps at half the rate, minutes on a CPU. Measured with the built-in
-    /// network on slabs of 20 slices, docs/networks.md.
+    /// network on slabs of 20 slices, docs/measured/networks.md.
     pub fn adapting() -> Self {
         let default = Self::default();
         Self {
@@ -268,7 +268,7 @@ fn sdseg() -> SegmenterOptions {
     }
 }
 
-/// SDSeg at a size that two cores train, from random weights but for the mask autoencoder; measured in docs/sdseg.md.
+/// SDSeg at a size that two cores train, from random weights but for the mask autoencoder; measured in docs/measured/sdseg.md.
 fn sdseg_small() -> SegmenterOptions {
     let paper = sdseg();
     SegmenterOptions {

@@ -1,4 +1,4 @@
-//! `cargo xtask evaluate`: the quality tables, docs/quality.md, from data sets with truth.
+//! `cargo xtask evaluate`: the quality tables, docs/measured/quality.md, from data sets with truth.
 mod data_sets;
 mod labels;
 mod models;
@@ -72,7 +72,7 @@ pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
     let page = page::page(&results);
     println!("{page}");
     if plan.only.is_none() {
-        let path = layout.root.join("docs/quality.md");
+        let path = layout.root.join("docs/measured/quality.md");
         layout::write_atomic(&path, &page)?;
         println!("evaluate: wrote {}", path.display());
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask evaluate-training`: from a slab that nobody labelled to a network for the rest, docs/networks.md.
+//! `cargo xtask evaluate-training`: from a slab that nobody labelled to a network for the rest, docs/measured/networks.md.
 //!
 //! Per tomogram: a slab is segmented, networks learn from what was found in it, and all are scored on slices that none of them
 //! learnt from.
@@ -98,7 +98,7 @@ pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
     let page = training_page::page(&results);
     println!("{page}");
     if plan.only.is_none() {
-        let path = layout.root.join("docs/networks.md");
+        let path = layout.root.join("docs/measured/networks.md");
         layout::write_atomic(&path, &page)?;
         println!("evaluate-training: wrote {}", path.display());
     }

@@ -1,4 +1,4 @@
-//! docs/networks.md: what a network gains from a slab that nobody labelled.
+//! docs/measured/networks.md: what a network gains from a slab that nobody labelled.
 use super::data_sets::DataSet;
 use super::page::{number, table, Rows};
 
@@ -8,7 +8,7 @@ Made by `cargo xtask evaluate-training`, with no setting changed between the dat
 `tomocut-slab`; `tomocut-train` learns from what was found; `tomocut-predict` then runs over other slices,
 24 to 43 (of tomogram 9, whose ribosomes are few, over all of it). All rows are scored there. The first row is the slab's own way, on
 those very slices. The *built-in network* was trained on phantoms alone. *Adapted to true labels* learns
-from the truth of slices 54 to 73: what a user who draws every voxel of 20 slices would get. The floor is that of docs/quality.md.
+from the truth of slices 54 to 73: what a user who draws every voxel of 20 slices would get. The floor is that of docs/measured/quality.md.
 ";
 
 /// The whole page. No dates, times or paths.

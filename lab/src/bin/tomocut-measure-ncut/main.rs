@@ -1,4 +1,4 @@
-//! Every preset of `tomocut::ncut` on pictures and slices with truth: docs/ncut.md and its contact sheet. Exit codes: 0 done,
+//! Every preset of `tomocut::ncut` on pictures and slices with truth: docs/measured/ncut.md and its contact sheet. Exit codes: 0 done,
 //! 1 failed, 2 wrong arguments.
 mod data_sets;
 mod floor;

@@ -3,7 +3,7 @@ use std::fmt::Write;
 
 use crate::compare::Row;
 
-/// The page docs/sdseg.md.
+/// The page docs/measured/sdseg.md.
 pub fn page(rows: &[Row], minutes: f64) -> String {
     let mut text = format!(
         "# SDSeg, measured\n\n\
