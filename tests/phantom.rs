@@ -2,6 +2,7 @@
 use ndarray::{s, Array3};
 use tomocut::phantom::{simulate, InstanceKind, Phantom, PhantomOptions, Specimen, FILAMENT, MEMBRANE, MOLECULE};
 use tomocut::runtime::{CancelToken, Error, Generator, Job, Logger};
+use tomocut::settings::Settings;
 
 fn small() -> PhantomOptions {
     PhantomOptions {
@@ -207,12 +208,12 @@ fn random_options_are_always_valid_and_bad_ones_are_named() {
         snr: f64::NAN,
         ..small()
     })
-    .starts_with("snr is NaN"));
+    .starts_with("snr is not finite"));
     assert!(refused(PhantomOptions {
         shape: [4, 64, 64],
         ..small()
     })
-    .starts_with("shape.z is 4"));
+    .starts_with("shape[0] is 4"));
     assert!(refused(PhantomOptions {
         tilt_max: -70.0,
         ..small()

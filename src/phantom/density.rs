@@ -1,11 +1,10 @@
 //! Macromolecules of known structure: densities from MRC files, turned at random and sampled at the phantom's voxels.
-use std::path::PathBuf;
-
 use ndarray::Array3;
-use serde::{Deserialize, Serialize};
 
-use super::specimen::{random_rotation, rotated, Canvas, Instance, InstanceKind, BACKGROUND, MOLECULE};
-use super::PhantomOptions;
+use super::canvas::Canvas;
+use super::instance::{Instance, InstanceKind, BACKGROUND, MOLECULE};
+use super::options::{DensityOptions, PhantomOptions};
+use super::rotation::{random_rotation, rotated};
 use crate::image::otsu_f32;
 use crate::runtime::{Error, Generator, Job, Result};
 use crate::volume::Tomogram;
@@ -20,65 +19,6 @@ const BODY_DENSITY: f64 = 0.7;
 const SOLVENT: f32 = 0.1;
 /// A voxel is sampled at this many points along each axis at most.
 const FINEST_SAMPLING: f64 = 6.0;
-
-/// A density to place copies of. Its species number is that of the drawn species, counted on in the order of the list.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DensityOptions {
-    /// MRC file with bright protein, at most 512 voxels along a side; it is turned about its voxel n / 2, as RELION, IMOD
-    /// and Dynamo do.
-    pub path: PathBuf,
-    /// Level above which the molecule is labelled, in the file's units; none: Otsu's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub threshold: Option<f64>,
-    /// Density beyond a ball of this diameter is left out; none: everything is kept.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub diameter_nm: Option<f64>,
-    /// Voxel size, where the file's own is wrong or empty.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub voxel_nm: Option<f64>,
-    /// Number of copies to try to place, 1..=10000; none: as many as its part of `crowding` takes, every species having
-    /// an equal part.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub copies: Option<usize>,
-}
-
-impl DensityOptions {
-    /// Everything in `path`, with the file's own voxel size.
-    pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self {
-            path: path.into(),
-            threshold: None,
-            diameter_nm: None,
-            voxel_nm: None,
-            copies: None,
-        }
-    }
-
-    /// Refuses settings out of their documented ranges, as `densities[index].name`.
-    pub(super) fn validate(&self, index: usize) -> Result<()> {
-        let refused = |name: &str, value: String, allowed: &str| {
-            Err(Error::argument(&format!("densities[{index}].{name}"), value, allowed))
-        };
-        // NaN is refused too.
-        let positive = |value: Option<f64>| value.is_none_or(|v| v > 0.0 && v.is_finite());
-        if !positive(self.diameter_nm) {
-            return refused("diameter_nm", format!("{:?}", self.diameter_nm), "must be above 0");
-        }
-        if !positive(self.voxel_nm) {
-            return refused("voxel_nm", format!("{:?}", self.voxel_nm), "must be above 0");
-        }
-        if self.threshold.is_some_and(|t| !t.is_finite()) {
-            return refused("threshold", format!("{:?}", self.threshold), "must be finite");
-        }
-        match self.copies {
-            Some(copies) if !(1..=10_000).contains(&copies) => {
-                refused("copies", copies.to_string(), "must be 1..=10000")
-            }
-            _ => Ok(()),
-        }
-    }
-}
 
 /// A density in units of protein, ready to be placed.
 pub(super) struct Density {
@@ -312,9 +252,9 @@ pub(super) fn place(
     }
     let part = free.len() as f64 / (free.len() + options.species) as f64;
     let (_, height, width) = canvas.labels.dim();
-    let wanted = part * options.crowding * (canvas.ice.len() * height * width) as f64;
+    let target = part * options.crowding * (canvas.ice.len() * height * width) as f64;
     let (mut filled, mut failures) = (0usize, 0usize);
-    while (filled as f64) < wanted && failures < PATIENCE {
+    while (filled as f64) < target && failures < PATIENCE {
         let index = free[gen.integer(0, free.len() as i64 - 1) as usize];
         match place_one(canvas, index, gen)? {
             Some(labelled) => (filled, failures) = (filled + labelled, 0),

@@ -1,7 +1,8 @@
 //! Filaments: worm-like paths dressed with actin subunits or with the protofilaments of a microtubule.
 use std::f64::consts::{PI, TAU};
 
-use super::specimen::{Blob, Canvas, Instance, InstanceKind, FILAMENT};
+use super::canvas::{Blob, Canvas};
+use super::instance::{Instance, InstanceKind, FILAMENT};
 use crate::runtime::{Generator, Job, Result};
 
 /// Paths tried per filament.
@@ -9,10 +10,34 @@ const TRIES: usize = 10;
 /// Shortest path worth drawing, nm.
 const SHORTEST: f64 = 40.0;
 
-/// Actin: rise per subunit, turn per subunit (-166.6 degrees), radius of the subunits' centres, their sigma; nm and radians.
-const ACTIN: (f64, f64, f64, f64) = (2.75, -166.6 / 180.0 * PI, 1.7, 1.7);
-/// Microtubule: rise per ring of 13 subunits, radius of the subunits' centres, their sigma; nm.
-const MICROTUBULE: (f64, f64, f64) = (4.1, 10.7, 1.55);
+/// How subunits lie around a path.
+struct Lattice {
+    /// Rise per subunit or ring, nm.
+    rise: f64,
+    /// Radius of the subunits' centres, nm.
+    radius: f64,
+    /// Standard deviation of a subunit, nm.
+    sigma: f64,
+    /// Width of the filament, nm.
+    width: f64,
+}
+
+/// Actin: one subunit a step.
+const ACTIN: Lattice = Lattice {
+    rise: 2.75,
+    radius: 1.7,
+    sigma: 1.7,
+    width: 7.0,
+};
+/// Turn of actin per subunit: -166.6 degrees.
+const ACTIN_TURN: f64 = -166.6 / 180.0 * PI;
+/// Microtubule: one ring of 13 subunits a step.
+const MICROTUBULE: Lattice = Lattice {
+    rise: 4.1,
+    radius: 10.7,
+    sigma: 1.55,
+    width: 25.0,
+};
 
 /// Draws up to `count` filaments, each until it leaves the field or meets something.
 pub(super) fn place(canvas: &mut Canvas, count: usize, gen: &mut Generator, job: &Job) -> Result<()> {
@@ -25,11 +50,7 @@ pub(super) fn place(canvas: &mut Canvas, count: usize, gen: &mut Generator, job:
         let microtubule = gen.chance(tubes);
         for _ in 0..TRIES {
             job.check()?;
-            let (rise, width) = if microtubule {
-                (MICROTUBULE.0, 25.0)
-            } else {
-                (ACTIN.0, 7.0)
-            };
+            let Lattice { rise, width, .. } = if microtubule { MICROTUBULE } else { ACTIN };
             let path = path(canvas, rise, width, gen);
             if (path.len() as f64) * rise < SHORTEST {
                 continue;
@@ -122,23 +143,25 @@ fn path(canvas: &Canvas, rise: f64, width: f64, gen: &mut Generator) -> Vec<Fram
 
 /// One subunit of the two-start helix.
 fn actin(index: usize, frame: &Frame) -> Vec<Blob> {
-    let (_, turn, radius, sigma) = ACTIN;
-    vec![around(frame, radius, turn * index as f64, sigma, 1.3)]
+    vec![around(frame, &ACTIN, ACTIN_TURN * index as f64, 1.3)]
 }
 
 /// One ring of thirteen protofilaments.
 fn tube(index: usize, frame: &Frame) -> Vec<Blob> {
-    let (_, radius, sigma) = MICROTUBULE;
     let alternate = if index.is_multiple_of(2) { 1.15 } else { 0.95 };
     (0..13)
-        .map(|i| around(frame, radius, TAU * i as f64 / 13.0, sigma, alternate))
+        .map(|i| around(frame, &MICROTUBULE, TAU * i as f64 / 13.0, alternate))
         .collect()
 }
 
-fn around(frame: &Frame, radius: f64, angle: f64, sigma: f64, weight: f64) -> Blob {
+fn around(frame: &Frame, lattice: &Lattice, angle: f64, weight: f64) -> Blob {
     let (s, c) = angle.sin_cos();
-    let centre = [0, 1, 2].map(|a| frame.point[a] + radius * (c * frame.normal[a] + s * frame.binormal[a]));
-    Blob { centre, sigma, weight }
+    let centre = [0, 1, 2].map(|a| frame.point[a] + lattice.radius * (c * frame.normal[a] + s * frame.binormal[a]));
+    Blob {
+        centre,
+        sigma: lattice.sigma,
+        weight,
+    }
 }
 
 /// The shortest rotation (w, x, y, z) from +z to `tangent` (z, y, x).
@@ -166,8 +189,8 @@ fn cross(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::specimen::rotated;
     use super::*;
+    use crate::phantom::rotation::rotated;
 
     #[test]
     fn the_orientation_turns_z_into_the_tangent() {

@@ -8,8 +8,8 @@ use std::f64::consts::PI;
 use tch::{Device, Kind, Tensor};
 
 use super::optics::{critical_exposure, phase_flipped_ctf};
+use super::options::PhantomOptions;
 use super::series::{Filter, TiltSeries};
-use super::PhantomOptions;
 use crate::runtime::{Generator, Job, Result};
 
 /// Planes per libtorch call: small enough to cancel within milliseconds.

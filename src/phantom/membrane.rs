@@ -1,5 +1,7 @@
 //! Membranes: closed and open surfaces with slow curvature noise and a bilayer profile, by signed distance.
-use super::specimen::{random_rotation, rotated, Canvas, Instance, InstanceKind, BACKGROUND, MEMBRANE};
+use super::canvas::Canvas;
+use super::instance::{Instance, InstanceKind, BACKGROUND, MEMBRANE};
+use super::rotation::{random_rotation, rotated};
 use crate::runtime::{Generator, Job, Result};
 
 /// Standard deviation of one leaflet's head groups across the bilayer, nm.

@@ -1,5 +1,7 @@
 //! Macromolecules: random globular assemblies, rings and barrels of Gaussian blobs; every instance of a species is the same body.
-use super::specimen::{random_rotation, rotated, Blob, Canvas, Instance, InstanceKind, BACKGROUND, MOLECULE};
+use super::canvas::{Blob, Canvas};
+use super::instance::{Instance, InstanceKind, BACKGROUND, MOLECULE};
+use super::rotation::{random_rotation, rotated};
 use crate::runtime::{Generator, Job, Result};
 
 /// Failed placements in a row after which the specimen counts as full.
@@ -106,9 +108,9 @@ fn rings(diameter: f64, layers: usize, gen: &mut Generator) -> Vec<Blob> {
 pub(super) fn place(canvas: &mut Canvas, species: usize, crowding: f64, gen: &mut Generator, job: &Job) -> Result<()> {
     let bodies: Vec<Species> = (0..species).map(|_| Species::draw(gen)).collect();
     let (_, height, width) = canvas.labels.dim();
-    let wanted = crowding * (canvas.ice.len() * height * width) as f64;
+    let target = crowding * (canvas.ice.len() * height * width) as f64;
     let (mut filled, mut failures) = (0usize, 0usize);
-    while (filled as f64) < wanted && failures < PATIENCE && !bodies.is_empty() {
+    while (filled as f64) < target && failures < PATIENCE && !bodies.is_empty() {
         job.check()?;
         let index = gen.integer(0, bodies.len() as i64 - 1) as usize;
         let body = &bodies[index];
@@ -159,14 +161,14 @@ pub(super) fn embed(canvas: &mut Canvas, count: usize, gen: &mut Generator) {
 /// Diameters of the debris, nm.
 const DEBRIS_NM: [f64; 2] = [2.5, 7.0];
 
-/// Fills the share `share` of the ice with small proteins, anywhere: what a cell is full of besides what one looks for. They change the
+/// Fills the share `share` of the ice with small proteins, anywhere: the crowd of a cell besides the labelled molecules. They change the
 /// density alone and carry no label.
 pub(super) fn scatter(canvas: &mut Canvas, share: f64, gen: &mut Generator, job: &Job) -> Result<()> {
     let (_, height, width) = canvas.labels.dim();
-    let wanted = share * (canvas.ice.len() * height * width) as f64 * canvas.voxel.powi(3);
+    let target = share * (canvas.ice.len() * height * width) as f64 * canvas.voxel.powi(3);
     let amplitude = gen.uniform(0.3, 1.0) as f32;
     let mut filled = 0.0;
-    while filled < wanted {
+    while filled < target {
         job.check()?;
         let diameter = gen.uniform(DEBRIS_NM[0], DEBRIS_NM[1]);
         let blob = Blob {

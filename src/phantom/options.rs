@@ -1,74 +1,107 @@
-//! Every setting of a simulated tomogram, with ranges, and the wide random draw that training uses.
+//! Settings of a simulated tomogram, and the wide random draw that training uses.
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::DensityOptions;
 use crate::runtime::{Error, Generator, Result};
+use crate::settings::Settings;
 
-/// What to simulate and how to image it. Lengths in nm unless the name says otherwise.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+/// Specimen, tilt series and reconstruction of a simulated tomogram.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct PhantomOptions {
-    /// Extents (z, y, x) in voxels, 8..=1024 each.
+    /// Extents (z, y, x) in voxels.
+    #[schemars(inner(range(min = 8, max = 1024)))]
     pub shape: [usize; 3],
-    /// Voxel size, 0.2..=10 nm.
+    /// Edge of a voxel in nm.
+    #[schemars(range(min = 0.2, max = 10.0))]
     pub voxel_nm: f64,
     /// Seed of specimen, optics and noise (three independent streams).
     pub seed: u64,
-    /// Variance of the signal over variance of the noise, per voxel, 1e-4..=1e4.
+    /// Variance of the signal over variance of the noise, per voxel.
+    #[schemars(range(min = 1e-4, max = 1e4))]
     pub snr: f64,
-    /// First tilt angle in degrees, -85..=85; the tilt axis is y.
+    /// First tilt angle in degrees; the tilt axis is y.
+    #[schemars(range(min = -85.0, max = 85.0))]
     pub tilt_min: f64,
     /// Last tilt angle in degrees, above `tilt_min`.
+    #[schemars(range(min = -85.0, max = 85.0))]
     pub tilt_max: f64,
-    /// Angle between projections in degrees, 0.2..=30.
+    /// Angle between projections in degrees.
+    #[schemars(range(min = 0.2, max = 30.0))]
     pub tilt_step: f64,
-    /// Mean underfocus in micrometres, 0..=20.
+    /// Mean underfocus in micrometres.
+    #[schemars(range(min = 0.0, max = 20.0))]
     pub defocus_um: f64,
     /// Standard deviation of the underfocus between projections in micrometres.
+    #[schemars(range(min = 0.0, max = 5.0))]
     pub defocus_spread_um: f64,
-    /// Share of amplitude contrast, 0..=1.
+    /// Share of amplitude contrast.
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub amplitude_contrast: f64,
-    /// Exposure per projection in electrons per square Angstrom, 0..=50.
+    /// Exposure per projection in electrons per square Angstrom.
+    #[schemars(range(min = 0.0, max = 50.0))]
     pub dose_per_tilt: f64,
-    /// Standard deviation of each projection's alignment error in voxels, 0..=5.
+    /// Standard deviation of each projection's alignment error in voxels.
+    #[schemars(range(min = 0.0, max = 5.0))]
     pub shift_error: f64,
-    /// Standard deviation of each projection's error of the tilt angle in degrees, 0..=5.
+    /// Standard deviation of each projection's error of the tilt angle in degrees.
+    #[schemars(range(min = 0.0, max = 5.0))]
     pub tilt_angle_error: f64,
-    /// Standard deviation of each projection's error of the tilt axis, a rotation in its plane, in degrees, 0..=5.
+    /// Standard deviation of each projection's error of the tilt axis, a rotation in its plane, in degrees.
+    #[schemars(range(min = 0.0, max = 5.0))]
     pub tilt_axis_error: f64,
-    /// Number of membranes to try to place, 0..=64.
+    /// Number of membranes to try to place.
+    #[schemars(range(min = 0, max = 64))]
     pub membranes: usize,
-    /// Number of small proteins embedded in the membranes, 0..=4096; part of the density, not of the truth.
+    /// Number of small proteins embedded in the membranes; part of the density, not of the truth.
+    #[schemars(range(min = 0, max = 4096))]
     pub membrane_proteins: usize,
-    /// Share of the specimen's volume that molecules fill, 0..=0.35.
+    /// Share of the specimen's volume that molecules fill.
+    #[schemars(range(min = 0.0, max = 0.35))]
     pub crowding: f64,
-    /// Share of the specimen's volume that small unlabelled proteins fill, 0..=0.35.
+    /// Share of the specimen's volume that small unlabelled proteins fill.
+    #[schemars(range(min = 0.0, max = 0.35))]
     pub debris: f64,
-    /// Number of molecule species that are drawn, 1..=32, or 0 where `densities` are given.
+    /// Number of molecule species that are drawn; 0 only where `densities` are given.
+    #[schemars(range(min = 0, max = 32))]
     pub species: usize,
-    /// Densities of further species, at most 32, read from files.
+    /// Further species, read from density files. A list replaces the default list.
+    #[schemars(length(max = 32))]
     pub densities: Vec<DensityOptions>,
-    /// Number of filaments, 0..=64.
+    /// Number of filaments.
+    #[schemars(range(min = 0, max = 64))]
     pub filaments: usize,
-    /// Number of gold beads, 0..=64.
+    /// Number of gold beads.
+    #[schemars(range(min = 0, max = 64))]
     pub gold_beads: usize,
-    /// Share of z that the ice fills, 0.2..=1; objects lie inside it.
+    /// Share of z that the ice fills; objects lie inside it.
+    #[schemars(range(min = 0.2, max = 1.0))]
     pub ice_fraction: f64,
     /// Strength of the slow density gradient of the ice, in units of protein density.
+    #[schemars(range(min = 0.0, max = 10.0))]
     pub gradient: f64,
-    /// Share of the noise power that is slow (coloured), 0..=1; applied after `noise_ctf`.
+    /// Share of the noise power that is slow (coloured); applied after `noise_ctf`.
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub noise_colour: f64,
-    /// Half-power frequency of the slow noise, cycles per voxel, 0.005..=0.5.
+    /// Half-power frequency of the slow noise, cycles per voxel.
+    #[schemars(range(min = 0.005, max = 0.5))]
     pub noise_colour_frequency: f64,
-    /// Share of the noise power that passes the contrast transfer (structure of the ice), 0..=1.
+    /// Share of the noise power that passes the contrast transfer (structure of the ice).
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub noise_ctf: f64,
-    /// Growth of the noise with the thickness seen at high tilt: variance exp(k (1 / cos - 1)), 0..=3.
+    /// Growth of the noise with the thickness seen at high tilt: variance exp(k (1 / cos - 1)).
+    #[schemars(range(min = 0.0, max = 3.0))]
     pub noise_tilt_growth: f64,
-    /// Power of the ramp in the weighted back-projection, 0..=1; 1 is the exact filter, less looks like SIRT.
+    /// Power of the ramp in the weighted back-projection; 1 is the exact filter, less looks like SIRT.
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub filter_exponent: f64,
-    /// Cut-off of the reconstruction filter, cycles per voxel, 0.05..=0.5.
+    /// Cut-off of the reconstruction filter, cycles per voxel.
+    #[schemars(range(min = 0.05, max = 0.5))]
     pub filter_cutoff: f64,
     /// Wavelength, nm, beyond which a Gaussian high-pass takes slow density away, as many pipelines do; 0: none; else 10..=2000.
+    #[schemars(range(min = 0.0, max = 2000.0))]
     pub high_pass_nm: f64,
     /// Whether the cut-off is on the radial frequency of the projections (also along the tilt axis) or across the axis only.
     pub filter_radial: bool,
@@ -192,68 +225,82 @@ impl PhantomOptions {
             + 1;
         (0..count).map(|i| self.tilt_min + i as f64 * self.tilt_step).collect()
     }
+}
 
-    /// Refuses settings out of their documented ranges, by name.
-    pub fn validate(&self) -> Result<()> {
-        for (axis, n) in ["z", "y", "x"].iter().zip(self.shape) {
-            if !(8..=1024).contains(&n) {
-                return Err(Error::argument(&format!("shape.{axis}"), n, "must be 8..=1024"));
-            }
-        }
-        let ranges = [
-            ("voxel_nm", self.voxel_nm, 0.2, 10.0),
-            ("snr", self.snr, 1e-4, 1e4),
-            ("tilt_min", self.tilt_min, -85.0, 85.0),
-            ("tilt_max", self.tilt_max, -85.0, 85.0),
-            ("tilt_step", self.tilt_step, 0.2, 30.0),
-            ("defocus_um", self.defocus_um, 0.0, 20.0),
-            ("defocus_spread_um", self.defocus_spread_um, 0.0, 5.0),
-            ("amplitude_contrast", self.amplitude_contrast, 0.0, 1.0),
-            ("dose_per_tilt", self.dose_per_tilt, 0.0, 50.0),
-            ("shift_error", self.shift_error, 0.0, 5.0),
-            ("tilt_angle_error", self.tilt_angle_error, 0.0, 5.0),
-            ("tilt_axis_error", self.tilt_axis_error, 0.0, 5.0),
-            ("membranes", self.membranes as f64, 0.0, 64.0),
-            ("membrane_proteins", self.membrane_proteins as f64, 0.0, 4096.0),
-            ("crowding", self.crowding, 0.0, 0.35),
-            ("debris", self.debris, 0.0, 0.35),
-            (
-                "species",
-                self.species as f64,
-                if self.densities.is_empty() { 1.0 } else { 0.0 },
-                32.0,
-            ),
-            ("number of densities", self.densities.len() as f64, 0.0, 32.0),
-            ("filaments", self.filaments as f64, 0.0, 64.0),
-            ("gold_beads", self.gold_beads as f64, 0.0, 64.0),
-            ("ice_fraction", self.ice_fraction, 0.2, 1.0),
-            ("gradient", self.gradient, 0.0, 10.0),
-            ("noise_colour", self.noise_colour, 0.0, 1.0),
-            ("noise_colour_frequency", self.noise_colour_frequency, 0.005, 0.5),
-            ("noise_ctf", self.noise_ctf, 0.0, 1.0),
-            ("noise_tilt_growth", self.noise_tilt_growth, 0.0, 3.0),
-            ("filter_exponent", self.filter_exponent, 0.0, 1.0),
-            ("filter_cutoff", self.filter_cutoff, 0.05, 0.5),
-            ("high_pass_nm", self.high_pass_nm, 0.0, 2000.0),
-        ];
-        for (name, value, low, high) in ranges {
-            // NaN is refused too.
-            if !(low..=high).contains(&value) {
-                return Err(Error::argument(name, value, &format!("must be {low}..={high}")));
-            }
+impl Settings for PhantomOptions {
+    const FAMILY: &'static str = "phantom";
+
+    fn of_preset(_: &str) -> Self {
+        Self::default()
+    }
+
+    fn validate_together(&self) -> Result<()> {
+        if self.species == 0 && self.densities.is_empty() {
+            return Err(Error::argument("species", 0, "must be 1..=32 without densities"));
         }
         if self.high_pass_nm > 0.0 && self.high_pass_nm < 10.0 {
-            return Err(Error::argument(
-                "high_pass_nm",
-                self.high_pass_nm,
-                "must be 0 or 10..=2000",
-            ));
-        }
-        for (index, density) in self.densities.iter().enumerate() {
-            density.validate(index)?;
+            let allowed = "must be 0 or 10..=2000";
+            return Err(Error::argument("high_pass_nm", self.high_pass_nm, allowed));
         }
         if self.tilt_max <= self.tilt_min {
             return Err(Error::argument("tilt_max", self.tilt_max, "must be above tilt_min"));
+        }
+        let densities = self.densities.iter().enumerate();
+        densities
+            .into_iter()
+            .try_for_each(|(index, density)| density.validate(index))
+    }
+}
+
+/// A density to place copies of. Its species number is that of the drawn species, counted on in the order of the list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DensityOptions {
+    /// MRC file with bright protein, at most 512 voxels along a side; it is turned about its voxel n / 2, as RELION, IMOD
+    /// and Dynamo do.
+    #[schemars(length(min = 1))]
+    pub path: PathBuf,
+    /// Level above which the molecule is labelled, in the file's units; null: Otsu's.
+    #[serde(default)]
+    pub threshold: Option<f64>,
+    /// Density beyond a ball of this diameter is left out; null: everything is kept.
+    #[serde(default)]
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub diameter_nm: Option<f64>,
+    /// Voxel size, where the file's own is wrong or empty.
+    #[serde(default)]
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub voxel_nm: Option<f64>,
+    /// Number of copies to try to place; null: as many as its part of `crowding` takes, every species having an equal part.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 10000))]
+    pub copies: Option<usize>,
+}
+
+impl DensityOptions {
+    /// Everything in `path`, with the file's own voxel size.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            threshold: None,
+            diameter_nm: None,
+            voxel_nm: None,
+            copies: None,
+        }
+    }
+
+    /// Refuses NaN and infinity, which JSON would drop as "not given".
+    fn validate(&self, index: usize) -> Result<()> {
+        let numbers = [
+            ("threshold", self.threshold),
+            ("diameter_nm", self.diameter_nm),
+            ("voxel_nm", self.voxel_nm),
+        ];
+        for (name, value) in numbers {
+            if let Some(value) = value.filter(|value| !value.is_finite()) {
+                let name = format!("densities[{index}].{name}");
+                return Err(Error::argument(&name, value, "must be a finite number"));
+            }
         }
         Ok(())
     }

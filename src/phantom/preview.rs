@@ -1,7 +1,8 @@
 //! A picture of a phantom for people: what a microscope would give, what it would give without noise, and the truth.
 use ndarray::{s, ArrayView2};
 
-use super::{Phantom, FILAMENT, MEMBRANE, MOLECULE};
+use super::instance::{FILAMENT, MEMBRANE, MOLECULE};
+use super::simulate::Phantom;
 use crate::image::{grey_panel, resize_nearest, Picture};
 use crate::runtime::Result;
 
@@ -64,7 +65,7 @@ fn paint_labels(picture: &mut Picture, (top, left): (usize, usize), labels: Arra
 mod tests {
     use ndarray::Array3;
 
-    use super::super::PhantomOptions;
+    use crate::phantom::PhantomOptions;
 
     #[test]
     fn panels_have_their_places_and_colours() {

@@ -1,7 +1,7 @@
 //! The tilt series: angles, exposure, optics and errors of every projection, and how its images are filtered.
 use tch::Tensor;
 
-use super::PhantomOptions;
+use super::options::PhantomOptions;
 use crate::runtime::{Generator, Result};
 
 /// Columns and rows on either side of the detector that only absorb the wrap-around of the filters.

@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::Phantom;
+use super::simulate::Phantom;
 use crate::runtime::{Error, Result};
 use crate::volume::{write_atomically, write_f32, write_labels, Geometry};
 

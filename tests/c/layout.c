@@ -137,17 +137,6 @@ int main(void) {
     FIELD(tomocut_attention_layer, columns);
     FIELD(tomocut_attention_layer, timestep);
 
-    SIZE(tomocut_phantom_options);
-    FIELD(tomocut_phantom_options, struct_size);
-    FIELD(tomocut_phantom_options, shape);
-    FIELD(tomocut_phantom_options, voxel_nm);
-    FIELD(tomocut_phantom_options, snr);
-    FIELD(tomocut_phantom_options, seed);
-    FIELD(tomocut_phantom_options, parameters_json);
-    FIELD(tomocut_phantom_options, cancel);
-    FIELD(tomocut_phantom_options, progress);
-    FIELD(tomocut_phantom_options, progress_user_data);
-
     SIZE(tomocut_predict_options);
     FIELD(tomocut_predict_options, struct_size);
     FIELD(tomocut_predict_options, region_first);

@@ -54,48 +54,36 @@ static size_t count(const char *text, const char *word) {
     return n;
 }
 
-/* Molecules from files, by the library and by the program. */
+/* Molecules from files. */
 static void densities_are_placed(tomocut_engine *engine, const char *folder) {
-    tomocut_phantom_options options;
-    char ball[4096], json[8600];
+    tomocut_call_options options;
+    char ball[4096], json[9000];
     size_t size = 0;
     snprintf(ball, sizeof ball, "%s", scratch("ball.mrc"));
     write_ball(ball);
-    CHECK_OK(tomocut_phantom_options_init(&options, sizeof options));
-    options.shape[0] = 24;
-    options.shape[1] = options.shape[2] = 40;
+    CHECK_OK(tomocut_call_options_init(&options, sizeof options));
     snprintf(json, sizeof json,
-             "{\"tilt_step\": 12, \"membranes\": 0, \"filaments\": 0, \"species\": 0, \"tilt_axis_error\": 1,"
+             "{\"shape\": [24, 40, 40], \"tilt_step\": 12, \"membranes\": 0, \"filaments\": 0, \"species\": 0, \"tilt_axis_error\": 1,"
              " \"tilt_angle_error\": 0.5, \"densities\": [{\"path\": \"%s\", \"copies\": 3}]}", ball);
-    options.parameters_json = json;
+    options.settings = json;
     CHECK_OK(tomocut_phantom_simulate(engine, &options, folder, "balls"));
     char *table = read_file(folder, "balls_instances.csv", &size);
     CHECK(count(table, "2,density,1,") == 3 && count(table, "\n") == 4);
     free(table);
-    options.parameters_json = "{\"species\": 0}";
-    CHECK_REFUSED("species is 0", tomocut_phantom_simulate(engine, &options, folder, "none"));
-    options.parameters_json = "{\"densities\": [{\"path\": \"absent.mrc\"}]}";
+    options.settings = "{\"species\": 0}";
+    CHECK_REFUSED("settings.species is 0", tomocut_phantom_simulate(engine, &options, folder, "none"));
+    options.settings = "{\"densities\": [{\"path\": \"absent.mrc\"}]}";
     CHECK_ERROR(TOMOCUT_E_IO, "absent.mrc", tomocut_phantom_simulate(engine, &options, folder, "none"));
     CHECK(!exists(folder, "none.mrc"));
 
-    const char *programs = getenv("TOMOCUT_PROGRAMS");
-    if (programs == NULL) {
-        printf("skipped: TOMOCUT_PROGRAMS does not name the folder of tomocut-phantom\n");
-        return;
-    }
-    char command[20000], parameters[4096];
-    snprintf(parameters, sizeof parameters, "%s", scratch("parameters.json"));
-    FILE *file = fopen(parameters, "wb");
-    CHECK(file != NULL && fputs("{\"tilt_step\": 12, \"membranes\": 0, \"species\": 2\n}\n", file) >= 0);
-    CHECK(fclose(file) == 0);
-    snprintf(command, sizeof command,
-             "'%s/tomocut-phantom' --quiet --size 40x40x24 --density '%s' --density='%s' --parameters '%s' --out '%s' --stem"
-             " program", programs, ball, ball, parameters, folder);
-    CHECK(system(command) == 0);
-    table = read_file(folder, "program_instances.csv", &size);
+    snprintf(json, sizeof json,
+             "{\"shape\": [24, 40, 40], \"tilt_step\": 12, \"membranes\": 0, \"species\": 2,"
+             " \"densities\": [{\"path\": \"%s\"}, {\"path\": \"%s\"}]}", ball, ball);
+    options.settings = json;
+    CHECK_OK(tomocut_phantom_simulate(engine, &options, folder, "crowd"));
+    table = read_file(folder, "crowd_instances.csv", &size);
     CHECK(count(table, "2,density,3,") > 0 && count(table, "2,density,4,") > 0);
     free(table);
-    CHECK(exists(folder, "program_preview.png"));
 }
 
 static int32_t stop_at_once(const tomocut_progress *progress, void *user_data) {
@@ -106,16 +94,13 @@ static int32_t stop_at_once(const tomocut_progress *progress, void *user_data) {
 
 int main(void) {
     tomocut_engine *engine = new_engine(NULL, NULL);
-    tomocut_phantom_options options;
+    tomocut_call_options options;
     tomocut_tomogram *tomogram = NULL;
     char folder[4096], path[4200];
     size_t size_a = 0, size_b = 0;
     snprintf(folder, sizeof folder, "%s", scratch("phantoms"));
-    CHECK_OK(tomocut_phantom_options_init(&options, sizeof options));
-    options.shape[0] = 16;
-    options.shape[1] = options.shape[2] = 32;
-    options.seed = 3;
-    options.parameters_json = "{\"tilt_step\": 12, \"membranes\": 1}";
+    CHECK_OK(tomocut_call_options_init(&options, sizeof options));
+    options.settings = "{\"shape\": [16, 32, 32], \"seed\": 3, \"tilt_step\": 12, \"membranes\": 1}";
     CHECK_OK(tomocut_phantom_simulate(engine, &options, folder, "a"));
     CHECK_OK(tomocut_phantom_simulate(engine, &options, folder, "b"));
     char *a = read_file(folder, "a.mrc", &size_a), *b = read_file(folder, "b.mrc", &size_b);
@@ -136,16 +121,14 @@ int main(void) {
     CHECK_REFUSED("folder is NULL", tomocut_phantom_simulate(engine, &options, NULL, "c"));
     CHECK_REFUSED("stem is NULL", tomocut_phantom_simulate(engine, &options, folder, NULL));
     CHECK_REFUSED("stem is \"c/d\"", tomocut_phantom_simulate(engine, &options, folder, "c/d"));
-    CHECK_REFUSED("tomocut_phantom_options is NULL", tomocut_phantom_options_init(NULL, sizeof options));
-    options.parameters_json = "{\"colour\": 1}";
-    CHECK_REFUSED("unknown field `colour`", tomocut_phantom_simulate(engine, &options, folder, "c"));
-    options.parameters_json = NULL;
-    options.shape[1] = 4;
-    CHECK_REFUSED("must be 8..=1024", tomocut_phantom_simulate(engine, &options, folder, "c"));
-    options.shape[1] = 32;
-    options.snr = -1.0;
-    CHECK_REFUSED("snr is -1", tomocut_phantom_simulate(engine, &options, folder, "c"));
-    options.snr = 0.0;
+    CHECK_REFUSED("tomocut_call_options is NULL", tomocut_call_options_init(NULL, sizeof options));
+    options.settings = "{\"colour\": 1}";
+    CHECK_REFUSED("settings.colour is 1", tomocut_phantom_simulate(engine, &options, folder, "c"));
+    options.settings = "{\"shape\": [16, 4, 32]}";
+    CHECK_REFUSED("shape[1] is 4, must be 8..=1024", tomocut_phantom_simulate(engine, &options, folder, "c"));
+    options.settings = "{\"snr\": -1}";
+    CHECK_REFUSED("settings.snr is -1", tomocut_phantom_simulate(engine, &options, folder, "c"));
+    options.settings = NULL;
     options.progress = stop_at_once;
     CHECK_STATUS(TOMOCUT_E_CANCELLED, tomocut_phantom_simulate(engine, &options, folder, "c"));
     CHECK(!exists(folder, "c.mrc"));

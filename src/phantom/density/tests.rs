@@ -1,8 +1,11 @@
 //! Densities placed where, how and as what they say.
+use std::path::PathBuf;
+
 use ndarray::Array3;
 
 use super::*;
 use crate::phantom::Specimen;
+use crate::settings::{resolve_text, Settings};
 use crate::volume::{write_f32, Geometry};
 
 /// Voxels of 0.5 nm: background 10, 14 in a bar of 12 nm along +x from the centre voxel and a ball of 2 nm radius at it.
@@ -191,7 +194,7 @@ fn bad_densities_are_named() {
     write_f32(&unsized_file, &Array3::zeros((4, 4, 4)), &Geometry::new([4, 4, 4], 0.0)).unwrap();
     assert!(refused(DensityOptions::new(&unsized_file)).contains("has no voxel size"));
     let json = r#"{"species": 0, "densities": [{"path": "a.mrc", "colour": 1}]}"#;
-    let error = serde_json::from_str::<PhantomOptions>(json).unwrap_err().to_string();
+    let error = resolve_text::<PhantomOptions>(json).unwrap_err().to_string();
     assert!(error.contains("unknown field `colour`"), "{error}");
     let none = PhantomOptions {
         species: 0,

@@ -160,7 +160,7 @@ fuzz_target!(init: { host(); }, |data: &[u8]| {
                 tomocut_picks_free(out);
             }
             4 => {
-                let options = options!(tomocut_phantom_options, tomocut_phantom_options_init, data, texts);
+                let options = options!(tomocut_call_options, tomocut_call_options_init, data, texts);
                 tomocut_phantom_simulate(host.engine, &options, folder.as_ptr(), c"a".as_ptr());
             }
             _ => {

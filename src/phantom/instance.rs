@@ -1,0 +1,83 @@
+//! The objects of a specimen and their labels.
+use serde::Serialize;
+
+/// Label of ice, vacuum and gold.
+pub const BACKGROUND: u8 = 0;
+/// Label of lipid bilayers.
+pub const MEMBRANE: u8 = 1;
+/// Label of macromolecules.
+pub const MOLECULE: u8 = 2;
+/// Label of filaments.
+pub const FILAMENT: u8 = 3;
+
+/// What an object is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InstanceKind {
+    /// Closed membrane around a point.
+    Sphere,
+    /// Closed membrane with three different axes.
+    Ellipsoid,
+    /// Membrane tube with rounded ends.
+    Tube,
+    /// Open membrane.
+    Sheet,
+    /// Molecule: blobs in a ball or ellipsoid; its centre is filled.
+    Globular,
+    /// Molecule: a ring of subunits with a hole.
+    Ring,
+    /// Molecule: stacked rings.
+    Barrel,
+    /// Molecule: a density from a file.
+    Density,
+    /// Actin-like filament.
+    Actin,
+    /// Microtubule.
+    Microtubule,
+    /// Gold bead; labelled background.
+    Gold,
+}
+
+impl InstanceKind {
+    /// The name in CSV files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sphere => "sphere",
+            Self::Ellipsoid => "ellipsoid",
+            Self::Tube => "tube",
+            Self::Sheet => "sheet",
+            Self::Globular => "globular",
+            Self::Ring => "ring",
+            Self::Barrel => "barrel",
+            Self::Density => "density",
+            Self::Actin => "actin",
+            Self::Microtubule => "microtubule",
+            Self::Gold => "gold",
+        }
+    }
+
+    /// The label of its voxels.
+    pub fn label(self) -> u8 {
+        match self {
+            Self::Sphere | Self::Ellipsoid | Self::Tube | Self::Sheet => MEMBRANE,
+            Self::Globular | Self::Ring | Self::Barrel | Self::Density => MOLECULE,
+            Self::Actin | Self::Microtubule => FILAMENT,
+            Self::Gold => BACKGROUND,
+        }
+    }
+}
+
+/// One object of the specimen.
+#[derive(Clone, Debug, Serialize)]
+pub struct Instance {
+    /// What it is.
+    pub kind: InstanceKind,
+    /// Number of its species among those of its kind's label; 0 for membranes, filaments and gold.
+    pub species: usize,
+    /// Centre (z, y, x) in 0-based voxels; may lie outside the volume for membranes.
+    pub position: [f64; 3],
+    /// Unit quaternion (w, x, y, z) that turns the object's own (x, y, z) axes into the tomogram's.
+    pub orientation: [f64; 4],
+    /// Largest extent; for filaments the width.
+    pub diameter_nm: f64,
+}

@@ -1,0 +1,87 @@
+//! From settings to a phantom: specimen, projections, reconstruction of signal and noise.
+use ndarray::Array3;
+use tch::{Device, Tensor};
+
+use super::imaging::{image_projections, noise_projections, project, reconstruct};
+use super::instance::Instance;
+use super::options::PhantomOptions;
+use super::series::TiltSeries;
+use super::specimen::Specimen;
+use crate::runtime::{Error, Generator, Job, Result, Stage};
+use crate::settings::Settings;
+
+/// A simulated tomogram and its truth. All volumes are (z, y, x) of one shape.
+#[derive(Clone, Debug)]
+pub struct Phantom {
+    /// Signal plus noise: what a microscope would give.
+    pub tomogram: Array3<f32>,
+    /// Reconstruction of the noise-free projections (contrast transfer, tilt errors and missing wedge in it), zero mean, unit variance.
+    pub signal: Array3<f32>,
+    /// Reconstruction of pure noise, zero mean, variance 1 / SNR.
+    pub noise: Array3<f32>,
+    /// 0 background, 1 membrane, 2 molecule, 3 filament.
+    pub labels: Array3<u8>,
+    /// Every object, in the order of drawing.
+    pub instances: Vec<Instance>,
+    /// The settings that made it.
+    pub parameters: PhantomOptions,
+}
+
+/// Simulates a tomogram on the CPU. Same options, same bytes. Errors: options out of range, cancel.
+pub fn simulate(options: &PhantomOptions, job: &Job) -> Result<Phantom> {
+    simulate_on(options, Device::Cpu, job)
+}
+
+/// Simulates a tomogram; projection and reconstruction run on `device`.
+pub fn simulate_on(options: &PhantomOptions, device: Device, job: &Job) -> Result<Phantom> {
+    options.validate()?;
+    job.enter(Stage::Simulate)?;
+    // Independent streams, so that another noise draw or optics leaves the specimen as it is.
+    let specimen = Specimen::draw(options, &mut Generator::new(options.seed, 0), job)?;
+    job.advance(0.3)?;
+    let density = Tensor::f_from_slice(specimen.density.as_slice().ok_or_else(not_contiguous)?)?
+        .f_reshape(options.shape.map(|n| n as i64))?
+        .f_to_device(device)?;
+    let series = TiltSeries::new(options, &mut Generator::new(options.seed, 1));
+    let clean = project(&density, &series, job)?;
+    drop(density);
+    job.advance(0.6)?;
+    let clean = image_projections(&clean, options, &series, job)?;
+    let signal = reconstruct(&clean, &series, options.shape, job)?;
+    job.advance(0.75)?;
+    let noise = noise_projections(options, &series, &mut Generator::new(options.seed, 2), device, job)?;
+    let noise = reconstruct(&noise, &series, options.shape, job)?;
+    job.advance(0.95)?;
+
+    let sign = if options.protein_dark { -1.0 } else { 1.0 };
+    let signal = standardised(&signal)?.f_mul_scalar(sign)?;
+    let noise = standardised(&noise)?.f_mul_scalar(options.snr.recip().sqrt())?;
+    let tomogram = signal.f_add(&noise)?;
+    Ok(Phantom {
+        tomogram: to_array(&tomogram, options.shape)?,
+        signal: to_array(&signal, options.shape)?,
+        noise: to_array(&noise, options.shape)?,
+        labels: specimen.labels,
+        instances: specimen.instances,
+        parameters: options.clone(),
+    })
+}
+
+/// `volume` with zero mean and unit variance; a constant volume becomes zero.
+fn standardised(volume: &Tensor) -> Result<Tensor> {
+    let centred = volume.f_sub(&volume.f_mean(None)?)?;
+    let deviation = centred.f_square()?.f_mean(None)?.f_sqrt()?.f_clamp_min(1e-20)?;
+    Ok(centred.f_div(&deviation)?)
+}
+
+fn to_array(volume: &Tensor, shape: [usize; 3]) -> Result<Array3<f32>> {
+    let flat = volume.f_to_device(Device::Cpu)?.f_contiguous()?.f_view([-1])?;
+    let mut values = vec![0f32; flat.numel()];
+    let count = values.len();
+    flat.f_copy_data(&mut values, count)?;
+    Array3::from_shape_vec(shape, values).map_err(|e| Error::Internal(format!("phantom volume: {e}")))
+}
+
+fn not_contiguous() -> Error {
+    Error::Internal("specimen density is not contiguous".into())
+}
