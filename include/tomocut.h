@@ -1114,52 +1114,6 @@ typedef struct tomocut_attention_layer {
 } tomocut_attention_layer;
 
 /**
- * Options of a simulated tomogram. Fill with tomocut_phantom_options_init, then change what differs; zero and NULL mean
- * the default.
- */
-typedef struct tomocut_phantom_options {
-    /**
-     * sizeof(tomocut_phantom_options) of the caller's header.
-     */
-    size_t struct_size;
-    /**
-     * Extents z, y, x in voxels, 8 to 1024 each; all zero: 128, 256, 256.
-     */
-    uint64_t shape[3];
-    /**
-     * Edge of a voxel in nm, 0.2 to 10; 0: 1.
-     */
-    double voxel_nm;
-    /**
-     * Variance of the signal over variance of the noise, per voxel, 1e-4 to 1e4; 0: 0.2.
-     */
-    double snr;
-    /**
-     * Seed of specimen, optics and noise; 0 stands for 1.
-     */
-    uint64_t seed;
-    /**
-     * Any further setting, as one JSON object with the names that the written STEM_parameters.json has, such as
-     * {"membranes": 3, "crowding": 0.1}; the members above win where both are given. Molecules of known structure are
-     * placed by "densities": [{"path": "ribosome.mrc"}], where each may also have "threshold", "diameter_nm", "voxel_nm"
-     * and "copies"; {"species": 0} then leaves the drawn ones out. NULL: none.
-     */
-    const char *parameters_json;
-    /**
-     * Stops the call; may be NULL. Must live until the call returns.
-     */
-    const struct tomocut_cancel *cancel;
-    /**
-     * Reports on the call; may be NULL.
-     */
-    tomocut_progress_fn progress;
-    /**
-     * Handed to progress.
-     */
-    void *progress_user_data;
-} tomocut_phantom_options;
-
-/**
  * How molecules are found in a map of probabilities, a TOMOCUT_PICK_*; 0: peaks in an output "centre", else objects.
  */
 typedef int32_t tomocut_picking_method;
@@ -3238,36 +3192,14 @@ tomocut_status tomocut_tomogram_denoise_to_file(struct tomocut_engine *engine,
                                                 const char *path);
 
 /**
- * Sets all options to their defaults.
- *
- * @param options The struct to fill.
- * @param size    sizeof(tomocut_phantom_options), as the caller's header has it.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
- *
- * Threads: any.
- */
-TOMOCUT_API
-tomocut_status tomocut_phantom_options_init(struct tomocut_phantom_options *options,
-                                            size_t size);
-
-/**
- * Simulates a tomogram of membranes, molecules and filaments and writes it with its truth: STEM.mrc (float32),
- * STEM_signal.mrc and STEM_noise.mrc (its two parts), STEM_labels.mrc (0 background, 1 membrane, 2 molecule, 3
- * filament), STEM_instances.csv (every object), STEM_parameters.json (the settings) and STEM_preview.png (tomogram, signal
- * and labels of the middle slice, and below of the middle section across y). No file is ever half-written.
- *
- * @param engine  Computes; serves this call alone until it returns.
- * @param options What differs from the defaults; NULL: nothing.
- * @param folder  Where the files go; made where it is missing.
- * @param stem    How their names begin; no slashes.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_CANCELLED; TOMOCUT_E_IO; TOMOCUT_E_OUT_OF_MEMORY;
- *         TOMOCUT_E_DEVICE; TOMOCUT_E_STATE.
- *
- * Same options and device: same bytes. Threads: any; one call at a time per engine.
+ * Simulates a tomogram of membranes, molecules and filaments and writes it with its truth to folder: STEM.mrc (float32),
+ * STEM_signal.mrc and STEM_noise.mrc (its two parts), STEM_labels.mrc (0 background, 1 membrane, 2 molecule, 3 filament),
+ * STEM_instances.csv (every object), STEM_parameters.json (the settings) and STEM_preview.png (tomogram, signal and labels of
+ * the middle slice, and below of the middle section across y). Settings of family "phantom". Same settings and device: same bytes.
  */
 TOMOCUT_API
 tomocut_status tomocut_phantom_simulate(struct tomocut_engine *engine,
-                                        const struct tomocut_phantom_options *options,
+                                        const struct tomocut_call_options *options,
                                         const char *folder,
                                         const char *stem);
 

@@ -76,8 +76,7 @@
     V(void, attention_free, (struct tomocut_attention *attention), (attention)) \
     S(tomocut_status, tomogram_denoise, (struct tomocut_engine *engine, const struct tomocut_model *model, const struct tomocut_tomogram *tomogram, const struct tomocut_slab_options *options, struct tomocut_volume *denoised), (engine, model, tomogram, options, denoised)) \
     S(tomocut_status, tomogram_denoise_to_file, (struct tomocut_engine *engine, const struct tomocut_model *model, const struct tomocut_tomogram *tomogram, const struct tomocut_slab_options *options, const char *path), (engine, model, tomogram, options, path)) \
-    S(tomocut_status, phantom_options_init, (struct tomocut_phantom_options *options, size_t size), (options, size)) \
-    S(tomocut_status, phantom_simulate, (struct tomocut_engine *engine, const struct tomocut_phantom_options *options, const char *folder, const char *stem), (engine, options, folder, stem)) \
+    S(tomocut_status, phantom_simulate, (struct tomocut_engine *engine, const struct tomocut_call_options *options, const char *folder, const char *stem), (engine, options, folder, stem)) \
     S(tomocut_status, picking_options_init, (struct tomocut_picking_options *options, size_t size), (options, size)) \
     S(tomocut_status, membrane_options_init, (struct tomocut_membrane_options *options, size_t size), (options, size)) \
     S(tomocut_status, picks_find, (const struct tomocut_engine *engine, const struct tomocut_tomogram *map, const struct tomocut_picking_options *options, struct tomocut_picks **out), (engine, map, options, out)) \
