@@ -2,7 +2,7 @@
 //!
 //! The self-attention of a diffusion U-Net is cut spectrally into structures; a slab of a tomogram becomes a
 //! membrane mask and molecule positions. Hosts use the C ABI in `capi` (`include/tomocut.h`); the Rust modules
-//! below are its implementation, in layers: `dataset` stands on `slab`, `train` and `predict`, these stand on `diffusion`, `networks`, `spectral`, `picks`,
+//! below are its implementation, in layers: `dataset` stands on `slab`, `segmenter` and `predict`, these stand on `diffusion`, `networks`, `spectral`, `picks`,
 //! `metrics` and `phantom`, which stand on `volume`, `image`, `page`, `weights` and `runtime`. Volumes are (z, y, x) everywhere, x fastest.
 #![deny(unsafe_op_in_unsafe_fn)]
 
@@ -20,8 +20,10 @@ pub mod phantom;
 pub mod picks;
 pub mod spectral;
 
+pub mod denoiser;
 pub mod ncut;
 pub mod predict;
+pub mod segmenter;
 pub mod slab;
 pub mod train;
 

@@ -9,7 +9,7 @@ use tomocut::dataset::{run_data_set, DataSetOptions, DataSetReport, DataSetTomog
 use tomocut::diffusion::{DiffusionModel, LoadOptions};
 use tomocut::networks::{CompactConfig, NetworkConfig};
 use tomocut::runtime::{Job, Stage};
-use tomocut::train::Start;
+use tomocut::segmenter::Start;
 use tomocut::volume::{write_f32, write_labels, Geometry};
 use tomocut::{Error, Result};
 

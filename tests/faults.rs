@@ -13,7 +13,7 @@ use tomocut::image::PictureFile;
 use tomocut::networks::{CompactConfig, InputScale, ModelDescription, NetworkConfig, SdSegConfig, SegmentationModel};
 use tomocut::predict::{predict, PredictOptions};
 use tomocut::runtime::{Generator, Job};
-use tomocut::train::{
+use tomocut::segmenter::{
     LabelledTraining, LabelledTrainingOptions, PicturePair, SegmenterOptions, SelfTrainingOptions, SlabLabels,
     ValidationOptions,
 };

@@ -16,7 +16,7 @@ use ndarray::{Array2, Array3};
 use tch::Device;
 use tomocut::image::{grey_png, PictureFile};
 use tomocut::networks::{InputScale, ModelDescription, NetworkConfig, SdSegConfig};
-use tomocut::train::{LabelledTraining, LabelledTrainingOptions, PicturePair, SegmenterOptions};
+use tomocut::segmenter::{LabelledTraining, LabelledTrainingOptions, PicturePair, SegmenterOptions};
 
 /// A network of some 10^5 weights on the library's mask autoencoder.
 fn tiny() -> SdSegConfig {

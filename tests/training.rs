@@ -18,9 +18,10 @@ mod slab_faults;
 use std::path::Path;
 
 use tch::Device;
+use tomocut::denoiser::{small_unet, DenoiserOptions, DenoiserTrainer};
 use tomocut::diffusion::{DiffusionModel, LoadOptions};
 use tomocut::runtime::{CancelToken, Error, Job, Logger, Progress, Stage};
-use tomocut::train::{small_unet, AdamWOptions, DenoiserOptions, DenoiserTrainer};
+use tomocut::train::AdamWOptions;
 
 fn tiny() -> DenoiserOptions {
     DenoiserOptions {

@@ -10,9 +10,9 @@ use super::slab_options::flag;
 use super::status::tomocut_status;
 use super::strings::path;
 use super::tomogram::{tomocut_tomogram, tomogram};
+use crate::denoiser::{adapt, AdaptOptions};
 use crate::diffusion::{write_model, ModelFile};
 use crate::runtime::Stage;
-use crate::train::{adapt, AdaptOptions};
 use crate::{Error, Result};
 
 /// Tomograms that one call adapts to, at most.

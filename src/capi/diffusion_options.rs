@@ -3,7 +3,7 @@ use super::slab_options::{flag, one_of, switch};
 use super::strings::{optional_text, path};
 use super::trainer_options::tomocut_trainer_options;
 use crate::networks::{Conditioning, ModelDescription, NetworkConfig};
-use crate::train::Start;
+use crate::segmenter::Start;
 use crate::{Error, Result};
 
 /// What stands for the built-in diffusion model.

@@ -12,7 +12,7 @@ use super::slab_options::{given, to_usize};
 use super::status::tomocut_status;
 use super::strings::{path, put_items};
 use super::trainer_options::{tomocut_train_options, tomocut_trainer_options, translate};
-use crate::train::{LabelledTraining, OutputScore};
+use crate::segmenter::{LabelledTraining, OutputScore};
 use crate::{Error, Result};
 
 /// A training: a network, labels, and how far it is. Labels are added first (tomocut_trainer_add_slab,

@@ -9,10 +9,8 @@ use super::sized::{self, SizedStruct};
 use super::slab_options::{flag, given, one_of, switch, to_usize, tomocut_switch};
 use super::status::tomocut_status;
 use super::strings::{optional_text, path};
-use crate::train::{
-    AugmentOptions, LabelledTrainingOptions, LossKind, LossOptions, RateCurve, SegmenterOptions, SgdOptions, Start,
-    TrainingSchedule,
-};
+use crate::segmenter::{LabelledTrainingOptions, SegmenterOptions, Start};
+use crate::train::{AugmentOptions, LossKind, LossOptions, RateCurve, SgdOptions, TrainingSchedule};
 use crate::{Error, Result};
 
 /// Networks that are known by name: the presets of these names.

@@ -16,7 +16,7 @@ use super::trainer::{tomocut_trainer, training};
 use super::volume::{tomocut_volume, Dtype, Strided};
 use crate::picks::{Pick, PickFormat, PickSet};
 use crate::runtime::Stage;
-use crate::train::SlabLabels;
+use crate::segmenter::SlabLabels;
 use crate::{Error, Result};
 
 /// Names of a slab's labels from 1 on: TOMOCUT_LABEL_MEMBRANE, _MOLECULE, _FILAMENT.

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::agreement::Agreement;
 use super::options::{check_alike, Settings};
 use crate::runtime::{memory, Error, Result};
-use crate::train::{LossRecord, OutputScore};
+use crate::segmenter::OutputScore;
+use crate::train::LossRecord;
 use crate::volume::write_atomically;
 
 /// Folder of the run's own files within the folder of the results.

@@ -11,8 +11,9 @@ use crate::diffusion::DiffusionModel;
 use crate::networks::SegmentationModel;
 use crate::predict::{fingerprint, MembraneOptions, Output, PickingOptions, PredictOptions};
 use crate::runtime::{Error, Result};
+use crate::segmenter::{SegmenterOptions, Start};
 use crate::slab::{Preset, SlabOptions};
-use crate::train::{SegmenterOptions, Start, TrainingSchedule};
+use crate::train::TrainingSchedule;
 
 /// Steps of the training unless the host says otherwise: the start knows membranes and molecules, and is only adapted.
 pub const DEFAULT_STEPS: u64 = 600;

@@ -13,7 +13,7 @@ use super::training::{network_file, train};
 use crate::diffusion::DiffusionModel;
 use crate::networks::SegmentationModel;
 use crate::runtime::{Error, Job, Result};
-use crate::train::OutputScore;
+use crate::segmenter::OutputScore;
 use crate::volume::Tomogram;
 
 /// Shares of the whole that looking for slabs, labelling, training and prediction begin at.

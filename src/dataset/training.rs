@@ -12,7 +12,7 @@ use super::run::Member;
 use super::stops;
 use crate::networks::NetworkConfig;
 use crate::runtime::{Error, Job, Result, Stage};
-use crate::train::{LabelledTraining, LabelledTrainingOptions, SlabLabels};
+use crate::segmenter::{LabelledTraining, LabelledTrainingOptions, SlabLabels};
 use crate::volume::Tomogram;
 
 /// Windows that a score is taken on.

@@ -8,8 +8,9 @@
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use super::options::check_ranges;
-use crate::runtime::{Error, Generator, Result};
+use super::ranges::check_ranges;
+use super::Example;
+use crate::runtime::{Generator, Result};
 
 /// The axis that the specimen was tilted about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,45 +91,6 @@ impl AugmentOptions {
             ("brightness", self.brightness, 0.0, 2.0),
             ("noise", self.noise, 0.0, 2.0),
         ])
-    }
-}
-
-/// A window and what is to be learnt from it; all float32 of the same extents.
-pub struct Example {
-    /// [C, z, y, x], of mean 0 and deviation 1 over the tomogram.
-    pub image: Tensor,
-    /// Probability of each output, 0..=1, [K, z, y, x].
-    pub truth: Tensor,
-    /// Confidence of the labels, 0 to leave a voxel out, [1 or K, z, y, x].
-    pub weight: Tensor,
-}
-
-impl Example {
-    fn map(&self, change: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
-        Ok(Self {
-            image: change(&self.image)?,
-            truth: change(&self.truth)?,
-            weight: change(&self.weight)?,
-        })
-    }
-
-    fn check(&self) -> Result<()> {
-        let space = |x: &Tensor| x.size().get(1..).map(<[i64]>::to_vec).unwrap_or_default();
-        let extents = space(&self.image);
-        if extents.len() == 3 && space(&self.truth) == extents && space(&self.weight) == extents {
-            return Ok(());
-        }
-        let found = format!(
-            "{:?}, {:?}, {:?}",
-            self.image.size(),
-            self.truth.size(),
-            self.weight.size()
-        );
-        Err(Error::argument(
-            "image, truth, weight",
-            found,
-            "must be [channels, z, y, x] of the same extents",
-        ))
     }
 }
 

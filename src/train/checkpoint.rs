@@ -21,7 +21,7 @@ use crate::volume::write_atomically;
 const KEY: &str = "tomocut-checkpoint";
 
 /// The settings of a run, as its checkpoint carries them.
-pub(super) trait RunOptions: Clone + Serialize + DeserializeOwned {
+pub(crate) trait RunOptions: Clone + Serialize + DeserializeOwned {
     /// Refuses settings out of their ranges.
     fn validate(&self) -> Result<()>;
 
@@ -101,7 +101,7 @@ fn groups(run: &Run) -> Vec<Group<'_>> {
 }
 
 /// Writes a checkpoint to `path`: a temporary file beside it, synced, then renamed.
-pub(super) fn save<O: RunOptions>(path: &Path, options: &O, run: &Run) -> Result<()> {
+pub(crate) fn save<O: RunOptions>(path: &Path, options: &O, run: &Run) -> Result<()> {
     let mut data = Vec::new();
     for (group, names, tensors) in groups(run) {
         for (name, tensor) in names.iter().zip(tensors) {
@@ -147,7 +147,7 @@ pub(super) fn save<O: RunOptions>(path: &Path, options: &O, run: &Run) -> Result
 }
 
 /// Reads a checkpoint. Errors: the operating system's; [`Error::Format`] that names what is missing or misshapen.
-pub(super) fn load<O: RunOptions>(path: &Path, device: Device) -> Result<(O, Run)> {
+pub(crate) fn load<O: RunOptions>(path: &Path, device: Device) -> Result<(O, Run)> {
     let what = path.display().to_string();
     let bytes = std::fs::read(path).map_err(|e| Error::io("reading", path, e))?;
     let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| Error::format(&what, e))?;

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use super::options::check_ranges;
+use super::ranges::check_ranges;
 use crate::networks::{Activation, Logits};
 use crate::runtime::{Error, Result};
 

@@ -1,64 +1,31 @@
-//! Training of SD-shaped denoising U-Nets on simulated tomograms, with the microscope's noise as the diffusion noise.
+//! What every training run shares: the loop, optimisers, the schedule of the learning rate, checkpoints, losses and augmentation.
 //!
-//! x_t = sqrt(abar_t) x0 + sqrt(1 - abar_t) eps, where x0 is a noise-free reconstruction and eps a reconstruction of pure noise,
-//! both of unit variance. A real slice of unit variance is then x_t at abar_t = SNR / (1 + SNR), and nothing has to be added to it.
-//! From the simulation's truth the same network learns which voxels are membrane, molecule or filament.
-//!
-//! Models of Stable Diffusion's own making, an autoencoder and an ordinary denoiser on its latents, are trained by the same loop
-//! (`run`), from phantoms and, on request, from the user's own tomograms.
-//!
-//! Segmentation networks learn from windows that [`augment()`] varies, by a [`segmentation_loss`].
+//! [`crate::segmenter`] makes segmentation networks of labels, [`crate::denoiser`] makes diffusion models of phantoms; both stand on this.
 
 mod adamw;
-mod adapt;
 mod augment;
-mod autoencoder;
-mod autoencoder_options;
-mod batch;
-mod checkpoint;
-mod crops;
-mod denoiser;
-mod latents;
+pub(crate) mod checkpoint;
+mod example;
 mod loss;
-mod mask_autoencoder;
-mod matched_volume;
 mod optimiser;
-mod options;
-mod own_batch;
-mod own_data;
 mod parameters;
-mod phantoms;
-mod posterior;
-mod random_masks;
+pub(crate) mod ranges;
 mod rate;
-mod renewal;
-mod run;
-mod segmenter;
+pub(crate) mod run;
+mod schedule;
 mod sgd;
-mod slices;
-mod validated;
+mod truth;
+pub(crate) mod validated;
 
 pub use adamw::{AdamW, AdamWOptions};
-pub use adapt::{adapt, AdaptOptions};
-pub use augment::{augment, AugmentOptions, Example, TiltAxis};
-pub use autoencoder::{AutoencoderTrainer, Reconstruction};
-pub use autoencoder_options::{small_autoencoder, AutoencoderOptions};
-pub use batch::{Batch, BatchSource};
-pub use denoiser::{DenoiserTrainer, HeldOutLoss};
-pub use latents::LatentPool;
+pub use augment::{augment, AugmentOptions, TiltAxis};
+pub use example::{Example, ExampleSource, Windows};
 pub use loss::{segmentation_loss, LossKind, LossOptions, Target};
-pub use mask_autoencoder::{MaskAutoencoderOptions, MaskAutoencoderTrainer};
-pub use matched_volume::MatchedVolume;
-pub use options::{small_unet, DenoiserOptions, CELLS, STRUCTURES};
 pub use parameters::Parameters;
-pub use phantoms::PhantomPool;
 pub use rate::RateCurve;
-pub use run::{LossRecord, TrainingSchedule};
-pub use segmenter::{
-    mean_dice, ExampleSource, LabelledTraining, LabelledTrainingOptions, LabelledVolume, LabelledVolumes, OutputScore,
-    PhantomExamples, PicturePair, SegmenterOptions, SegmenterTrainer, SelfTrainingOptions, SlabLabels, SlabView, Start,
-    ValidationOptions,
-};
+pub use run::LossRecord;
+pub use schedule::TrainingSchedule;
 pub use sgd::{Sgd, SgdOptions};
-pub use slices::{SliceBatch, SliceOptions, SlicePool};
 pub use validated::ScoreRecord;
+
+pub(crate) use truth::{mark_centre, CERTAIN};

@@ -5,7 +5,7 @@ use super::{AdamW, Sgd, TrainingSchedule};
 use crate::runtime::Result;
 
 /// A rule with its state.
-pub(super) enum Optimiser {
+pub(crate) enum Optimiser {
     AdamW(AdamW),
     Sgd(Sgd),
 }

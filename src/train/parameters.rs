@@ -112,7 +112,7 @@ impl Parameters {
     }
 
     /// These very tensors by name, as networks are built from.
-    pub(super) fn fetch(&self) -> impl FnMut(&str, &[i64]) -> Result<Tensor> + use<'_> {
+    pub(crate) fn fetch(&self) -> impl FnMut(&str, &[i64]) -> Result<Tensor> + use<'_> {
         let by_name: HashMap<&str, &Tensor> = self.names.iter().map(String::as_str).zip(&self.tensors).collect();
         move |name, shape| {
             by_name.get(name).map(|tensor| tensor.shallow_clone()).ok_or_else(|| {
@@ -142,7 +142,7 @@ impl Parameters {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::small_unet;
+    use crate::denoiser::small_unet;
 
     #[test]
     fn the_default_network_has_the_expected_size_and_bounds() {

@@ -3,7 +3,7 @@ use std::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
-use super::options::check_ranges;
+use super::ranges::check_ranges;
 use crate::runtime::Result;
 
 /// A curve of the learning rate. Steps are those of the optimiser; where a paper counts epochs, `every` is their length in steps.
@@ -109,7 +109,7 @@ impl RateCurve {
 
 /// Where a run stands that follows [`RateCurve::Plateau`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Plateau {
+pub(crate) struct Plateau {
     /// Product of the factors so far.
     pub factor: f64,
     best: Option<f64>,

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::optimiser::clipped;
-use super::options::check_ranges;
+use super::ranges::check_ranges;
 use crate::runtime::Result;
 
 /// Settings of [`Sgd`].

@@ -15,7 +15,7 @@ pub struct ScoreRecord {
 }
 
 /// Weights and running statistics as they were at some step.
-pub(super) struct Snapshot {
+pub(crate) struct Snapshot {
     pub weights: Parameters,
     pub statistics: Parameters,
 }
@@ -42,7 +42,7 @@ impl Snapshot {
 
 /// What validations have found so far.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Validated {
+pub(crate) struct Validated {
     /// All of them.
     pub history: Vec<ScoreRecord>,
     /// The first of the best.

@@ -5,7 +5,7 @@ use ndarray::Array2;
 use tch::Device;
 use tomocut::networks::SdSegConfig;
 use tomocut::runtime::Job;
-use tomocut::train::LabelledTraining;
+use tomocut::segmenter::LabelledTraining;
 use tomocut::Error;
 
 use crate::{disc, options, tiny, write_png};

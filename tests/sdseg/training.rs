@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use tch::{Device, Tensor};
 use tomocut::networks::{Conditioning, SdSegConfig, SegmentationModel};
 use tomocut::runtime::{Generator, Job};
-use tomocut::train::LabelledTraining;
+use tomocut::segmenter::LabelledTraining;
 
 use crate::parity::{checkpoint, Layout};
 use crate::{description, disc, options, tiny, training};

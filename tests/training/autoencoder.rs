@@ -3,16 +3,17 @@ use std::path::Path;
 
 use ndarray::Array3;
 use tch::Device;
+use tomocut::denoiser::{
+    small_autoencoder, small_unet, AutoencoderOptions, AutoencoderTrainer, DenoiserOptions, DenoiserTrainer,
+    LatentPool, SliceOptions, SlicePool,
+};
 use tomocut::diffusion::{
     DiffusionModel, EncoderConfig, LatentDraw, LatentEncoder, LatentMode, LoadOptions, ModelFileConfig, VaeConfig,
     VaeDecoder,
 };
 use tomocut::runtime::{CancelToken, Error, Generator, Job, Logger};
 use tomocut::slab::{segment, Preset, SlabOptions, SolverKind};
-use tomocut::train::{
-    small_autoencoder, small_unet, AdamWOptions, AutoencoderOptions, AutoencoderTrainer, DenoiserOptions,
-    DenoiserTrainer, LatentPool, SliceOptions, SlicePool, TrainingSchedule,
-};
+use tomocut::train::{AdamWOptions, TrainingSchedule};
 use tomocut::volume::{Geometry, Tomogram};
 
 fn tiny() -> AutoencoderOptions {
@@ -253,7 +254,7 @@ fn the_denoiser_learns_on_latents_of_unit_variance() {
     let scale = trainer.options().vae.scaling_factor;
     assert!(scale > 0.0 && scale != 0.18215);
     let batch = {
-        use tomocut::train::BatchSource;
+        use tomocut::denoiser::BatchSource;
         denoiser
             .source()
             .batch(16, 32, 0.0, &mut Generator::new(1, 0), &job)
@@ -336,7 +337,7 @@ fn settings_that_do_not_fit_an_autoencoder_are_refused() {
         assert!(text.contains(part), "{text}");
     };
     latent(&|c| c.latent_mode = LatentMode::Matched, "matched");
-    latent(&|c| c.structures = tomocut::train::STRUCTURES.to_vec(), "structures");
+    latent(&|c| c.structures = tomocut::denoiser::STRUCTURES.to_vec(), "structures");
     latent(&|c| c.unet.in_channels = 8, "needs a U-Net of (4, 4)");
     let broken = |vae: VaeConfig| move |c: &mut ModelFileConfig| c.encoder = EncoderConfig::Autoencoder(vae.clone());
     let huge = VaeConfig {

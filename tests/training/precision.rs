@@ -5,9 +5,8 @@ use tomocut::networks::{
     DynUnetConfig, ModelDescription, NetworkConfig, Pass, PickerConfig, SegmentationModel, Unet2dConfig,
 };
 use tomocut::runtime::{open_device, Autocast, Generator, Job};
-use tomocut::train::{
-    mean_dice, segmentation_loss, LabelledTraining, LabelledTrainingOptions, LossOptions, SlabLabels, Target,
-};
+use tomocut::segmenter::{mean_dice, LabelledTraining, LabelledTrainingOptions, SlabLabels};
+use tomocut::train::{segmentation_loss, LossOptions, Target};
 
 use super::segmenter::{names, options, scene, small, tomogram};
 

@@ -3,10 +3,11 @@ use ndarray::s;
 use tch::Device;
 use tomocut::networks::{CompactConfig, NetworkConfig, SegmentationModel, Unet2dConfig};
 use tomocut::runtime::{Error, Job, Progress};
-use tomocut::train::{
-    mean_dice, LabelledTraining, LabelledTrainingOptions, RateCurve, SegmenterOptions, SelfTrainingOptions, SgdOptions,
-    SlabLabels, ValidationOptions,
+use tomocut::segmenter::{
+    mean_dice, LabelledTraining, LabelledTrainingOptions, SegmenterOptions, SelfTrainingOptions, SlabLabels,
+    ValidationOptions,
 };
+use tomocut::train::{RateCurve, SgdOptions};
 
 use super::segmenter::{names, options, scene, small, tomogram};
 

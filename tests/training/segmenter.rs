@@ -4,10 +4,8 @@ use tch::Device;
 use tomocut::networks::{CompactConfig, ModelDescription, NetworkConfig, SegmentationModel, Unet2dConfig};
 use tomocut::picks::Pick;
 use tomocut::runtime::{Generator, Job};
-use tomocut::train::{
-    AdamWOptions, AugmentOptions, Example, ExampleSource, LabelledVolume, LabelledVolumes, SegmenterOptions,
-    SegmenterTrainer, SlabLabels, SlabView,
-};
+use tomocut::segmenter::{LabelledVolume, LabelledVolumes, SegmenterOptions, SegmenterTrainer, SlabLabels, SlabView};
+use tomocut::train::{AdamWOptions, AugmentOptions, Example, ExampleSource};
 use tomocut::volume::{Geometry, Tomogram};
 
 pub const SHAPE: [usize; 3] = [24, 40, 40];

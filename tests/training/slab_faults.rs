@@ -4,10 +4,10 @@ use tch::Device;
 use tomocut::networks::ModelDescription;
 use tomocut::picks::Pick;
 use tomocut::runtime::{Generator, Job};
-use tomocut::train::{
-    ExampleSource, LabelledTraining, LabelledTrainingOptions, LabelledVolume, LabelledVolumes, SegmenterOptions,
-    SlabLabels, SlabView,
+use tomocut::segmenter::{
+    LabelledTraining, LabelledTrainingOptions, LabelledVolume, LabelledVolumes, SegmenterOptions, SlabLabels, SlabView,
 };
+use tomocut::train::ExampleSource;
 use tomocut::volume::{Geometry, Tomogram};
 
 use super::segmenter::{names, options, small};

@@ -8,7 +8,8 @@ use lexopt::prelude::*;
 use tch::{Device, Kind, Tensor};
 use tomocut::networks::{Pass, SegmentationModel};
 use tomocut::runtime::{Generator, Job, MemoryReuse};
-use tomocut::train::{AugmentOptions, Example, ExampleSource, SegmenterOptions, SegmenterTrainer};
+use tomocut::segmenter::{SegmenterOptions, SegmenterTrainer};
+use tomocut::train::{AugmentOptions, Example, ExampleSource};
 use tomocut::Result;
 
 const USAGE: &str =

@@ -11,10 +11,8 @@ use tomocut::networks::{
 };
 use tomocut::predict::{mask_dice, picture_mask, predict, predict_picture, Output, PredictOptions, Stability};
 use tomocut::runtime::Job;
-use tomocut::train::{
-    AdamWOptions, LabelledTraining, LabelledTrainingOptions, PicturePair, SegmenterOptions, SlabLabels,
-    TrainingSchedule,
-};
+use tomocut::segmenter::{LabelledTraining, LabelledTrainingOptions, PicturePair, SegmenterOptions, SlabLabels};
+use tomocut::train::{AdamWOptions, TrainingSchedule};
 use tomocut::volume::Tomogram;
 use tomocut::Result;
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ndarray::Array3;
 use tomocut::runtime::Job;
-use tomocut::train::PicturePair;
+use tomocut::segmenter::PicturePair;
 use tomocut::volume::{Geometry, Tomogram};
 use tomocut::{Error, Result};
 

@@ -2,7 +2,7 @@
 use std::path::PathBuf;
 
 use lexopt::prelude::*;
-use tomocut::train::{small_autoencoder, small_unet, AutoencoderOptions, DenoiserOptions};
+use tomocut::denoiser::{small_autoencoder, small_unet, AutoencoderOptions, DenoiserOptions};
 
 pub const HELP: &str = "\
 usage: tomocut-train-model --out FILE [options]

@@ -1,6 +1,6 @@
 //! `--autoencoder`: an autoencoder, then a U-Net on its latents.
+use tomocut::denoiser::{AutoencoderTrainer, DenoiserOptions, DenoiserTrainer};
 use tomocut::runtime::{open_device, Job};
-use tomocut::train::{AutoencoderTrainer, DenoiserOptions, DenoiserTrainer};
 use tomocut::Result;
 
 use crate::arguments::{Arguments, AutoencoderArguments};

@@ -10,8 +10,8 @@ use std::process::ExitCode;
 
 use arguments::Arguments;
 use progress::{drive, Pace};
+use tomocut::denoiser::{DenoiserOptions, DenoiserTrainer};
 use tomocut::runtime::{open_device, Job};
-use tomocut::train::{DenoiserOptions, DenoiserTrainer};
 use tomocut::Result;
 
 fn main() -> ExitCode {

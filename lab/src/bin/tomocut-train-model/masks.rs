@@ -1,6 +1,6 @@
 //! `--mask-autoencoder`: the first stage of SDSeg's small network, from shapes drawn at random.
+use tomocut::denoiser::{MaskAutoencoderOptions, MaskAutoencoderTrainer};
 use tomocut::runtime::{open_device, Job};
-use tomocut::train::{MaskAutoencoderOptions, MaskAutoencoderTrainer};
 use tomocut::Result;
 
 use crate::arguments::Arguments;

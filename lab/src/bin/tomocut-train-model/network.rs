@@ -2,9 +2,11 @@
 use std::path::Path;
 
 use tch::Device;
+use tomocut::denoiser::PhantomExamples;
 use tomocut::networks::{ModelDescription, NetworkConfig};
 use tomocut::runtime::{open_device, Job};
-use tomocut::train::{LossKind, LossRecord, PhantomExamples, SegmenterOptions, SegmenterTrainer};
+use tomocut::segmenter::{SegmenterOptions, SegmenterTrainer};
+use tomocut::train::{LossKind, LossRecord};
 use tomocut::Result;
 
 use crate::arguments::Arguments;
@@ -107,7 +109,7 @@ impl Training for Judged {
 
     fn look(&self, job: &Job) -> Result<Vec<String>> {
         let scores = self.trainer.held_out(&self.held_out, HELD_OUT.1, job)?;
-        let line = |score: &tomocut::train::OutputScore| {
+        let line = |score: &tomocut::segmenter::OutputScore| {
             format!(
                 "held out, {}: Dice {:.3}, mean probability {:.4} of true {:.4}",
                 score.output, score.dice, score.mean_probability, score.mean_truth

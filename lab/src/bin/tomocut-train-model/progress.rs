@@ -2,8 +2,9 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use tomocut::denoiser::{AutoencoderTrainer, BatchSource, DenoiserTrainer, MaskAutoencoderTrainer};
 use tomocut::runtime::Job;
-use tomocut::train::{AutoencoderTrainer, BatchSource, DenoiserTrainer, LossRecord, MaskAutoencoderTrainer};
+use tomocut::train::LossRecord;
 use tomocut::Result;
 
 /// Steps between two lines.
@@ -74,7 +75,7 @@ impl<S: BatchSource> Training for DenoiserTrainer<S> {
 
     fn look(&self, job: &Job) -> Result<Vec<String>> {
         let losses = self.held_out(3, 24, &[250, 388, 550, 710, 800], job)?;
-        let line = |loss: &tomocut::train::HeldOutLoss| {
+        let line = |loss: &tomocut::denoiser::HeldOutLoss| {
             format!(
                 "held out, t {}: noise {:.4}, clean {:.4}, structures {:.4}",
                 loss.timestep, loss.noise_error, loss.clean_error, loss.structure_error

@@ -11,8 +11,8 @@ use super::validation::batch_of;
 use super::{LabelledVolume, SegmenterOptions};
 use crate::networks::{starts, tent, Activation, Pass, SegmentationModel};
 use crate::runtime::{Job, Result, Stage};
-use crate::train::matched_volume::CERTAIN;
-use crate::train::options::check_ranges;
+use crate::train::ranges::check_ranges;
+use crate::train::CERTAIN;
 
 /// Voxels with labels that are kept of a volume, to draw windows around.
 const MOST_KEPT: usize = 1 << 20;

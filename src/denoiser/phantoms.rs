@@ -2,11 +2,12 @@
 use tch::{Device, Kind, Tensor};
 
 use super::crops::Place;
-use super::matched_volume::{MatchedVolume, CERTAIN};
+use super::matched_volume::MatchedVolume;
 use super::renewal::occupant;
 use super::{Batch, BatchSource, DenoiserOptions, CELLS, STRUCTURES};
 use crate::diffusion::{space_to_depth, CellShape, Structure};
 use crate::runtime::{Error, Generator, Job, Result};
+use crate::train::CERTAIN;
 
 /// Mean square of a crop of unit-variance signal below which it counts as empty.
 const EMPTY: f64 = 0.12;

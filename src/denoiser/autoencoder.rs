@@ -10,12 +10,13 @@ use std::path::Path;
 use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
-use super::checkpoint;
 use super::posterior;
-use super::run::{Objective, Run};
-use super::{AutoencoderOptions, LossRecord, Parameters, SliceOptions, SlicePool};
+use super::{AutoencoderOptions, SliceOptions, SlicePool};
 use crate::diffusion::{vae_tensor_shapes, write_autoencoder, LatentDraw, VaeConfig, VaeDecoder, VaeEncoder};
 use crate::runtime::{Error, Generator, Job, Result};
+use crate::train::checkpoint;
+use crate::train::run::{Objective, Run};
+use crate::train::{LossRecord, Parameters};
 
 /// Streams of the seed.
 const WEIGHTS: u64 = 11;

@@ -4,13 +4,12 @@ use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
 use super::autoencoder_options::check_crop;
-use super::{
-    AutoencoderTrainer, Batch, BatchSource, DenoiserOptions, DenoiserTrainer, Parameters, SliceOptions, SlicePool,
-};
+use super::{AutoencoderTrainer, Batch, BatchSource, DenoiserOptions, DenoiserTrainer, SliceOptions, SlicePool};
 use crate::diffusion::{
     with_autoencoder, write_model, CellShape, LatentDraw, ModelFileConfig, Structure, VaeConfig, VaeEncoder,
 };
 use crate::runtime::{Generator, Job, Result};
+use crate::train::Parameters;
 
 /// Voxel sizes of the phantoms, nm.
 const VOXEL_NM: [f64; 2] = [0.4, 3.2];

@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 use crate::networks::{resample, Axis, GreyScale, ModelDescription};
 use crate::picks::Pick;
 use crate::runtime::{Error, Job, Result};
-use crate::train::matched_volume::{mark_centre, CERTAIN};
+use crate::train::{mark_centre, CERTAIN};
 use crate::volume::Tomogram;
 
 /// Labels of the slices `z` of a tomogram.

@@ -1,15 +1,16 @@
 //! Adapting a model to a data set, on the data set's own voxels: no labels, minutes.
 use tch::{Device, Kind, Tensor};
 
-use super::denoiser::errors;
 use super::matched_volume::MatchedVolume;
 use super::own_batch::OwnBatch;
 use super::own_data::{BlockRules, OwnBlock};
-use super::run::{Objective, Run};
-use super::{AdamWOptions, Parameters, PhantomPool, TrainingSchedule, CELLS, STRUCTURES};
+use super::trainer::errors;
+use super::{PhantomPool, CELLS, STRUCTURES};
 use crate::diffusion::{EncoderConfig, LatentMode, ModelFile, NoiseSchedule, Unet};
 use crate::phantom::{simulate_on, PhantomOptions};
 use crate::runtime::{Error, Generator, Job, Result};
+use crate::train::run::{Objective, Run};
+use crate::train::{AdamWOptions, Parameters, TrainingSchedule};
 use crate::volume::Tomogram;
 
 /// Streams of the seed.
@@ -287,9 +288,9 @@ fn simulate(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::denoiser::small_unet;
     use crate::diffusion::ModelFileConfig;
     use crate::phantom::simulate;
-    use crate::train::small_unet;
     use crate::volume::Geometry;
 
     fn tiny() -> ModelFile {

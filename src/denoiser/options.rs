@@ -1,10 +1,10 @@
 //! Every setting of the denoiser's training.
 use serde::{Deserialize, Serialize};
 
-use super::checkpoint::RunOptions;
-use super::{AdamWOptions, TrainingSchedule};
 use crate::diffusion::{unet_channels, unet_tensor_shapes, CellShape, PerLevel, Structure, UnetConfig};
 use crate::runtime::{Error, Result};
+use crate::train::checkpoint::RunOptions;
+use crate::train::{AdamWOptions, TrainingSchedule};
 
 /// What the networks that are trained here predict beside the noise.
 pub const STRUCTURES: [Structure; 4] = [
@@ -155,7 +155,7 @@ impl DenoiserOptions {
             ("missing_share", self.missing_share, 0.0, 1.0),
             ("structure_weight", self.structure_weight, 0.0, 1e3),
         ];
-        check_ranges(&ranges)?;
+        crate::train::ranges::check_ranges(&ranges)?;
         for (name, side) in [("crop", self.crop), ("large_crop", self.large_crop)] {
             if side % 2 != 0 {
                 return Err(Error::argument(name, side, "must be even"));
@@ -204,16 +204,6 @@ impl RunOptions for DenoiserOptions {
     fn schedule(&self) -> TrainingSchedule {
         Self::schedule(self)
     }
-}
-
-/// Refuses the first of (name, value, lowest, highest) that is out of its range or not a number.
-pub(super) fn check_ranges(ranges: &[(&str, f64, f64, f64)]) -> Result<()> {
-    for (name, value, low, high) in ranges {
-        if !(low..=high).contains(&value) {
-            return Err(Error::argument(name, value, &format!("must be {low}..={high}")));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use super::{SelfTrainingOptions, ValidationOptions};
 use crate::networks::{ModelDescription, Reach, SegmentationNetwork};
 use crate::runtime::{Error, Result};
 use crate::train::checkpoint::RunOptions;
-use crate::train::options::check_ranges;
-use crate::train::{AdamWOptions, AugmentOptions, LossOptions, TrainingSchedule};
+use crate::train::ranges::check_ranges;
+use crate::train::{AdamWOptions, AugmentOptions, LossOptions, TrainingSchedule, Windows};
 
 /// What to train, from what kind of windows, and how long. Same options, seed and data, same weights on one machine's CPU.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,6 +78,16 @@ impl SegmenterOptions {
         self.validation.validate()?;
         self.self_training.validate()?;
         self.schedule.validate()
+    }
+
+    /// The windows that it asks its source for.
+    pub(super) fn windows(&self) -> Windows<'_> {
+        Windows {
+            extents: self.window,
+            foreground: self.foreground,
+            outputs: self.description.network.outputs(),
+            bright: self.description.bright,
+        }
     }
 
     /// The window that suits `network`: the default's extents or a little more, multiples of its divisor; in two dimensions a slice

@@ -1,13 +1,11 @@
 //! Windows of labelled volumes.
 use tch::{Device, Kind, Tensor};
 
-use super::{ExampleSource, LabelledVolume, SegmenterOptions};
+use super::self_training::{relabelled, Labels};
+use super::{LabelledVolume, SegmenterOptions};
 use crate::networks::SegmentationModel;
 use crate::runtime::{Error, Generator, Job, Result};
-use crate::train::matched_volume::CERTAIN;
-use crate::train::Example;
-
-use super::self_training::{relabelled, Labels};
+use crate::train::{Example, ExampleSource, Windows, CERTAIN};
 
 /// Any number of labelled volumes; a window comes from each as often as from any other.
 pub struct LabelledVolumes {
@@ -64,7 +62,7 @@ impl ExampleSource for LabelledVolumes {
         Ok(())
     }
 
-    fn example(&self, options: &SegmenterOptions, gen: &mut Generator) -> Result<Example> {
+    fn example(&self, windows: &Windows, gen: &mut Generator) -> Result<Example> {
         let _guard = tch::no_grad_guard();
         let known: Vec<&LabelledVolume> = self.volumes.iter().filter(|v| !v.labelled.is_empty()).collect();
         let Some(volume) = known.get(gen.integer(0, (known.len() as i64 - 1).max(0)) as usize) else {
@@ -73,13 +71,13 @@ impl ExampleSource for LabelledVolumes {
             ));
         };
         let (_, depth, rows, cols) = volume.image.size4()?;
-        let around = match gen.chance(options.foreground) {
+        let around = match gen.chance(windows.foreground) {
             true => volume.labelled[gen.integer(0, volume.labelled.len() as i64 - 1) as usize],
             false => [depth, rows, cols].map(|n| gen.integer(0, n - 1)),
         };
         let mut parts = [&volume.image, &volume.truth, &volume.weight].map(Tensor::shallow_clone);
         let mut padding = Vec::new();
-        for (axis, (&want, have)) in options.window.iter().zip([depth, rows, cols]).enumerate() {
+        for (axis, (&want, have)) in windows.extents.iter().zip([depth, rows, cols]).enumerate() {
             let want = want as i64;
             let shift = gen.integer(0, want - 1);
             let take = want.min(have);

@@ -4,11 +4,12 @@ use std::path::Path;
 use serde::Serialize;
 use tch::{Device, Kind, Reduction, Tensor};
 
-use super::checkpoint;
-use super::run::{Objective, Run};
-use super::{Batch, BatchSource, DenoiserOptions, LossRecord, Parameters, PhantomPool, CELLS, STRUCTURES};
+use super::{Batch, BatchSource, DenoiserOptions, PhantomPool, CELLS, STRUCTURES};
 use crate::diffusion::{write_model, ModelFileConfig, NoiseSchedule, ScheduleConfig, Unet};
 use crate::runtime::{Generator, Job, Result};
+use crate::train::checkpoint;
+use crate::train::run::{Objective, Run};
+use crate::train::{LossRecord, Parameters};
 
 /// Streams of the seed.
 const WEIGHTS: u64 = 1;

@@ -8,7 +8,7 @@ use super::LabelledVolume;
 use crate::image::{resize_nearest, PictureFile};
 use crate::networks::ModelDescription;
 use crate::runtime::{Error, Result};
-use crate::train::matched_volume::CERTAIN;
+use crate::train::CERTAIN;
 
 /// Least difference between the two levels of a mask of more than two: below it they are the noise of a lossy file.
 const LEAST_CONTRAST: f32 = 32.0;

@@ -2,10 +2,10 @@
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use super::{ExampleSource, SegmenterOptions};
 use crate::networks::{Pass, SegmentationModel};
 use crate::runtime::{Generator, Job, Result};
-use crate::train::options::check_ranges;
+use crate::train::ranges::check_ranges;
+use crate::train::{ExampleSource, Windows};
 
 /// Stream of the seed that draws the windows.
 const HELD_OUT: u64 = 13;
@@ -90,21 +90,31 @@ pub fn mean_dice(scores: &[OutputScore]) -> f64 {
     counted.iter().sum::<f64>() / counted.len().max(1) as f64
 }
 
-/// Scores of `model` on `windows` windows of `source`, the same every time, as they are.
+/// Which windows a score is of.
+#[derive(Clone, Copy)]
+pub(super) struct Draw {
+    /// Seed of their places.
+    pub seed: u64,
+    /// Their number.
+    pub count: usize,
+}
+
+/// Scores of `model` on windows of `source`, the same every time, not augmented.
 pub(super) fn score(
     model: &SegmentationModel,
     source: &impl ExampleSource,
-    (options, windows): (&SegmenterOptions, usize),
+    windows: &Windows,
+    draw: Draw,
     job: &Job,
 ) -> Result<Vec<OutputScore>> {
     let _guard = tch::no_grad_guard();
     let network = model.network();
-    let mut gen = Generator::new(options.seed, HELD_OUT);
+    let mut gen = Generator::new(draw.seed, HELD_OUT);
     // Per output: probability and truth and both, of voxels above one half; probability and truth as they are; weight.
     let mut sums = vec![[0f64; 6]; network.outputs().len()];
-    for _ in 0..windows {
+    for _ in 0..draw.count {
         job.check()?;
-        let example = source.example(options, &mut gen)?;
+        let example = source.example(windows, &mut gen)?;
         let logits = network.forward(
             &batch_of(&[&example.image], network.dimensions())?,
             &mut Pass::Inference,

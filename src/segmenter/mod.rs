@@ -1,4 +1,4 @@
-//! Training of segmentation networks: on phantoms, whose truth is exact, or on labels of slabs, that nobody drew.
+//! Training of segmentation networks: on labels of slabs that nobody drew, on pictures with masks, on any other source of windows.
 //!
 //! `pictures` reads pairs of pictures and masks, `labelled` brings slabs with labels to the network's voxels and grey scale, `split` holds a part of them out, `labelled_volumes` cuts
 //! windows; `trainer` is the run with its validation and its rounds of self-training; `labelled_training` is all of it in one.
@@ -11,7 +11,6 @@ mod options;
 mod pictures;
 mod presets;
 mod self_training;
-mod source;
 mod split;
 mod start;
 mod trainer;
@@ -23,7 +22,6 @@ pub use labelled_volumes::LabelledVolumes;
 pub use options::SegmenterOptions;
 pub use pictures::PicturePair;
 pub use self_training::SelfTrainingOptions;
-pub use source::{ExampleSource, PhantomExamples};
 pub use start::Start;
 pub use trainer::SegmenterTrainer;
 pub use validation::{mean_dice, OutputScore, ValidationOptions};

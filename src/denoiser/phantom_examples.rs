@@ -1,23 +1,13 @@
-//! Where windows with labels come from.
+//! Windows of phantoms, whose truth is exact, for segmentation networks.
 use tch::{Device, Kind, Tensor};
 
-use super::SegmenterOptions;
+use super::{DenoiserOptions, PhantomPool, STRUCTURES};
 use crate::diffusion::Structure;
 use crate::runtime::{Error, Generator, Job, Result};
-use crate::train::matched_volume::CERTAIN;
-use crate::train::{DenoiserOptions, Example, PhantomPool, STRUCTURES};
+use crate::train::{Example, ExampleSource, Windows, CERTAIN};
 
 /// Signal-to-noise ratios of the phantoms' windows.
 const SNR: [f64; 2] = [0.03, 3.0];
-
-/// A source of windows. What it holds at a step depends on its settings and the step alone, so that a resumed run sees the same.
-pub trait ExampleSource {
-    /// Brings the data to `step`.
-    fn advance(&mut self, step: u64, job: &Job) -> Result<()>;
-
-    /// A window of `options.window` voxels, not yet augmented, on the source's device.
-    fn example(&self, options: &SegmenterOptions, gen: &mut Generator) -> Result<Example>;
-}
 
 /// A rolling pool of phantoms: signal and noise are mixed anew for every window, at any signal-to-noise ratio.
 pub struct PhantomExamples {
@@ -54,9 +44,9 @@ impl ExampleSource for PhantomExamples {
         self.pool.advance(&self.rules, step, job)
     }
 
-    fn example(&self, options: &SegmenterOptions, gen: &mut Generator) -> Result<Example> {
+    fn example(&self, windows: &Windows, gen: &mut Generator) -> Result<Example> {
         let _guard = tch::no_grad_guard();
-        let [signal, noise, truth] = self.pool.window(options.window.map(|n| n as i64), gen)?;
+        let [signal, noise, truth] = self.pool.window(windows.extents.map(|n| n as i64), gen)?;
         let snr = gen.uniform(SNR[0].ln(), SNR[1].ln()).exp();
         let abar = snr / (1.0 + snr);
         let image = signal
@@ -64,12 +54,8 @@ impl ExampleSource for PhantomExamples {
             .f_add(&noise.f_mul_scalar((1.0 - abar).sqrt())?)?
             .f_unsqueeze(0)?;
         // Phantoms are dark, as most tomograms are.
-        let image = if options.description.bright {
-            image.f_neg()?
-        } else {
-            image
-        };
-        let outputs = planes(options.description.network.outputs())?;
+        let image = if windows.bright { image.f_neg()? } else { image };
+        let outputs = planes(windows.outputs)?;
         let truth = truth
             .f_index_select(0, &Tensor::f_from_slice(&outputs)?.f_to_device(truth.device())?)?
             .f_to_kind(Kind::Float)?

@@ -1,11 +1,12 @@
 //! Every setting of the autoencoder's training.
 use serde::{Deserialize, Serialize};
 
-use super::checkpoint::RunOptions;
-use super::options::check_ranges;
-use super::{AdamWOptions, DenoiserOptions, SliceOptions, TrainingSchedule};
+use super::{DenoiserOptions, SliceOptions};
 use crate::diffusion::{vae_tensor_shapes, UnetConfig, VaeConfig};
 use crate::runtime::{Error, Result};
+use crate::train::checkpoint::RunOptions;
+use crate::train::ranges::check_ranges;
+use crate::train::{AdamWOptions, TrainingSchedule};
 
 /// An autoencoder of Stable Diffusion's shape for single-channel images, of any width: 8 x 8 pixels become 4 channels.
 ///
@@ -140,7 +141,7 @@ pub(super) fn check_crop(name: &str, side: usize, vae: &VaeConfig) -> Result<()>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::small_unet;
+    use crate::denoiser::small_unet;
 
     #[test]
     fn defaults_are_stable_diffusions_shape() {

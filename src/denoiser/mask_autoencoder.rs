@@ -10,15 +10,15 @@ use safetensors::Dtype;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use super::checkpoint::{self, RunOptions};
-use super::options::check_ranges;
 use super::posterior;
 use super::random_masks::random_masks;
-use super::run::{Objective, Run};
-use super::{AdamWOptions, LossRecord, Parameters, TrainingSchedule};
 use crate::diffusion::{vae_tensor_shapes, VaeConfig, VaeDecoder, VaeEncoder};
 use crate::networks::sdseg::mask_autoencoder;
 use crate::runtime::{Error, Generator, Job, Result};
+use crate::train::checkpoint::{self, RunOptions};
+use crate::train::ranges::check_ranges;
+use crate::train::run::{Objective, Run};
+use crate::train::{AdamWOptions, LossRecord, Parameters, TrainingSchedule};
 use crate::volume::write_atomically;
 
 /// Streams of the seed.

@@ -3,14 +3,14 @@ use std::path::Path;
 
 use tch::{Device, Kind, Tensor};
 
-use super::validation::{batch_of, score};
-use super::{mean_dice, ExampleSource, LabelledVolumes, OutputScore, SegmenterOptions};
+use super::validation::{batch_of, score, Draw};
+use super::{mean_dice, LabelledVolumes, OutputScore, SegmenterOptions};
 use crate::networks::{Logits, Pass, SegmentationModel};
 use crate::runtime::{Autocast, Error, Generator, Job, Result};
 use crate::train::checkpoint;
 use crate::train::run::{Objective, Run};
 use crate::train::validated::Snapshot;
-use crate::train::{augment, segmentation_loss, Example, LossRecord, Parameters, ScoreRecord, Target};
+use crate::train::{augment, segmentation_loss, Example, ExampleSource, LossRecord, Parameters, ScoreRecord, Target};
 
 /// Streams of the seed.
 const WEIGHTS: u64 = 11;
@@ -198,7 +198,13 @@ impl<S: ExampleSource> SegmenterTrainer<S> {
             return Ok(());
         };
         let windows = options.validation.windows;
-        let found = mean_dice(&score(&self.averaged, source, (options, windows), job)?);
+        let found = mean_dice(&score(
+            &self.averaged,
+            source,
+            &options.windows(),
+            self.draw(windows),
+            job,
+        )?);
         // Copied first: a failure leaves the run as it was.
         let copy = Snapshot::of(&self.run.average, &self.run.statistics)?;
         let record = ScoreRecord { step, score: found };
@@ -212,13 +218,32 @@ impl<S: ExampleSource> SegmenterTrainer<S> {
 
     /// Scores of the averaged weights on `windows` windows of `source`, the same every time, as they are.
     pub fn held_out(&self, source: &impl ExampleSource, windows: usize, job: &Job) -> Result<Vec<OutputScore>> {
-        score(&self.averaged, source, (&self.task.options, windows), job)
+        score(
+            &self.averaged,
+            source,
+            &self.task.options.windows(),
+            self.draw(windows),
+            job,
+        )
     }
 
     /// Scores of what [`SegmenterTrainer::model`] gives, on what the run is scored with or, where there is nothing, learns from.
     pub fn result_scores(&self, windows: usize, job: &Job) -> Result<Vec<OutputScore>> {
         let source = self.held_out.as_ref().unwrap_or(&self.task.source);
-        score(&self.model()?, source, (&self.task.options, windows), job)
+        score(
+            &self.model()?,
+            source,
+            &self.task.options.windows(),
+            self.draw(windows),
+            job,
+        )
+    }
+
+    fn draw(&self, count: usize) -> Draw {
+        Draw {
+            seed: self.task.options.seed,
+            count,
+        }
     }
 
     /// Writes a checkpoint, whole or not at all.
@@ -310,7 +335,7 @@ impl<S: ExampleSource> Objective for Segmentation<S> {
         let options = &self.options;
         let mut examples: Vec<Example> = Vec::with_capacity(options.batch);
         for _ in 0..options.batch {
-            let example = self.source.example(options, gen)?;
+            let example = self.source.example(&options.windows(), gen)?;
             examples.push(augment(&example, &options.augment, gen)?);
         }
         let network = self.model.network();

@@ -5,11 +5,11 @@ use ndarray::{Array3, ArrayView2};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use super::options::check_ranges;
 use super::renewal::occupant;
 use crate::image::{enhance, EnhanceOptions};
 use crate::phantom::{simulate_on, PhantomOptions, MEMBRANE};
 use crate::runtime::{Error, Generator, Job, Result, Stage};
+use crate::train::ranges::check_ranges;
 use crate::volume::Tomogram;
 
 /// Streams of the seed: stack k has `STACKS + k`.
