@@ -81,7 +81,7 @@ impl SegmenterOptions {
     }
 
     /// The windows that it asks its source for.
-    pub(super) fn windows(&self) -> Windows<'_> {
+    pub fn windows(&self) -> Windows<'_> {
         Windows {
             extents: self.window,
             foreground: self.foreground,

@@ -5,7 +5,7 @@ use tomocut::networks::{CompactConfig, ModelDescription, NetworkConfig, Segmenta
 use tomocut::picks::Pick;
 use tomocut::runtime::{Generator, Job};
 use tomocut::segmenter::{LabelledVolume, LabelledVolumes, SegmenterOptions, SegmenterTrainer, SlabLabels, SlabView};
-use tomocut::train::{AdamWOptions, AugmentOptions, Example, ExampleSource};
+use tomocut::train::{AdamWOptions, AugmentOptions, Example, ExampleSource, Windows};
 use tomocut::volume::{Geometry, Tomogram};
 
 pub const SHAPE: [usize; 3] = [24, 40, 40];
@@ -160,8 +160,8 @@ impl ExampleSource for Spoilt {
         Ok(())
     }
 
-    fn example(&self, options: &SegmenterOptions, gen: &mut Generator) -> tomocut::Result<Example> {
-        let mut example = self.0.example(options, gen)?;
+    fn example(&self, windows: &Windows, gen: &mut Generator) -> tomocut::Result<Example> {
+        let mut example = self.0.example(windows, gen)?;
         if self.1 >= 3 {
             example.image *= f64::NAN;
         }

@@ -108,7 +108,7 @@ fn tomograms_smaller_than_a_window_and_odd_ones_are_padded_and_masked() {
     let (tomogram, job) = (noise([3, 5, 7]), Job::quiet());
     let volume = LabelledVolume::new(&tomogram, &slab, &settings.description, &SlabView::default(), &job).unwrap();
     let source = LabelledVolumes::new(vec![volume], Device::Cpu).unwrap();
-    let example = source.example(&settings, &mut Generator::new(1, 1)).unwrap();
+    let example = source.example(&settings.windows(), &mut Generator::new(1, 1)).unwrap();
     assert_eq!(example.image.size(), [1, 16, 32, 32]);
     let sum = |x: &tch::Tensor| x.sum(tch::Kind::Float).double_value(&[]);
     assert_eq!(sum(&example.weight), 105.0);
@@ -192,7 +192,7 @@ fn voxels_of_another_size_are_brought_to_the_networks() {
         let mut settings = options(small(), 3);
         settings.window = wanted.map(|n: usize| n.next_multiple_of(8));
         settings.description = description;
-        let example = source.example(&settings, &mut Generator::new(1, 1)).unwrap();
+        let example = source.example(&settings.windows(), &mut Generator::new(1, 1)).unwrap();
         let scale = wanted[0] as f64 / shape[0] as f64;
         let close = |found: f64, wanted: f64, far: f64| (found - wanted).abs() < far;
         for plane in [1, 2] {

@@ -9,7 +9,7 @@ use tch::{Device, Kind, Tensor};
 use tomocut::networks::{Pass, SegmentationModel};
 use tomocut::runtime::{Generator, Job, MemoryReuse};
 use tomocut::segmenter::{SegmenterOptions, SegmenterTrainer};
-use tomocut::train::{AugmentOptions, Example, ExampleSource};
+use tomocut::train::{AugmentOptions, Example, ExampleSource, Windows};
 use tomocut::Result;
 
 const USAGE: &str =
@@ -89,7 +89,7 @@ impl ExampleSource for Fixed {
         Ok(())
     }
 
-    fn example(&self, _: &SegmenterOptions, _: &mut Generator) -> Result<Example> {
+    fn example(&self, _: &Windows, _: &mut Generator) -> Result<Example> {
         let Example { image, truth, weight } = &self.0;
         Ok(Example {
             image: image.shallow_clone(),
