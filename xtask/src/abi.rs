@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::failure::{Failure, Result};
+use crate::header::layout_program;
 use crate::layout::{self, Layout};
 use crate::library::{self, Library, Profile};
 use crate::{libtorch, process};
@@ -117,6 +118,25 @@ pub fn check_layout(layout: &Layout, library: &Library) -> Result<()> {
     )
 }
 
+/// Members of all structs: hosts should have few to learn; everything else is a setting by name.
+const MOST_MEMBERS: usize = 130;
+
+/// The structs of the header have few members.
+pub fn check_members(layout: &Layout) -> Result<()> {
+    let header = layout::read(&layout.root.join("include/tomocut.h"))?;
+    let members: usize = layout_program::structs(&header)
+        .iter()
+        .map(|one| one.members.len())
+        .sum();
+    if members <= MOST_MEMBERS {
+        return Ok(());
+    }
+    let message = format!(
+        "the structs of tomocut.h have {members} members, must be at most {MOST_MEMBERS}: make settings of them"
+    );
+    Err(Failure::new(message))
+}
+
 fn recorded(layout: &Layout, name: &str) -> PathBuf {
     layout.root.join("abi").join(name)
 }
@@ -139,7 +159,7 @@ fn symbol_names(listing: &str) -> String {
     names.into_iter().map(|name| format!("{name}\n")).collect()
 }
 
-/// What tests/c/layout.c prints.
+/// What a program that is made from the header prints.
 fn measured(layout: &Layout, library: &Library) -> Result<String> {
     let folder = layout.target.join("abi");
     layout::fresh_folder(&folder)?;
@@ -151,7 +171,10 @@ fn measured(layout: &Layout, library: &Library) -> Result<String> {
         "-Werror".into(),
     ];
     arguments.extend(library.include_flags());
-    arguments.push(layout.root.join("tests/c/layout.c").display().to_string());
+    let source = folder.join("layout.c");
+    let header = layout::read(&layout.root.join("include/tomocut.h"))?;
+    layout::write_atomic(&source, &layout_program::program(&header))?;
+    arguments.push(source.display().to_string());
     arguments.extend(["-o".into(), program.display().to_string()]);
     arguments.extend(library.link_flags());
     library::compile("cc", &arguments, "layout.c")?;

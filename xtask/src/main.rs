@@ -18,6 +18,7 @@ mod libtorch;
 mod own_programs;
 mod process;
 mod test;
+mod tidy;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -20,7 +20,10 @@ pub fn train_model(layout: &Layout, arguments: &[OsString]) -> Result<()> {
 
 /// docs/measured/ncut.md and its contact sheet; with arguments neither is written.
 pub fn evaluate_ncut(layout: &Layout, arguments: &[OsString]) -> Result<()> {
-    let page = [("--page", "docs/measured/ncut.md"), ("--sheet", "docs/measured/ncut_sheet.png")];
+    let page = [
+        ("--page", "docs/measured/ncut.md"),
+        ("--sheet", "docs/measured/ncut_sheet.png"),
+    ];
     measure(layout, "tomocut-measure-ncut", &page, arguments)
 }
 

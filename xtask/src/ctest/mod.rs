@@ -138,6 +138,7 @@ pub fn run(layout: &Layout, library: &Library, torch: &Libtorch, filter: Option<
     headers::run(layout, library, &mut tally)?;
     tally.test("c::abi::symbols", || abi::check_symbols(layout, library));
     tally.test("c::abi::layout", || abi::check_layout(layout, library));
+    tally.test("c::abi::members", || abi::check_members(layout));
     old_host::run(layout, library, &mut tally)?;
     programs::examples(layout, library, &mut tally)?;
     if tally.wants("c::readme") {

@@ -1,5 +1,6 @@
 //! `cargo xtask header [--check]`: include/tomocut.h from src/capi by cbindgen, and the loader's list of its functions.
 mod functions;
+pub mod layout_program;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
