@@ -2,6 +2,7 @@
 use serde_json::Value;
 
 use crate::diffusion::ModelSettings;
+use crate::ncut::NcutOptions;
 use crate::phantom::PhantomOptions;
 use crate::settings::{self, Settings};
 use crate::{Error, Result};
@@ -44,6 +45,7 @@ fn resolved<S: Settings>(text: &str) -> Result<Value> {
 pub const FAMILIES: &[Family] = &[
     // One line for each family: Family::of::<SlabOptions>("How a slab is segmented."),
     Family::of::<ModelSettings>("How a diffusion model is loaded."),
+    Family::of::<NcutOptions>("Images, slices and matrices in segments, by cuts of attention or features."),
     Family::of::<PhantomOptions>("Simulated tomograms with their truth."),
 ];
 

@@ -3,10 +3,12 @@
 #ifndef TOMOCUT_NCUT_HPP
 #define TOMOCUT_NCUT_HPP
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "model.hpp"
+#include "report.hpp"
 
 namespace tomocut {
 namespace detail {
@@ -22,31 +24,25 @@ inline void fill(tomocut_ncut_options *options) {
 
 }  // namespace detail
 
-/** Options of a segmentation by cuts: tomocut_ncut_options. */
-struct NcutOptions : detail::CallOptions<tomocut_ncut_options> {
-    /** Thresholds of further segmentations of the same run. */
-    std::vector<double> thresholds;
-    /** Numbers of segments of further segmentations of the same run. */
-    std::vector<std::uint32_t> counts;
-    /** Dilations of PAMR; empty: the default. */
-    std::vector<std::uint32_t> pamr_dilations;
+/** Options of a segmentation by cuts: tomocut_ncut_options; set() takes any other setting of the family "ncut". */
+using NcutOptions = detail::CallOptions<tomocut_ncut_options>;
 
-    /** The C struct; it points into this object. */
-    tomocut_ncut_options lowered() const {
-        tomocut_ncut_options c = *this;
-        c.thresholds = thresholds.empty() ? nullptr : thresholds.data();
-        c.n_thresholds = thresholds.size();
-        c.counts = counts.empty() ? nullptr : counts.data();
-        c.n_counts = counts.size();
-        c.pamr_dilations = pamr_dilations.empty() ? nullptr : pamr_dilations.data();
-        c.n_pamr_dilations = pamr_dilations.size();
-        return c;
-    }
-
-private:
-    using tomocut_ncut_options::n_counts;
-    using tomocut_ncut_options::n_pamr_dilations;
-    using tomocut_ncut_options::n_thresholds;
+/** Sizes of a segmentation, and how its passes were made. */
+struct NcutInfo {
+    /** Shape of the labels: slices (1 for images and matrices), rows, columns. */
+    Shape shape{};
+    /** Number of segments; labels are below it. */
+    std::uint64_t segments = 0;
+    /** Length of a segment's mean feature. */
+    std::uint64_t dim = 0;
+    /** Passes through the model, each with a tree of its own: one for an image or a matrix. */
+    std::uint64_t cells = 0;
+    /** Rows and columns of tokens of a pass. */
+    std::uint64_t grid[2] = {0, 0};
+    /** Eigenvectors kept for each pass. */
+    std::uint64_t eigenvectors = 0;
+    /** Further segmentations: entries of the settings thresholds or counts. */
+    std::uint64_t levels = 0;
 };
 
 /** Rows and columns. */
@@ -89,12 +85,29 @@ public:
         return ncut;
     }
 
-    /** Shape of the labels, number of segments and of whatever else can be read. */
-    tomocut_ncut_info info() const {
-        tomocut_ncut_info info{};
-        info.struct_size = sizeof info;
-        detail::call([&] { return tomocut_ncut_get_info(get(), &info); });
+    /** Shape of the labels, number of segments and other sizes. */
+    NcutInfo info() const {
+        const Report all = report();
+        const auto size = [&](const char *name) {
+            return static_cast<std::uint64_t>(all.number(std::string("/report/") + name));
+        };
+        NcutInfo info;
+        info.shape = {size("shape/0"), size("shape/1"), size("shape/2")};
+        info.segments = size("segments");
+        info.dim = size("dim");
+        info.cells = size("cells");
+        info.grid[0] = size("grid/0");
+        info.grid[1] = size("grid/1");
+        info.eigenvectors = size("eigenvectors");
+        info.levels = size("levels");
         return info;
+    }
+
+    /** Settings, sizes, passes, segments, the trees of all passes and further segmentations, as JSON and by path. */
+    Report report() const {
+        Report report(log());
+        detail::call([&] { return tomocut_ncut_report(get(), report.out()); });
+        return report;
     }
 
     /** The segment of every pixel, numbered from 0. */
@@ -134,7 +147,7 @@ public:
 
     /** Mean feature of every segment: (1, segments, dim). */
     Volume<float> features() const {
-        const tomocut_ncut_info sizes = info();
+        const NcutInfo sizes = info();
         Volume<float> volume({1, sizes.segments, sizes.dim});
         TargetVolume target(volume);
         detail::call([&] { return tomocut_ncut_features(get(), target.get()); });
@@ -143,7 +156,7 @@ public:
 
     /** Leading eigenvectors of one pass: (eigenvectors, rows of tokens, columns of tokens). */
     Volume<float> eigenvectors(std::size_t cell = 0) const {
-        const tomocut_ncut_info sizes = info();
+        const NcutInfo sizes = info();
         Volume<float> volume({sizes.eigenvectors, sizes.grid[0], sizes.grid[1]});
         TargetVolume target(volume);
         detail::call([&] { return tomocut_ncut_eigenvectors(get(), cell, target.get()); });
@@ -157,43 +170,33 @@ public:
         });
     }
 
-    /** The trees of all passes, as JSON. */
-    std::string tree_json() const {
-        return detail::text([&](char *buffer, std::size_t capacity, std::size_t *needed) {
-            return tomocut_ncut_tree_json(get(), buffer, capacity, needed);
-        });
-    }
-
-    /** Writes labels and tree of a matrix to FOLDER/STEM_...; label images as TIFF or PNG. */
-    void write(const std::string &folder, const std::string &stem, const NcutOptions &options = {},
-               bool tiff = false) const {
-        write(nullptr, nullptr, folder, stem, options, tiff);
+    /** Writes labels and tree of a matrix to FOLDER/STEM_...; `format` of label images is "png" or "tiff". */
+    void write(const std::string &folder, const std::string &stem, const CallOptions &options = {},
+               const std::string &format = "png") const {
+        write(nullptr, nullptr, folder, stem, options, format);
     }
 
     /** The same of an image, with a picture of it. */
     void write(const SourceVolume &image, const std::string &folder, const std::string &stem,
-               const NcutOptions &options = {}, bool tiff = false) const {
-        write(image.get(), nullptr, folder, stem, options, tiff);
+               const CallOptions &options = {}, const std::string &format = "png") const {
+        write(image.get(), nullptr, folder, stem, options, format);
     }
 
     /** The same of slices of a tomogram: labels as MRC. */
     void write(const Tomogram &tomogram, const std::string &folder, const std::string &stem,
-               const NcutOptions &options = {}) const {
-        write(nullptr, tomogram.get(), folder, stem, options, false);
+               const CallOptions &options = {}) const {
+        write(nullptr, tomogram.get(), folder, stem, options, "png");
     }
 
 private:
     explicit Ncut(const Engine &engine) : Handle(engine.log()) {}
 
-    Shape shape() const {
-        const tomocut_ncut_info sizes = info();
-        return {sizes.shape[0], sizes.shape[1], sizes.shape[2]};
-    }
+    Shape shape() const { return info().shape; }
 
     void write(const tomocut_volume *image, const tomocut_tomogram *tomogram, const std::string &folder,
-               const std::string &stem, const NcutOptions &options, bool tiff) const {
-        detail::call(options, [&](const tomocut_ncut_options *lowered) {
-            return tomocut_ncut_write(get(), image, tomogram, folder.c_str(), stem.c_str(), tiff ? 1 : 0, lowered);
+               const std::string &stem, const CallOptions &options, const std::string &format) const {
+        detail::call(options, [&](const tomocut_call_options *lowered) {
+            return tomocut_ncut_write(get(), image, tomogram, folder.c_str(), stem.c_str(), format.c_str(), lowered);
         });
     }
 };

@@ -1,22 +1,21 @@
 //! Segmentation by cuts of images, slabs and matrices.
 use std::sync::Arc;
 
+use ndarray::Array3;
 use tch::Tensor;
 
 use super::engine::{engine_to_compute, tomocut_engine, Engine};
 use super::guard::{guard, guard_anywhere, log_panics_to};
 use super::handle::{free, shared, InUse, NewHandle, Opaque};
 use super::model::{model, tomocut_model};
-use super::ncut_options::{tomocut_ncut_options, translate_ncut};
-use super::progress::{compute, job};
-use super::sized;
+use super::ncut_options::{ncut_call, tomocut_ncut_options};
+use super::progress::compute;
 use super::slab::check_device;
 use super::slab_options::to_usize;
 use super::status::tomocut_status;
 use super::tomogram::{tomocut_tomogram, tomogram};
 use super::volume::{tomocut_volume, Dtype, Strided};
-use crate::ncut::{segment_image, segment_matrix, segment_slices, ImageInput, MatrixInput, Segmentation};
-use crate::runtime::Job;
+use crate::ncut::{segment_image, segment_matrix, segment_slices, ImageInput, MatrixInput, NcutOptions, Segmentation};
 use crate::{Error, Result};
 
 /// Kinds of matrices, TOMOCUT_MATRIX_*.
@@ -35,7 +34,7 @@ pub struct tomocut_ncut {
 }
 
 pub(super) struct Ncut {
-    pub(super) found: Segmentation,
+    pub(super) segmentation: Segmentation,
     pub(super) engine: Arc<Engine>,
 }
 
@@ -56,46 +55,28 @@ pub(super) unsafe fn ncut(handle: *const tomocut_ncut) -> Result<InUse<tomocut_n
     Ok(ncut)
 }
 
-/// # Safety
-/// The options' cancel token and callback are as documented for C.
-unsafe fn ncut_job(engine: &Engine, options: &tomocut_ncut_options) -> Result<Job<'static>> {
-    let user_data = options.progress_user_data;
-    // SAFETY: passed on.
-    unsafe { job(&engine.logger, options.cancel, options.progress, user_data) }
-}
-
 /// Pixels of an image volume and the values of its black and white.
 ///
 /// # Safety
 /// `image` is NULL or as documented for C.
 pub(super) unsafe fn image_of(
     image: *const tomocut_volume,
-    options: &tomocut_ncut_options,
-) -> Result<(ndarray::Array3<f32>, Option<[f32; 2]>)> {
+    settings: &NcutOptions,
+) -> Result<(Array3<f32>, Option<[f32; 2]>)> {
     // SAFETY: passed on.
     let image = unsafe { Strided::input(image, "image") }?;
-    let range = match (options.black, options.white) {
-        (black, white) if black != 0.0 || white != 0.0 => Some([black as f32, white as f32]),
-        _ if image.dtype == Dtype::U8 => Some([0.0, 255.0]),
-        _ => None,
-    };
+    let of_bytes = (image.dtype == Dtype::U8).then_some([0.0, 255.0]);
     // SAFETY: passed on.
-    Ok((unsafe { image.read_slices(0..image.shape[0]) }?, range))
+    let pixels = unsafe { image.read_slices(0..image.shape[0]) }?;
+    Ok((pixels, settings.grey_range().or(of_bytes)))
 }
 
-/// Segments an image by the self-attention of a model.
+/// Segments an image by the self-attention of a model. The image has shape (channels, rows, columns): 1 channel (grey) or 3 (red,
+/// green, blue); any strides, so that interleaved colours are strides (1, 3 * columns, 3). Same input, options and device: same
+/// result, to the byte. out is to be freed by tomocut_ncut_free.
 ///
-/// @param engine  Computes; serves this call alone until it returns.
-/// @param model   On the engine's device.
-/// @param image   Shape (channels, rows, columns): 1 channel (grey) or 3 (red, green, blue); any strides, so that
-///                interleaved colours are strides (1, 3 * columns, 3).
-/// @param options What differs from the defaults; NULL: nothing.
-/// @param out     Receives the segmentation, to be freed by tomocut_ncut_free; NULL on failure.
-/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_FORMAT (pixels that are not finite, an image of one value for
-///         a model of matched noise); TOMOCUT_E_UNSUPPORTED (settings that do not go together; the text says why);
-///         TOMOCUT_E_CANCELLED; TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE; TOMOCUT_E_STATE (the engine is in use).
-///
-/// Same input, options and device: same result, to the byte. Threads: any; one call at a time per engine.
+/// TOMOCUT_E_FORMAT: pixels that are not finite, an image of one value for a model of matched noise. TOMOCUT_E_UNSUPPORTED: settings
+/// that do not go together; the text says why.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_ncut_segment_image(
     engine: *mut tomocut_engine,
@@ -106,37 +87,23 @@ pub unsafe extern "C" fn tomocut_ncut_segment_image(
 ) -> tomocut_status {
     guard(|| {
         // SAFETY: as documented for C.
-        let (out, engine) = unsafe { (NewHandle::at(out)?, engine_to_compute(engine)?) };
-        // SAFETY: as documented for C.
-        let (model, options) = unsafe { (self::model(model)?, sized::read_or_default(options)?) };
+        let (out, engine, model) = unsafe { (NewHandle::at(out)?, engine_to_compute(engine)?, self::model(model)?) };
         check_device(&engine, &model)?;
         // SAFETY: as documented for C.
-        let (settings, job) = unsafe { (translate_ncut(&options)?, ncut_job(&engine, &options)?) };
+        let (settings, job) = unsafe { ncut_call(&engine, options) }?;
         // SAFETY: as documented for C.
-        let (pixels, range) = unsafe { image_of(image, &options) }?;
+        let (pixels, range) = unsafe { image_of(image, &settings) }?;
         let image = ImageInput::new(pixels.view(), range)?;
-        let found = compute(engine.n_threads, || {
-            segment_image(&model.diffusion, image, &settings, &job)
-        })?;
+        let run = || segment_image(&model.diffusion, image, &settings, &job);
+        let segmentation = compute(engine.n_threads, run)?;
         let engine = Arc::clone(&engine);
-        out.set(Ncut { found, engine });
+        out.set(Ncut { segmentation, engine });
         Ok(())
     })
 }
 
-/// Segments slices of a tomogram by the self-attention of a model, each with the neighbours that the model sees. A segment
-/// keeps its number from slice to slice.
-///
-/// @param engine   Computes; serves this call alone until it returns.
-/// @param model    On the engine's device.
-/// @param tomogram The tomogram; only the slices and their neighbours are read.
-/// @param z_first  First slice, counted from 0.
-/// @param z_end    Slice after the last one.
-/// @param options  What differs from the defaults; NULL: nothing.
-/// @param out      Receives the segmentation, to be freed by tomocut_ncut_free; NULL on failure.
-/// @return As tomocut_ncut_segment_image; TOMOCUT_E_IO.
-///
-/// Threads: any; one call at a time per engine.
+/// Segments the slices z_first to z_end - 1 (from 0) of a tomogram by the self-attention of a model, each with the neighbours that the
+/// model sees; only these are read. A segment keeps its number from slice to slice. Otherwise as tomocut_ncut_segment_image.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_ncut_segment_slices(
     engine: *mut tomocut_engine,
@@ -149,43 +116,25 @@ pub unsafe extern "C" fn tomocut_ncut_segment_slices(
 ) -> tomocut_status {
     guard(|| {
         // SAFETY: as documented for C.
-        let (out, engine) = unsafe { (NewHandle::at(out)?, engine_to_compute(engine)?) };
+        let (out, engine, model) = unsafe { (NewHandle::at(out)?, engine_to_compute(engine)?, self::model(model)?) };
         // SAFETY: as documented for C.
-        let (model, tomogram, options) = unsafe {
-            (
-                self::model(model)?,
-                self::tomogram(tomogram)?,
-                sized::read_or_default(options)?,
-            )
-        };
+        let tomogram = unsafe { self::tomogram(tomogram) }?;
         check_device(&engine, &model)?;
         // SAFETY: as documented for C.
-        let (settings, job) = unsafe { (translate_ncut(&options)?, ncut_job(&engine, &options)?) };
+        let (settings, job) = unsafe { ncut_call(&engine, options) }?;
         let z = to_usize("z_first", z_first)?..to_usize("z_end", z_end)?;
-        let found = compute(engine.n_threads, || {
-            segment_slices(&model.diffusion, &tomogram.tomogram, z, &settings, &job)
-        })?;
+        let run = || segment_slices(&model.diffusion, &tomogram.tomogram, z, &settings, &job);
+        let segmentation = compute(engine.n_threads, run)?;
         let engine = Arc::clone(&engine);
-        out.set(Ncut { found, engine });
+        out.set(Ncut { segmentation, engine });
         Ok(())
     })
 }
 
-/// Segments what the host already has: an affinity, a transition or a feature matrix over a grid of tokens. Methods by
-/// cuts of walks take affinities or transitions, diffseg transitions, all others features (diffcut affinities too).
-///
-/// @param engine       Computes; serves this call alone until it returns.
-/// @param kind         TOMOCUT_MATRIX_*.
-/// @param matrix       Shape (1, N, N) or, for features, (1, N, D); N = grid_rows * grid_columns, tokens row by row.
-/// @param grid_rows    Rows of tokens, at least 1.
-/// @param grid_columns Columns of tokens, at least 1.
-/// @param rows         Rows of the image that labels are wanted for; 0, with columns 0: the grid itself.
-/// @param columns      Columns of that image.
-/// @param options      What differs from the defaults; NULL: nothing.
-/// @param out          Receives the segmentation, to be freed by tomocut_ncut_free; NULL on failure.
-/// @return As tomocut_ncut_segment_image; TOMOCUT_E_INVALID_ARGUMENT names a wrong entry or row of the matrix.
-///
-/// Threads: any; one call at a time per engine.
+/// Segments a matrix of the host's own: an affinity, a transition or a feature matrix (TOMOCUT_MATRIX_*) over a grid of tokens, row by
+/// row. Its shape is (1, N, N) or, for features, (1, N, D), N = grid_rows * grid_columns. Labels have rows x columns pixels; 0 and 0:
+/// those of the grid. Methods by cuts of walks take affinities or transitions, diffseg transitions, all others features (diffcut
+/// affinities too). TOMOCUT_E_INVALID_ARGUMENT names a wrong entry or row of the matrix.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_ncut_segment_matrix(
     engine: *mut tomocut_engine,
@@ -202,9 +151,7 @@ pub unsafe extern "C" fn tomocut_ncut_segment_matrix(
         // SAFETY: as documented for C.
         let (out, engine) = unsafe { (NewHandle::at(out)?, engine_to_compute(engine)?) };
         // SAFETY: as documented for C.
-        let options = unsafe { sized::read_or_default(options) }?;
-        // SAFETY: as documented for C.
-        let (settings, job) = unsafe { (translate_ncut(&options)?, ncut_job(&engine, &options)?) };
+        let (settings, job) = unsafe { ncut_call(&engine, options) }?;
         let wrap = match kind {
             TOMOCUT_MATRIX_AFFINITY => MatrixInput::Affinity,
             TOMOCUT_MATRIX_TRANSITION => MatrixInput::Transition,
@@ -218,8 +165,8 @@ pub unsafe extern "C" fn tomocut_ncut_segment_matrix(
         let shape = match (to_usize("rows", rows)?, to_usize("columns", columns)?) {
             (0, 0) => None,
             (0, _) | (_, 0) => {
-                let found = format!("{rows} and {columns}");
-                return Err(Error::argument("rows and columns", found, "must both be 0 or neither"));
+                let sides = format!("{rows} and {columns}");
+                return Err(Error::argument("rows and columns", sides, "must both be 0 or neither"));
             }
             shape => Some(shape),
         };
@@ -227,31 +174,24 @@ pub unsafe extern "C" fn tomocut_ncut_segment_matrix(
         let matrix = unsafe { Strided::input(matrix, "matrix") }?;
         let [depth, height, width] = matrix.shape;
         if depth != 1 {
-            return Err(Error::argument(
-                "matrix.shape",
-                format!("{:?}", matrix.shape),
-                "must be (1, rows, columns)",
-            ));
+            let shape = format!("{:?}", matrix.shape);
+            return Err(Error::argument("matrix.shape", shape, "must be (1, rows, columns)"));
         }
         // SAFETY: as documented for C.
         let values = unsafe { matrix.read_slices(0..1) }?.into_raw_vec_and_offset().0;
-        let found = compute(engine.n_threads, || {
+        let segmentation = compute(engine.n_threads, || {
             let matrix = Tensor::f_from_slice(&values)?.f_view([height as i64, width as i64])?;
             drop(values);
             let matrix = matrix.f_to_device(engine.device)?;
             segment_matrix(wrap(matrix), grid, shape, &settings, &job)
         })?;
         let engine = Arc::clone(&engine);
-        out.set(Ncut { found, engine });
+        out.set(Ncut { segmentation, engine });
         Ok(())
     })
 }
 
-/// Frees a segmentation.
-///
-/// @param ncut The segmentation; NULL is fine.
-///
-/// Threads: any, but not while a call that was given it runs. In a forked child: does nothing.
+/// Frees a segmentation; NULL is fine.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_ncut_free(ncut: *mut tomocut_ncut) {
     // SAFETY: as documented for C.

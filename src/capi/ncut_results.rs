@@ -1,47 +1,14 @@
-//! What a segmentation by cuts found, taken out.
-use std::ffi::c_char;
-
+//! Results of a segmentation by cuts.
 use ndarray::{Array3, ArrayView3, Axis};
 
 use super::guard::guard;
 use super::ncut::{ncut, tomocut_ncut};
-use super::sized::{self, SizedStruct};
+use super::report::{tomocut_report, ReportTo};
 use super::status::tomocut_status;
-use super::strings::{put_items, put_text};
+use super::strings::put_items;
 use super::volume::{tomocut_volume, Dtype, Strided};
-use crate::ncut::{tree_json, Cell, Level, Segmentation};
+use crate::ncut::{tree_of, Cell, Level};
 use crate::{Error, Result};
-
-/// Sizes of a segmentation. Set struct_size before use.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct tomocut_ncut_info {
-    /// sizeof(tomocut_ncut_info) of the caller's header.
-    pub struct_size: usize,
-    /// Shape of the labels: slices (1 for images and matrices), rows, columns.
-    pub shape: [u64; 3],
-    /// Number of segments; labels are below it.
-    pub segments: u64,
-    /// Length of a segment's mean feature.
-    pub dim: u64,
-    /// Passes through the model, each with a tree of its own: one for an image or a matrix.
-    pub cells: u64,
-    /// Rows and columns of tokens of a pass.
-    pub grid: [u64; 2],
-    /// Eigenvectors kept for each pass.
-    pub eigenvectors: u64,
-    /// Further segmentations: entries of thresholds or counts.
-    pub levels: u64,
-    /// Timestep of the passes; -1 for matrices.
-    pub timestep: i64,
-    /// Signal-to-noise ratio given or estimated; NaN where none was needed.
-    pub snr: f64,
-}
-
-// SAFETY: repr(C), struct_size first, numbers only, no padding; zeros are a value.
-unsafe impl SizedStruct for tomocut_ncut_info {
-    const NAME: &'static str = "tomocut_ncut_info";
-}
 
 /// One segment of all slices. This struct never changes.
 #[repr(C)]
@@ -77,72 +44,36 @@ pub struct tomocut_ncut_node {
     pub limit: f64,
 }
 
-/// Sizes of a segmentation.
-///
-/// @param ncut The segmentation.
-/// @param info Receives the answer; its struct_size must be set.
-/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
-///
-/// Threads: any.
+/// The segmentation as a report: "/settings", "/report" (shape of the labels: slices, rows, columns; segments; dim, the length of a
+/// segment's mean feature; cells, the passes; grid, the rows and columns of tokens; eigenvectors; levels; model, latent_mode, timestep
+/// and snr, null where there was none; seconds), "/segments", "/cells" (the trees) and "/levels" (the further segmentations). To be
+/// freed by tomocut_report_free.
 #[no_mangle]
-pub unsafe extern "C" fn tomocut_ncut_get_info(
+pub unsafe extern "C" fn tomocut_ncut_report(
     ncut: *const tomocut_ncut,
-    info: *mut tomocut_ncut_info,
+    report: *mut *mut tomocut_report,
 ) -> tomocut_status {
     guard(|| {
         // SAFETY: as documented for C.
-        let ncut = unsafe { self::ncut(ncut) }?;
-        let found = &ncut.found;
-        let (slices, rows, columns) = found.labels.dim();
-        let answer = tomocut_ncut_info {
-            struct_size: size_of::<tomocut_ncut_info>(),
-            shape: [slices as u64, rows as u64, columns as u64],
-            segments: found.segments.len() as u64,
-            dim: found.features.ncols() as u64,
-            cells: found.cells.len() as u64,
-            grid: found.report.grid.map(|side| side as u64),
-            eigenvectors: vectors(found) as u64,
-            levels: found.levels.len() as u64,
-            timestep: found.report.timestep.unwrap_or(-1),
-            snr: found.report.snr.unwrap_or(f64::NAN),
-        };
-        // SAFETY: as documented for C.
-        unsafe { sized::write(info, answer) }
+        let (ncut, report) = unsafe { (self::ncut(ncut)?, ReportTo::at(report)?) };
+        report.set(&tree_of(&ncut.segmentation))
     })
 }
 
-fn vectors(found: &Segmentation) -> usize {
-    let first = found.cells.first().and_then(|cell| cell.eigenvectors.as_ref());
-    first.map_or(0, |vectors| vectors.nrows())
-}
-
-/// Copies the labels, the segment of every pixel, into the caller's volume.
-///
-/// @param ncut   The segmentation.
-/// @param labels Receives them: dtype TOMOCUT_DTYPE_U8, _I16, _U16, _U32 or _F32 that holds every number; shape as
-///               tomocut_ncut_get_info says.
-/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an unfit volume, more segments than its type counts); TOMOCUT_E_STATE.
-///
-/// Threads: any.
+/// Copies the labels, the segment of every pixel, into the caller's volume: dtype TOMOCUT_DTYPE_U8, _I16, _U16, _U32 or _F32 that holds
+/// every number; shape (slices, rows, columns), one slice for images and matrices.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_ncut_labels(ncut: *const tomocut_ncut, labels: *mut tomocut_volume) -> tomocut_status {
     guard(|| {
         // SAFETY: as documented for C.
         let ncut = unsafe { self::ncut(ncut) }?;
         // SAFETY: as documented for C.
-        unsafe { put_labels(&ncut.found.labels, labels) }
+        unsafe { put_labels(&ncut.segmentation.labels, labels) }
     })
 }
 
-/// Copies the labels of one of the further segmentations into the caller's volume; its numbers are its own.
-///
-/// @param ncut     The segmentation.
-/// @param level    Which: the place in thresholds or counts.
-/// @param labels   As for tomocut_ncut_labels; NULL: only the number of segments is wanted.
-/// @param segments Receives the number of segments; may be NULL.
-/// @return As tomocut_ncut_labels.
-///
-/// Threads: any.
+/// The same of one of the further segmentations, whose numbers are its own; level is its place in the settings thresholds or counts.
+/// labels or segments, the number of segments, may be NULL.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_ncut_level_labels(
     ncut: *const tomocut_ncut,
@@ -153,7 +84,7 @@ pub unsafe extern "C" fn tomocut_ncut_level_labels(
     guard(|| {
         // SAFETY: as documented for C.
         let ncut = unsafe { self::ncut(ncut) }?;
-        let level: &Level = at(&ncut.found.levels, level, "level")?;
+        let level: &Level = at(&ncut.segmentation.levels, level, "level")?;
         if !labels.is_null() {
             // SAFETY: as documented for C.
             unsafe { put_labels(&level.labels, labels) }?;
@@ -166,15 +97,7 @@ pub unsafe extern "C" fn tomocut_ncut_level_labels(
     })
 }
 
-/// Copies the segments, in the order of their numbers, into the array of the caller.
-///
-/// @param ncut     The segmentation.
-/// @param segments Receives them, or NULL to ask for their number.
-/// @param capacity Entries in segments.
-/// @param needed   Receives the number of segments; may be NULL when segments is given.
-/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where capacity is too small; TOMOCUT_E_STATE.
-///
-/// Threads: any.
+/// Copies the segments, in the order of their numbers, into the caller's array; NULL and capacity 0 ask for their number.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_ncut_segments(
     ncut: *const tomocut_ncut,
@@ -185,7 +108,7 @@ pub unsafe extern "C" fn tomocut_ncut_segments(
     guard(|| {
         // SAFETY: as documented for C.
         let ncut = unsafe { self::ncut(ncut) }?;
-        let items: Vec<tomocut_ncut_segment> = (ncut.found.segments.iter())
+        let items: Vec<tomocut_ncut_segment> = (ncut.segmentation.segments.iter())
             .map(|segment| tomocut_ncut_segment {
                 pixels: segment.pixels,
                 z_first: segment.z[0] as u64,
@@ -197,14 +120,8 @@ pub unsafe extern "C" fn tomocut_ncut_segments(
     })
 }
 
-/// Copies the mean feature of every segment into the caller's volume: of the rows of the walk or of the affinity, or of
-/// the features that were cut.
-///
-/// @param ncut     The segmentation.
-/// @param features Receives them: dtype TOMOCUT_DTYPE_F32, shape (1, segments, dim).
-/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an unfit volume); TOMOCUT_E_STATE.
-///
-/// Threads: any.
+/// Copies the mean feature of every segment (of the rows of the walk or of the affinity, or of the features that were cut) into the
+/// caller's volume: dtype TOMOCUT_DTYPE_F32, shape (1, segments, dim).
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_ncut_features(
     ncut: *const tomocut_ncut,
@@ -213,22 +130,15 @@ pub unsafe extern "C" fn tomocut_ncut_features(
     guard(|| {
         // SAFETY: as documented for C.
         let ncut = unsafe { self::ncut(ncut) }?;
-        let source = ncut.found.features.view().insert_axis(Axis(0));
+        let source = ncut.segmentation.features.view().insert_axis(Axis(0));
         // SAFETY: as documented for C.
         unsafe { put_floats(source, features, "features") }
     })
 }
 
-/// Copies the leading eigenvectors of the graph of one pass into the caller's volume: those after the constant one, largest
-/// eigenvalue first. The first is what the first cut went along.
-///
-/// @param ncut         The segmentation.
-/// @param cell         Which pass, below the number of cells.
-/// @param eigenvectors Receives them: dtype TOMOCUT_DTYPE_F32, shape (eigenvectors, rows of tokens, columns of tokens).
-/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an unfit volume); TOMOCUT_E_UNSUPPORTED where none were asked for;
-///         TOMOCUT_E_STATE.
-///
-/// Threads: any.
+/// Copies the leading eigenvectors of the graph of the pass number cell into the caller's volume: those after the constant one, largest
+/// eigenvalue first; the first cut went along the first of them. dtype TOMOCUT_DTYPE_F32, shape (eigenvectors, rows of tokens, columns
+/// of tokens). TOMOCUT_E_UNSUPPORTED where the settings ask for none.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_ncut_eigenvectors(
     ncut: *const tomocut_ncut,
@@ -238,11 +148,11 @@ pub unsafe extern "C" fn tomocut_ncut_eigenvectors(
     guard(|| {
         // SAFETY: as documented for C.
         let ncut = unsafe { self::ncut(ncut) }?;
-        let cell: &Cell = at(&ncut.found.cells, cell, "cell")?;
+        let cell: &Cell = at(&ncut.segmentation.cells, cell, "cell")?;
         let vectors = cell
             .eigenvectors
             .as_ref()
-            .ok_or_else(|| Error::Unsupported("no eigenvectors were asked for: set options.eigenvectors".into()))?;
+            .ok_or_else(|| Error::Unsupported("there are no eigenvectors: set settings.eigenvectors".into()))?;
         let maps = vectors
             .view()
             .into_shape_with_order((vectors.nrows(), cell.grid[0], cell.grid[1]))
@@ -252,16 +162,7 @@ pub unsafe extern "C" fn tomocut_ncut_eigenvectors(
     })
 }
 
-/// Copies the tree of one pass, the whole first, into the array of the caller.
-///
-/// @param ncut     The segmentation.
-/// @param cell     Which pass, below the number of cells.
-/// @param nodes    Receives them, or NULL to ask for their number.
-/// @param capacity Entries in nodes.
-/// @param needed   Receives the number of nodes; may be NULL when nodes is given.
-/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where capacity is too small; TOMOCUT_E_STATE.
-///
-/// Threads: any.
+/// Copies the tree of the pass number cell, the whole first, into the caller's array; NULL and capacity 0 ask for its number of nodes.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_ncut_tree(
     ncut: *const tomocut_ncut,
@@ -273,7 +174,7 @@ pub unsafe extern "C" fn tomocut_ncut_tree(
     guard(|| {
         // SAFETY: as documented for C.
         let ncut = unsafe { self::ncut(ncut) }?;
-        let cell: &Cell = at(&ncut.found.cells, cell, "cell")?;
+        let cell: &Cell = at(&ncut.segmentation.cells, cell, "cell")?;
         let number = |value: Option<f64>| value.unwrap_or(f64::NAN);
         let items: Vec<tomocut_ncut_node> = (cell.tree.iter())
             .map(|node| tomocut_ncut_node {
@@ -289,30 +190,6 @@ pub unsafe extern "C" fn tomocut_ncut_tree(
             .collect();
         // SAFETY: as documented for C.
         unsafe { put_items(&items, nodes, capacity, needed, "nodes") }
-    })
-}
-
-/// Report, segments, trees of all passes and further segmentations as one JSON object.
-///
-/// @param ncut     The segmentation.
-/// @param buffer   Receives NUL-terminated UTF-8, or NULL to ask for the size.
-/// @param capacity Bytes in buffer.
-/// @param needed   Receives the bytes needed, NUL included; may be NULL when buffer is given.
-/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where capacity is too small; TOMOCUT_E_STATE.
-///
-/// Threads: any.
-#[no_mangle]
-pub unsafe extern "C" fn tomocut_ncut_tree_json(
-    ncut: *const tomocut_ncut,
-    buffer: *mut c_char,
-    capacity: usize,
-    needed: *mut usize,
-) -> tomocut_status {
-    guard(|| {
-        // SAFETY: as documented for C.
-        let ncut = unsafe { self::ncut(ncut) }?;
-        // SAFETY: as documented for C.
-        unsafe { put_text(&tree_json(&ncut.found)?, buffer, capacity, needed) }
     })
 }
 

@@ -1,4 +1,5 @@
 //! From an image to the U-Net's latent.
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -6,7 +7,7 @@ use super::vae::VaeConfig;
 use crate::runtime::{Error, Result};
 
 /// How a slice enters the U-Net.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LatentMode {
     /// The latent itself, at whatever timestep.
@@ -21,7 +22,7 @@ pub enum LatentMode {
 }
 
 /// Which latent a variational encoder gives.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LatentDraw {
     /// The mean of the posterior.

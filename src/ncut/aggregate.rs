@@ -191,8 +191,8 @@ mod tests {
         assert!(sums.abs().max().double_value(&[]) < 1e-6);
         for (i, row) in plain(&taps, grid).iter().enumerate() {
             for (j, expected) in row.iter().enumerate() {
-                let found = walk.double_value(&[i as i64, j as i64]);
-                assert!((found - expected).abs() < 1e-6, "({i}, {j}): {found} and {expected}");
+                let value = walk.double_value(&[i as i64, j as i64]);
+                assert!((value - expected).abs() < 1e-6, "({i}, {j}): {value} and {expected}");
             }
         }
     }

@@ -13,12 +13,9 @@ pub fn segment_means(features: &Tensor, tokens: &[u32], count: usize) -> Result<
     let (n, width) = features.size2()?;
     let members: Vec<i64> = tokens.iter().map(|&label| i64::from(label)).collect();
     if members.len() as i64 != n || members.iter().any(|&label| label >= count as i64) {
-        let found = format!("{} tokens of {count} segments", members.len());
-        return Err(Error::argument(
-            "tokens",
-            found,
-            &format!("must be {n} labels below {count}"),
-        ));
+        let given = format!("{} tokens of {count} segments", members.len());
+        let allowed = format!("must be {n} labels below {count}");
+        return Err(Error::argument("tokens", given, &allowed));
     }
     let device = features.device();
     let index = Tensor::f_from_slice(&members)?.f_to_device(device)?;
@@ -64,12 +61,9 @@ pub fn one_hot(tokens: &[u32], count: usize, device: Device) -> Result<Tensor> {
 pub fn argmax_enlarged(scores: &Tensor, grid: (usize, usize), shape: (usize, usize), job: &Job) -> Result<Array2<u32>> {
     let (count, n) = scores.size2()?;
     if count == 0 || n != (grid.0 * grid.1) as i64 || shape.0 == 0 || shape.1 == 0 {
-        let found = format!("{count} planes of {n} for a grid of {}x{}", grid.0, grid.1);
-        return Err(Error::argument(
-            "scores",
-            found,
-            "must be at least one plane of the grid's size",
-        ));
+        let given = format!("{count} planes of {n} for a grid of {}x{}", grid.0, grid.1);
+        let allowed = "must be at least one plane of the grid's size";
+        return Err(Error::argument("scores", given, allowed));
     }
     let (rows, cols) = (shape.0 as i64, shape.1 as i64);
     let at_once = (BLOCK_ELEMENTS / (rows * cols).max(1)).clamp(1, count);
@@ -139,8 +133,8 @@ mod tests {
         let unit = |x: &Tensor| x / x.norm_scalaropt_dim(2.0, [1_i64].as_slice(), true);
         let cosine = unit(&pixels).matmul(&unit(&means).transpose(0, 1));
         let expected: Vec<i64> = Vec::try_from(cosine.argmax(1, false)).unwrap();
-        let found: Vec<i64> = labels.iter().map(|&l| i64::from(l)).collect();
-        assert_eq!(found, expected);
+        let labels: Vec<i64> = labels.iter().map(|&l| i64::from(l)).collect();
+        assert_eq!(labels, expected);
     }
 
     #[test]

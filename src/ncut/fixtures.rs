@@ -1,4 +1,4 @@
-//! Fixtures of the tests: what `tests/oracle/ncut_methods.py` printed.
+//! Fixtures of the tests: the output of `tests/oracle/ncut_methods.py`.
 use serde_json::Value;
 use tch::Tensor;
 

@@ -29,12 +29,9 @@ impl<'a> ImageInput<'a> {
     pub fn new(pixels: ArrayView3<'a, f32>, range: Option<[f32; 2]>) -> Result<Self> {
         let (channels, rows, cols) = pixels.dim();
         if !matches!(channels, 1 | 3) || rows == 0 || cols == 0 {
-            let found = format!("of shape ({channels}, {rows}, {cols})");
-            return Err(Error::argument(
-                "image",
-                found,
-                "must be (1 or 3 channels, rows, columns)",
-            ));
+            let shape = format!("of shape ({channels}, {rows}, {cols})");
+            let allowed = "must be (1 or 3 channels, rows, columns)";
+            return Err(Error::argument("image", shape, allowed));
         }
         if let Some((place, value)) = pixels.indexed_iter().find(|(_, v)| !v.is_finite()) {
             return Err(Error::format("image", format_args!("pixel {place:?} is {value}")));
@@ -142,10 +139,10 @@ fn resample(plane: ArrayView2<f32>, shape: (usize, usize)) -> Array2<f32> {
     }
 }
 
-/// Zero mean, unit variance, clipped at six sigma; `bright` turns grey levels round.
-fn standardise(mut slices: Array3<f32>, bright: bool, what: &str) -> Result<Array3<f32>> {
+/// Zero mean, unit variance, clipped at six sigma; `bright` inverts grey levels.
+fn standardise(mut slices: Array3<f32>, bright: bool, source: &str) -> Result<Array3<f32>> {
     let (mean, deviation) = grey_scale(slices.view()).map_err(|error| match error {
-        Error::Format { detail, .. } => Error::format(what, detail),
+        Error::Format { detail, .. } => Error::format(source, detail),
         other => other,
     })?;
     let sign = if bright { -1.0 } else { 1.0 };

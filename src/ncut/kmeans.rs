@@ -8,7 +8,7 @@ use super::assign::segment_means;
 /// Rounds after which Lloyd's iteration stops unfinished, as scikit-learn's default.
 const MOST_ROUNDS: usize = 300;
 
-/// What k-means found.
+/// What k-means clusters.
 #[derive(Debug)]
 pub struct Clusters {
     /// Cluster of every row of the data.
@@ -25,11 +25,11 @@ pub fn lloyd(data: &Tensor, centres: &Tensor, job: &Job) -> Result<Clusters> {
     let mut labels: Vec<u32> = Vec::new();
     for _ in 0..MOST_ROUNDS {
         job.check()?;
-        let found = nearest(data, &centres)?;
-        if found == labels {
+        let next = nearest(data, &centres)?;
+        if next == labels {
             break;
         }
-        labels = found;
+        labels = next;
         let means = segment_means(data, &labels, count as usize)?;
         let mut sizes = vec![0_i64; count as usize];
         labels.iter().for_each(|&label| sizes[label as usize] += 1);
@@ -105,9 +105,11 @@ mod tests {
     #[test]
     fn clusters_are_those_of_scikit_learn() {
         let fixture = fixture("kmeans.json");
-        let found = lloyd(&tensor(&fixture["data"]), &tensor(&fixture["init"]), &Job::quiet()).unwrap();
-        assert_eq!(found.labels, labels(&fixture["labels"]));
-        assert!(found.centres.allclose(&tensor(&fixture["centres"]), 1e-4, 1e-5, false));
+        let clusters = lloyd(&tensor(&fixture["data"]), &tensor(&fixture["init"]), &Job::quiet()).unwrap();
+        assert_eq!(clusters.labels, labels(&fixture["labels"]));
+        assert!(clusters
+            .centres
+            .allclose(&tensor(&fixture["centres"]), 1e-4, 1e-5, false));
     }
 
     #[test]
@@ -117,16 +119,19 @@ mod tests {
         let data = Tensor::from_slice(&data).reshape([30, 1]);
         for seed in 0..5 {
             let centres = seeded_centres(&data, 3, &mut Generator::new(seed, 0)).unwrap();
-            let found = lloyd(&data, &centres, &Job::quiet()).unwrap();
-            assert!((0..30).all(|i| found.labels[i] == found.labels[i % 3]), "seed {seed}");
+            let clusters = lloyd(&data, &centres, &Job::quiet()).unwrap();
+            assert!(
+                (0..30).all(|i| clusters.labels[i] == clusters.labels[i % 3]),
+                "seed {seed}"
+            );
         }
         assert!(seeded_centres(&data, 0, &mut Generator::new(1, 0)).is_err());
         assert!(seeded_centres(&data, 31, &mut Generator::new(1, 0)).is_err());
         // More centres than different rows: no panic, and no empty answer.
         let equal = Tensor::ones([4, 2], (Kind::Float, Device::Cpu));
         let centres = seeded_centres(&equal, 3, &mut Generator::new(1, 0)).unwrap();
-        let found = lloyd(&equal, &centres, &Job::quiet()).unwrap();
-        assert_eq!(found.labels, [0; 4]);
+        let clusters = lloyd(&equal, &centres, &Job::quiet()).unwrap();
+        assert_eq!(clusters.labels, [0; 4]);
         assert_eq!(centres.size(), [3, 2]);
     }
 }

@@ -6,7 +6,7 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 use crate::metrics::best_assignment;
 use crate::runtime::{Error, Result};
 
-/// Numbers given out so far, and what the slice before looked like.
+/// Numbers given out so far, and the slice before.
 #[derive(Debug, Default)]
 pub struct SegmentLinks {
     next: u32,
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_appears_is_new_and_what_left_does_not_return() {
+    fn new_segments_get_new_numbers_and_old_numbers_do_not_return() {
         let mut links = SegmentLinks::default();
         let unit = Array2::from_shape_fn((2, 2), |(i, j)| f32::from(u8::from(i == j)));
         let one = Array2::<f32>::ones((1, 2));

@@ -37,7 +37,7 @@ pub fn tokencut(
         .collect())
 }
 
-/// MaskCut: 0 for the background, 1 to `count` for the objects in the order they were found.
+/// MaskCut: 0 for the background, 1 to `count` for the objects in the order of the rounds.
 ///
 /// Each round is TokenCut on the features with the tokens of earlier objects set to zero, but the sides are also
 /// exchanged where the foreground has three or four of the grid's corners, and the seed is then the largest value of the
@@ -70,23 +70,23 @@ pub fn maskcut(
             vector.mapv_inplace(|v| -v);
         }
         let seed = argmax(vector.iter().copied());
-        let mut found = component(mask, grid, seed)?;
+        let mut part = component(mask, grid, seed)?;
         if object > 1 {
-            let both = found.iter().zip(&before).filter(|(a, b)| **a && **b).count();
-            let either = found.iter().zip(&before).filter(|(a, b)| **a || **b).count();
-            let area = found.iter().filter(|inside| **inside).count();
+            let both = part.iter().zip(&before).filter(|(a, b)| **a && **b).count();
+            let either = part.iter().zip(&before).filter(|(a, b)| **a || **b).count();
+            let area = part.iter().filter(|inside| **inside).count();
             if both as f64 > SAME_OBJECT * either as f64 || area as f64 <= LEAST_SHARE * tokens as f64 {
-                found.fill(false);
+                part.fill(false);
             }
         }
         for (label, _) in labels
             .iter_mut()
-            .zip(&found)
+            .zip(&part)
             .filter(|(label, inside)| **label == 0 && **inside)
         {
             *label = object as u32;
         }
-        before = found;
+        before = part;
         job.advance(object as f64 / count as f64)?;
     }
     Ok(labels)
@@ -151,10 +151,10 @@ mod tests {
     fn objects_are_those_of_the_published_steps() {
         let fixture = fixture("objects.json");
         let (features, options) = (tensor(&fixture["features"]), CutOptions::default());
-        let found = tokencut(&features, (12, 12), 0.2, &options, &Job::quiet()).unwrap();
-        assert_eq!(found, labels(&fixture["tokencut"]));
-        let found = maskcut(&features, (12, 12), 0.2, 3, &options, &Job::quiet()).unwrap();
-        assert_eq!(found, labels(&fixture["maskcut"]));
+        let tokens = tokencut(&features, (12, 12), 0.2, &options, &Job::quiet()).unwrap();
+        assert_eq!(tokens, labels(&fixture["tokencut"]));
+        let tokens = maskcut(&features, (12, 12), 0.2, 3, &options, &Job::quiet()).unwrap();
+        assert_eq!(tokens, labels(&fixture["maskcut"]));
     }
 
     #[test]

@@ -1,249 +1,246 @@
-//! Settings of a segmentation by cuts.
-use crate::diffusion::LatentMode;
-use crate::runtime::{Error, Result};
-use crate::spectral::cut::{Adjacency, CutOptions};
+//! Settings of a segmentation by cuts, and the form in which each stage takes them.
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
+use crate::diffusion::LatentMode;
+use crate::spectral::cut::{Adjacency, Criterion, CutOptions, MinCut, Sweep};
+
+use super::choices::{Method, Preset, StoppingRule, SweepRule};
 use super::diffseg::DiffSegOptions;
 use super::pamr::PamrOptions;
-use super::presets::Preset;
 
-/// What is done with attention or features.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Method {
-    /// Recursive NCut on the walk P.
-    Walk {
-        /// k in P^k, 1..=64.
-        power: u32,
-        /// From P^k to edge weights.
-        adjacency: Adjacency,
-    },
-    /// Attention maps merged by their divergence.
-    Merge(DiffSegOptions),
-    /// Recursive NCut on ((cosine - min) / (max - min))^exponent of the features.
-    FeatureCut {
-        /// DiffCut's alpha, 0.1..=100.
-        exponent: f64,
-    },
-    /// One object: the connected part of the cut of thresholded cosines that holds the most outstanding token.
-    TokenCut {
-        /// Cosines above this are edges of weight 1, others of 1e-5; -1..=1.
-        tau: f64,
-    },
-    /// Up to `masks` objects, one after the other.
-    MaskCut {
-        /// As for TokenCut.
-        tau: f64,
-        /// 1..=64.
-        masks: usize,
-    },
-    /// k-means on the features.
-    KMeans {
-        /// Number of clusters, 1..=4096.
-        clusters: usize,
-    },
-}
-
-/// How many segments a method that cuts or merges attention makes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SegmentCount {
-    /// What the stopping rule gives; but [`BUILTIN_SEGMENTS`] with a model of matched noise. Such a model attends much more
-    /// evenly than Stable Diffusion, for which the papers' thresholds were tuned: every NCut lies above 0.9 there, and the
-    /// rules would return the image in one piece.
-    #[default]
-    Auto,
-    /// What the stopping rule gives.
-    Rule,
-    /// This many, 1..=4096: the best cuts first, or fewer where there are no more. DiffSeg, which merges by a threshold,
-    /// looks for one that leaves this many, or the next larger number it can leave; k-means takes it for its clusters.
-    Exactly(usize),
-}
-
-/// Segments that models of matched noise give unless told otherwise.
+/// Segments of a model of matched noise unless something else is asked for.
+///
+/// Such a model attends much more evenly than Stable Diffusion, for which the papers' thresholds were tuned: every NCut lies above 0.9
+/// there, and the rules would return the image in one piece.
 pub const BUILTIN_SEGMENTS: usize = 8;
 
-/// Which segmentations are wanted beside the main one, out of the same run.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub enum Hierarchy {
-    /// None.
-    #[default]
-    None,
-    /// One per threshold: on NCut where the method cuts, on the divergence for DiffSeg.
-    Thresholds(Vec<f64>),
-    /// One per number of segments.
-    Counts(Vec<usize>),
-}
+/// The best fixed threshold of the walk-and-cut paper on A = P P^T.
+const WALK_AND_CUT_THRESHOLD: f64 = 0.4;
 
-/// Settings of [`super::segment_image`] and its kin. [`NcutOptions::new`] gives those of a preset.
-#[derive(Clone, Debug)]
+/// Segmentation of images, slabs and matrices by cuts of attention or features.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct NcutOptions {
-    /// Whose settings these were to begin with.
+    /// The paper whose settings the others begin from. It also gives the latent mode and timestep of a model not made for matched noise.
     pub preset: Preset,
-    /// What is done.
+    /// How tokens are divided.
     pub method: Method,
-    /// Where and when a cut stops.
-    pub cut: CutOptions,
-    /// How many segments recursive cuts and merges make.
-    pub segments: SegmentCount,
-    /// How the image enters the U-Net; None: matched for a model made so (the built-in one), else the preset's.
+    /// Number of segments, the best cuts first, or fewer where there are no more; 0: by the stopping rule. DiffSeg, which merges by a
+    /// threshold, searches for one that leaves this many, or the next larger number it can leave; k-means takes it for its clusters.
+    /// Null: by the stopping rule; but 8 where attention of a model of matched noise is cut by the preset's own rule, because such
+    /// attention is too even for the papers' thresholds.
+    #[schemars(range(max = 4096))]
+    pub segments: Option<usize>,
+    /// When a cut is made, where no threshold is given.
+    pub criterion: StoppingRule,
+    /// NCut below which a cut is made, at most 2; for "merge", divergence in nats below which maps are merged. Given, it takes the
+    /// place of the criterion. Null: for "fixed" 0.3 with random_walk, 0.2 with diffcut, else 0.4; for "merge" 1.1 (DiffSeg's on
+    /// COCO-Stuff; 0.9 on Cityscapes).
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub threshold: Option<f64>,
+    /// Further segmentations of the same run, one for each of these values of `threshold`.
+    #[schemars(length(max = 256), inner(range(min = 0.0)))]
+    pub thresholds: Vec<f64>,
+    /// Further segmentations of the same run, one for each of these numbers of segments. Not beside `thresholds`.
+    #[schemars(length(max = 256), inner(range(min = 1, max = 4096)))]
+    pub counts: Vec<usize>,
+    /// Structures are brighter than their surroundings: grey levels are inverted. For tomograms.
+    pub bright: bool,
+    /// Value of black in an image; null, with `white` null: 0 and 255 for bytes, else the outer half percents of the pixels.
+    pub black: Option<f64>,
+    /// Value of white in an image.
+    pub white: Option<f64>,
+    /// The image is resized so that its finest attention grid has the tokens of a square of this side; 64 is 512 pixels in Stable Diffusion.
+    #[schemars(range(min = 8, max = 256))]
+    pub working_tokens: usize,
+    /// Resize to a square, as the papers do, instead of keeping the aspect.
+    pub square: bool,
+    /// How an image enters the U-Net; null: matched for a model made so (the built-in one), else the preset's.
     pub latent_mode: Option<LatentMode>,
-    /// Timestep of the pass, 0..=999; None: from the signal-to-noise ratio in the matched mode, else the preset's.
+    /// Timestep of the pass; null: from the signal-to-noise ratio in the matched mode, else the preset's.
+    #[schemars(range(min = 0, max = 999))]
     pub timestep: Option<i64>,
-    /// U-Net passes of DDIM inversion, 1..=1000; fewer where the timestep is smaller.
+    /// U-Net passes of DDIM inversion; fewer where the timestep is smaller.
+    #[schemars(range(min = 1, max = 1000))]
     pub inversion_steps: i64,
-    /// Signal variance over noise variance per pixel of the resized image, 1e-4..=1e4, for the matched mode; None: estimated.
+    /// Variance of the signal over variance of the noise, per pixel of the resized image, for the matched mode; null: estimated.
+    #[schemars(range(min = 1e-4, max = 1e4))]
     pub snr: Option<f64>,
     /// Seed of added noise and of k-means.
     pub seed: u64,
-    /// Structures are brighter than their surroundings: grey levels are turned round. For tomograms.
-    pub bright: bool,
-    /// The image is resized so that its finest attention grid has the tokens of a square of this side, 8..=256.
-    pub tokens: usize,
-    /// Resize to a square, as the papers do, instead of keeping the aspect.
-    pub square: bool,
+    /// Levels of the U-Net whose attention is aggregated, 0 the finest (64x64 at 512 pixels in Stable Diffusion).
+    #[schemars(length(min = 1, max = 32), inner(range(max = 31)))]
+    pub levels: Vec<usize>,
     /// Read all self-attention layers, not only those of the middle and the decoder.
     pub all_layers: bool,
-    /// Levels of the U-Net whose attention is aggregated, 0 the finest (64x64 at 512 pixels in Stable Diffusion).
-    pub levels: Vec<usize>,
-    /// Layer of the features, in execution order; None: the preset's.
+    /// Layer of the features, in execution order from 0; null: the method's own.
     pub layer: Option<usize>,
-    /// Refinement of the labels along the image's edges.
-    pub pamr: Option<PamrOptions>,
-    /// Further segmentations.
-    pub hierarchy: Hierarchy,
-    /// Leading eigenvectors of the graph to return, 0..=64.
+    /// Power of the walk.
+    #[schemars(range(min = 1, max = 64))]
+    pub walk_power: u32,
+    /// From the power of the walk to edge weights.
+    pub adjacency: Adjacency,
+    /// Thresholds tried along an eigenvector.
+    pub sweep: SweepRule,
+    /// Number of thresholds of the sweep "linspace".
+    #[schemars(range(min = 1))]
+    pub sweep_steps: usize,
+    /// Segments of fewer tokens are not cut.
+    #[schemars(range(min = 2))]
+    pub min_nodes: usize,
+    /// Number of segments at which a stopping rule ends. Cheap cuts are made first.
+    #[schemars(range(min = 1))]
+    pub max_segments: usize,
+    /// Cuts between the whole and a segment, at most; null: no limit.
+    pub max_depth: Option<usize>,
+    /// Residual to which eigenvectors are computed; products are float32.
+    #[schemars(range(min = 1e-6), extend("exclusiveMaximum" = 1))]
+    pub tolerance: f64,
+    /// Products of matrix and vector for one eigenvector, after which the best vector so far is taken, with a warning.
+    #[schemars(range(min = 1))]
+    pub max_iterations: usize,
+    /// Leading eigenvectors of the graph to keep.
+    #[schemars(range(max = 64))]
     pub eigenvectors: usize,
-    /// Segments of neighbouring slices may be one only where their intersection over union is at least this, 0..=1.
+    /// Exponent of the cosines for "feature_cut": DiffCut's alpha.
+    #[schemars(range(min = 0.1, max = 100.0))]
+    pub exponent: f64,
+    /// Cosine above which an edge weighs 1 instead of 1e-5, for "token_cut" and "mask_cut".
+    #[schemars(range(min = -1.0, max = 1.0))]
+    pub tau: f64,
+    /// Objects of "mask_cut".
+    #[schemars(range(min = 1, max = 64))]
+    pub masks: usize,
+    /// Clusters of "k_means" where `segments` names no number.
+    #[schemars(range(min = 1, max = 4096))]
+    pub clusters: usize,
+    /// Anchors of "merge" along each axis of the grid: DiffSeg's M.
+    #[schemars(range(min = 1, max = 64))]
+    pub anchors: usize,
+    /// Rounds of "merge": the first around the anchors, the others among the merged maps.
+    #[schemars(range(min = 1, max = 64))]
+    pub rounds: usize,
+    /// Refine merged maps by k-means over all maps, as DiffSeg's demo does and its benchmark does not.
+    pub refine: bool,
+    /// Labels follow the image's edges by pixel-adaptive refinement.
+    pub pamr: bool,
+    /// Side of the square whose area the refinement's working image has.
+    #[schemars(range(min = 8, max = 4096))]
+    pub pamr_side: usize,
+    /// Rounds of the refinement.
+    #[schemars(range(min = 1, max = 1000))]
+    pub pamr_iterations: usize,
+    /// Distances of the neighbours that the refinement compares.
+    #[schemars(length(min = 1, max = 256), inner(range(min = 1, max = 256)))]
+    pub pamr_dilations: Vec<i64>,
+    /// Segments of neighbouring slices may be one only where their intersection over union is at least this.
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub min_overlap: f64,
 }
 
-impl NcutOptions {
-    /// Refuses settings out of their documented ranges. What the cut itself needs is checked there.
-    pub fn validate(&self) -> Result<()> {
-        let bad =
-            |name: &str, value: &dyn ToString, allowed: &str| Err(Error::argument(name, value.to_string(), allowed));
-        if self.timestep.is_some_and(|t| !(0..=999).contains(&t)) {
-            return bad("timestep", &self.timestep.unwrap_or(0), "must be 0..=999");
-        }
-        if !(1..=1000).contains(&self.inversion_steps) {
-            return bad("inversion_steps", &self.inversion_steps, "must be 1..=1000");
-        }
-        if let Some(snr) = self.snr.filter(|snr| !(1e-4..=1e4).contains(snr)) {
-            return bad("snr", &snr, "must be 1e-4..=1e4");
-        }
-        if !(8..=256).contains(&self.tokens) {
-            return bad("tokens", &self.tokens, "must be 8..=256");
-        }
-        if self.levels.is_empty() {
-            return bad("levels", &"empty", "must name at least one level");
-        }
-        if let SegmentCount::Exactly(count) = self.segments {
-            if !(1..=4096).contains(&count) {
-                return bad("segments", &count, "must be 1..=4096");
-            }
-        }
-        if self.eigenvectors > 64 {
-            return bad("eigenvectors", &self.eigenvectors, "must be 0..=64");
-        }
-        if !(0.0..=1.0).contains(&self.min_overlap) {
-            return bad("min_overlap", &self.min_overlap, "must be 0..=1");
-        }
-        if let Some(pamr) = &self.pamr {
-            pamr.validate()?;
-        }
-        self.validate_method()?;
-        self.validate_hierarchy()
-    }
-
-    fn validate_method(&self) -> Result<()> {
-        let bad =
-            |name: &str, value: &dyn ToString, allowed: &str| Err(Error::argument(name, value.to_string(), allowed));
-        match &self.method {
-            Method::Walk { power, .. } if !(1..=64).contains(power) => bad("walk_power", power, "must be 1..=64"),
-            Method::Merge(options) => options.validate(),
-            Method::FeatureCut { exponent } if !(0.1..=100.0).contains(exponent) => {
-                bad("exponent", exponent, "must be 0.1..=100")
-            }
-            Method::TokenCut { tau } | Method::MaskCut { tau, .. } if !(-1.0..=1.0).contains(tau) => {
-                bad("tau", tau, "must be -1..=1")
-            }
-            Method::MaskCut { masks, .. } if !(1..=64).contains(masks) => bad("masks", masks, "must be 1..=64"),
-            Method::KMeans { clusters } if !(1..=4096).contains(clusters) => {
-                bad("clusters", clusters, "must be 1..=4096")
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn validate_hierarchy(&self) -> Result<()> {
-        if let (SegmentCount::Exactly(_), Method::TokenCut { .. } | Method::MaskCut { .. }) =
-            (self.segments, &self.method)
-        {
-            let text = format!("segments of {}: it finds objects, however many", self.preset.name());
-            return Err(Error::Unsupported(text));
-        }
-        let refuse = |why: &str| {
-            Err(Error::Unsupported(format!(
-                "hierarchy of {}: {why}",
-                self.preset.name()
-            )))
-        };
-        match (&self.hierarchy, &self.method) {
-            (Hierarchy::None, _) => Ok(()),
-            (Hierarchy::Thresholds(list), _) if list.iter().any(|t| !(t.is_finite() && *t > 0.0)) => Err(
-                Error::argument("thresholds", format!("{list:?}"), "must all be positive"),
-            ),
-            (Hierarchy::Counts(list), _) if list.iter().any(|k| !(1..=4096).contains(k)) => {
-                Err(Error::argument("counts", format!("{list:?}"), "must all be 1..=4096"))
-            }
-            (_, Method::TokenCut { .. } | Method::MaskCut { .. }) => refuse("it finds objects, not parts of parts"),
-            (Hierarchy::Thresholds(_), Method::KMeans { .. }) => refuse("k-means takes numbers of clusters"),
-            _ => Ok(()),
-        }
-    }
+/// Which segmentations are made beside the main one, out of the same run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Hierarchy<'a> {
+    /// None.
+    None,
+    /// One per threshold: on NCut where the method cuts, on the divergence where it merges.
+    Thresholds(&'a [f64]),
+    /// One per number of segments.
+    Counts(&'a [usize]),
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl NcutOptions {
+    /// How the graph is cut.
+    pub(super) fn cut(&self) -> CutOptions {
+        let fixed = self.threshold.unwrap_or(match self.preset {
+            Preset::RandomWalk => 0.3,
+            Preset::DiffCut => 0.2,
+            _ => WALK_AND_CUT_THRESHOLD,
+        });
+        CutOptions {
+            criterion: match self.criterion {
+                _ if self.threshold.is_some() => Criterion::Fixed(fixed),
+                StoppingRule::Fixed => Criterion::Fixed(fixed),
+                StoppingRule::MancNcut => Criterion::MancNcut,
+                StoppingRule::MancMincut => Criterion::MancMinCut(MinCut::Bipartition),
+                StoppingRule::MancMinDegree => Criterion::MancMinCut(MinCut::MinDegree),
+            },
+            sweep: match self.sweep {
+                SweepRule::All => Sweep::All,
+                SweepRule::Linspace => Sweep::Linspace(self.sweep_steps),
+                SweepRule::Mean => Sweep::Mean,
+                SweepRule::Zero => Sweep::Zero,
+            },
+            min_nodes: self.min_nodes,
+            max_segments: self.max_segments,
+            max_depth: self.max_depth.unwrap_or(usize::MAX),
+            tolerance: self.tolerance,
+            max_iterations: self.max_iterations,
+        }
+    }
 
-    #[test]
-    fn each_setting_is_checked() {
-        let refused = |preset: Preset, change: fn(&mut NcutOptions), part: &str| {
-            let mut options = NcutOptions::new(preset);
-            change(&mut options);
-            let text = options.validate().unwrap_err().to_string();
-            assert!(text.contains(part), "{text}");
-        };
-        refused(Preset::WalkAndCut, |o| o.timestep = Some(1000), "0..=999");
-        refused(Preset::WalkAndCut, |o| o.levels.clear(), "levels");
-        refused(Preset::WalkAndCut, |o| o.tokens = 4, "tokens is 4");
-        refused(Preset::WalkAndCut, |o| o.snr = Some(f64::NAN), "snr is NaN");
-        refused(
-            Preset::WalkAndCut,
-            |o| o.method = Method::KMeans { clusters: 0 },
-            "clusters is 0",
-        );
-        refused(Preset::MaskCut, |o| o.hierarchy = Hierarchy::Counts(vec![2]), "objects");
-        refused(
-            Preset::DiffSeg,
-            |o| o.segments = SegmentCount::Exactly(0),
-            "segments is 0",
-        );
-        refused(Preset::TokenCut, |o| o.segments = SegmentCount::Exactly(3), "objects");
-        refused(
-            Preset::EmerDiffKmeans,
-            |o| o.hierarchy = Hierarchy::Thresholds(vec![0.1]),
-            "numbers",
-        );
-        refused(
-            Preset::RandomWalk,
-            |o| o.hierarchy = Hierarchy::Thresholds(vec![-0.1]),
-            "positive",
-        );
-        refused(
-            Preset::RandomWalk,
-            |o| o.hierarchy = Hierarchy::Counts(vec![0]),
-            "1..=4096",
-        );
+    /// How attention maps are merged.
+    pub(super) fn merge(&self) -> DiffSegOptions {
+        let default = DiffSegOptions::default();
+        DiffSegOptions {
+            threshold: self.threshold.unwrap_or(default.threshold),
+            anchors: self.anchors,
+            rounds: self.rounds,
+            refine: self.refine,
+        }
+    }
+
+    /// How labels are refined along the image's edges, if they are.
+    pub(super) fn refinement(&self) -> Option<PamrOptions> {
+        self.pamr.then(|| PamrOptions {
+            side: self.pamr_side,
+            iterations: self.pamr_iterations,
+            dilations: self.pamr_dilations.clone(),
+        })
+    }
+
+    /// The number of segments asked for; None: by the stopping rule.
+    pub(super) fn exact_segments(&self) -> Option<usize> {
+        self.segments.filter(|count| *count > 0)
+    }
+
+    /// The further segmentations.
+    pub(super) fn hierarchy(&self) -> Hierarchy<'_> {
+        match (&self.thresholds[..], &self.counts[..]) {
+            ([], []) => Hierarchy::None,
+            ([], counts) => Hierarchy::Counts(counts),
+            (thresholds, _) => Hierarchy::Thresholds(thresholds),
+        }
+    }
+
+    /// The threshold or the number of segments of each further segmentation.
+    pub(super) fn levels_at(&self) -> Vec<f64> {
+        let counts = self.counts.iter().map(|&count| count as f64);
+        self.thresholds.iter().copied().chain(counts).collect()
+    }
+
+    /// The values of black and white in an image, where they are given.
+    pub fn grey_range(&self) -> Option<[f32; 2]> {
+        Some([self.black? as f32, self.white? as f32])
+    }
+
+    /// How an image enters a U-Net that was not made for matched noise.
+    pub(super) fn published_mode(&self) -> LatentMode {
+        match self.preset {
+            // TokenCut and MaskCut never saw a U-Net: DiffCut's pass, whose features serve the same purpose.
+            Preset::DiffCut | Preset::TokenCut | Preset::MaskCut => LatentMode::Noised,
+            _ => LatentMode::Clean,
+        }
+    }
+
+    /// The timestep of that pass.
+    pub(super) fn published_timestep(&self) -> i64 {
+        match self.preset {
+            Preset::WalkAndCut | Preset::RandomWalk | Preset::PowerWalkMincut => 181,
+            Preset::DiffSeg => 300,
+            Preset::DiffCut | Preset::TokenCut | Preset::MaskCut => 50,
+            Preset::EmerDiffKmeans => 1,
+        }
     }
 }

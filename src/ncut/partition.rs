@@ -7,10 +7,11 @@ use crate::spectral::cut::{
 };
 
 use super::assign::{one_hot, scores, segment_means};
+use super::choices::Method;
 use super::diffseg::{AttentionMaps, DiffSegOptions};
 use super::kmeans::{lloyd, nearness, seeded_centres};
 use super::objects::{maskcut, tokencut};
-use super::options::{Hierarchy, Method, NcutOptions, SegmentCount};
+use super::options::{Hierarchy, NcutOptions};
 use super::source::Source;
 use super::tree::{flat, of_cuts, TreeNode};
 
@@ -25,7 +26,7 @@ pub(super) struct Division {
     pub scores: Tensor,
 }
 
-/// What a method made of a grid of tokens.
+/// A grid of tokens, divided by one method.
 #[derive(Debug)]
 pub(super) struct Partition {
     /// The segmentation.
@@ -34,20 +35,21 @@ pub(super) struct Partition {
     pub tree: Vec<TreeNode>,
     /// Further segmentations, in the order of [`Hierarchy`].
     pub levels: Vec<Division>,
-    /// Leading eigenvectors, `[C, N]`, where they were asked for.
+    /// Leading eigenvectors, `[C, N]`, where options ask for them.
     pub eigenvectors: Option<Tensor>,
 }
 
-/// Divides the tokens of `source` on `grid` as `options` say. Errors: a method that does not go with the source, and what
-/// graph and cut report.
+/// Divides the tokens of `source` on `grid` as `options` say. Errors: a method that does not go with the source, those of
+/// graph and cut.
 pub(super) fn divide(source: &Source, grid: (usize, usize), options: &NcutOptions, job: &Job) -> Result<Partition> {
     job.enter(Stage::Cut)?;
     let name = options.preset.name();
-    match &options.method {
-        Method::Walk { power, adjacency } => {
+    match options.method {
+        Method::Walk => {
+            let (power, adjacency) = (options.walk_power, options.adjacency);
             let graph = match source {
-                Source::Walk(walk) => walk_graph(walk, *power, *adjacency, job)?,
-                Source::Affinity(affinity) if *power == 1 && *adjacency != Adjacency::Walk => {
+                Source::Walk(walk) => walk_graph(walk, power, adjacency, job)?,
+                Source::Affinity(affinity) if power == 1 && adjacency != Adjacency::Walk => {
                     Graph::symmetric(affinity.shallow_clone())?
                 }
                 Source::Affinity(_) => {
@@ -63,37 +65,31 @@ pub(super) fn divide(source: &Source, grid: (usize, usize), options: &NcutOption
             };
             cut_graph(&graph, source.rows(), true, options, job)
         }
-        Method::Merge(merge) => merged(source.walk(name)?, grid, merge, options, job),
-        Method::FeatureCut { exponent } => {
+        Method::Merge => merged(source.walk(name)?, grid, options, job),
+        Method::FeatureCut => {
             if let Source::Affinity(affinity) = source {
                 let graph = Graph::symmetric(affinity.shallow_clone())?;
                 return cut_graph(&graph, affinity, true, options, job);
             }
             let unit = unit_rows(source.features(name)?)?;
-            let graph = Graph::from_features_with(&unit, *exponent, FeatureForm::MinMax, job)?;
+            let graph = Graph::from_features_with(&unit, options.exponent, FeatureForm::MinMax, job)?;
             cut_graph(&graph, &unit, false, options, job)
         }
-        Method::TokenCut { tau } => {
+        Method::TokenCut => {
             let features = source.features(name)?;
-            objects(tokencut(features, grid, *tau, &options.cut, job)?, features, 1)
+            objects(tokencut(features, grid, options.tau, &options.cut(), job)?, features, 1)
         }
-        Method::MaskCut { tau, masks } => {
+        Method::MaskCut => {
             let features = source.features(name)?;
-            objects(
-                maskcut(features, grid, *tau, *masks, &options.cut, job)?,
-                features,
-                *masks,
-            )
+            let tokens = maskcut(features, grid, options.tau, options.masks, &options.cut(), job)?;
+            objects(tokens, features, options.masks)
         }
-        Method::KMeans { clusters } => {
+        Method::KMeans => {
             let features = source.features(name)?;
             let cluster = |count: usize| clustered(features, count, options.seed, job);
-            let count = match options.segments {
-                SegmentCount::Exactly(count) => count,
-                _ => *clusters,
-            };
+            let count = options.exact_segments().unwrap_or(options.clusters);
             let main = cluster(count)?;
-            let levels = match &options.hierarchy {
+            let levels = match options.hierarchy() {
                 Hierarchy::Counts(counts) => counts.iter().map(|&count| cluster(count)).collect::<Result<_>>()?,
                 _ => Vec::new(),
             };
@@ -120,7 +116,7 @@ fn cut_graph(graph: &Graph, features: &Tensor, cosine: bool, options: &NcutOptio
     let (main, tree, levels) = labels_of(graph, options, job)?;
     let eigenvectors = match options.eigenvectors {
         0 => None,
-        count => Some(graph_vectors(graph, count, &options.cut, job)?.vectors),
+        count => Some(graph_vectors(graph, count, &options.cut(), job)?.vectors),
     };
     Ok(Partition {
         tree: of_cuts(&tree, &main),
@@ -135,20 +131,21 @@ fn cut_graph(graph: &Graph, features: &Tensor, cosine: bool, options: &NcutOptio
 /// One tree serves all where the criterion is a fixed threshold: it is cut down to the largest one and read at each.
 /// Where the main criterion is another one, or numbers of segments are asked for, one more tree of the same graph does.
 fn labels_of(graph: &Graph, options: &NcutOptions, job: &Job) -> Result<(Vec<u32>, SegmentTree, Vec<Vec<u32>>)> {
-    let own = &match options.segments {
-        SegmentCount::Exactly(count) => CutOptions {
+    let cut = options.cut();
+    let own = &match options.exact_segments() {
+        Some(count) => CutOptions {
             criterion: Criterion::Fixed(2.0),
             max_segments: count,
-            ..options.cut.clone()
+            ..cut.clone()
         },
-        _ => options.cut.clone(),
+        None => cut.clone(),
     };
     let run = |cut: &CutOptions| recursive_ncut(graph, cut, job);
     let fixed = |threshold: f64| CutOptions {
         criterion: Criterion::Fixed(threshold),
-        ..options.cut.clone()
+        ..cut.clone()
     };
-    match &options.hierarchy {
+    match options.hierarchy() {
         Hierarchy::None => {
             let tree = run(own)?;
             Ok((tree.labels(), tree, Vec::new()))
@@ -160,7 +157,7 @@ fn labels_of(graph: &Graph, options: &NcutOptions, job: &Job) -> Result<(Vec<u32
                 thresholds.iter().map(|t| tree.at_threshold(t.min(limit))).collect()
             };
             match own.criterion {
-                Criterion::Fixed(threshold) if !matches!(options.segments, SegmentCount::Exactly(_)) => {
+                Criterion::Fixed(threshold) if options.exact_segments().is_none() => {
                     let tree = run(&fixed(threshold.max(largest)))?;
                     let main = tree.at_threshold(threshold.min(tree.threshold_limit()))?;
                     let levels = read(&tree)?;
@@ -191,14 +188,9 @@ fn labels_of(graph: &Graph, options: &NcutOptions, job: &Job) -> Result<(Vec<u32
     }
 }
 
-fn merged(
-    walk: &Tensor,
-    grid: (usize, usize),
-    merge: &DiffSegOptions,
-    options: &NcutOptions,
-    job: &Job,
-) -> Result<Partition> {
+fn merged(walk: &Tensor, grid: (usize, usize), options: &NcutOptions, job: &Job) -> Result<Partition> {
     no_eigenvectors(options)?;
+    let merge = options.merge();
     let all = AttentionMaps::new(walk, grid, merge.anchors)?;
     let division = |maps: Tensor| -> Result<Division> {
         Ok(Division {
@@ -214,12 +206,12 @@ fn merged(
         };
         division(all.merge(&merge, job)?)
     };
-    let at_count = |count: usize| division(all.merge_to(count, merge, job)?);
-    let main = match options.segments {
-        SegmentCount::Exactly(count) => at_count(count)?,
-        _ => at_threshold(merge.threshold)?,
+    let at_count = |count: usize| division(all.merge_to(count, &merge, job)?);
+    let main = match options.exact_segments() {
+        Some(count) => at_count(count)?,
+        None => at_threshold(merge.threshold)?,
     };
-    let levels = match &options.hierarchy {
+    let levels = match options.hierarchy() {
         Hierarchy::None => Vec::new(),
         Hierarchy::Thresholds(thresholds) => thresholds.iter().map(|&t| at_threshold(t)).collect::<Result<_>>()?,
         Hierarchy::Counts(counts) => counts.iter().map(|&count| at_count(count)).collect::<Result<_>>()?,
@@ -250,11 +242,11 @@ fn objects(tokens: Vec<u32>, features: &Tensor, most: usize) -> Result<Partition
 
 fn clustered(features: &Tensor, count: usize, seed: u64, job: &Job) -> Result<Division> {
     let centres = seeded_centres(features, count, &mut Generator::new(seed, 0))?;
-    let found = lloyd(features, &centres, job)?;
+    let clusters = lloyd(features, &centres, job)?;
     Ok(Division {
-        scores: nearness(features, &found.centres)?,
-        tokens: found.labels,
-        means: found.centres,
+        scores: nearness(features, &clusters.centres)?,
+        tokens: clusters.labels,
+        means: clusters.centres,
     })
 }
 

@@ -1,11 +1,12 @@
-//! One pass of an image through the U-Net, and what a method takes from it.
+//! One pass of an image through the U-Net, and the attention or features that a method takes from it.
 use tch::Tensor;
 
 use crate::diffusion::{DiffusionModel, LatentDraw, LatentMode, TapParts};
 use crate::runtime::{Error, Generator, HostState, Job, Result, Stage};
 
 use super::aggregate::aggregate;
-use super::options::{Method, NcutOptions};
+use super::choices::Method;
+use super::options::NcutOptions;
 use super::source::Source;
 
 /// libtorch's sums depend on the number of threads in their last bits, and a cut can turn on these; a pass is a small part of a
@@ -22,20 +23,20 @@ pub(super) struct PassPlan {
 }
 
 impl PassPlan {
-    /// The plan for `image` (as the encoder takes it): modes and timesteps given win, then the model's matched noise, then
-    /// what the paper says. Estimating the signal-to-noise
-    /// ratio takes about six passes over the middle of the image.
+    /// The plan for `image` (as the encoder takes it): given modes and timesteps first, then the model's matched noise, then
+    /// the paper's. Estimating the signal-to-noise ratio takes about six passes over the middle of the image.
     pub fn resolve(model: &DiffusionModel, image: &Tensor, options: &NcutOptions, job: &Job) -> Result<Self> {
         let _threads = HostState::enter(ONE_THREAD);
-        let (published, timestep) = options.published_pass();
         let matched = model.config().latent_mode == LatentMode::Matched;
-        let mode = options
-            .latent_mode
-            .unwrap_or(if matched { LatentMode::Matched } else { published });
+        let mode = options.latent_mode.unwrap_or(if matched {
+            LatentMode::Matched
+        } else {
+            options.published_mode()
+        });
         if mode != LatentMode::Matched || options.timestep.is_some() {
             return Ok(Self {
                 mode,
-                timestep: options.timestep.unwrap_or(timestep),
+                timestep: options.timestep.unwrap_or(options.published_timestep()),
                 snr: None,
             });
         }
@@ -57,7 +58,7 @@ impl PassPlan {
     }
 }
 
-/// Sends `image` through the U-Net once and gives what the method of `options` cuts, on which token grid. `stream` numbers
+/// Sends `image` through the U-Net once and gives the matrix that the method of `options` cuts, with its token grid. `stream` numbers
 /// the image, so that each has its own noise.
 pub(super) fn source_of(
     model: &DiffusionModel,
@@ -87,7 +88,7 @@ pub(super) fn source_of(
     let taps = model
         .extract_parts(&latent, plan.timestep, noise.as_ref(), &layers, parts, job)?
         .taps;
-    if let Method::Walk { .. } | Method::Merge(_) = options.method {
+    if options.method.takes_attention() {
         let (walk, grid) = aggregate(&taps, job)?;
         return Ok((Source::Walk(walk), grid));
     }
@@ -97,10 +98,10 @@ pub(super) fn source_of(
         .ok_or_else(|| Error::Internal("the pass left no attention".into()))?;
     let grid = tap.grid;
     let features = match options.method {
-        Method::FeatureCut { .. } => tap
+        Method::FeatureCut => tap
             .output
             .ok_or_else(|| Error::Internal("the pass left no output".into()))?,
-        Method::KMeans { .. } => joined_heads(tap.cross_query.as_ref().unwrap_or(&tap.query))?,
+        Method::KMeans => joined_heads(tap.cross_query.as_ref().unwrap_or(&tap.query))?,
         _ => joined_heads(&tap.key)?,
     };
     Ok((Source::Features(features), grid))
@@ -122,7 +123,7 @@ fn joined_heads(heads: &Tensor) -> Result<Tensor> {
     Ok(heads.f_transpose(0, 1)?.f_reshape([n, count * width])?)
 }
 
-/// The layers that are tapped, in execution order, and what of them.
+/// The layers that are tapped, in execution order, and the parts that are kept of each.
 fn layers_of(model: &DiffusionModel, options: &NcutOptions) -> Result<(Vec<usize>, TapParts)> {
     let unet = &model.config().unet;
     let (count, down) = (unet.attention_layers(), unet.down_attention_layers());
@@ -134,7 +135,7 @@ fn layers_of(model: &DiffusionModel, options: &NcutOptions) -> Result<(Vec<usize
     };
     let parts = |output: bool, cross_query: bool| TapParts { output, cross_query };
     match options.method {
-        Method::Walk { .. } | Method::Merge(_) => {
+        Method::Walk | Method::Merge => {
             let deepest = levels.iter().max().copied().unwrap_or(0);
             if let Some(level) = options.levels.iter().find(|level| **level > deepest) {
                 return Err(Error::argument("level", level, &format!("must be 0..={deepest}")));
@@ -144,20 +145,16 @@ fn layers_of(model: &DiffusionModel, options: &NcutOptions) -> Result<(Vec<usize
                 .filter(|&layer| options.levels.contains(&levels[layer]))
                 .collect();
             if layers.is_empty() {
-                let found = format!("{:?}", options.levels);
-                return Err(Error::argument(
-                    "levels",
-                    found,
-                    "must name levels with attention in the layers read",
-                ));
+                let allowed = "must name levels with attention in the layers read";
+                return Err(Error::argument("levels", format!("{:?}", options.levels), allowed));
             }
             Ok((layers, TapParts::default()))
         }
         // The last layer on the way down: down_blocks.2.attentions.1 in Stable Diffusion, as DiffCut takes it there.
-        Method::FeatureCut { .. } => Ok((one(down.saturating_sub(1))?, parts(true, false))),
-        Method::TokenCut { .. } | Method::MaskCut { .. } => Ok((one(down.saturating_sub(1))?, TapParts::default())),
+        Method::FeatureCut => Ok((one(down.saturating_sub(1))?, parts(true, false))),
+        Method::TokenCut | Method::MaskCut => Ok((one(down.saturating_sub(1))?, TapParts::default())),
         // The first layer on the way up: up_blocks.1.attentions.0, EmerDiff's block of 16x16 at 512 pixels.
-        Method::KMeans { .. } => {
+        Method::KMeans => {
             let middle = unet
                 .transformer_depth(unet.block_out_channels.len().saturating_sub(1))
                 .max(0);

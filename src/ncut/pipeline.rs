@@ -7,13 +7,14 @@ use tch::{Device, Kind, Tensor};
 use crate::diffusion::{DiffusionModel, LatentMode};
 use crate::image::{percentiles, resize_nearest};
 use crate::runtime::{Error, Job, Result, Stage};
+use crate::settings::Settings;
 use crate::volume::Tomogram;
 
 use super::assign::argmax_enlarged;
 use super::input::{working_shape, ImageInput, Slices};
 use super::link::SegmentLinks;
-use super::options::{Hierarchy, Method, NcutOptions, SegmentCount, BUILTIN_SEGMENTS};
-use super::pamr::refine_labels;
+use super::options::{NcutOptions, BUILTIN_SEGMENTS};
+use super::pamr::{refine_labels, PamrOptions};
 use super::partition::{divide, Division, Partition};
 use super::pass::{source_of, PassPlan};
 use super::segmentation::{Cell, Level, NcutReport, Segment, Segmentation};
@@ -36,14 +37,14 @@ pub fn segment_image(
     let _guard = tch::no_grad_guard();
     options.validate()?;
     let options = &for_model(model, options);
-    let shape = working_shape(model, image.shape(), options.tokens, options.square);
+    let shape = working_shape(model, image.shape(), options.working_tokens, options.square);
     let tensor = image.for_model(model, shape, options.bright)?;
     let plan = PassPlan::resolve(model, &tensor, options, job)?;
     job.set_span(0.0..PASSES_SHARE);
     let (source, grid) = source_of(model, &tensor, &plan, options, 0, job)?;
     let partition = divide(&source, grid, options, job)?;
     drop(source);
-    let refined = match &options.pamr {
+    let refined = match options.refinement() {
         Some(pamr) => Some(planes_tensor(image.unit(pamr.working_shape(image.shape())).view())?),
         None => None,
     };
@@ -69,12 +70,12 @@ pub fn segment_slices(
     let options = &for_model(model, options);
     job.enter(Stage::Read)?;
     let [_, rows, cols] = tomogram.geometry().shape;
-    let shape = working_shape(model, (rows, cols), options.tokens, options.square);
+    let shape = working_shape(model, (rows, cols), options.working_tokens, options.square);
     let slices = Slices::read(model, tomogram, z, shape, options.bright)?;
     let cells = slices.cells();
     let middle = cells.get(cells.len() / 2).map_or(0, |cell| cell.start);
     let plan = PassPlan::resolve(model, &slices.for_model(middle)?, options, job)?;
-    let mut whole = Assembly::new(options, (rows, cols));
+    let (mut whole, pamr) = (Assembly::new(options, (rows, cols)), options.refinement());
     for (index, cell) in cells.iter().enumerate() {
         let share = PASSES_SHARE / cells.len() as f64;
         job.set_span(index as f64 * share..(index + 1) as f64 * share);
@@ -84,7 +85,7 @@ pub fn segment_slices(
         drop(source);
         let mut refined = Vec::new();
         for z in cell.clone() {
-            refined.push(match &options.pamr {
+            refined.push(match &pamr {
                 Some(pamr) => Some(slice_tensor(tomogram, z, pamr.working_shape((rows, cols)))?),
                 None => None,
             });
@@ -95,7 +96,7 @@ pub fn segment_slices(
     whole.finish(report(options, job, Some((model, &plan, shape))))
 }
 
-/// Segments what the host already has: a matrix over a grid of (rows, columns) tokens. Labels come on the grid itself or,
+/// Segments a matrix of the host's own over a grid of (rows, columns) tokens. Labels come on the grid itself or,
 /// where `shape` is given, enlarged to that image.
 ///
 /// Errors: a matrix that does not fit the grid or the method, whose values are not allowed, or that is too large for the
@@ -109,7 +110,7 @@ pub fn segment_matrix(
 ) -> Result<Segmentation> {
     let _guard = tch::no_grad_guard();
     options.validate()?;
-    if options.pamr.is_some() {
+    if options.pamr {
         return Err(Error::Unsupported("pamr of a matrix: it needs the image".into()));
     }
     let source = matrix.into_source(grid)?;
@@ -121,16 +122,12 @@ pub fn segment_matrix(
     whole.finish(report(options, job, None))
 }
 
-/// The options with the number of segments settled for `model`: see [`SegmentCount::Auto`].
+/// The options with the number of segments settled for `model`: see [`NcutOptions::segments`].
 fn for_model(model: &DiffusionModel, options: &NcutOptions) -> NcutOptions {
     let matched = model.config().latent_mode == LatentMode::Matched;
-    let by_attention = matches!(options.method, Method::Walk { .. } | Method::Merge(_));
-    let segments = match options.segments {
-        SegmentCount::Auto if matched && by_attention => SegmentCount::Exactly(BUILTIN_SEGMENTS),
-        given => given,
-    };
+    let too_even = matched && options.method.takes_attention() && options.stops_as_published();
     NcutOptions {
-        segments,
+        segments: options.segments.or(too_even.then_some(BUILTIN_SEGMENTS)),
         ..options.clone()
     }
 }
@@ -156,16 +153,11 @@ struct Stack {
 
 impl<'a> Assembly<'a> {
     fn new(options: &'a NcutOptions, shape: (usize, usize)) -> Self {
-        let levels = match &options.hierarchy {
-            Hierarchy::None => 0,
-            Hierarchy::Thresholds(list) => list.len(),
-            Hierarchy::Counts(list) => list.len(),
-        };
         Self {
             options,
             shape,
             main: Stack::default(),
-            levels: (0..levels).map(|_| Stack::default()).collect(),
+            levels: options.levels_at().iter().map(|_| Stack::default()).collect(),
             cells: Vec::new(),
         }
     }
@@ -216,18 +208,19 @@ impl<'a> Assembly<'a> {
                 segment.pixels += 1;
             }
         }
-        let at: Vec<f64> = match &self.options.hierarchy {
-            Hierarchy::None => Vec::new(),
-            Hierarchy::Thresholds(list) => list.clone(),
-            Hierarchy::Counts(list) => list.iter().map(|&k| k as f64).collect(),
-        };
         let mut levels = Vec::new();
-        for (at, stack) in at.into_iter().zip(self.levels) {
+        for (at, stack) in self.options.levels_at().into_iter().zip(self.levels) {
             let (labels, segments) = stack.labels(self.shape)?;
             levels.push(Level { at, labels, segments });
         }
         report.grid = self.cells.first().map_or([0, 0], |cell| cell.grid);
         report.segments = count;
+        report.shape = labels.dim().into();
+        report.dim = features.ncols();
+        report.cells = self.cells.len();
+        report.levels = levels.len();
+        let vectors = self.cells.first().and_then(|cell| cell.eigenvectors.as_ref());
+        report.eigenvectors = vectors.map_or(0, |vectors| vectors.nrows());
         let nodes = self.cells.iter().flat_map(|cell| &cell.tree);
         report.unconverged = nodes.filter(|node| node.converged == Some(false)).count();
         Ok(Segmentation {
@@ -237,6 +230,7 @@ impl<'a> Assembly<'a> {
             cells: self.cells,
             levels,
             report,
+            settings: self.options.clone(),
         })
     }
 }
@@ -259,9 +253,9 @@ impl Stack {
         }
         let means = matrix(&division.means)?;
         let plain = argmax_enlarged(&division.scores, grid, shape, job)?;
-        let mut planes = Vec::new();
+        let (mut planes, pamr): (_, Option<PamrOptions>) = (Vec::new(), options.refinement());
         for image in refined {
-            planes.push(match (image, &options.pamr) {
+            planes.push(match (image, &pamr) {
                 (Some(image), Some(pamr)) => {
                     let (_, rows, cols) = image.size3()?;
                     let small = argmax_enlarged(&division.scores, grid, (rows as usize, cols as usize), job)?;

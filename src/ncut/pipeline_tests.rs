@@ -3,10 +3,7 @@ use ndarray::Array3;
 
 use super::*;
 use crate::diffusion::LoadOptions;
-use crate::ncut::options::Method;
-use crate::ncut::pamr::PamrOptions;
-use crate::ncut::presets::Preset;
-use crate::ncut::{Hierarchy, NcutOptions};
+use crate::ncut::{Method, NcutOptions, Preset};
 use crate::runtime::{CancelToken, Generator, Logger};
 use crate::volume::Geometry;
 
@@ -25,7 +22,7 @@ fn disc(rows: usize, cols: usize, centre: f64, seed: u64) -> Array2<f32> {
 
 fn small(preset: Preset) -> NcutOptions {
     NcutOptions {
-        tokens: 16,
+        working_tokens: 16,
         timestep: Some(250),
         ..NcutOptions::new(preset)
     }
@@ -37,26 +34,24 @@ fn every_preset_segments_an_image_the_same_way_twice() {
     let image = disc(60, 90, 40.0, 1).insert_axis(Axis(0));
     for (name, preset) in Preset::ALL {
         let mut options = small(preset);
-        if let Method::KMeans { clusters } = &mut options.method {
-            *clusters = 3;
-        }
+        options.clusters = 3;
         let run = || {
             let image = ImageInput::new(image.view(), None).unwrap();
             segment_image(&model, image, &options, &Job::quiet()).unwrap()
         };
-        let found = run();
-        assert_eq!(found.labels.dim(), (1, 60, 90), "{name}");
-        let count = found.segments.len() as u32;
-        assert!(found.labels.iter().all(|&label| label < count), "{name}");
-        assert_eq!(found.segments.iter().map(|s| s.pixels).sum::<u64>(), 5400);
-        assert_eq!(found.features.nrows(), found.segments.len());
-        assert_eq!(found.report.preset, name);
-        assert_eq!((found.cells.len(), found.cells[0].z), (1, [0, 1]));
-        let walks = matches!(options.method, Method::Walk { .. });
-        assert!(!walks || found.segments.len() == 8, "{name}: {}", found.segments.len());
+        let whole = run();
+        assert_eq!(whole.labels.dim(), (1, 60, 90), "{name}");
+        let count = whole.segments.len() as u32;
+        assert!(whole.labels.iter().all(|&label| label < count), "{name}");
+        assert_eq!(whole.segments.iter().map(|s| s.pixels).sum::<u64>(), 5400);
+        assert_eq!(whole.features.nrows(), whole.segments.len());
+        assert_eq!(whole.report.preset, name);
+        assert_eq!((whole.cells.len(), whole.cells[0].z), (1, [0, 1]));
+        let walks = options.method == Method::Walk;
+        assert!(!walks || whole.segments.len() == 8, "{name}: {}", whole.segments.len());
         let again = run();
-        assert_eq!(found.labels, again.labels, "{name}");
-        assert_eq!(found.cells[0].tree, again.cells[0].tree, "{name}");
+        assert_eq!(whole.labels, again.labels, "{name}");
+        assert_eq!(whole.cells[0].tree, again.cells[0].tree, "{name}");
     }
 }
 
@@ -100,13 +95,13 @@ fn a_disc_that_moves_through_a_slab_keeps_its_number() {
     }
     let tomogram = Tomogram::from_array(voxels, Geometry::new([6, 64, 64], 10.0)).unwrap();
     let mut options = small(Preset::WalkAndCut);
-    options.hierarchy = Hierarchy::Counts(vec![2]);
-    options.pamr = Some(PamrOptions::default());
-    options.tokens = 32;
-    let found = segment_slices(&model, &tomogram, 1..6, &options, &Job::quiet()).unwrap();
-    assert_eq!((found.labels.dim(), found.cells.len()), ((5, 64, 64), 3));
-    assert_eq!(found.cells[2].z, [5, 6]);
-    let level = &found.levels[0];
+    options.counts = vec![2];
+    options.pamr = true;
+    options.working_tokens = 32;
+    let whole = segment_slices(&model, &tomogram, 1..6, &options, &Job::quiet()).unwrap();
+    assert_eq!((whole.labels.dim(), whole.cells.len()), ((5, 64, 64), 3));
+    assert_eq!(whole.cells[2].z, [5, 6]);
+    let level = &whole.levels[0];
     let at_centre: Vec<u32> = (0..5).map(|z| level.labels[[z, 32, 28 + 2 * z]]).collect();
     let corner: Vec<u32> = (0..5).map(|z| level.labels[[z, 2, 2]]).collect();
     assert!(at_centre.iter().all(|label| *label == at_centre[0]), "{at_centre:?}");
@@ -125,11 +120,11 @@ fn matrices_of_the_host_are_cut_on_their_grid_or_enlarged() {
     };
     let options = NcutOptions::new(Preset::DiffCut);
     let copy = || MatrixInput::Features(features.shallow_clone());
-    let found = cut(copy(), (2, 2), None, &options).unwrap();
-    assert_eq!(found.labels.iter().copied().collect::<Vec<u32>>(), [0, 0, 1, 1]);
-    let found = cut(copy(), (2, 2), Some((6, 4)), &options).unwrap();
+    let whole = cut(copy(), (2, 2), None, &options).unwrap();
+    assert_eq!(whole.labels.iter().copied().collect::<Vec<u32>>(), [0, 0, 1, 1]);
+    let whole = cut(copy(), (2, 2), Some((6, 4)), &options).unwrap();
     assert_eq!(
-        (found.labels.dim(), found.labels[[0, 0, 0]], found.labels[[0, 5, 3]]),
+        (whole.labels.dim(), whole.labels[[0, 0, 0]], whole.labels[[0, 5, 3]]),
         ((1, 6, 4), 0, 1)
     );
 
@@ -145,10 +140,7 @@ fn matrices_of_the_host_are_cut_on_their_grid_or_enlarged() {
     let negative = Tensor::from_slice(&[1.0_f32, -1.0, -1.0, 1.0]).reshape([2, 2]);
     let affinity = NcutOptions::new(Preset::WalkAndCut);
     assert!(text(cut(MatrixInput::Affinity(negative), (1, 2), None, &affinity)).contains("not negative"));
-    let refined = NcutOptions {
-        pamr: Some(PamrOptions::default()),
-        ..options
-    };
+    let refined = NcutOptions { pamr: true, ..options };
     assert!(text(cut(copy(), (2, 2), None, &refined)).contains("needs the image"));
 }
 

@@ -1,7 +1,8 @@
-//! What a segmentation gives back.
+//! The result of a segmentation.
 use ndarray::{Array2, Array3};
 use serde::Serialize;
 
+use super::options::NcutOptions;
 use super::tree::TreeNode;
 
 /// An image, a matrix or a slab in segments.
@@ -19,8 +20,10 @@ pub struct Segmentation {
     pub cells: Vec<Cell>,
     /// Further segmentations of the same input.
     pub levels: Vec<Level>,
-    /// What was done.
+    /// Sizes, and how the passes were made.
     pub report: NcutReport,
+    /// The settings that made it, the number of segments settled.
+    pub settings: NcutOptions,
 }
 
 /// One segment of all slices.
@@ -41,14 +44,14 @@ pub struct Cell {
     pub grid: [usize; 2],
     /// The segments of this pass, the whole first; leaves name the segment.
     pub tree: Vec<TreeNode>,
-    /// Leading eigenvectors of the graph, (vectors, tokens), where they were asked for.
+    /// Leading eigenvectors of the graph, (vectors, tokens), where settings ask for them.
     pub eigenvectors: Option<Array2<f32>>,
 }
 
 /// A segmentation of the hierarchy.
 #[derive(Clone, Debug)]
 pub struct Level {
-    /// The threshold, or the number of segments, that was asked for.
+    /// The threshold or the number of segments in the settings.
     pub at: f64,
     /// As [`Segmentation::labels`], with numbers of its own.
     pub labels: Array3<u32>,
@@ -56,7 +59,7 @@ pub struct Level {
     pub segments: usize,
 }
 
-/// What a segmentation did, for logs and JSON.
+/// Sizes of a segmentation and how its passes were made, for hosts and JSON.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct NcutReport {
     /// Preset the settings came from.
@@ -75,6 +78,16 @@ pub struct NcutReport {
     pub grid: [usize; 2],
     /// Number of segments.
     pub segments: usize,
+    /// Shape of the labels: slices, rows, columns.
+    pub shape: [usize; 3],
+    /// Length of a segment's mean feature.
+    pub dim: usize,
+    /// Passes, each with a tree of its own.
+    pub cells: usize,
+    /// Eigenvectors kept for each pass.
+    pub eigenvectors: usize,
+    /// Further segmentations.
+    pub levels: usize,
     /// Cuts whose eigenvector did not reach the tolerance.
     pub unconverged: usize,
     /// Seconds of each stage.

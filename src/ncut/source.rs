@@ -1,4 +1,4 @@
-//! What is cut: a walk, an affinity or features, from a model's attention or from the host.
+//! The matrix that is cut: a walk, an affinity or features, from a model's attention or from the host.
 use tch::{Kind, Tensor};
 
 use crate::runtime::{Error, Result};
@@ -63,7 +63,7 @@ impl MatrixInput {
 }
 
 impl Source {
-    /// One row per token: what segments have means of.
+    /// One row per token, of which segments have means.
     pub fn rows(&self) -> &Tensor {
         match self {
             Self::Walk(matrix) | Self::Affinity(matrix) | Self::Features(matrix) => matrix,

@@ -3,7 +3,7 @@ use serde::Serialize;
 
 use crate::spectral::cut::SegmentTree;
 
-/// One segment of the tree: the whole, what was cut further, or a leaf.
+/// One segment of the tree: the whole, a part that was cut further, or a leaf.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TreeNode {
     /// Index of the segment that it is part of; null for the whole.
@@ -49,7 +49,7 @@ impl TreeNode {
 }
 
 /// The tree of a recursive cut, restricted to the segments that `labels` (one per token) tells apart: segments whose
-/// tokens are all of one label are leaves, whatever was cut below them.
+/// tokens are all of one label are leaves, even where they were cut further.
 pub(super) fn of_cuts(tree: &SegmentTree, labels: &[u32]) -> Vec<TreeNode> {
     let mut nodes: Vec<TreeNode> = Vec::new();
     // (index in `tree`, index of the parent in `nodes`); parents come first, children in order.

@@ -13,6 +13,7 @@ use crate::runtime::{Error, Job, Result, Stage};
 use crate::volume::{write_atomically, write_i16, Geometry, Tomogram};
 
 use super::input::ImageInput;
+use super::options::NcutOptions;
 use super::overlay::draw;
 use super::segmentation::{NcutReport, Segment, Segmentation};
 use super::tree::TreeNode;
@@ -27,7 +28,7 @@ pub enum LabelFormat {
     Tiff,
 }
 
-/// What the segmentation is of: pixels for the picture, and where labels lie.
+/// The input of the segmentation: pixels for the picture, and where labels lie.
 #[derive(Clone, Copy)]
 pub enum Subject<'a> {
     /// An image.
@@ -44,7 +45,7 @@ pub enum Subject<'a> {
 ///
 /// Errors name the file; more than 32,767 (MRC) or 65,535 segments.
 pub fn write_segmentation(
-    found: &Segmentation,
+    segmentation: &Segmentation,
     subject: Subject,
     format: LabelFormat,
     folder: &Path,
@@ -61,9 +62,9 @@ pub fn write_segmentation(
     job.enter(Stage::Write)?;
     std::fs::create_dir_all(folder).map_err(|error| Error::io("creating", folder, error))?;
     let mut files = Vec::new();
-    let levels = found.levels.iter().enumerate();
+    let levels = segmentation.levels.iter().enumerate();
     let all = levels.map(|(i, level)| (format!("_level{i}"), &level.labels));
-    for (infix, labels) in std::iter::once((String::new(), &found.labels)).chain(all) {
+    for (infix, labels) in std::iter::once((String::new(), &segmentation.labels)).chain(all) {
         job.check()?;
         let file = |ending: &str| folder.join(format!("{stem}{infix}_{ending}"));
         let middle = labels.len_of(Axis(0)) / 2;
@@ -89,36 +90,38 @@ pub fn write_segmentation(
         }
     }
     let path = folder.join(format!("{stem}_tree.json"));
-    write_bytes(&path, tree_json(found)?.as_bytes())?;
+    let tree = serde_json::to_vec(&tree_of(segmentation)).map_err(|error| Error::Internal(format!("tree: {error}")))?;
+    write_bytes(&path, &tree)?;
     files.push(path);
     Ok(files)
 }
 
-/// Report, segments, trees and levels as one JSON object.
-pub fn tree_json(found: &Segmentation) -> Result<String> {
-    let contents = TreeFile {
-        report: &found.report,
-        segments: &found.segments,
-        cells: (found.cells.iter())
+/// Settings, report, segments, trees and levels, to be written as JSON.
+pub fn tree_of(segmentation: &Segmentation) -> TreeFile<'_> {
+    TreeFile {
+        settings: &segmentation.settings,
+        report: &segmentation.report,
+        segments: &segmentation.segments,
+        cells: (segmentation.cells.iter())
             .map(|cell| CellTree {
                 z: cell.z,
                 grid: cell.grid,
                 nodes: &cell.tree,
             })
             .collect(),
-        levels: (found.levels.iter())
+        levels: (segmentation.levels.iter())
             .map(|level| LevelSize {
                 at: level.at,
                 segments: level.segments,
             })
             .collect(),
-    };
-    serde_json::to_string(&contents).map_err(|error| Error::Internal(format!("tree: {error}")))
+    }
 }
 
-/// What [`tree_json`] writes.
+/// The contents of STEM_tree.json.
 #[derive(Serialize)]
-struct TreeFile<'a> {
+pub struct TreeFile<'a> {
+    settings: &'a NcutOptions,
     report: &'a NcutReport,
     segments: &'a [Segment],
     cells: Vec<CellTree<'a>>,
@@ -204,19 +207,19 @@ fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
 mod tests {
     use super::*;
     use crate::image::PictureFile;
-    use crate::ncut::{segment_matrix, Hierarchy, MatrixInput, NcutOptions, Preset};
+    use crate::ncut::{segment_matrix, MatrixInput, NcutOptions, Preset};
     use tch::Tensor;
 
     #[test]
-    fn files_say_what_was_found() {
+    fn files_hold_labels_picture_and_tree() {
         let features = Tensor::from_slice(&[1.0_f32, 0.0, 1.0, 0.1, 0.0, 1.0, 0.1, 1.0]).reshape([4, 2]);
         let mut options = NcutOptions::new(Preset::DiffCut);
-        options.hierarchy = Hierarchy::Counts(vec![1]);
+        options.counts = vec![1];
         let matrix = MatrixInput::Features(features);
-        let found = segment_matrix(matrix, (2, 2), Some((8, 6)), &options, &Job::quiet()).unwrap();
+        let segmentation = segment_matrix(matrix, (2, 2), Some((8, 6)), &options, &Job::quiet()).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let write = |subject, format, stem: &str| {
-            write_segmentation(&found, subject, format, folder.path(), stem, &Job::quiet())
+            write_segmentation(&segmentation, subject, format, folder.path(), stem, &Job::quiet())
         };
         let pixels = ndarray::Array3::<f32>::zeros((1, 8, 6));
         let image = Subject::Image(ImageInput::new(pixels.view(), None).unwrap());
@@ -233,14 +236,16 @@ mod tests {
             ]
         );
         let labels = PictureFile::read(&files[0]).unwrap().pixels;
-        assert!(labels.iter().zip(&found.labels).all(|(&a, &b)| a == b as f32));
+        assert!(labels.iter().zip(&segmentation.labels).all(|(&a, &b)| a == b as f32));
         let tree: serde_json::Value = serde_json::from_slice(&std::fs::read(&files[4]).unwrap()).unwrap();
         assert_eq!(tree["report"]["preset"], "diffcut");
+        let settings = serde_json::from_value::<NcutOptions>(tree["settings"].clone()).unwrap();
+        assert_eq!(settings, options);
         assert_eq!(tree["cells"][0]["nodes"][0]["tokens"], 4);
         assert_eq!(tree["levels"][0]["segments"], 1);
         let files = write(Subject::Matrix, LabelFormat::Tiff, "b").unwrap();
         let labels = PictureFile::read(&files[0]).unwrap().pixels;
-        assert!(labels.iter().zip(&found.labels).all(|(&a, &b)| a == b as f32));
+        assert!(labels.iter().zip(&segmentation.labels).all(|(&a, &b)| a == b as f32));
         assert!(write(Subject::Matrix, LabelFormat::Png, "a/b").is_err());
     }
 }

@@ -264,7 +264,7 @@ pub(super) fn place(
     Ok((1.0 - part) * options.crowding)
 }
 
-/// Mean of what does not exceed `level`: what the molecule stands out from. None where everything exceeds it.
+/// Mean of the values up to `level`, the solvent; None where everything exceeds it.
 fn solvent_level(values: &Array3<f32>, level: f32) -> Option<f32> {
     let below = values.iter().filter(|v| **v <= level);
     let (sum, count) = below.fold((0.0, 0usize), |(sum, n), v| (sum + f64::from(*v), n + 1));

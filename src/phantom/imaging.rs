@@ -321,10 +321,10 @@ mod tests {
             u * c + v * s + (series.columns as f64 - 1.0) / 2.0,
         ];
         let peak = stack.get(index as i64).argmax(None, false).int64_value(&[]);
-        let found = [peak / series.columns as i64, peak % series.columns as i64];
+        let place = [peak / series.columns as i64, peak % series.columns as i64];
         assert!(
-            (0..2).all(|a| (found[a] as f64 - expected[a]).abs() <= 0.8),
-            "{found:?}, expected {expected:?}"
+            (0..2).all(|a| (place[a] as f64 - expected[a]).abs() <= 0.8),
+            "{place:?}, expected {expected:?}"
         );
     }
 

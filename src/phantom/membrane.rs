@@ -191,7 +191,7 @@ fn upright(gen: &mut Generator, tilt: f64) -> [f64; 4] {
     [cz * ct, cz * st, sz * st, sz * ct]
 }
 
-/// Draws up to `count` membranes that do not cross what is there already.
+/// Draws up to `count` membranes that do not cross earlier objects.
 pub(super) fn place(canvas: &mut Canvas, count: usize, gen: &mut Generator, job: &Job) -> Result<()> {
     for _ in 0..count {
         for _ in 0..TRIES {

@@ -104,7 +104,7 @@ fn rings(diameter: f64, layers: usize, gen: &mut Generator) -> Vec<Blob> {
     blobs
 }
 
-/// Places molecules of `species` kinds until they fill the share `crowding` of the ice or no gap is found.
+/// Places molecules of `species` kinds until they fill the share `crowding` of the ice or no gap is left.
 pub(super) fn place(canvas: &mut Canvas, species: usize, crowding: f64, gen: &mut Generator, job: &Job) -> Result<()> {
     let bodies: Vec<Species> = (0..species).map(|_| Species::draw(gen)).collect();
     let (_, height, width) = canvas.labels.dim();

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::runtime::{Error, Generator, Result};
-use crate::settings::Settings;
+use crate::settings::{finite, Settings};
 
 /// Specimen, tilt series and reconstruction of a simulated tomogram.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -162,7 +162,7 @@ impl PhantomOptions {
             log_uniform(gen, 0.4, 3.2)
         };
         let tilt_max = gen.uniform(45.0, 68.0);
-        // In focus: what a full correction of the contrast transfer, or none in a simulation, comes to.
+        // In focus: the same as a full correction of the contrast transfer, or as none in a simulation.
         let defocus_um = if gen.chance(0.35) { 0.0 } else { gen.uniform(1.0, 8.0) };
         Self {
             voxel_nm,
@@ -296,12 +296,7 @@ impl DensityOptions {
             ("diameter_nm", self.diameter_nm),
             ("voxel_nm", self.voxel_nm),
         ];
-        for (name, value) in numbers {
-            if let Some(value) = value.filter(|value| !value.is_finite()) {
-                let name = format!("densities[{index}].{name}");
-                return Err(Error::argument(&name, value, "must be a finite number"));
-            }
-        }
-        Ok(())
+        let mut numbers = numbers.into_iter();
+        numbers.try_for_each(|(name, value)| finite(&format!("densities[{index}].{name}"), value))
     }
 }

@@ -1,4 +1,4 @@
-//! A picture of a phantom for people: what a microscope would give, what it would give without noise, and the truth.
+//! A picture of a phantom: the tomogram, its noise-free part, and the labels.
 use ndarray::{s, ArrayView2};
 
 use super::instance::{FILAMENT, MEMBRANE, MOLECULE};

@@ -13,7 +13,7 @@ use crate::settings::Settings;
 /// A simulated tomogram and its truth. All volumes are (z, y, x) of one shape.
 #[derive(Clone, Debug)]
 pub struct Phantom {
-    /// Signal plus noise: what a microscope would give.
+    /// Signal plus noise.
     pub tomogram: Array3<f32>,
     /// Reconstruction of the noise-free projections (contrast transfer, tilt errors and missing wedge in it), zero mean, unit variance.
     pub signal: Array3<f32>,

@@ -14,7 +14,7 @@ pub use check::check;
 pub use identity::{hash_bytes, hash_file, Identity};
 pub use overlay::{canonical, resolve, resolve_text};
 pub use page::markdown;
-pub use range::within;
+pub use range::{finite, within};
 
 use schemars::{JsonSchema, Schema};
 use serde::de::DeserializeOwned;

@@ -16,6 +16,14 @@ pub fn within<T: PartialOrd + Display>(name: &str, value: T, range: RangeInclusi
     ))
 }
 
+/// Refuses NaN and infinity in an optional number, which JSON would write as null: "not given".
+pub fn finite(name: &str, value: Option<f64>) -> Result<()> {
+    match value {
+        Some(number) if !number.is_finite() => Err(Error::argument(name, number, "must be a finite number")),
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,16 +5,25 @@ use tch::{Kind, Tensor};
 
 use super::affinity::{Affinity, AffinityOptions};
 use super::attention::{AttentionSet, AttentionStream};
-use super::channels::{AdamState, ChannelNet};
+use super::channels::ChannelNet;
+use super::eigenvectors::{as_maps, check_n_vectors, settle_signs, EigenSolver, Eigenvectors};
 use super::loss::{add_set, LayerWeight, Objective};
 use super::projected::left_singular;
 use super::schedule::{looks, windows, Look};
-use super::{as_maps, check_n_vectors, settle_signs, EigenSolver, Eigenvectors};
 use crate::runtime::{Error, Generator, Job, Result};
+use crate::tensors::{AdamForm, AdamRule, AdamStep, AdamUpdate};
 
 /// Streams of the seed: parameters of the network, and choice of attention.
 const NETWORK_STREAM: u64 = 1;
 const SCHEDULE_STREAM: u64 = 2;
+
+/// PyTorch's defaults and order of operations, as the published recipe has them.
+const RULE: AdamRule = AdamRule {
+    beta1: 0.9,
+    beta2: 0.999,
+    epsilon: 1e-8,
+    form: AdamForm::Products,
+};
 
 /// The recipe of spec section 4 with the schedule of 3.1; defaults are the authors' values.
 #[derive(Clone, Debug, PartialEq)]
@@ -142,7 +151,7 @@ impl Adam {
         let device = held.get(0, job)?.device()?;
         let mut generator = Generator::new(self.seed, NETWORK_STREAM);
         let mut net = ChannelNet::new(grid, self.hidden as i64, self.n_vectors as i64, &mut generator, device)?;
-        let mut adam = AdamState::new(&net.parameters, self.learning_rate)?;
+        let mut adam = AdamUpdate::new(RULE, &net.parameters)?;
         let mut objective = Objective::new(grid);
         let mut done = 0;
         for window in windows(&looks, self.accumulate) {
@@ -173,7 +182,7 @@ impl Adam {
                 }
                 sum
             };
-            adam.step(&mut net.parameters, &gradients)?;
+            self.step(&mut adam, &mut net.parameters, &gradients)?;
             done += window.len();
             job.advance_with_loss(done as f64 / looks.len() as f64, loss / window.len() as f64)?;
         }
@@ -183,7 +192,17 @@ impl Adam {
         read_out(&net.forward()?, last, grid, job)
     }
 
-    /// Layer weights of `whole` uses of a fresh set and `part` uses of what the buffer holds of it.
+    fn step(&self, adam: &mut AdamUpdate, parameters: &mut [Tensor], gradients: &[Tensor]) -> Result<()> {
+        let _guard = tch::no_grad_guard();
+        let step = AdamStep {
+            rate: self.learning_rate,
+            decay: 0.0,
+            scale: 1.0,
+        };
+        adam.step(parameters, gradients, step)
+    }
+
+    /// Layer weights of `whole` uses of a fresh set and `part` uses of its buffered layers.
     fn weights(&self, set: &AttentionSet, whole: f64, part: f64) -> Vec<LayerWeight> {
         let channels = self.n_vectors as i64;
         let mut weights = vec![LayerWeight::default(); set.layers.len()];

@@ -157,11 +157,11 @@ impl AttentionSet {
         let device = self.device()?;
         for (index, layer) in self.layers.iter().enumerate() {
             layer.validate(index)?;
-            let found = layer.query.device();
-            if found != device {
+            let other = layer.query.device();
+            if other != device {
                 let name = format!("layers[{index}].query");
                 let allowed = format!("must be on {device:?} as the first layer");
-                return Err(Error::argument(&name, format!("on {found:?}"), &allowed));
+                return Err(Error::argument(&name, format!("on {other:?}"), &allowed));
             }
         }
         Ok(())

@@ -65,48 +65,9 @@ impl ChannelNet {
     }
 }
 
-/// Adam (Kingma and Ba 2015) with PyTorch's order of operations; betas 0.9 and 0.999, epsilon 1e-8.
-pub(super) struct AdamState {
-    learning_rate: f64,
-    step: i32,
-    moments: Vec<(Tensor, Tensor)>,
-}
-
-impl AdamState {
-    pub fn new(parameters: &[Tensor], learning_rate: f64) -> Result<Self> {
-        let zeros = |p: &Tensor| -> Result<(Tensor, Tensor)> { Ok((p.f_zeros_like()?, p.f_zeros_like()?)) };
-        Ok(Self {
-            learning_rate,
-            step: 0,
-            moments: parameters.iter().map(zeros).collect::<Result<_>>()?,
-        })
-    }
-
-    /// One step along `gradients`, which stand in the order of `parameters`.
-    pub fn step(&mut self, parameters: &mut [Tensor], gradients: &[Tensor]) -> Result<()> {
-        let _guard = tch::no_grad_guard();
-        let (beta1, beta2, epsilon) = (0.9_f64, 0.999_f64, 1e-8);
-        self.step += 1;
-        let size = self.learning_rate / (1.0 - beta1.powi(self.step));
-        let spread = (1.0 - beta2.powi(self.step)).sqrt();
-        for ((parameter, gradient), (first, second)) in parameters.iter_mut().zip(gradients).zip(&mut self.moments) {
-            let _ = first
-                .f_mul_scalar_(beta1)?
-                .f_add_(&gradient.f_mul_scalar(1.0 - beta1)?)?;
-            let _ = second
-                .f_mul_scalar_(beta2)?
-                .f_add_(&gradient.f_square()?.f_mul_scalar(1.0 - beta2)?)?;
-            let scale = second.f_sqrt()?.f_div_scalar(spread)?.f_add_scalar(epsilon)?;
-            let _ = parameter.f_sub_(&first.f_div(&scale)?.f_mul_scalar(size)?)?;
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tch::Kind;
 
     #[test]
     fn published_size() {
@@ -122,22 +83,5 @@ mod tests {
             .abs()
             .max();
         assert!(error.double_value(&[]) < 1e-5);
-    }
-
-    #[test]
-    fn adam_minimises_as_computed_by_hand() {
-        let mut parameters = [Tensor::from_slice(&[1.0_f64, -2.0])];
-        let mut adam = AdamState::new(&parameters, 0.1).unwrap();
-        // First step: m/(1-b1) = g, v/(1-b2) = g^2, hence lr * sign(g).
-        adam.step(&mut parameters, &[Tensor::from_slice(&[3.0_f64, -0.5])])
-            .unwrap();
-        assert!((parameters[0].double_value(&[0]) - 0.9).abs() < 1e-8);
-        assert!((parameters[0].double_value(&[1]) + 1.9).abs() < 1e-8);
-        // Second step with g = 1: m = .9*.3+.1 = .37, v = .999*.009+.001 = .009991.
-        adam.step(&mut parameters, &[Tensor::from_slice(&[1.0_f64, 0.0])])
-            .unwrap();
-        let expected = 0.9 - 0.1 * (0.37 / 0.19) / (0.009991_f64 / (1.0 - 0.999_f64 * 0.999)).sqrt();
-        assert!((parameters[0].double_value(&[0]) - expected).abs() < 1e-7);
-        assert_eq!(parameters[0].kind(), Kind::Double);
     }
 }

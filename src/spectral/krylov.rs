@@ -3,11 +3,11 @@ use tch::{Device, Kind, Tensor};
 
 use super::affinity::{Affinity, AffinityOptions};
 use super::attention::AttentionStream;
+use super::eigenvectors::{as_maps, check_n_vectors, settle_signs, EigenSolver, Eigenvectors};
 use super::projected::{orthonormal, symmetric_eigen};
-use super::{as_maps, check_n_vectors, settle_signs, EigenSolver, Eigenvectors};
 use crate::runtime::{Error, Generator, Job, Result};
 
-/// Vectors iterated beyond the wanted ones: the block then converges by the gap behind the guards.
+/// Vectors iterated beyond those asked for: the block then converges by the gap behind the guards.
 const GUARDS: usize = 4;
 /// Columns of the search space, in blocks, at which it is restarted.
 const BASIS_BLOCKS: usize = 6;
@@ -32,7 +32,7 @@ pub struct Krylov {
     pub draws: usize,
     /// Largest residual allowed (see [`Eigenvectors::residual`]), 1e-6..1: products are float32.
     pub tolerance: f64,
-    /// Block products after which the solver gives up and returns what it has, with a warning.
+    /// Block products after which the solver gives up and returns its best vectors, with a warning.
     pub max_products: usize,
     /// How the attention becomes an operator.
     pub affinity: AffinityOptions,
@@ -123,8 +123,8 @@ impl Krylov {
 
     /// Thick-restart block Lanczos. Returns `[N, C]`, float64.
     fn iterate(&self, affinity: &Affinity, job: &Job) -> Result<Tensor> {
-        let wanted = self.n_vectors as i64;
-        let block = wanted + GUARDS as i64;
+        let n_vectors = self.n_vectors as i64;
+        let block = n_vectors + GUARDS as i64;
         let limit = BASIS_BLOCKS as i64 * block;
         let product = |v: &Tensor| -> Result<Tensor> {
             Ok(affinity
@@ -151,11 +151,11 @@ impl Krylov {
             let lengths: Vec<f64> = Vec::try_from(lengths.f_to_device(Device::Cpu)?.f_contiguous()?)?;
             let scale = values.iter().fold(1.0_f64, |m, v| m.max(v.abs()));
             let open = |length: &f64| *length > 0.5 * self.tolerance * scale;
-            let unfinished = lengths.iter().take(wanted as usize).any(open);
+            let unfinished = lengths.iter().take(self.n_vectors).any(open);
             let directions: Vec<i64> = (0..lengths.len() as i64)
                 .filter(|&c| lengths[c as usize] > 0.05 * self.tolerance * scale)
                 .collect();
-            let settled = vectors.f_narrow(1, 0, wanted.min(vectors.size2()?.1))?;
+            let settled = vectors.f_narrow(1, 0, n_vectors.min(vectors.size2()?.1))?;
             if !unfinished || directions.is_empty() || step >= self.max_products {
                 return Ok(settled);
             }

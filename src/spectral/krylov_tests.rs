@@ -59,18 +59,18 @@ fn solve(set: &AttentionSet, grid: Grid, n_vectors: usize) -> Eigenvectors {
         .unwrap()
 }
 
-fn check(found: &Eigenvectors, set: &AttentionSet, grid: Grid) {
-    let count = found.values.len();
-    assert!(found.residual <= 1e-5, "residual {}", found.residual);
+fn check(result: &Eigenvectors, set: &AttentionSet, grid: Grid) {
+    let count = result.values.len();
+    assert!(result.residual <= 1e-5, "residual {}", result.residual);
     assert!(
-        found.values.windows(2).all(|w| w[0] >= w[1] - 1e-6),
+        result.values.windows(2).all(|w| w[0] >= w[1] - 1e-6),
         "{:?}",
-        found.values
+        result.values
     );
-    for (value, expected) in found.values.iter().zip(dense_values(set, grid, count)) {
+    for (value, expected) in result.values.iter().zip(dense_values(set, grid, count)) {
         assert!((value - expected).abs() < 2e-6, "{value} is not {expected}");
     }
-    let flat = found.vectors.reshape([count as i64, -1]).to_kind(Kind::Double);
+    let flat = result.vectors.reshape([count as i64, -1]).to_kind(Kind::Double);
     let gram = flat.matmul(&flat.transpose(0, 1));
     let error = gram
         .f_sub(&Tensor::eye(count as i64, (Kind::Double, Device::Cpu)))
@@ -78,14 +78,14 @@ fn check(found: &Eigenvectors, set: &AttentionSet, grid: Grid) {
         .abs()
         .max();
     assert!(error.double_value(&[]) < 1e-5);
-    assert!((found.trace - found.values.iter().sum::<f64>()).abs() < 1e-9);
+    assert!((result.trace - result.values.iter().sum::<f64>()).abs() < 1e-9);
     // The residual that is reported holds for the dense matrix too.
     let matrix = dense_affinity(set, grid);
     for c in 0..count {
         let v: Vec<f64> = Vec::try_from(flat.select(0, c as i64)).unwrap();
         let squares = (0..v.len()).map(|i| {
             let product: f64 = (0..v.len()).map(|j| matrix[(i, j)] * v[j]).sum();
-            (product - found.values[c] * v[i]).powi(2)
+            (product - result.values[c] * v[i]).powi(2)
         });
         assert!(squares.sum::<f64>().sqrt() < 1.5e-5);
     }
@@ -129,14 +129,14 @@ fn groups(grid: Grid, group_of: impl Fn(usize) -> usize, count: usize) -> Attent
 fn disconnected_groups_are_all_found() {
     // Seven groups: eigenvalue 1 seven times, then 0; the vectors are constant on every group.
     let set = groups((12, 12), |i| i * 7 / 144, 7);
-    let found = solve(&set, (12, 12), 7);
-    check(&found, &set, (12, 12));
+    let result = solve(&set, (12, 12), 7);
+    check(&result, &set, (12, 12));
     assert!(
-        found.values.iter().all(|v| (v - 1.0).abs() < 1e-5),
+        result.values.iter().all(|v| (v - 1.0).abs() < 1e-5),
         "{:?}",
-        found.values
+        result.values
     );
-    let flat: Vec<Vec<f32>> = Vec::try_from(found.vectors.reshape([7, 144])).unwrap();
+    let flat: Vec<Vec<f32>> = Vec::try_from(result.vectors.reshape([7, 144])).unwrap();
     for vector in &flat {
         for i in 1..144 {
             if i * 7 / 144 == (i - 1) * 7 / 144 {
@@ -152,8 +152,8 @@ fn disconnected_groups_are_all_found() {
 #[test]
 fn identity_attention_is_fully_degenerate() {
     let set = groups((11, 11), |i| i, 121);
-    let found = solve(&set, (11, 11), 4);
-    assert!(found.values.iter().all(|v| (v - 1.0).abs() < 1e-5) && found.residual <= 1e-5);
+    let result = solve(&set, (11, 11), 4);
+    assert!(result.values.iter().all(|v| (v - 1.0).abs() < 1e-5) && result.residual <= 1e-5);
 }
 
 #[test]
@@ -171,9 +171,9 @@ fn constant_vector_leads_a_symmetric_walk() {
             scale: 1.0,
         }],
     };
-    let found = solve(&set, (10, 10), 3);
-    assert!((found.values[0] - 1.0).abs() < 1e-5);
-    let first = found.vectors.select(0, 0);
+    let result = solve(&set, (10, 10), 3);
+    assert!((result.values[0] - 1.0).abs() < 1e-5);
+    let first = result.vectors.select(0, 0);
     assert!(
         first.f_sub_scalar(0.1).unwrap().abs().max().double_value(&[]) < 1e-3,
         "constant and positive"

@@ -232,7 +232,7 @@ mod tests {
             0.93787539, 0.94500577, 0.94781023, 0.95814115, 0.94840693, 0.93375075, 1.00121975, 0.99359512, 0.98145914,
             0.99179316, 0.98805737, 0.99575031,
         ];
-        let mut found = Vec::new();
+        let mut values = Vec::new();
         for side in [8, 4] {
             let pooling = Pooling::average((8, 8), (side, side), Kind::Double, Device::Cpu).unwrap();
             let pooled = pooling.apply(&x).unwrap();
@@ -243,10 +243,10 @@ mod tests {
                 .unwrap()
                 .sum_dim_intlist(1_i64, false, None)
                 .reshape([-1]);
-            found.extend(Vec::<f64>::try_from(eig).unwrap());
+            values.extend(Vec::<f64>::try_from(eig).unwrap());
         }
-        for (found, expected) in found.iter().zip(expected) {
-            assert!((found - expected).abs() < FLOAT32, "{found} is not {expected}");
+        for (value, expected) in values.iter().zip(expected) {
+            assert!((value - expected).abs() < FLOAT32, "{value} is not {expected}");
         }
     }
 

@@ -4,6 +4,7 @@ use tch::Tensor;
 
 use super::optimiser::clipped;
 use crate::runtime::{Error, Result};
+use crate::tensors::{AdamForm, AdamRule, AdamStep, AdamUpdate};
 
 /// Settings of [`AdamW`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,28 +52,29 @@ impl AdamWOptions {
     }
 }
 
-/// Moments of every parameter.
+impl AdamWOptions {
+    fn rule(&self) -> AdamRule {
+        AdamRule {
+            beta1: self.beta1,
+            beta2: self.beta2,
+            epsilon: self.epsilon,
+            form: AdamForm::Interpolated,
+        }
+    }
+}
+
+/// Moments of every parameter, and the options of their update.
 pub struct AdamW {
     options: AdamWOptions,
-    /// First moments, in the order of the parameters.
-    pub(super) first: Vec<Tensor>,
-    /// Second moments.
-    pub(super) second: Vec<Tensor>,
-    /// Steps taken.
-    pub(super) taken: u64,
+    /// Moments and steps taken.
+    pub(super) update: AdamUpdate,
 }
 
 impl AdamW {
     /// Zero moments for `parameters`.
     pub fn new(options: AdamWOptions, parameters: &[Tensor]) -> Result<Self> {
-        let zeros =
-            || -> Result<Vec<Tensor>> { parameters.iter().map(|p| Ok(p.f_detach()?.f_zeros_like()?)).collect() };
-        Ok(Self {
-            options,
-            first: zeros()?,
-            second: zeros()?,
-            taken: 0,
-        })
+        let update = AdamUpdate::new(options.rule(), parameters)?;
+        Ok(Self { options, update })
     }
 
     /// One update in place, at `rate` times the full learning rate, after scaling the gradients to a global norm of at most `clip`.
@@ -83,24 +85,10 @@ impl AdamW {
         if !norm.is_finite() {
             return Ok(norm);
         }
-        self.taken += 1;
-        let o = self.options;
-        let rate = rate * o.rate;
-        let correction1 = 1.0 - o.beta1.powf(self.taken as f64);
-        let correction2 = 1.0 - o.beta2.powf(self.taken as f64);
-        let moments = self.first.iter_mut().zip(&mut self.second);
-        for ((parameter, gradient), (first, second)) in parameters.iter_mut().zip(gradients).zip(moments) {
-            let gradient = gradient.f_mul_scalar(scale)?;
-            let _ = first.f_lerp_(&gradient, 1.0 - o.beta1)?;
-            let _ = second.f_lerp_(&gradient.f_square()?, 1.0 - o.beta2)?;
-            let root = second
-                .f_sqrt()?
-                .f_mul_scalar(correction2.sqrt().recip())?
-                .f_add_scalar(o.epsilon)?;
-            let update = first.f_div(&root)?.f_mul_scalar(rate / correction1)?;
-            let _ = parameter.f_mul_scalar_(1.0 - rate * o.weight_decay)?;
-            let _ = parameter.f_sub_(&update)?;
-        }
+        let rate = rate * self.options.rate;
+        let decay = rate * self.options.weight_decay;
+        self.update
+            .step(parameters, gradients, AdamStep { rate, decay, scale })?;
         Ok(norm)
     }
 }
@@ -140,7 +128,7 @@ mod tests {
         let mut adam = AdamW::new(AdamWOptions::default(), &parameters).unwrap();
         let gradients = [Tensor::from_slice(&[3.0f32]), Tensor::from_slice(&[4.0f32])];
         assert!((adam.step(&mut parameters, &gradients, 1.0, 1.0).unwrap() - 5.0).abs() < 1e-6);
-        assert!((adam.first[1].double_value(&[0]) - 0.08).abs() < 1e-6);
+        assert!((adam.update.first[1].double_value(&[0]) - 0.08).abs() < 1e-6);
         let before = parameters[0].double_value(&[0]);
         let broken = [Tensor::from_slice(&[f32::NAN]), Tensor::from_slice(&[1.0f32])];
         assert!(adam.step(&mut parameters, &broken, 1.0, 1.0).unwrap().is_nan());

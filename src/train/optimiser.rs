@@ -31,7 +31,7 @@ impl Optimiser {
     /// Steps taken.
     pub fn taken(&self) -> u64 {
         match self {
-            Self::AdamW(rule) => rule.taken,
+            Self::AdamW(rule) => rule.update.taken,
             Self::Sgd(rule) => rule.taken,
         }
     }
@@ -39,7 +39,7 @@ impl Optimiser {
     /// Name and tensors, in the parameters' order, of each part of the state.
     pub fn state(&self) -> Vec<(&'static str, &[Tensor])> {
         match self {
-            Self::AdamW(rule) => vec![("first", &rule.first), ("second", &rule.second)],
+            Self::AdamW(rule) => vec![("first", &rule.update.first), ("second", &rule.update.second)],
             Self::Sgd(rule) => vec![("velocity", &rule.velocity)],
         }
     }
@@ -48,7 +48,8 @@ impl Optimiser {
     pub fn restore(&mut self, taken: u64, mut read: impl FnMut(&str) -> Result<Vec<Tensor>>) -> Result<()> {
         match self {
             Self::AdamW(rule) => {
-                (rule.first, rule.second, rule.taken) = (read("first")?, read("second")?, taken);
+                let update = &mut rule.update;
+                (update.first, update.second, update.taken) = (read("first")?, read("second")?, taken);
             }
             Self::Sgd(rule) => (rule.velocity, rule.taken) = (read("velocity")?, taken),
         }

@@ -12,12 +12,15 @@ static tomocut_ncut_options ncut_options(const char *preset) {
     return options;
 }
 
-static tomocut_ncut_info info_of(const tomocut_ncut *ncut) {
-    tomocut_ncut_info info;
-    memset(&info, 0, sizeof info);
-    info.struct_size = sizeof info;
-    CHECK_OK(tomocut_ncut_get_info(ncut, &info));
-    return info;
+/* A number of the segmentation's report; NaN where it is null. */
+static double number_of(const tomocut_ncut *ncut, const char *path) {
+    tomocut_report *report = NULL;
+    double number = NAN;
+    CHECK_OK(tomocut_ncut_report(ncut, &report));
+    tomocut_status status = tomocut_report_number(report, path, &number);
+    CHECK(status == TOMOCUT_OK || strstr(tomocut_last_error(), "must lead to a number") != NULL);
+    tomocut_report_free(report);
+    return number;
 }
 
 /* Left, middle and right third of the grid. */
@@ -41,7 +44,6 @@ static int32_t stop_at_once(const tomocut_progress *progress, void *user_data) {
 static void test_walks(tomocut_engine *engine) {
     static float walk[TOKENS][TOKENS], affinity[TOKENS][TOKENS], vectors[2][ROWS][COLUMNS];
     uint32_t labels[TOKENS], level[TOKENS];
-    const double thresholds[] = {0.05, 0.9};
     int calls = 0;
     for (int i = 0; i < TOKENS; i++) {
         float sum = 0.0f;
@@ -56,20 +58,19 @@ static void test_walks(tomocut_engine *engine) {
     tomocut_volume matrix = volume_of(walk, TOMOCUT_DTYPE_F32, 1, TOKENS, TOKENS);
     tomocut_volume out = volume_of(labels, TOMOCUT_DTYPE_U32, 1, ROWS, COLUMNS);
     tomocut_ncut_options options = ncut_options("walk_and_cut");
-    options.criterion = "fixed";
-    options.threshold = 0.5;
-    options.eigenvectors = 2;
-    options.thresholds = thresholds;
-    options.n_thresholds = 2;
+    options.settings = "{\"criterion\": \"fixed\", \"threshold\": 0.5, \"eigenvectors\": 2, \"thresholds\": [0.05, 0.9]}";
     options.progress = count_calls;
     options.progress_user_data = &calls;
     tomocut_ncut *ncut = NULL;
     CHECK_OK(tomocut_ncut_segment_matrix(engine, TOMOCUT_MATRIX_TRANSITION, &matrix, ROWS, COLUMNS, 0, 0, &options, &ncut));
     CHECK(calls > 0);
-    tomocut_ncut_info info = info_of(ncut);
-    CHECK(info.shape[0] == 1 && info.shape[1] == ROWS && info.shape[2] == COLUMNS);
-    CHECK(info.segments == 3 && info.dim == TOKENS && info.cells == 1 && info.levels == 2 && info.eigenvectors == 2);
-    CHECK(info.grid[0] == ROWS && info.grid[1] == COLUMNS && info.timestep == -1 && isnan(info.snr));
+    CHECK(number_of(ncut, "/report/shape/0") == 1 && number_of(ncut, "/report/shape/1") == ROWS);
+    CHECK(number_of(ncut, "/report/shape/2") == COLUMNS && number_of(ncut, "/report/segments") == 3);
+    CHECK(number_of(ncut, "/report/dim") == TOKENS && number_of(ncut, "/report/cells") == 1);
+    CHECK(number_of(ncut, "/report/levels") == 2 && number_of(ncut, "/report/eigenvectors") == 2);
+    CHECK(number_of(ncut, "/report/grid/0") == ROWS && number_of(ncut, "/report/grid/1") == COLUMNS);
+    CHECK(isnan(number_of(ncut, "/report/timestep")) && isnan(number_of(ncut, "/report/snr")));
+    CHECK(number_of(ncut, "/settings/threshold") == 0.5 && number_of(ncut, "/settings/thresholds/1") == 0.9);
     CHECK_OK(tomocut_ncut_labels(ncut, &out));
     for (int i = 0; i < TOKENS; i++) {
         CHECK(labels[i] == (uint32_t)block_of(i));
@@ -112,20 +113,23 @@ static void test_walks(tomocut_engine *engine) {
     CHECK(n_segments == 3);
     CHECK_REFUSED("level is 2", tomocut_ncut_level_labels(ncut, 2, NULL, &n_segments));
 
-    CHECK_OK(tomocut_ncut_tree_json(ncut, NULL, 0, &needed));
+    tomocut_report *report = NULL;
+    CHECK_OK(tomocut_ncut_report(ncut, &report));
+    CHECK_OK(tomocut_report_json(report, NULL, 0, &needed));
     char *json = malloc(needed);
     CHECK(json != NULL);
-    CHECK_OK(tomocut_ncut_tree_json(ncut, json, needed, NULL));
-    CHECK(strstr(json, "\"preset\":\"walk_and_cut\"") != NULL && strstr(json, "\"nodes\":[{\"parent\":null") != NULL);
+    CHECK_OK(tomocut_report_json(report, json, needed, NULL));
+    CHECK(strstr(json, "\"preset\":\"walk_and_cut\"") != NULL && strstr(json, "\"parent\":null") != NULL);
+    tomocut_report_free(report);
     free(json);
     tomocut_ncut_free(ncut);
 
     matrix.data = affinity;
-    options.eigenvectors = 0;
+    options.settings = "{\"threshold\": 0.5}";
     CHECK_OK(tomocut_ncut_segment_matrix(engine, TOMOCUT_MATRIX_AFFINITY, &matrix, ROWS, COLUMNS, 40, 60, &options, &ncut));
-    info = info_of(ncut);
-    CHECK(info.shape[1] == 40 && info.shape[2] == 60 && info.segments == 3);
-    CHECK_ERROR(TOMOCUT_E_UNSUPPORTED, "options.eigenvectors", tomocut_ncut_eigenvectors(ncut, 0, &maps));
+    CHECK(number_of(ncut, "/report/shape/1") == 40 && number_of(ncut, "/report/shape/2") == 60);
+    CHECK(number_of(ncut, "/report/segments") == 3);
+    CHECK_ERROR(TOMOCUT_E_UNSUPPORTED, "settings.eigenvectors", tomocut_ncut_eigenvectors(ncut, 0, &maps));
     tomocut_ncut_free(ncut);
 
     options.progress = stop_at_once;
@@ -150,14 +154,14 @@ static void test_walks(tomocut_engine *engine) {
                                                            &options, &ncut));
     CHECK_REFUSED("kind is 3", tomocut_ncut_segment_matrix(engine, 3, &matrix, ROWS, COLUMNS, 0, 0, &options, &ncut));
     options.preset = "diffseg";
-    options.criterion = NULL;
+    options.settings = NULL;
     CHECK_ERROR(TOMOCUT_E_UNSUPPORTED, "needs an image or a transition matrix",
                 tomocut_ncut_segment_matrix(engine, TOMOCUT_MATRIX_AFFINITY, &matrix, ROWS, COLUMNS, 0, 0, &options, &ncut));
     options.preset = "ncut";
     CHECK_REFUSED("must be walk_and_cut", tomocut_ncut_segment_matrix(engine, TOMOCUT_MATRIX_AFFINITY, &matrix, ROWS,
                                                                       COLUMNS, 0, 0, &options, &ncut));
     options = ncut_options(NULL);
-    options.adjacency = "cosine";
+    options.settings = "{\"adjacency\": \"cosine\"}";
     for (int i = 0; i < TOKENS; i++) {
         for (int j = 0; j < TOKENS; j++) {
             walk[i][j] = 1.0f / TOKENS;
@@ -207,13 +211,12 @@ static void test_model(const struct sample *sample) {
     struct stat file;
     tomocut_ncut_options options = ncut_options(NULL);
     tomocut_ncut *ncut = NULL;
-    options.working_tokens = 32;
     options.segments = 4;
-    options.pamr = TOMOCUT_SWITCH_ON;
+    options.settings = "{\"working_tokens\": 32, \"pamr\": true}";
     tomocut_volume image = volume_of(sample_voxels[8], TOMOCUT_DTYPE_F32, 1, SAMPLE_NY, SAMPLE_NX);
     CHECK_OK(tomocut_ncut_segment_image(sample->engine, sample->model, &image, &options, &ncut));
-    tomocut_ncut_info info = info_of(ncut);
-    CHECK(info.shape[1] == SAMPLE_NY && info.segments == 4 && info.timestep >= 0 && info.snr > 0.0);
+    CHECK(number_of(ncut, "/report/shape/1") == SAMPLE_NY && number_of(ncut, "/report/segments") == 4);
+    CHECK(number_of(ncut, "/report/timestep") >= 0 && number_of(ncut, "/report/snr") > 0.0);
     tomocut_volume out = volume_of(again, TOMOCUT_DTYPE_F32, 1, SAMPLE_NY, SAMPLE_NX);
     CHECK_OK(tomocut_ncut_labels(ncut, &out));
     for (int y = 0; y < SAMPLE_NY; y++) {
@@ -223,10 +226,11 @@ static void test_model(const struct sample *sample) {
             memset(colours[y][x], grey < 0.0f ? 0 : grey > 255.0f ? 255 : (int)grey, 3);
         }
     }
-    CHECK_OK(tomocut_ncut_write(ncut, &image, NULL, scratch("ncut"), "image", 1, NULL));
+    CHECK_OK(tomocut_ncut_write(ncut, &image, NULL, scratch("ncut"), "image", "tiff", NULL));
     CHECK(stat(scratch("ncut/image_labels.tif"), &file) == 0 && stat(scratch("ncut/image_overlay.png"), &file) == 0);
     CHECK(stat(scratch("ncut/image_tree.json"), &file) == 0);
-    CHECK_REFUSED("only one", tomocut_ncut_write(ncut, &image, sample->tomogram, scratch("ncut"), "image", 0, NULL));
+    CHECK_REFUSED("only one", tomocut_ncut_write(ncut, &image, sample->tomogram, scratch("ncut"), "image", NULL, NULL));
+    CHECK_REFUSED("must be png or tiff", tomocut_ncut_write(ncut, &image, NULL, scratch("ncut"), "image", "jpeg", NULL));
     tomocut_ncut_free(ncut);
 
     /* The labels written are read back as a picture. */
@@ -248,15 +252,15 @@ static void test_model(const struct sample *sample) {
     image.strides[1] = 3 * SAMPLE_NX;
     image.strides[2] = 3;
     CHECK_OK(tomocut_ncut_segment_image(sample->engine, sample->model, &image, &options, &ncut));
-    CHECK(info_of(ncut).segments == 4);
+    CHECK(number_of(ncut, "/report/segments") == 4);
     tomocut_ncut_free(ncut);
     image.shape[0] = 2;
     CHECK_REFUSED("1 or 3 channels", tomocut_ncut_segment_image(sample->engine, sample->model, &image, &options, &ncut));
 
-    options.pamr = TOMOCUT_SWITCH_DEFAULT;
+    options.settings = "{\"working_tokens\": 32}";
     CHECK_OK(tomocut_ncut_segment_slices(sample->engine, sample->model, sample->tomogram, 6, 9, &options, &ncut));
-    info = info_of(ncut);
-    CHECK(info.shape[0] == 3 && info.cells == 2 && info.segments >= 4);
+    CHECK(number_of(ncut, "/report/shape/0") == 3 && number_of(ncut, "/report/cells") == 2);
+    CHECK(number_of(ncut, "/report/segments") >= 4);
     out = volume_of(labels, TOMOCUT_DTYPE_U16, 3, SAMPLE_NY, SAMPLE_NX);
     CHECK_OK(tomocut_ncut_labels(ncut, &out));
     /* The shell and the ground keep their numbers from slice to slice. */
@@ -267,7 +271,7 @@ static void test_model(const struct sample *sample) {
         }
     }
     CHECK(same > (size_t)SAMPLE_NY * SAMPLE_NX / 2);
-    CHECK_OK(tomocut_ncut_write(ncut, NULL, sample->tomogram, scratch("ncut"), "slab", 0, NULL));
+    CHECK_OK(tomocut_ncut_write(ncut, NULL, sample->tomogram, scratch("ncut"), "slab", NULL, NULL));
     CHECK(stat(scratch("ncut/slab_labels.mrc"), &file) == 0 && file.st_size == 1024 + 2 * (long)(sizeof labels / 2));
     tomocut_ncut_free(ncut);
     CHECK_REFUSED("within 0..16", tomocut_ncut_segment_slices(sample->engine, sample->model, sample->tomogram, 14, 17,

@@ -1,4 +1,4 @@
-//! Densities placed where, how and as what they say.
+//! Densities: place, orientation and label of their copies.
 use std::path::PathBuf;
 
 use ndarray::Array3;

@@ -21,7 +21,7 @@ pub struct Bipartition {
     pub threshold: f64,
     /// True where the value is above the threshold.
     pub side: Vec<bool>,
-    /// Costs, what the criterion compares, eigenvalue, residual.
+    /// Costs, the two sides of the criterion, eigenvalue, residual.
     pub cut: ProposedCut,
 }
 
@@ -45,8 +45,8 @@ pub fn bipartition(graph: &Graph, options: &CutOptions, job: &Job) -> Result<Bip
     if parts.len() > 1 {
         return between_components(graph, &parts, weight, options);
     }
-    let found = second_vector(graph.weights(), !graph.is_walk(), options, job)?;
-    let split = best_split(graph.weights(), !graph.is_walk(), &found.vector, options.sweep)?;
+    let second = second_vector(graph.weights(), !graph.is_walk(), options, job)?;
+    let split = best_split(graph.weights(), !graph.is_walk(), &second.vector, options.sweep)?;
     let Some(split) = split else {
         let allowed = "must have a vector that a threshold of this sweep separates";
         return Err(Error::argument("graph", format!("{n} nodes alike"), allowed));
@@ -54,8 +54,8 @@ pub fn bipartition(graph: &Graph, options: &CutOptions, job: &Job) -> Result<Bip
     let mut side = vec![false; n];
     (split.order[split.below..].iter()).for_each(|&node| side[node as usize] = true);
     Ok(Bipartition {
-        cut: proposed(&found, split.ncut, split.cut, weight, options),
-        vector: found.vector,
+        cut: proposed(&second, split.ncut, split.cut, weight, options),
+        vector: second.vector,
         order: split.order,
         threshold: split.threshold,
         side,
@@ -146,14 +146,14 @@ pub(super) fn propose(
         let parts = parts.iter().map(|part| names(part)).collect();
         return Ok(Ok(split_off(parts, weight, options)));
     }
-    let found = second_vector(weights, symmetric, options, job)?;
-    let Some(split) = best_split(weights, symmetric, &found.vector, options.sweep)? else {
+    let second = second_vector(weights, symmetric, options, job)?;
+    let Some(split) = best_split(weights, symmetric, &second.vector, options.sweep)? else {
         return Ok(Err(Stop::Uniform));
     };
     let mut parts = [names(&split.order[..split.below]), names(&split.order[split.below..])];
     parts.iter_mut().for_each(|part| part.sort_unstable());
     Ok(Ok(Proposal {
-        cut: proposed(&found, split.ncut, split.cut, weight, options),
+        cut: proposed(&second, split.ncut, split.cut, weight, options),
         parts,
         rest: None,
     }))
@@ -229,14 +229,14 @@ fn free_cut(weight: SegmentWeight, options: &CutOptions) -> ProposedCut {
     }
 }
 
-fn proposed(found: &SecondVector, ncut: f64, cut: f64, weight: SegmentWeight, options: &CutOptions) -> ProposedCut {
+fn proposed(second: &SecondVector, ncut: f64, cut: f64, weight: SegmentWeight, options: &CutOptions) -> ProposedCut {
     ProposedCut {
         ncut,
         cut,
         judgement: options.criterion.judge(weight, ncut, cut),
-        eigenvalue: found.eigenvalue,
-        residual: found.residual,
-        converged: found.converged,
+        eigenvalue: second.eigenvalue,
+        residual: second.residual,
+        converged: second.converged,
     }
 }
 

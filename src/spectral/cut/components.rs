@@ -7,7 +7,7 @@ use crate::runtime::{Job, Result};
 pub(super) fn components(weights: &dyn Weights, symmetric: bool, job: &Job) -> Result<Vec<Vec<u32>>> {
     let n = weights.nodes();
     let mut unseen: Vec<u32> = (0..n as u32).collect();
-    let mut found: Vec<Vec<u32>> = Vec::new();
+    let mut parts: Vec<Vec<u32>> = Vec::new();
     let mut isolated = Vec::new();
     while let Some(&seed) = unseen.first() {
         let mut component = vec![seed];
@@ -39,18 +39,18 @@ pub(super) fn components(weights: &dyn Weights, symmetric: bool, job: &Job) -> R
             isolated.push(seed);
         } else {
             component.sort_unstable();
-            found.push(component);
+            parts.push(component);
         }
     }
-    if found.len() > 1 {
+    if parts.len() > 1 {
         let sums = weights.row_sums()?;
         let volume = |component: &Vec<u32>| -> f64 { component.iter().map(|&i| sums[i as usize]).sum() };
-        let mut keyed: Vec<(f64, Vec<u32>)> = found.into_iter().map(|c| (volume(&c), c)).collect();
+        let mut keyed: Vec<(f64, Vec<u32>)> = parts.into_iter().map(|c| (volume(&c), c)).collect();
         keyed.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        found = keyed.into_iter().map(|(_, component)| component).collect();
+        parts = keyed.into_iter().map(|(_, component)| component).collect();
     }
     if !isolated.is_empty() {
-        found.push(isolated);
+        parts.push(isolated);
     }
-    Ok(found)
+    Ok(parts)
 }

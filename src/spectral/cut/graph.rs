@@ -1,7 +1,8 @@
 //! Graphs to be cut: checked weights and where they come from.
 use tch::{Device, Kind, Tensor};
 
-use super::weights::{check_fits, weights_of, Weights};
+use super::storage::weights_of;
+use super::weights::{check_fits, Weights};
 use crate::runtime::{Error, Result};
 
 /// Rows of one temporary while a matrix is checked.

@@ -34,15 +34,15 @@ pub fn graph_vectors(graph: &Graph, count: usize, options: &CutOptions, job: &Jo
         return Err(Error::argument("count", count, &allowed));
     }
     let operator = Operator::new(graph.weights(), !graph.is_walk())?;
-    let found = leading_vectors(&operator, count, options, job)?;
+    let leading = leading_vectors(&operator, count, options, job)?;
     let mut values: Vec<f32> = Vec::with_capacity(count * n);
-    for u in &found.vectors {
+    for u in &leading.vectors {
         values.extend(settled(operator.generalised(u)).iter().map(|&v| v as f32));
     }
     Ok(GraphVectors {
         vectors: Tensor::f_from_slice(&values)?.f_reshape([-1, n as i64])?,
-        values: found.values,
-        residual: found.residual,
-        products: found.products,
+        values: leading.values,
+        residual: leading.residual,
+        products: leading.products,
     })
 }

@@ -49,16 +49,16 @@ impl Limits {
     }
 }
 
-/// The `wanted` eigenvectors of the largest real parts (Stewart's Krylov-Schur method, SIAM J. Matrix Anal. 23, 2001;
+/// The `count` eigenvectors of the largest real parts (Stewart's Krylov-Schur method, SIAM J. Matrix Anal. 23, 2001;
 /// for symmetric matrices the thick-restart Lanczos method of Wu and Simon, 2000), all vectors orthogonalised in full.
 pub(super) fn krylov_schur(
     operator: &Operator,
     start: Vec<f64>,
-    wanted: usize,
+    count: usize,
     limits: Limits,
     job: &Job,
 ) -> Result<Leading> {
-    let mut space = SearchSpace::new(operator, start, wanted);
+    let mut space = SearchSpace::new(operator, start, count);
     loop {
         limits.advance(space.products, job)?;
         space.expand()?;
@@ -71,11 +71,11 @@ pub(super) fn krylov_schur(
             operator.is_symmetric(),
         )?;
         let whole = space.columns + 1 >= operator.nodes();
-        let promising = space.columns >= wanted && space.estimate(&pairs) <= 0.5 * limits.tolerance;
+        let promising = space.columns >= count && space.estimate(&pairs) <= 0.5 * limits.tolerance;
         if promising || spent || whole {
-            let found = space.measure(&pairs)?;
-            if found.residual <= limits.tolerance || spent || whole {
-                return Ok(found);
+            let leading = space.measure(&pairs)?;
+            if leading.residual <= limits.tolerance || spent || whole {
+                return Ok(leading);
             }
         }
         if space.is_full() {
@@ -87,7 +87,7 @@ pub(super) fn krylov_schur(
 /// The Krylov decomposition M V = V H + v r^T.
 struct SearchSpace<'a> {
     operator: &'a Operator<'a>,
-    wanted: usize,
+    count: usize,
     /// V and the next direction v, orthonormal.
     basis: Vec<Vec<f64>>,
     /// H, with the row r^T below it.
@@ -102,16 +102,16 @@ struct SearchSpace<'a> {
 }
 
 impl<'a> SearchSpace<'a> {
-    fn new(operator: &'a Operator<'a>, mut start: Vec<f64>, wanted: usize) -> Self {
+    fn new(operator: &'a Operator<'a>, mut start: Vec<f64>, count: usize) -> Self {
         operator.deflate(&mut start);
         if normalise(&mut start) == 0.0 {
             start = operator.start();
         }
-        let most = BASIS[usize::from(!operator.is_symmetric())].max(2 * wanted + 16);
+        let most = BASIS[usize::from(!operator.is_symmetric())].max(2 * count + 16);
         let most = most.min(operator.nodes().saturating_sub(1)).max(1);
         Self {
             operator,
-            wanted,
+            count,
             basis: vec![start],
             h: Mat::zeros(most + 1, most),
             columns: 0,
@@ -183,12 +183,12 @@ impl<'a> SearchSpace<'a> {
         self.is_full() || !self.fresh || self.columns.is_multiple_of(every)
     }
 
-    /// The largest residual of the wanted pairs, by the last row of the decomposition.
+    /// The largest residual of the leading pairs, by the last row of the decomposition.
     fn estimate(&self, pairs: &[RitzPair]) -> f64 {
         let last = self.columns - 1;
         let left = self.h[(self.columns, last)];
-        let wanted = pairs.iter().take(self.wanted);
-        wanted.map(|pair| left * pair.magnitude(last)).fold(0.0, f64::max)
+        let count = pairs.iter().take(self.count);
+        count.map(|pair| left * pair.magnitude(last)).fold(0.0, f64::max)
     }
 
     /// V s.
@@ -200,15 +200,15 @@ impl<'a> SearchSpace<'a> {
         sum
     }
 
-    /// The wanted Ritz vectors with their true residual.
+    /// The leading Ritz vectors with their true residual.
     fn measure(&mut self, pairs: &[RitzPair]) -> Result<Leading> {
-        let mut found = Leading {
+        let mut leading = Leading {
             vectors: Vec::new(),
             values: Vec::new(),
             residual: 0.0,
             products: 0,
         };
-        for pair in pairs.iter().take(self.wanted) {
+        for pair in pairs.iter().take(self.count) {
             let (a, b) = (pair.real, pair.imaginary);
             let mut p = self.combined(&pair.vector);
             let mut residual = self.operator.apply(&p)?;
@@ -221,22 +221,22 @@ impl<'a> SearchSpace<'a> {
                 subtract(&mut other, a, &q);
                 subtract(&mut other, b, &p);
                 self.products += 1;
-                found.residual = found.residual.max(length(&residual).hypot(length(&other)));
+                leading.residual = leading.residual.max(length(&residual).hypot(length(&other)));
             } else {
-                found.residual = found.residual.max(length(&residual));
+                leading.residual = leading.residual.max(length(&residual));
             }
             normalise(&mut p);
-            found.vectors.push(p);
-            found.values.push(a);
+            leading.vectors.push(p);
+            leading.values.push(a);
         }
-        found.products = self.products;
-        Ok(found)
+        leading.products = self.products;
+        Ok(leading)
     }
 
     /// Keeps the leading Ritz vectors and the next direction.
     fn restart(&mut self, pairs: &[RitzPair]) {
         let size = self.columns;
-        let keep = ((size as f64 * KEPT) as usize).max(self.wanted + 1).min(size - 1);
+        let keep = ((size as f64 * KEPT) as usize).max(self.count + 1).min(size - 1);
         let mut subspace = leading_subspace(pairs, keep);
         subspace.truncate(size - 1);
         let h = projected(self.h.submatrix(0, 0, size, size), &subspace);

@@ -24,6 +24,7 @@ mod products;
 mod ritz;
 mod rows;
 mod second_vector;
+mod storage;
 mod weights;
 
 pub use bipartition::{bipartition, Bipartition};

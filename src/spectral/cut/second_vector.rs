@@ -34,45 +34,45 @@ pub(super) fn second_vector(
     job: &Job,
 ) -> Result<SecondVector> {
     let operator = Operator::new(weights, symmetric)?;
-    let found = leading_vectors(&operator, 1, options, job)?;
-    let converged = found.residual <= options.tolerance;
+    let leading = leading_vectors(&operator, 1, options, job)?;
+    let converged = leading.residual <= options.tolerance;
     if !converged {
         let text = format!(
             "second eigenvector of {} nodes: residual {:.1e} is above the tolerance {:.1e} after {} products",
             weights.nodes(),
-            found.residual,
+            leading.residual,
             options.tolerance,
-            found.products
+            leading.products
         );
         job.logger().warn("ncut", &text);
     }
-    let vector = found
+    let vector = leading
         .vectors
         .first()
         .map(|u| operator.generalised(u))
         .unwrap_or_default();
     Ok(SecondVector {
         vector: settled(vector),
-        eigenvalue: found.values.first().copied().unwrap_or(0.0),
-        residual: found.residual,
+        eigenvalue: leading.values.first().copied().unwrap_or(0.0),
+        residual: leading.residual,
         converged,
     })
 }
 
-/// The `wanted` leading eigenvectors of `operator`, 1..n of them.
-pub(super) fn leading_vectors(operator: &Operator, wanted: usize, options: &CutOptions, job: &Job) -> Result<Leading> {
+/// The `count` leading eigenvectors of `operator`, 1..n of them.
+pub(super) fn leading_vectors(operator: &Operator, count: usize, options: &CutOptions, job: &Job) -> Result<Leading> {
     let symmetric = operator.is_symmetric();
-    if operator.nodes() <= DENSE_NODES[usize::from(!symmetric)].max(2 * wanted) {
+    if operator.nodes() <= DENSE_NODES[usize::from(!symmetric)].max(2 * count) {
         job.check()?;
-        return dense(operator, wanted);
+        return dense(operator, count);
     }
     let limits = Limits {
         tolerance: options.tolerance,
         products: options.max_iterations,
         spent: 0,
     };
-    if symmetric || wanted > 1 {
-        return krylov_schur(operator, operator.start(), wanted, limits, job);
+    if symmetric || count > 1 {
+        return krylov_schur(operator, operator.start(), count, limits, job);
     }
     let iterate = power_iteration(operator, limits, job)?;
     if iterate.converged || iterate.products >= limits.products {
@@ -88,17 +88,17 @@ pub(super) fn leading_vectors(operator: &Operator, wanted: usize, options: &CutO
         spent: iterate.products,
         ..limits
     };
-    let mut found = krylov_schur(operator, iterate.vector, wanted, left, job)?;
-    found.products += iterate.products;
-    Ok(found)
+    let mut leading = krylov_schur(operator, iterate.vector, count, left, job)?;
+    leading.products += iterate.products;
+    Ok(leading)
 }
 
 /// All eigenvectors of a small graph at once, with the known one moved to the other end of the spectrum.
-fn dense(operator: &Operator, wanted: usize) -> Result<Leading> {
+fn dense(operator: &Operator, count: usize) -> Result<Leading> {
     let n = operator.nodes();
     let rows: Vec<Vec<f32>> = (0..n).map(|i| operator.weight_row(i)).collect::<Result<_>>()?;
     let matrix = Mat::from_fn(n, n, |i, j| operator.reflected_entry(i, j, rows[i][j]));
-    let mut found = Leading {
+    let mut leading = Leading {
         vectors: Vec::new(),
         values: Vec::new(),
         residual: 0.0,
@@ -106,7 +106,7 @@ fn dense(operator: &Operator, wanted: usize) -> Result<Leading> {
     };
     for pair in eigenpairs(matrix.as_ref(), operator.is_symmetric())?
         .into_iter()
-        .take(wanted)
+        .take(count)
     {
         let mut vector = pair.vector;
         operator.deflate(&mut vector);
@@ -116,12 +116,12 @@ fn dense(operator: &Operator, wanted: usize) -> Result<Leading> {
             operator.deflate(&mut imaginary);
             subtract(&mut residual, -pair.imaginary, &imaginary);
         }
-        found.residual = found.residual.max(length(&residual));
+        leading.residual = leading.residual.max(length(&residual));
         normalise(&mut vector);
-        found.vectors.push(vector);
-        found.values.push(pair.real);
+        leading.vectors.push(vector);
+        leading.values.push(pair.real);
     }
-    Ok(found)
+    Ok(leading)
 }
 
 /// Scaled to largest |value| 1, the first of the largest positive.

@@ -52,7 +52,7 @@ pub struct ProposedCut {
     pub converged: bool,
 }
 
-/// One segment: a leaf, or what was cut in two.
+/// One segment: a leaf, or a segment cut in two.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SegmentNode {
     /// Index of the segment that it was cut from; None for the whole graph.

@@ -1,4 +1,6 @@
 //! Graphs from a random walk: powers of its transition matrix and the similarity of their rows.
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use super::graph::{checked, Graph, GraphKind};
@@ -8,7 +10,8 @@ use super::weights::check_fits;
 use crate::runtime::{Error, Job, Result};
 
 /// How a (power) walk P^k becomes a graph.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Adjacency {
     /// P^k itself; not symmetric.
     Walk,

@@ -1,10 +1,8 @@
 //! A square matrix of edge weights, on the host or on an accelerator, behind the few operations that cuts need.
 use std::borrow::Cow;
 
-use tch::{Device, Kind, Tensor};
+use tch::Tensor;
 
-use super::device_weights::DeviceWeights;
-use super::host_weights::HostWeights;
 use crate::runtime::{memory, Result};
 
 /// Nonnegative weights of a graph with n nodes, `[n, n]`, float32; sums are float64 and do not depend on the number of
@@ -45,20 +43,6 @@ pub(super) trait Weights: Send {
 
     /// The matrix as a tensor `[n, n]`, float32.
     fn to_tensor(&self) -> Result<Tensor>;
-}
-
-/// Takes over a checked `[n, n]` matrix where it lies: into plain memory from the CPU, as it is from a device.
-pub(super) fn weights_of(matrix: Tensor) -> Result<Box<dyn Weights>> {
-    let _guard = tch::no_grad_guard();
-    let (n, _) = matrix.size2()?;
-    let matrix = matrix.f_detach()?.f_to_kind(Kind::Float)?;
-    if matrix.device() == Device::Cpu {
-        check_fits(n as usize)?;
-        let values = Vec::try_from(matrix.f_reshape([-1])?)?;
-        Ok(Box::new(HostWeights::new(n as usize, values)))
-    } else {
-        Ok(Box::new(DeviceWeights::new(matrix.f_contiguous()?)))
-    }
 }
 
 /// Fails unless another n x n float32 matrix fits into memory.
