@@ -701,8 +701,7 @@ typedef struct tomocut_write_options {
 } tomocut_write_options;
 
 /**
- * Options of segmenting by cuts. Fill with tomocut_ncut_options_init, then change what differs: zero, NULL and
- * TOMOCUT_SWITCH_DEFAULT mean "as the preset has it". All strings and arrays are read during the call.
+ * Options of segmenting by cuts. Fill with tomocut_ncut_options_init, then change what differs.
  */
 typedef struct tomocut_ncut_options {
     /**
@@ -717,188 +716,17 @@ typedef struct tomocut_ncut_options {
      */
     const char *preset;
     /**
-     * How an image enters the U-Net: "clean", "noised", "inverted" (along the DDIM trajectory) or "matched" (its noise is
-     * the diffusion noise); NULL: matched with a model made for it, such as the built-in one, else the preset's.
-     */
-    const char *latent_mode;
-    /**
-     * TOMOCUT_TIMESTEP_AUTO (the preset's or, in the matched mode, from the signal-to-noise ratio) or
-     * TOMOCUT_TIMESTEP_FIXED.
-     */
-    tomocut_timestep_rule timestep_rule;
-    /**
-     * U-Net passes of DDIM inversion, 1 to 1000; 0: 10.
-     */
-    uint32_t inversion_steps;
-    /**
-     * 0 to 999; used by TOMOCUT_TIMESTEP_FIXED.
-     */
-    int64_t timestep;
-    /**
-     * Variance of the signal over variance of the noise, per pixel of the resized image, 1e-4 to 1e4, for the matched mode; 0: estimated.
-     */
-    double snr;
-    /**
-     * Seed of added noise and of k-means; 0 stands for 42.
-     */
-    uint64_t seed;
-    /**
-     * Value of black in an image; where both are 0: 0 and 255 for bytes, else the outer half percents of the pixels.
-     */
-    double black;
-    /**
-     * Value of white in an image.
-     */
-    double white;
-    /**
-     * 1: structures are brighter than their surroundings, grey levels are turned round; 0: darker. For tomograms.
-     */
-    int32_t bright;
-    /**
-     * 1: images are resized to a square, as the papers do; 0: they keep their aspect.
-     */
-    int32_t square;
-    /**
-     * The image is resized so that its finest attention grid has the tokens of a square of this side, 8 to 256; 0: the
-     * preset's (64, which is 512 pixels in Stable Diffusion; 128 for diffcut, tokencut and maskcut).
-     */
-    uint32_t working_tokens;
-    /**
-     * Levels of the U-Net whose attention is aggregated: bit 0 the finest (64x64 at 512 pixels in Stable Diffusion), bit 1
-     * the next, ...; 0: the preset's.
-     */
-    uint32_t levels;
-    /**
-     * Attention of all layers, not only of the middle and the decoder, TOMOCUT_SWITCH_*.
-     */
-    tomocut_switch all_layers;
-    /**
-     * Layer of the features, in order of execution, counted from 1; 0: the preset's.
-     */
-    uint32_t layer;
-    /**
-     * "walk", "dot" or "cosine": how the power of the walk becomes edge weights; NULL: the preset's.
-     */
-    const char *adjacency;
-    /**
-     * Power of the walk, 1 to 64; 0: the preset's.
-     */
-    uint32_t walk_power;
-    /**
-     * How many segments, up to 4096: the best cuts first. 0: by the stopping rule; but 8 where a model of matched noise, whose attention
-     * the papers' rules do not fit, is cut without a criterion or threshold given.
+     * How many segments, up to 4096: the best cuts first; 0: by the preset's rule, 8 with the built-in model.
      */
     uint32_t segments;
     /**
-     * Stopping rule: "fixed" (NCut below threshold), "manc_ncut" or "manc_mincut" (MAN-C against NCut or the scaled
-     * minimum cut), "manc_min_degree"; NULL: the preset's.
+     * 1: structures are brighter than their surroundings, grey levels are inverted; 0: darker. For tomograms.
      */
-    const char *criterion;
+    int32_t bright;
     /**
-     * For the rule "fixed", on NCut, up to 2; with diffseg, on the divergence in nats; 0: the preset's.
+     * Any other setting of the family "ncut" by name, one JSON object (docs/settings.md); NULL: none.
      */
-    double threshold;
-    /**
-     * Thresholds tried along an eigenvector: "all", "linspace" (sweep_steps of them), "mean" or "zero"; NULL: the preset's.
-     */
-    const char *sweep;
-    /**
-     * For "linspace"; 0: 100.
-     */
-    uint32_t sweep_steps;
-    /**
-     * Smaller segments are not cut; 0: 2.
-     */
-    uint32_t min_nodes;
-    /**
-     * Most segments of a rule; 0: 256.
-     */
-    uint32_t max_segments;
-    /**
-     * Most cuts one below the other; 0: no limit.
-     */
-    uint32_t max_depth;
-    /**
-     * Residual to which eigenvectors are computed, 1e-6 to 1; 0: 1e-5.
-     */
-    double tolerance;
-    /**
-     * Iterations for one eigenvector; 0: 1000.
-     */
-    uint32_t max_iterations;
-    /**
-     * Leading eigenvectors of the graph to keep, up to 64.
-     */
-    uint32_t eigenvectors;
-    /**
-     * Exponent of the cosines for diffcut, 0.1 to 100; 0: 10.
-     */
-    double exponent;
-    /**
-     * Cosine that makes an edge for tokencut and maskcut, -1 to 1; 0: 0.2.
-     */
-    double tau;
-    /**
-     * Objects for maskcut, up to 64; 0: 3.
-     */
-    uint32_t masks;
-    /**
-     * Anchors along each axis for diffseg, up to 64; 0: 16.
-     */
-    uint32_t anchors;
-    /**
-     * Rounds of merging for diffseg, up to 64; 0: 3.
-     */
-    uint32_t rounds;
-    /**
-     * k-means after the merging of diffseg, TOMOCUT_SWITCH_*.
-     */
-    tomocut_switch refine;
-    /**
-     * Labels follow the image's edges by pixel-adaptive refinement, TOMOCUT_SWITCH_*.
-     */
-    tomocut_switch pamr;
-    /**
-     * Side of the square of whose area the refinement's working image is, 8 to 4096; 0: 128.
-     */
-    uint32_t pamr_side;
-    /**
-     * Its rounds, up to 1000; 0: 10.
-     */
-    uint32_t pamr_iterations;
-    /**
-     * Zero.
-     */
-    uint32_t reserved;
-    /**
-     * Distances of the neighbours it looks at, each 1 to 256; NULL: 1, 2, 4, 8.
-     */
-    const uint32_t *pamr_dilations;
-    /**
-     * Number of entries in pamr_dilations.
-     */
-    size_t n_pamr_dilations;
-    /**
-     * Further segmentations of the same run, one per threshold (as `threshold`); NULL: none.
-     */
-    const double *thresholds;
-    /**
-     * Number of entries in thresholds, up to 256.
-     */
-    size_t n_thresholds;
-    /**
-     * Further segmentations of the same run, one per number of segments; NULL: none. Not beside thresholds.
-     */
-    const uint32_t *counts;
-    /**
-     * Number of entries in counts, up to 256.
-     */
-    size_t n_counts;
-    /**
-     * Segments of neighbouring slices may be one only where their intersection over union is at least this, up to 1;
-     * 0: 0.1.
-     */
-    double min_overlap;
+    const char *settings;
     /**
      * Stops the call; may be NULL. Must live until the call returns.
      */
@@ -917,52 +745,6 @@ typedef struct tomocut_ncut_options {
  * Kinds of matrices, TOMOCUT_MATRIX_*.
  */
 typedef int32_t tomocut_matrix_kind;
-
-/**
- * Sizes of a segmentation. Set struct_size before use.
- */
-typedef struct tomocut_ncut_info {
-    /**
-     * sizeof(tomocut_ncut_info) of the caller's header.
-     */
-    size_t struct_size;
-    /**
-     * Shape of the labels: slices (1 for images and matrices), rows, columns.
-     */
-    uint64_t shape[3];
-    /**
-     * Number of segments; labels are below it.
-     */
-    uint64_t segments;
-    /**
-     * Length of a segment's mean feature.
-     */
-    uint64_t dim;
-    /**
-     * Passes through the model, each with a tree of its own: one for an image or a matrix.
-     */
-    uint64_t cells;
-    /**
-     * Rows and columns of tokens of a pass.
-     */
-    uint64_t grid[2];
-    /**
-     * Eigenvectors kept for each pass.
-     */
-    uint64_t eigenvectors;
-    /**
-     * Further segmentations: entries of thresholds or counts.
-     */
-    uint64_t levels;
-    /**
-     * Timestep of the passes; -1 for matrices.
-     */
-    int64_t timestep;
-    /**
-     * Signal-to-noise ratio given or estimated; NaN where none was needed.
-     */
-    double snr;
-} tomocut_ncut_info;
 
 /**
  * One segment of all slices. This struct never changes.
@@ -2736,32 +2518,19 @@ tomocut_status tomocut_slab_options_init(struct tomocut_slab_options *options,
                                          size_t size);
 
 /**
- * Sets all options to their defaults.
- *
- * @param options The struct to fill.
- * @param size    sizeof(tomocut_ncut_options), as the caller's header has it.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
- *
- * Threads: any.
+ * Sets all options to their defaults; size is sizeof(tomocut_ncut_options), as the caller's header has it.
  */
 TOMOCUT_API
 tomocut_status tomocut_ncut_options_init(struct tomocut_ncut_options *options,
                                          size_t size);
 
 /**
- * Segments an image by the self-attention of a model.
+ * Segments an image by the self-attention of a model. The image has shape (channels, rows, columns): 1 channel (grey) or 3 (red,
+ * green, blue); any strides, so that interleaved colours are strides (1, 3 * columns, 3). Same input, options and device: same
+ * result, to the byte. out is to be freed by tomocut_ncut_free.
  *
- * @param engine  Computes; serves this call alone until it returns.
- * @param model   On the engine's device.
- * @param image   Shape (channels, rows, columns): 1 channel (grey) or 3 (red, green, blue); any strides, so that
- *                interleaved colours are strides (1, 3 * columns, 3).
- * @param options What differs from the defaults; NULL: nothing.
- * @param out     Receives the segmentation, to be freed by tomocut_ncut_free; NULL on failure.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_FORMAT (pixels that are not finite, an image of one value for
- *         a model of matched noise); TOMOCUT_E_UNSUPPORTED (settings that do not go together; the text says why);
- *         TOMOCUT_E_CANCELLED; TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE; TOMOCUT_E_STATE (the engine is in use).
- *
- * Same input, options and device: same result, to the byte. Threads: any; one call at a time per engine.
+ * TOMOCUT_E_FORMAT: pixels that are not finite, an image of one value for a model of matched noise. TOMOCUT_E_UNSUPPORTED: settings
+ * that do not go together; the text says why.
  */
 TOMOCUT_API
 tomocut_status tomocut_ncut_segment_image(struct tomocut_engine *engine,
@@ -2771,19 +2540,8 @@ tomocut_status tomocut_ncut_segment_image(struct tomocut_engine *engine,
                                           struct tomocut_ncut **out);
 
 /**
- * Segments slices of a tomogram by the self-attention of a model, each with the neighbours that the model sees. A segment
- * keeps its number from slice to slice.
- *
- * @param engine   Computes; serves this call alone until it returns.
- * @param model    On the engine's device.
- * @param tomogram The tomogram; only the slices and their neighbours are read.
- * @param z_first  First slice, counted from 0.
- * @param z_end    Slice after the last one.
- * @param options  What differs from the defaults; NULL: nothing.
- * @param out      Receives the segmentation, to be freed by tomocut_ncut_free; NULL on failure.
- * @return As tomocut_ncut_segment_image; TOMOCUT_E_IO.
- *
- * Threads: any; one call at a time per engine.
+ * Segments the slices z_first to z_end - 1 (from 0) of a tomogram by the self-attention of a model, each with the neighbours that the
+ * model sees; only these are read. A segment keeps its number from slice to slice. Otherwise as tomocut_ncut_segment_image.
  */
 TOMOCUT_API
 tomocut_status tomocut_ncut_segment_slices(struct tomocut_engine *engine,
@@ -2795,21 +2553,10 @@ tomocut_status tomocut_ncut_segment_slices(struct tomocut_engine *engine,
                                            struct tomocut_ncut **out);
 
 /**
- * Segments what the host already has: an affinity, a transition or a feature matrix over a grid of tokens. Methods by
- * cuts of walks take affinities or transitions, diffseg transitions, all others features (diffcut affinities too).
- *
- * @param engine       Computes; serves this call alone until it returns.
- * @param kind         TOMOCUT_MATRIX_*.
- * @param matrix       Shape (1, N, N) or, for features, (1, N, D); N = grid_rows * grid_columns, tokens row by row.
- * @param grid_rows    Rows of tokens, at least 1.
- * @param grid_columns Columns of tokens, at least 1.
- * @param rows         Rows of the image that labels are wanted for; 0, with columns 0: the grid itself.
- * @param columns      Columns of that image.
- * @param options      What differs from the defaults; NULL: nothing.
- * @param out          Receives the segmentation, to be freed by tomocut_ncut_free; NULL on failure.
- * @return As tomocut_ncut_segment_image; TOMOCUT_E_INVALID_ARGUMENT names a wrong entry or row of the matrix.
- *
- * Threads: any; one call at a time per engine.
+ * Segments a matrix of the host's own: an affinity, a transition or a feature matrix (TOMOCUT_MATRIX_*) over a grid of tokens, row by
+ * row. Its shape is (1, N, N) or, for features, (1, N, D), N = grid_rows * grid_columns. Labels have rows x columns pixels; 0 and 0:
+ * those of the grid. Methods by cuts of walks take affinities or transitions, diffseg transitions, all others features (diffcut
+ * affinities too). TOMOCUT_E_INVALID_ARGUMENT names a wrong entry or row of the matrix.
  */
 TOMOCUT_API
 tomocut_status tomocut_ncut_segment_matrix(struct tomocut_engine *engine,
@@ -2823,52 +2570,32 @@ tomocut_status tomocut_ncut_segment_matrix(struct tomocut_engine *engine,
                                            struct tomocut_ncut **out);
 
 /**
- * Frees a segmentation.
- *
- * @param ncut The segmentation; NULL is fine.
- *
- * Threads: any, but not while a call that was given it runs. In a forked child: does nothing.
+ * Frees a segmentation; NULL is fine.
  */
 TOMOCUT_API
 void tomocut_ncut_free(struct tomocut_ncut *ncut);
 
 /**
- * Sizes of a segmentation.
- *
- * @param ncut The segmentation.
- * @param info Receives the answer; its struct_size must be set.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
- *
- * Threads: any.
+ * The segmentation as a report: "/settings", "/report" (shape of the labels: slices, rows, columns; segments; dim, the length of a
+ * segment's mean feature; cells, the passes; grid, the rows and columns of tokens; eigenvectors; levels; model, latent_mode, timestep
+ * and snr, null where there was none; seconds), "/segments", "/cells" (the trees) and "/levels" (the further segmentations). To be
+ * freed by tomocut_report_free.
  */
 TOMOCUT_API
-tomocut_status tomocut_ncut_get_info(const struct tomocut_ncut *ncut,
-                                     struct tomocut_ncut_info *info);
+tomocut_status tomocut_ncut_report(const struct tomocut_ncut *ncut,
+                                   struct tomocut_report **report);
 
 /**
- * Copies the labels, the segment of every pixel, into the caller's volume.
- *
- * @param ncut   The segmentation.
- * @param labels Receives them: dtype TOMOCUT_DTYPE_U8, _I16, _U16, _U32 or _F32 that holds every number; shape as
- *               tomocut_ncut_get_info says.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an unfit volume, more segments than its type counts); TOMOCUT_E_STATE.
- *
- * Threads: any.
+ * Copies the labels, the segment of every pixel, into the caller's volume: dtype TOMOCUT_DTYPE_U8, _I16, _U16, _U32 or _F32 that holds
+ * every number; shape (slices, rows, columns), one slice for images and matrices.
  */
 TOMOCUT_API
 tomocut_status tomocut_ncut_labels(const struct tomocut_ncut *ncut,
                                    struct tomocut_volume *labels);
 
 /**
- * Copies the labels of one of the further segmentations into the caller's volume; its numbers are its own.
- *
- * @param ncut     The segmentation.
- * @param level    Which: the place in thresholds or counts.
- * @param labels   As for tomocut_ncut_labels; NULL: only the number of segments is wanted.
- * @param segments Receives the number of segments; may be NULL.
- * @return As tomocut_ncut_labels.
- *
- * Threads: any.
+ * The same of one of the further segmentations, whose numbers are its own; level is its place in the settings thresholds or counts.
+ * labels or segments, the number of segments, may be NULL.
  */
 TOMOCUT_API
 tomocut_status tomocut_ncut_level_labels(const struct tomocut_ncut *ncut,
@@ -2877,15 +2604,7 @@ tomocut_status tomocut_ncut_level_labels(const struct tomocut_ncut *ncut,
                                          uint64_t *segments);
 
 /**
- * Copies the segments, in the order of their numbers, into the array of the caller.
- *
- * @param ncut     The segmentation.
- * @param segments Receives them, or NULL to ask for their number.
- * @param capacity Entries in segments.
- * @param needed   Receives the number of segments; may be NULL when segments is given.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where capacity is too small; TOMOCUT_E_STATE.
- *
- * Threads: any.
+ * Copies the segments, in the order of their numbers, into the caller's array; NULL and capacity 0 ask for their number.
  */
 TOMOCUT_API
 tomocut_status tomocut_ncut_segments(const struct tomocut_ncut *ncut,
@@ -2894,30 +2613,17 @@ tomocut_status tomocut_ncut_segments(const struct tomocut_ncut *ncut,
                                      size_t *needed);
 
 /**
- * Copies the mean feature of every segment into the caller's volume: of the rows of the walk or of the affinity, or of
- * the features that were cut.
- *
- * @param ncut     The segmentation.
- * @param features Receives them: dtype TOMOCUT_DTYPE_F32, shape (1, segments, dim).
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an unfit volume); TOMOCUT_E_STATE.
- *
- * Threads: any.
+ * Copies the mean feature of every segment (of the rows of the walk or of the affinity, or of the features that were cut) into the
+ * caller's volume: dtype TOMOCUT_DTYPE_F32, shape (1, segments, dim).
  */
 TOMOCUT_API
 tomocut_status tomocut_ncut_features(const struct tomocut_ncut *ncut,
                                      struct tomocut_volume *features);
 
 /**
- * Copies the leading eigenvectors of the graph of one pass into the caller's volume: those after the constant one, largest
- * eigenvalue first. The first is what the first cut went along.
- *
- * @param ncut         The segmentation.
- * @param cell         Which pass, below the number of cells.
- * @param eigenvectors Receives them: dtype TOMOCUT_DTYPE_F32, shape (eigenvectors, rows of tokens, columns of tokens).
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an unfit volume); TOMOCUT_E_UNSUPPORTED where none were asked for;
- *         TOMOCUT_E_STATE.
- *
- * Threads: any.
+ * Copies the leading eigenvectors of the graph of the pass number cell into the caller's volume: those after the constant one, largest
+ * eigenvalue first; the first cut went along the first of them. dtype TOMOCUT_DTYPE_F32, shape (eigenvectors, rows of tokens, columns
+ * of tokens). TOMOCUT_E_UNSUPPORTED where the settings ask for none.
  */
 TOMOCUT_API
 tomocut_status tomocut_ncut_eigenvectors(const struct tomocut_ncut *ncut,
@@ -2925,16 +2631,7 @@ tomocut_status tomocut_ncut_eigenvectors(const struct tomocut_ncut *ncut,
                                          struct tomocut_volume *eigenvectors);
 
 /**
- * Copies the tree of one pass, the whole first, into the array of the caller.
- *
- * @param ncut     The segmentation.
- * @param cell     Which pass, below the number of cells.
- * @param nodes    Receives them, or NULL to ask for their number.
- * @param capacity Entries in nodes.
- * @param needed   Receives the number of nodes; may be NULL when nodes is given.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where capacity is too small; TOMOCUT_E_STATE.
- *
- * Threads: any.
+ * Copies the tree of the pass number cell, the whole first, into the caller's array; NULL and capacity 0 ask for its number of nodes.
  */
 TOMOCUT_API
 tomocut_status tomocut_ncut_tree(const struct tomocut_ncut *ncut,
@@ -2944,33 +2641,11 @@ tomocut_status tomocut_ncut_tree(const struct tomocut_ncut *ncut,
                                  size_t *needed);
 
 /**
- * Report, segments, trees of all passes and further segmentations as one JSON object.
+ * Reads a PNG, JPEG or TIFF picture: first its shape, then its pixels.
  *
- * @param ncut     The segmentation.
- * @param buffer   Receives NUL-terminated UTF-8, or NULL to ask for the size.
- * @param capacity Bytes in buffer.
- * @param needed   Receives the bytes needed, NUL included; may be NULL when buffer is given.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where capacity is too small; TOMOCUT_E_STATE.
- *
- * Threads: any.
- */
-TOMOCUT_API
-tomocut_status tomocut_ncut_tree_json(const struct tomocut_ncut *ncut,
-                                      char *buffer,
-                                      size_t capacity,
-                                      size_t *needed);
-
-/**
- * Reads a PNG, JPEG or TIFF picture. Ask for its shape first, then for its pixels.
- *
- * @param path   The file.
- * @param shape  Receives channels (1: grey, 3: red, green, blue), rows and columns; may be NULL when pixels is given.
- * @param range  Receives the values of black and white, two zeros where the type of the file does not say them; may be
- *               NULL.
- * @param pixels Receives the pixels: dtype TOMOCUT_DTYPE_F32, that shape; NULL: only the shape is wanted.
- * @return TOMOCUT_OK; TOMOCUT_E_IO; TOMOCUT_E_FORMAT; TOMOCUT_E_UNSUPPORTED; TOMOCUT_E_INVALID_ARGUMENT (an unfit volume).
- *
- * Threads: any.
+ * @param shape  Receives channels (1: grey, 3: red, green, blue), rows and columns; may be NULL where pixels is given.
+ * @param range  Receives the values of black and white, two zeros where the file's type does not say them; may be NULL.
+ * @param pixels Receives the pixels: dtype TOMOCUT_DTYPE_F32, that shape; may be NULL where shape is given.
  */
 TOMOCUT_API
 tomocut_status tomocut_picture_read(const char *path,
@@ -2979,22 +2654,16 @@ tomocut_status tomocut_picture_read(const char *path,
                                     struct tomocut_volume *pixels);
 
 /**
- * Writes a segmentation for other programs. Of an image or a matrix: STEM_labels.png (grey levels are the numbers, 8 bits
- * up to 256 segments, else 16) or .tif; of a slab: STEM_labels.mrc (int16), with start and origin set so that it overlays
- * the tomogram. STEM_overlay.png, the image or the middle slice with its segments in colours; STEM_tree.json. Further
- * segmentations are STEM_level0_labels... and so on. Each file is written under a temporary name and renamed when it is whole.
+ * Writes a segmentation for other programs into folder, which is made where it is missing. Of an image or a matrix: STEM_labels.png
+ * (grey levels are the numbers, 8 bits up to 256 segments, else 16) or .tif; of a slab: STEM_labels.mrc (int16), with start and
+ * origin set so that it overlays the tomogram. STEM_overlay.png, the image or the middle slice with its segments in colours;
+ * STEM_tree.json. Further segmentations are STEM_level0_labels... and so on. After a failure the files written before it are there,
+ * whole.
  *
- * @param ncut     The segmentation.
  * @param image    The image that was segmented; NULL for slabs and matrices.
  * @param tomogram The tomogram that was segmented; NULL for images and matrices.
- * @param folder   Where the files go; made where it is missing.
- * @param stem     How their names begin; no slashes.
- * @param tiff     1: label images as TIFF; 0: as PNG.
- * @param options  Of the segmentation: black and white, for the picture, and cancel and progress; NULL: defaults.
- * @return TOMOCUT_OK; TOMOCUT_E_IO (the text names the file); TOMOCUT_E_CANCELLED; TOMOCUT_E_INVALID_ARGUMENT;
- *         TOMOCUT_E_STATE. After a failure the files written before it are there, whole.
- *
- * Threads: any.
+ * @param format   Of an image's labels: "png" or "tiff"; NULL: "png".
+ * @param options  For progress and cancel; its settings must be NULL.
  */
 TOMOCUT_API
 tomocut_status tomocut_ncut_write(const struct tomocut_ncut *ncut,
@@ -3002,8 +2671,8 @@ tomocut_status tomocut_ncut_write(const struct tomocut_ncut *ncut,
                                   const struct tomocut_tomogram *tomogram,
                                   const char *folder,
                                   const char *stem,
-                                  int32_t tiff,
-                                  const struct tomocut_ncut_options *options);
+                                  const char *format,
+                                  const struct tomocut_call_options *options);
 
 /**
  * Sets all options to their defaults.

@@ -55,16 +55,15 @@
     S(tomocut_status, ncut_segment_slices, (struct tomocut_engine *engine, const struct tomocut_model *model, const struct tomocut_tomogram *tomogram, uint64_t z_first, uint64_t z_end, const struct tomocut_ncut_options *options, struct tomocut_ncut **out), (engine, model, tomogram, z_first, z_end, options, out)) \
     S(tomocut_status, ncut_segment_matrix, (struct tomocut_engine *engine, tomocut_matrix_kind kind, const struct tomocut_volume *matrix, uint64_t grid_rows, uint64_t grid_columns, uint64_t rows, uint64_t columns, const struct tomocut_ncut_options *options, struct tomocut_ncut **out), (engine, kind, matrix, grid_rows, grid_columns, rows, columns, options, out)) \
     V(void, ncut_free, (struct tomocut_ncut *ncut), (ncut)) \
-    S(tomocut_status, ncut_get_info, (const struct tomocut_ncut *ncut, struct tomocut_ncut_info *info), (ncut, info)) \
+    S(tomocut_status, ncut_report, (const struct tomocut_ncut *ncut, struct tomocut_report **report), (ncut, report)) \
     S(tomocut_status, ncut_labels, (const struct tomocut_ncut *ncut, struct tomocut_volume *labels), (ncut, labels)) \
     S(tomocut_status, ncut_level_labels, (const struct tomocut_ncut *ncut, size_t level, struct tomocut_volume *labels, uint64_t *segments), (ncut, level, labels, segments)) \
     S(tomocut_status, ncut_segments, (const struct tomocut_ncut *ncut, struct tomocut_ncut_segment *segments, size_t capacity, size_t *needed), (ncut, segments, capacity, needed)) \
     S(tomocut_status, ncut_features, (const struct tomocut_ncut *ncut, struct tomocut_volume *features), (ncut, features)) \
     S(tomocut_status, ncut_eigenvectors, (const struct tomocut_ncut *ncut, size_t cell, struct tomocut_volume *eigenvectors), (ncut, cell, eigenvectors)) \
     S(tomocut_status, ncut_tree, (const struct tomocut_ncut *ncut, size_t cell, struct tomocut_ncut_node *nodes, size_t capacity, size_t *needed), (ncut, cell, nodes, capacity, needed)) \
-    S(tomocut_status, ncut_tree_json, (const struct tomocut_ncut *ncut, char *buffer, size_t capacity, size_t *needed), (ncut, buffer, capacity, needed)) \
     S(tomocut_status, picture_read, (const char *path, uint64_t *shape, double *range, struct tomocut_volume *pixels), (path, shape, range, pixels)) \
-    S(tomocut_status, ncut_write, (const struct tomocut_ncut *ncut, const struct tomocut_volume *image, const struct tomocut_tomogram *tomogram, const char *folder, const char *stem, int32_t tiff, const struct tomocut_ncut_options *options), (ncut, image, tomogram, folder, stem, tiff, options)) \
+    S(tomocut_status, ncut_write, (const struct tomocut_ncut *ncut, const struct tomocut_volume *image, const struct tomocut_tomogram *tomogram, const char *folder, const char *stem, const char *format, const struct tomocut_call_options *options), (ncut, image, tomogram, folder, stem, format, options)) \
     S(tomocut_status, adapt_options_init, (struct tomocut_adapt_options *options, size_t size), (options, size)) \
     S(tomocut_status, model_adapt, (struct tomocut_engine *engine, const char *model_path, const struct tomocut_tomogram *const *tomograms, size_t n, const struct tomocut_adapt_options *options, const char *path), (engine, model_path, tomograms, n, options, path)) \
     S(tomocut_status, slab_attention_extract, (struct tomocut_engine *engine, const struct tomocut_model *model, const struct tomocut_tomogram *tomogram, uint64_t z, const struct tomocut_slab_options *options, struct tomocut_attention **out), (engine, model, tomogram, z, options, out)) \
