@@ -5,6 +5,7 @@ use crate::diffusion::ModelSettings;
 use crate::ncut::NcutOptions;
 use crate::phantom::PhantomOptions;
 use crate::settings::{self, Settings};
+use crate::slab::{DenoiseOptions, SlabFileOptions, SlabOptions, SuggestOptions};
 use crate::{Error, Result};
 
 /// A family of settings, whatever its struct.
@@ -43,7 +44,10 @@ fn resolved<S: Settings>(text: &str) -> Result<Value> {
 
 /// All families, in the order of the page.
 pub const FAMILIES: &[Family] = &[
-    // One line for each family: Family::of::<SlabOptions>("How a slab is segmented."),
+    Family::of::<SlabOptions>("How a slab is segmented."),
+    Family::of::<SuggestOptions>("Which slabs of a tomogram are suggested."),
+    Family::of::<SlabFileOptions>("Which files a segmented slab is written to."),
+    Family::of::<DenoiseOptions>("How a tomogram is denoised."),
     Family::of::<ModelSettings>("How a diffusion model is loaded."),
     Family::of::<NcutOptions>("Images, slices and matrices in segments, by cuts of attention or features."),
     Family::of::<PhantomOptions>("Simulated tomograms with their truth."),

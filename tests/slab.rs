@@ -7,8 +7,8 @@ use tomocut::metrics;
 use tomocut::phantom::{simulate, PhantomOptions};
 use tomocut::runtime::{CancelToken, Error, Generator, Job, Logger};
 use tomocut::slab::{
-    dump_slice, segment, write_outputs, CanvasRule, Preset, SlabOptions, SlabSegmentation, SolverKind, SplitRule,
-    Tiling, TimestepRule, MEMBRANE, MOLECULE,
+    dump_slice, segment, write_outputs, CanvasRule, Preset, SlabFileOptions, SlabOptions, SlabSegmentation, SolverKind,
+    SplitRule, Tiling, TimestepRule, MEMBRANE, MOLECULE,
 };
 use tomocut::volume::{Geometry, Tomogram};
 
@@ -30,22 +30,23 @@ fn ball(shape: (usize, usize, usize), noise: f64) -> Tomogram {
 }
 
 /// Small tiles, so that a test takes seconds.
-fn quick(z: Range<usize>) -> SlabOptions {
+fn quick() -> SlabOptions {
     SlabOptions {
         tile_cells: 32,
-        timestep: TimestepRule::Fixed(500),
-        ..SlabOptions::new(Preset::Default, z)
+        timestep_rule: TimestepRule::Fixed,
+        timestep: Some(500),
+        ..SlabOptions::new(Preset::Default)
     }
 }
 
-fn run(tomogram: &Tomogram, options: &SlabOptions) -> SlabSegmentation {
-    segment(&model(), tomogram, options, &Job::quiet()).unwrap()
+fn run(tomogram: &Tomogram, z: Range<usize>, options: &SlabOptions) -> SlabSegmentation {
+    segment(&model(), tomogram, z, options, &Job::quiet()).unwrap()
 }
 
 #[test]
 fn a_ball_in_noise_is_one_molecule_where_it_is() {
     let tomogram = ball((24, 80, 96), 1.0);
-    let found = run(&tomogram, &quick(2..22));
+    let found = run(&tomogram, 2..22, &quick());
     assert_eq!(found.labels.dim(), (20, 80, 96));
     assert_eq!(found.geometry.start, [2, 0, 0]);
     assert!(found.score.iter().all(|s| (0.0..=1.0).contains(s)));
@@ -69,35 +70,35 @@ fn bright_data_with_the_switch_gives_what_dark_data_gives() {
     let bright = Tomogram::from_array(voxels, dark.geometry().clone()).unwrap();
     let options = SlabOptions {
         bright: true,
-        ..quick(0..6)
+        ..quick()
     };
-    assert_eq!(run(&dark, &quick(0..6)).labels, run(&bright, &options).labels);
+    assert_eq!(run(&dark, 0..6, &quick()).labels, run(&bright, 0..6, &options).labels);
 }
 
 #[test]
 fn the_same_input_gives_the_same_bytes_and_host_scale_does_not_matter() {
     let tomogram = ball((6, 64, 70), 1.0);
-    let first = run(&tomogram, &quick(1..5));
-    let second = run(&tomogram, &quick(1..5));
+    let first = run(&tomogram, 1..5, &quick());
+    let second = run(&tomogram, 1..5, &quick());
     assert_eq!(first.labels, second.labels);
     assert_eq!(first.score, second.score);
     assert_eq!(first.points, second.points);
     let voxels = tomogram.read_slices(0..6).unwrap().mapv(|v| 512.0 * v + 4096.0);
     let scaled = Tomogram::from_array(voxels, tomogram.geometry().clone()).unwrap();
-    let difference = (&run(&scaled, &quick(1..5)).score - &first.score).mapv(f32::abs);
+    let difference = (&run(&scaled, 1..5, &quick()).score - &first.score).mapv(f32::abs);
     assert!(difference.iter().all(|d| *d < 2e-2));
 }
 
 #[test]
 fn odd_and_narrow_slices_and_every_tiling_work() {
     let tomogram = ball((3, 33, 150), 1.0);
-    for tiling in [Tiling::Overlapping(0.25), Tiling::Whole, Tiling::Quadrants] {
+    for tiling in [Tiling::Overlapping, Tiling::Whole, Tiling::Quadrants] {
         let options = SlabOptions {
             tiling,
             tile_cells: 16,
-            ..quick(0..3)
+            ..quick()
         };
-        assert_eq!(run(&tomogram, &options).labels.dim(), (3, 33, 150), "{tiling:?}");
+        assert_eq!(run(&tomogram, 0..3, &options).labels.dim(), (3, 33, 150), "{tiling:?}");
     }
 }
 
@@ -113,9 +114,9 @@ fn the_papers_presets_run_on_the_builtin_model() {
             tile_cells: 16,
             solver,
             adam_iterations: 40,
-            ..SlabOptions::new(preset, 0..3)
+            ..SlabOptions::new(preset)
         };
-        let found = run(&tomogram, &options);
+        let found = run(&tomogram, 0..3, &options);
         assert_eq!(found.labels.dim(), (3, 64, 64));
         assert_eq!(found.report.tiles_per_slice, 4);
         assert!(found.labels.iter().all(|l| [0, MEMBRANE, MOLECULE].contains(l)));
@@ -126,12 +127,12 @@ fn the_papers_presets_run_on_the_builtin_model() {
 fn eigenvectors_are_computed_where_the_canvas_mixes_them_in() {
     let tomogram = ball((2, 64, 64), 1.0);
     let options = SlabOptions {
-        canvas: CanvasRule::Denoised(0.5),
-        ..quick(0..2)
+        canvas: CanvasRule::Mixed,
+        ..quick()
     };
-    let mixed = run(&tomogram, &options);
+    let mixed = run(&tomogram, 0..2, &options);
     assert!(mixed.report.worst_residual > 0.0 && mixed.report.worst_residual <= 1e-5);
-    assert_eq!(run(&tomogram, &quick(0..2)).report.worst_residual, 0.0);
+    assert_eq!(run(&tomogram, 0..2, &quick()).report.worst_residual, 0.0);
 }
 
 #[test]
@@ -141,9 +142,9 @@ fn cellpose_splits_where_it_is_asked_for_and_given() {
     let options = SlabOptions {
         split: SplitRule::CellPose,
         cellpose_weights: Some(weights),
-        ..quick(2..14)
+        ..quick()
     };
-    let found = run(&tomogram, &options);
+    let found = run(&tomogram, 2..14, &options);
     assert_eq!(found.labels[[6, 40, 48]], MOLECULE);
     let near = |p: &&tomocut::picks::Pick| (p.position[1] - 40.0).hypot(p.position[2] - 48.0) <= 3.0;
     let ball: Vec<_> = found.points.iter().filter(near).collect();
@@ -155,13 +156,12 @@ fn cellpose_splits_where_it_is_asked_for_and_given() {
     let released = SlabOptions {
         tile_cells: 16,
         solver: SolverKind::Krylov,
-        preset: Preset::Cvpr2026Code,
         split: SplitRule::CellPose,
         cellpose_weights: options.cellpose_weights.clone(),
         diameter_nm: Some(18.0),
-        ..SlabOptions::new(Preset::Cvpr2026Code, 7..9)
+        ..SlabOptions::new(Preset::Cvpr2026Code)
     };
-    let found = run(&tomogram, &released);
+    let found = run(&tomogram, 7..9, &released);
     assert!(found.labels.iter().all(|l| [0, MEMBRANE, MOLECULE].contains(l)));
 
     for (weights, text) in [
@@ -172,7 +172,7 @@ fn cellpose_splits_where_it_is_asked_for_and_given() {
             cellpose_weights: weights,
             ..options.clone()
         };
-        let error = segment(&model(), &tomogram, &options, &Job::quiet()).unwrap_err();
+        let error = segment(&model(), &tomogram, 2..14, &options, &Job::quiet()).unwrap_err();
         assert!(error.to_string().starts_with(text), "{error}");
     }
 }
@@ -196,9 +196,10 @@ fn a_simulated_tomogram_is_segmented_better_than_chance() {
     let tomogram = Tomogram::from_array(phantom.tomogram.clone(), Geometry::new([32, 96, 96], 10.0)).unwrap();
     let found = run(
         &tomogram,
+        8..24,
         &SlabOptions {
             tile_cells: 32,
-            ..SlabOptions::new(Preset::Default, 8..24)
+            ..SlabOptions::new(Preset::Default)
         },
     );
     let scores: Vec<f32> = found.score.iter().copied().collect();
@@ -211,16 +212,31 @@ fn a_simulated_tomogram_is_segmented_better_than_chance() {
 #[test]
 fn outputs_are_written_whole_and_overlay_the_tomogram() {
     let tomogram = ball((8, 64, 64), 1.0);
-    let found = run(&tomogram, &quick(3..7));
+    let found = run(&tomogram, 3..7, &quick());
     let folder = tempfile::tempdir().unwrap();
-    let files = write_outputs(&found, &tomogram, folder.path(), "ball", true, &Job::quiet()).unwrap();
+    let files = write_outputs(
+        &found,
+        &tomogram,
+        folder.path(),
+        "ball",
+        &SlabFileOptions::default(),
+        &Job::quiet(),
+    )
+    .unwrap();
     let labels = Tomogram::open(&files.labels, &Job::quiet()).unwrap();
     assert_eq!(labels.geometry().shape, [4, 64, 64]);
     assert_eq!(labels.geometry().start, [3, 0, 0]);
     assert!((labels.geometry().origin_angstrom[0] - 30.0).abs() < 1e-3);
     assert_eq!(labels.read_slices(0..4).unwrap().mapv(|v| v as i8), found.labels);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 10);
-    let missing = write_outputs(&found, &tomogram, folder.path(), "a/b", true, &Job::quiet());
+    let missing = write_outputs(
+        &found,
+        &tomogram,
+        folder.path(),
+        "a/b",
+        &SlabFileOptions::default(),
+        &Job::quiet(),
+    );
     assert!(matches!(missing, Err(Error::InvalidArgument { .. })));
 }
 
@@ -231,7 +247,7 @@ fn the_dump_holds_every_intermediate() {
     let path = folder.path().join("slice.safetensors");
     let options = SlabOptions {
         tiling: Tiling::Whole,
-        ..quick(0..1)
+        ..quick()
     };
     dump_slice(&model(), &tomogram, 1, &options, &path, &Job::quiet()).unwrap();
     let bytes = std::fs::read(&path).unwrap();
@@ -263,16 +279,16 @@ fn the_dump_holds_every_intermediate() {
 fn bad_input_is_refused_with_a_reason() {
     let model = model();
     let tomogram = ball((4, 64, 64), 1.0);
-    let fails = |tomogram: &Tomogram, options: &SlabOptions| {
-        segment(&model, tomogram, options, &Job::quiet())
+    let fails = |tomogram: &Tomogram, z: Range<usize>, options: &SlabOptions| {
+        segment(&model, tomogram, z, options, &Job::quiet())
             .err()
             .map(|e| e.to_string())
             .unwrap_or_default()
     };
-    assert!(fails(&tomogram, &quick(2..9)).contains("2:9"));
-    assert!(fails(&tomogram, &quick(2..2)).contains("non-empty"));
+    assert!(fails(&tomogram, 2..9, &quick()).contains("2:9"));
+    assert!(fails(&tomogram, 2..2, &quick()).contains("non-empty"));
     let flat = Tomogram::from_array(Array3::from_elem((4, 64, 64), 7.0), Geometry::new([4, 64, 64], 10.0)).unwrap();
-    assert!(fails(&flat, &quick(0..4)).contains("every voxel is 7"));
+    assert!(fails(&flat, 0..4, &quick()).contains("every voxel is 7"));
     let mut voxels = tomogram.read_slices(0..4).unwrap();
     voxels[[1, 2, 3]] = f32::NAN;
     let broken =
@@ -280,19 +296,19 @@ fn bad_input_is_refused_with_a_reason() {
     assert!(broken.is_err());
     let odd = SlabOptions {
         tile_cells: 33,
-        ..quick(0..4)
+        ..quick()
     };
-    assert!(fails(&tomogram, &odd).contains("multiple of 8"));
+    assert!(fails(&tomogram, 0..4, &odd).contains("multiple of 8"));
     let layer = SlabOptions {
         layers: vec![16],
-        ..quick(0..4)
+        ..quick()
     };
-    assert!(fails(&tomogram, &layer).contains("0..=15"));
+    assert!(fails(&tomogram, 0..4, &layer).contains("0..=15"));
     let snr = SlabOptions {
         snr: Some(f64::NAN),
-        ..quick(0..4)
+        ..quick()
     };
-    assert!(fails(&tomogram, &snr).contains("snr"));
+    assert!(fails(&tomogram, 0..4, &snr).contains("snr"));
 }
 
 #[test]
@@ -300,14 +316,14 @@ fn a_cancel_stops_the_call_and_names_the_stage() {
     let token = CancelToken::default();
     token.request();
     let job = Job::new(token, Logger::default());
-    let result = segment(&model(), &ball((4, 64, 64), 1.0), &quick(0..4), &job);
+    let result = segment(&model(), &ball((4, 64, 64), 1.0), 0..4, &quick(), &job);
     assert!(matches!(result, Err(Error::Cancelled { .. })));
     let mut reports = 0;
     let job = Job::quiet().with_every_report().with_progress(|_| {
         reports += 1;
         reports < 3
     });
-    let result = segment(&model(), &ball((40, 64, 64), 1.0), &quick(0..40), &job);
+    let result = segment(&model(), &ball((40, 64, 64), 1.0), 0..40, &quick(), &job);
     assert!(matches!(result, Err(Error::Cancelled { .. })));
 }
 
@@ -319,9 +335,9 @@ fn a_voxel_size_outside_the_models_range_is_a_warning_with_both_numbers() {
     let job = Job::new(CancelToken::default(), logger);
     let options = SlabOptions {
         voxel_nm: Some(25.0),
-        ..quick(0..1)
+        ..quick()
     };
-    segment(&model(), &ball((2, 64, 64), 1.0), &options, &job).unwrap();
+    segment(&model(), &ball((2, 64, 64), 1.0), 0..1, &options, &job).unwrap();
     let records = records.lock().unwrap();
     assert!(
         records.iter().any(|r| r.contains("25 nm") && r.contains("trained on")),
@@ -337,9 +353,9 @@ fn noised_mode_depends_on_the_seed_and_clean_mode_does_not() {
         let options = SlabOptions {
             latent_mode: Some(mode),
             seed,
-            ..quick(0..1)
+            ..quick()
         };
-        run(&tomogram, &options).score
+        run(&tomogram, 0..1, &options).score
     };
     assert_ne!(with(LatentMode::Noised, 1), with(LatentMode::Noised, 2));
     assert_eq!(with(LatentMode::Clean, 1), with(LatentMode::Clean, 2));

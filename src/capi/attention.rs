@@ -5,16 +5,16 @@ use std::sync::Arc;
 use ndarray::ArrayView3;
 use tch::{Device, Kind, Tensor};
 
-use super::engine::{engine_to_compute, tomocut_engine, Engine};
+use super::engine::{tomocut_engine, Engine};
 use super::guard::{guard, guard_anywhere, log_panics_to};
 use super::handle::{exclusive, free, InUse, NewHandle, Opaque};
-use super::model::{model, tomocut_model};
+use super::model::tomocut_model;
 use super::progress::compute;
 use super::sized::{self, SizedStruct};
-use super::slab::{check_device, slab_job};
-use super::slab_options::{to_usize, tomocut_slab_options, translate};
+use super::slab_options::{to_usize, tomocut_slab_options};
+use super::slice_call::SliceCall;
 use super::status::{c_text, tomocut_status};
-use super::tomogram::{tomocut_tomogram, tomogram};
+use super::tomogram::tomocut_tomogram;
 use super::volume::{tomocut_volume, Dtype, Strided};
 use crate::diffusion::AttentionTap;
 use crate::slab::slice_features;
@@ -96,15 +96,12 @@ impl Attention {
 
 /// Sends one slice through the U-Net once and keeps queries and keys of the layers that the options name.
 ///
-/// @param engine   Computes; serves this call alone until it returns.
+/// @param engine   Computes.
 /// @param model    On the engine's device.
 /// @param tomogram The tomogram.
 /// @param z        The slice, counted from 0.
 /// @param options  As for tomocut_slab_segment; z_first and z_end are not used.
-/// @param out      Receives the attention, to be freed by tomocut_attention_free; NULL on failure.
-/// @return As tomocut_slab_segment.
-///
-/// Threads: any; one call at a time per engine.
+/// @param out      Receives the attention.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_slab_attention_extract(
     engine: *mut tomocut_engine,
@@ -116,16 +113,13 @@ pub unsafe extern "C" fn tomocut_slab_attention_extract(
 ) -> tomocut_status {
     guard(|| {
         // SAFETY: as documented for C.
-        let (out, engine) = unsafe { (NewHandle::at(out)?, engine_to_compute(engine)?) };
+        let (out, options) = unsafe { (NewHandle::at(out)?, sized::read(options)?) };
         // SAFETY: as documented for C.
-        let (model, tomogram, options) =
-            unsafe { (self::model(model)?, self::tomogram(tomogram)?, sized::read(options)?) };
-        check_device(&engine, &model)?;
-        // SAFETY: as documented for C.
-        let (settings, job) = unsafe { (translate(&options)?, slab_job(&engine, &options)?) };
+        let call = unsafe { SliceCall::of_slab(engine, model, tomogram, &options) }?;
         let z = to_usize("z", z)?;
-        let tiles = compute(engine.n_threads, || {
-            slice_features(&model.diffusion, &tomogram.tomogram, z, &settings, &job)
+        let tiles = call.compute(|call| {
+            let tomogram = &call.tomogram.tomogram;
+            slice_features(&call.model.diffusion, tomogram, z, &call.settings, &call.job)
         })?;
         let mut layers = Vec::new();
         for (tile, features) in tiles.into_iter().enumerate() {
@@ -136,7 +130,7 @@ pub unsafe extern "C" fn tomocut_slab_attention_extract(
                 tap,
             }));
         }
-        let engine = Arc::clone(&engine);
+        let engine = Arc::clone(&call.engine);
         out.set(Attention { layers, engine });
         Ok(())
     })
@@ -146,9 +140,6 @@ pub unsafe extern "C" fn tomocut_slab_attention_extract(
 ///
 /// @param attention The attention.
 /// @param count     Receives the number.
-/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
-///
-/// Threads: any, one call at a time.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_attention_count(
     attention: *mut tomocut_attention,
@@ -171,9 +162,6 @@ pub unsafe extern "C" fn tomocut_attention_count(
 /// @param attention The attention.
 /// @param layer     Which, below tomocut_attention_count.
 /// @param info      Receives the answer; its struct_size must be set.
-/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
-///
-/// Threads: any, one call at a time.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_attention_layer_info(
     attention: *mut tomocut_attention,
@@ -207,9 +195,6 @@ pub unsafe extern "C" fn tomocut_attention_layer_info(
 /// @param attention The attention.
 /// @param layer     Which, below tomocut_attention_count.
 /// @param queries   Receives them: dtype TOMOCUT_DTYPE_F32, shape (heads, tokens, dim).
-/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
-///
-/// Threads: any, one call at a time.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_attention_query(
     attention: *mut tomocut_attention,
@@ -229,9 +214,6 @@ pub unsafe extern "C" fn tomocut_attention_query(
 /// @param attention The attention.
 /// @param layer     Which, below tomocut_attention_count.
 /// @param keys      Receives them: dtype TOMOCUT_DTYPE_F32, shape (heads, tokens, dim).
-/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
-///
-/// Threads: any, one call at a time.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_attention_key(
     attention: *mut tomocut_attention,
@@ -253,9 +235,6 @@ pub unsafe extern "C" fn tomocut_attention_key(
 /// @param layer         Which, below tomocut_attention_count.
 /// @param first_row     First query token, from 0.
 /// @param probabilities Receives them: dtype TOMOCUT_DTYPE_F32, shape (heads, number of rows, tokens).
-/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_STATE.
-///
-/// Threads: any, one call at a time.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_attention_probabilities(
     attention: *mut tomocut_attention,
@@ -295,8 +274,6 @@ pub unsafe extern "C" fn tomocut_attention_probabilities(
 /// Frees an attention.
 ///
 /// @param attention The attention; NULL is fine.
-///
-/// Threads: any, but not while a call that was given it runs. In a forked child: does nothing.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_attention_free(attention: *mut tomocut_attention) {
     // SAFETY: as documented for C.

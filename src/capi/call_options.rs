@@ -2,10 +2,9 @@
 use std::ffi::{c_char, c_void};
 
 use super::cancel::tomocut_cancel;
-use super::engine::tomocut_engine;
+use super::engine::Engine;
 use super::given::Given;
 use super::guard::guard_anywhere;
-use super::handle::InUse;
 use super::progress::{job, tomocut_progress_fn};
 use super::sized::{self, SizedStruct};
 use super::status::tomocut_status;
@@ -44,10 +43,7 @@ pub unsafe extern "C" fn tomocut_call_options_init(options: *mut tomocut_call_op
 ///
 /// # Safety
 /// `options` is as documented for C.
-pub(super) unsafe fn call(
-    engine: &InUse<tomocut_engine>,
-    options: *const tomocut_call_options,
-) -> Result<(Given, Job<'static>)> {
+pub(super) unsafe fn call(engine: &Engine, options: *const tomocut_call_options) -> Result<(Given, Job<'static>)> {
     // SAFETY: passed on.
     unsafe {
         let options = sized::read_or_default(options)?;

@@ -10,7 +10,7 @@ use super::guard::guard;
 use super::model::{model, tomocut_model};
 use super::progress::{compute, job};
 use super::sized;
-use super::slab::check_device;
+use super::slice_call::check_device;
 use super::status::tomocut_status;
 use super::strings::path;
 use crate::dataset::{run_data_set, DataSetReport, DataSetTomogram};

@@ -180,11 +180,7 @@ pub(super) unsafe fn translate(options: &tomocut_dataset_options) -> Result<Data
     // SAFETY: passed on.
     let (slab, mut training, prediction) = unsafe {
         (
-            slab_options::translate(&tomocut_slab_options {
-                z_first: 0,
-                z_end: 1,
-                ..sized::read_or_default(options.slab)?
-            })?,
+            slab_options::translate(&sized::read_or_default(options.slab)?)?,
             sized::read_or_default(options.training)?,
             sized::read_or_default(options.prediction)?,
         )

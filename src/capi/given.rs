@@ -68,8 +68,8 @@ impl Given {
     }
 
     /// A yes (1) where 0 stands for the default.
-    pub(super) fn flag(&mut self, name: &str, value: i32) -> Result<()> {
-        match value {
+    pub(super) fn flag(&mut self, name: &str, value: impl Into<i64>) -> Result<()> {
+        match value.into() {
             0 => Ok(()),
             1 => self.set(name, true),
             other => Err(Error::argument(name, other, "must be 0 or 1")),

@@ -63,6 +63,7 @@ mod given;
 mod guard;
 mod handle;
 mod sized;
+mod slice_call;
 mod strings;
 
 #[cfg(test)]

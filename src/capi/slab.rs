@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use ndarray::Array3;
 
-use super::engine::{engine_to_compute, tomocut_engine, Engine};
+use super::engine::{tomocut_engine, Engine};
 use super::guard::{guard, guard_anywhere, log_panics_to};
 use super::handle::{free, shared, InUse, NewHandle, Opaque};
-use super::model::{model, tomocut_model, Model};
-use super::progress::{compute, job};
+use super::model::tomocut_model;
+use super::report::{tomocut_report, ReportTo};
 use super::sized;
-use super::slab_options::{tomocut_slab_options, translate};
+use super::slab_options::{slices, tomocut_slab_options};
+use super::slice_call::SliceCall;
 use super::status::tomocut_status;
-use super::strings::{put_items, put_text};
-use super::tomogram::{tomocut_geometry, tomocut_tomogram, tomogram};
+use super::strings::{put_items, text};
+use super::tomogram::{tomocut_geometry, tomocut_tomogram};
 use super::volume::{tomocut_volume, Dtype, Strided};
 use crate::picks::Pick;
-use crate::runtime::Job;
 use crate::slab::{segment, SlabSegmentation};
 use crate::volume::Geometry;
 use crate::{Error, Result};
@@ -29,10 +29,6 @@ pub const TOMOCUT_LABEL_MEMBRANE: i32 = 1;
 pub const TOMOCUT_LABEL_MOLECULE: i32 = 2;
 /// Label of filaments; given where the model knows filaments.
 pub const TOMOCUT_LABEL_FILAMENT: i32 = 3;
-
-/// Nearness to the centre of a molecule, as a map of tomocut_slab_likelihood; the labels of the other maps are
-/// TOMOCUT_LABEL_MEMBRANE, _MOLECULE and _FILAMENT.
-pub const TOMOCUT_MAP_MOLECULE_CENTRE: i32 = 16;
 
 /// A segmented slab: labels, scores, points and a report. Immutable; independent of model and tomogram.
 pub struct tomocut_slab {
@@ -102,32 +98,14 @@ pub(super) unsafe fn slab(handle: *const tomocut_slab) -> Result<InUse<tomocut_s
     Ok(slab)
 }
 
-/// Refuses a model whose weights are on another device than the engine's.
-pub(super) fn check_device(engine: &Engine, model: &Model) -> Result<()> {
-    if engine.device == model.engine.device {
-        return Ok(());
-    }
-    Err(Error::argument(
-        "model",
-        format!("on {:?}", model.engine.device),
-        &format!("must be on the engine's device, {:?}", engine.device),
-    ))
-}
-
-/// Segments a slab of a tomogram into membranes and molecules: the library's main call.
+/// Segments a slab of a tomogram into membranes and molecules: the library's main call. TOMOCUT_E_FORMAT for voxels that are not finite and
+/// for constant slices.
 ///
-/// @param engine   Computes; serves this call alone until it returns.
+/// @param engine   Computes.
 /// @param model    Whose self-attention is cut; on the engine's device.
 /// @param tomogram The tomogram; only the slab's slices are read.
 /// @param options  z_first and z_end, and what differs from the preset.
-/// @param out      Receives the slab, to be freed by tomocut_slab_free; NULL on failure.
-/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an option out of its range, slices outside the tomogram);
-///         TOMOCUT_E_FORMAT (voxels that are not finite, constant slices); TOMOCUT_E_CANCELLED (within 100 ms of the
-///         request on the built-in model's work); TOMOCUT_E_IO; TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE;
-///         TOMOCUT_E_UNSUPPORTED; TOMOCUT_E_STATE (the engine is in use by another call).
-///
-/// Same input, options and device: same result, to the byte. Threads: any; one call at a time per engine. The host's
-/// libtorch settings (threads, device, gradient mode) are as before when it returns.
+/// @param out      Receives the slab.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_slab_segment(
     engine: *mut tomocut_engine,
@@ -138,43 +116,24 @@ pub unsafe extern "C" fn tomocut_slab_segment(
 ) -> tomocut_status {
     guard(|| {
         // SAFETY: as documented for C.
-        let (out, engine) = unsafe { (NewHandle::at(out)?, engine_to_compute(engine)?) };
+        let (out, options) = unsafe { (NewHandle::at(out)?, sized::read(options)?) };
         // SAFETY: as documented for C.
-        let (model, tomogram, options) =
-            unsafe { (self::model(model)?, self::tomogram(tomogram)?, sized::read(options)?) };
-        check_device(&engine, &model)?;
-        // SAFETY: as documented for C.
-        let (settings, job) = unsafe { (translate(&options)?, slab_job(&engine, &options)?) };
-        let segmentation = compute(engine.n_threads, || {
-            segment(&model.diffusion, &tomogram.tomogram, &settings, &job)
+        let call = unsafe { SliceCall::of_slab(engine, model, tomogram, &options) }?;
+        let z = slices(options.z_first, options.z_end)?;
+        let segmentation = call.compute(|call| {
+            let tomogram = &call.tomogram.tomogram;
+            segment(&call.model.diffusion, tomogram, z, &call.settings, &call.job)
         })?;
-        let engine = Arc::clone(&engine);
+        let engine = Arc::clone(&call.engine);
         out.set(Slab { segmentation, engine });
         Ok(())
     })
-}
-
-/// # Safety
-/// The options' cancel token and callback are as documented for C.
-pub(super) unsafe fn slab_job(engine: &Engine, options: &tomocut_slab_options) -> Result<Job<'static>> {
-    // SAFETY: passed on.
-    unsafe {
-        job(
-            &engine.logger,
-            options.cancel,
-            options.progress,
-            options.progress_user_data,
-        )
-    }
 }
 
 /// Where the voxels of a slab lie: its extent, voxel size, and start and origin, which make it overlay the tomogram.
 ///
 /// @param slab     The slab.
 /// @param geometry Receives the answer; its struct_size must be set (tomocut_geometry_init).
-/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
-///
-/// Threads: any.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_slab_info(
     slab: *const tomocut_slab,
@@ -193,9 +152,6 @@ pub unsafe extern "C" fn tomocut_slab_info(
 ///
 /// @param slab   The slab.
 /// @param labels Receives the labels: dtype TOMOCUT_DTYPE_U8 or TOMOCUT_DTYPE_I8, shape as tomocut_slab_info says.
-/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an unfit volume); TOMOCUT_E_STATE.
-///
-/// Threads: any.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_slab_labels(slab: *const tomocut_slab, labels: *mut tomocut_volume) -> tomocut_status {
     guard(|| {
@@ -214,9 +170,6 @@ pub unsafe extern "C" fn tomocut_slab_labels(slab: *const tomocut_slab, labels: 
 ///
 /// @param slab   The slab.
 /// @param scores Receives the scores: dtype TOMOCUT_DTYPE_F32 or TOMOCUT_DTYPE_F16, shape as tomocut_slab_info says.
-/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an unfit volume); TOMOCUT_E_STATE.
-///
-/// Threads: any.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_slab_score(slab: *const tomocut_slab, scores: *mut tomocut_volume) -> tomocut_status {
     guard(|| {
@@ -231,18 +184,13 @@ pub unsafe extern "C" fn tomocut_slab_score(slab: *const tomocut_slab, scores: *
 /// structures, segmented with the canvas "structures" (the default), have such maps.
 ///
 /// @param slab   The slab.
-/// @param map    TOMOCUT_LABEL_MEMBRANE, TOMOCUT_LABEL_MOLECULE, TOMOCUT_LABEL_FILAMENT or
-///               TOMOCUT_MAP_MOLECULE_CENTRE.
+/// @param map    "membrane", "molecule", "filament" or "molecule_centre" (nearness to the centre of a molecule).
 /// @param scores Receives the likelihoods: dtype TOMOCUT_DTYPE_F32 or TOMOCUT_DTYPE_F16, shape as tomocut_slab_info
 ///               says.
-/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an unknown map, an unfit volume); TOMOCUT_E_UNSUPPORTED where the
-///         slab has no such maps; TOMOCUT_E_STATE.
-///
-/// Threads: any.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_slab_likelihood(
     slab: *const tomocut_slab,
-    map: i32,
+    map: *const c_char,
     scores: *mut tomocut_volume,
 ) -> tomocut_status {
     guard(|| {
@@ -251,14 +199,15 @@ pub unsafe extern "C" fn tomocut_slab_likelihood(
         let maps = slab.segmentation.structures.as_ref().ok_or_else(|| {
             Error::Unsupported("the slab has no likelihoods: its model predicts none, or its canvas is another".into())
         })?;
-        let source = match map {
-            TOMOCUT_LABEL_MEMBRANE => &maps.membrane,
-            TOMOCUT_LABEL_MOLECULE => &maps.molecule,
-            TOMOCUT_LABEL_FILAMENT => &maps.filament,
-            TOMOCUT_MAP_MOLECULE_CENTRE => &maps.centre,
+        // SAFETY: as documented for C.
+        let source = match unsafe { text(map, "map") }? {
+            "membrane" => &maps.membrane,
+            "molecule" => &maps.molecule,
+            "filament" => &maps.filament,
+            "molecule_centre" => &maps.centre,
             other => {
-                let allowed = "must be TOMOCUT_LABEL_MEMBRANE, _MOLECULE, _FILAMENT or TOMOCUT_MAP_MOLECULE_CENTRE";
-                return Err(Error::argument("map", other, allowed));
+                let allowed = "must be membrane, molecule, filament or molecule_centre";
+                return Err(Error::argument("map", format!("\"{other}\""), allowed));
             }
         };
         // SAFETY: as documented for C.
@@ -287,9 +236,6 @@ unsafe fn put_scores(source: &Array3<f32>, scores: *mut tomocut_volume) -> Resul
 /// @param points   Receives the molecules, or NULL to ask for their number.
 /// @param capacity Entries in points.
 /// @param needed   Receives the number of molecules; may be NULL when points is given.
-/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where capacity is too small; TOMOCUT_E_STATE.
-///
-/// Threads: any.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_slab_points(
     slab: *const tomocut_slab,
@@ -306,38 +252,23 @@ pub unsafe extern "C" fn tomocut_slab_points(
     })
 }
 
-/// What was done and found, as one JSON object: preset, model, slices, voxel size, signal-to-noise ratio, timesteps,
-/// tiles, residual of the eigenvectors, shares of membrane and molecule, number of points, seconds of each stage.
-///
-/// @param slab     The slab.
-/// @param buffer   Receives NUL-terminated UTF-8, or NULL to ask for the size.
-/// @param capacity Bytes in buffer.
-/// @param needed   Receives the bytes needed, NUL included; may be NULL when buffer is given.
-/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where capacity is too small; TOMOCUT_E_STATE.
-///
-/// Threads: any.
+/// What was done and found: settings, model, slices, voxel size, signal-to-noise ratio, timesteps, tiles, residual of the eigenvectors, shares of
+/// membrane and molecule, number of points, seconds of each stage.
 #[no_mangle]
-pub unsafe extern "C" fn tomocut_slab_report_json(
+pub unsafe extern "C" fn tomocut_slab_report(
     slab: *const tomocut_slab,
-    buffer: *mut c_char,
-    capacity: usize,
-    needed: *mut usize,
+    report: *mut *mut tomocut_report,
 ) -> tomocut_status {
     guard(|| {
         // SAFETY: as documented for C.
-        let slab = unsafe { self::slab(slab) }?;
-        let text = serde_json::to_string(&slab.segmentation.report)
-            .map_err(|error| Error::Internal(format!("report: {error}")))?;
-        // SAFETY: as documented for C.
-        unsafe { put_text(&text, buffer, capacity, needed) }
+        let (slab, out) = unsafe { (self::slab(slab)?, ReportTo::at(report)?) };
+        out.set(&slab.segmentation.report)
     })
 }
 
 /// Frees a slab.
 ///
 /// @param slab The slab; NULL is fine.
-///
-/// Threads: any, but not while a call that was given it runs. In a forked child: does nothing.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_slab_free(slab: *mut tomocut_slab) {
     // SAFETY: as documented for C.

@@ -10,7 +10,7 @@ use super::options::DataSetOptions;
 use crate::diffusion::DiffusionModel;
 use crate::picks::{Pick, PickFormat, PickSet};
 use crate::runtime::{Error, Job, Result};
-use crate::slab::{segment, write_outputs};
+use crate::slab::{segment, write_outputs, SlabFileOptions};
 use crate::volume::{Geometry, Tomogram};
 
 /// Names of a slab's labels from 1 on.
@@ -39,12 +39,19 @@ pub(super) fn label(
     job: &Job,
 ) -> Result<LabelledSlab> {
     let began = Instant::now();
-    let found = segment(model, tomogram, &options.slab_options(chosen.z.clone()), job)?;
+    let found = segment(model, tomogram, chosen.z.clone(), &options.slab_options(), job)?;
     let stem = format!("{}_{}-{}", chosen.tomogram, chosen.z.start, chosen.z.end);
     if found.labels.iter().all(|label| *label == 0) {
         return Err(Error::format(&stem, "no structure was found in these slices"));
     }
-    write_outputs(&found, tomogram, &out.join(FOLDER), &stem, true, job)?;
+    write_outputs(
+        &found,
+        tomogram,
+        &out.join(FOLDER),
+        &stem,
+        &SlabFileOptions::default(),
+        job,
+    )?;
     Ok(LabelledSlab {
         slab: chosen.clone(),
         stem,

@@ -12,6 +12,7 @@ use crate::networks::SegmentationModel;
 use crate::predict::{fingerprint, MembraneOptions, Output, PickingOptions, PredictOptions};
 use crate::runtime::{Error, Result};
 use crate::segmenter::{SegmenterOptions, Start};
+use crate::settings::Settings as _;
 use crate::slab::{Preset, SlabOptions};
 use crate::train::TrainingSchedule;
 
@@ -22,12 +23,11 @@ pub const DEFAULT_STEPS: u64 = 600;
 pub const DEFAULT_SLABS: usize = 3;
 
 /// Settings that change nothing but memory and who computes, or are set elsewhere.
-const UNCOMPARED: [&str; 5] = [
+const UNCOMPARED: [&str; 4] = [
     "prediction.memory",
     "prediction.core",
     "prediction.rank",
     "prediction.resume",
-    "slab.z.",
 ];
 
 /// Most slabs.
@@ -59,7 +59,7 @@ pub struct DataSetOptions {
     pub voxel_nm: Option<f64>,
     /// Whether structures are brighter than their surroundings.
     pub bright: bool,
-    /// How slabs are labelled; their slices, voxel size and contrast are those said here.
+    /// How slabs are labelled; their voxel size and contrast are those said here.
     pub slab: SlabOptions,
     /// Where the training starts.
     pub start: Start,
@@ -90,7 +90,7 @@ impl Default for DataSetOptions {
             held_out: 0.2,
             voxel_nm: None,
             bright: false,
-            slab: SlabOptions::new(Preset::Default, 0..1),
+            slab: SlabOptions::new(Preset::Default),
             start: Start::Builtin,
             training: SegmenterOptions {
                 window: [0; 3],
@@ -132,14 +132,14 @@ impl DataSetOptions {
             let found = format!("{:?}", self.prediction.outputs);
             return Err(Error::argument("outputs", found, "must have labels among them"));
         }
-        self.slab_options(0..1).validate(1)?;
+        self.slab_options().validate()?;
+        self.slab.check_files()?;
         self.training.validate()
     }
 
-    /// Settings of the slab `z`.
-    pub(super) fn slab_options(&self, z: Range<usize>) -> SlabOptions {
+    /// Settings of every slab.
+    pub(super) fn slab_options(&self) -> SlabOptions {
         SlabOptions {
-            z,
             voxel_nm: self.voxel_nm,
             bright: self.bright,
             ..self.slab.clone()
@@ -188,7 +188,7 @@ impl DataSetOptions {
                 format!("{:016x}", fingerprint(&weights.to_bytes()?)),
             );
         }
-        let slab = json(&self.slab_options(0..1))?;
+        let slab = json(&self.slab_options())?;
         let prediction = json(&self.predict_options())?;
         for (group, value) in [
             ("slab", slab),

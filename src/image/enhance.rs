@@ -1,5 +1,7 @@
 //! Contrast enhancement of one slice before an autoencoder.
 use ndarray::{Array2, ArrayView2};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{clahe, gaussian_truncated_u8, percentiles, stretch_u8};
 
@@ -10,14 +12,17 @@ const CLAHE_CLIP: f64 = 2.0;
 const CLAHE_GRID: usize = 8;
 
 /// How a slice becomes an 8-bit image.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct EnhanceOptions {
-    /// Percent of the pixels clipped at either end before the stretch, 0..50; 0 stretches from minimum to maximum, as
+    /// Percent of the pixels clipped at either end before the stretch; 0 stretches from minimum to maximum, as
     /// the papers do. Gold beads and ice make those fragile.
+    #[schemars(range(min = 0.0, max = 49.9))]
     pub clip_percent: f64,
     /// Adaptive equalisation. The paper has it; the released code computes it and throws it away.
     pub clahe: bool,
     /// Standard deviation of the smoothing, in pixels; 0 for none.
+    #[schemars(range(min = 0.0, max = 100.0))]
     pub sigma: f64,
 }
 

@@ -4,10 +4,14 @@ use std::path::Path;
 
 use super::{coords, copick, csv, dynamo, eman2, imod, star, Pick, PickSet};
 use crate::volume::{write_atomically, Geometry};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::{Error, Result};
 
 /// A kind of coordinate file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum PickFormat {
     /// Comma-separated values with a header line.
     Csv,

@@ -2,28 +2,37 @@
 //!
 //! Structures end up dark on a bright ground.
 use ndarray::{s, Array2, ArrayView2};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::image::{external_contours, finite_range, otsu_u8, psnr, resize_cubic_u8, ssim, stretch_f32, stretch_u8};
 use crate::runtime::{Error, Result};
 
-/// Settings of [`aggregate`]; the defaults are the released code's.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+/// How eigenvectors are merged to one canvas per tile; the defaults are the released code's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct AggregateOptions {
     /// Leading eigenvectors used, of those given.
+    #[schemars(range(min = 1, max = 64))]
     pub eigenvectors: usize,
     /// Most outer contours of the eigenvector that the merge starts from.
     pub seed_contours: usize,
     /// Most outer contours after a merge.
     pub merged_contours: usize,
     /// A candidate's SSIM to the base must exceed this.
+    #[schemars(range(min = -1.0, max = 1.0))]
     pub min_similarity: f64,
     /// Most merges.
+    #[schemars(range(max = 64))]
     pub rounds: usize,
     /// A pixel above this level counts as bright.
-    pub bright_level: f32,
+    #[schemars(range(min = 0.0, max = 255.0))]
+    pub bright_level: f64,
     /// A map with a smaller share of bright pixels is inverted.
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub bright_share: f64,
     /// Pixels per cell of the canvas.
+    #[schemars(range(min = 1, max = 64))]
     pub upscale: usize,
 }
 
@@ -107,14 +116,14 @@ pub fn aggregate(maps: &[Array2<f32>], options: &AggregateOptions) -> Result<Opt
     // The base is 0..=255 already: the cast truncates.
     let small = base.mapv(|v| v as u8);
     let canvas = resize_cubic_u8(small.view(), (rows * options.upscale, cols * options.upscale));
-    let bright = canvas.iter().filter(|&&v| f32::from(v) > options.bright_level).count();
+    let bright = canvas.iter().filter(|&&v| f64::from(v) > options.bright_level).count();
     let invert = (bright as f64) < options.bright_share * canvas.len() as f64;
     Ok(Some(if invert { canvas.mapv(|v| 255 - v) } else { canvas }))
 }
 
 /// Settles the sign: most of an image is ground, and the ground shall be bright (`conditional_invert`).
 fn settle(map: Array2<f32>, options: &AggregateOptions) -> Array2<f32> {
-    let bright = map.iter().filter(|&&v| v > options.bright_level).count();
+    let bright = map.iter().filter(|&&v| f64::from(v) > options.bright_level).count();
     if (bright as f64) < options.bright_share * map.len() as f64 {
         map.mapv_into(|v| 255.0 - v)
     } else {

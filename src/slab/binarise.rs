@@ -13,7 +13,7 @@ const BLUR: (usize, f64) = (7, 1.5);
 const ADAPTIVE: (usize, i32) = (15, 3);
 
 /// How foreground is told from ground. Canvases are dark where structure is; scores are high there, 0..=1.
-#[derive(Clone, Copy, Debug, PartialEq, Default, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Default)]
 pub enum Binarisation {
     /// The papers': 8-bit blur, adaptive Gaussian threshold, inverted: structure is at least 3 grey levels below the
     /// local mean. Local, hence blind to the inside of anything wider than the 15-pixel block.

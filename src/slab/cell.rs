@@ -4,6 +4,7 @@ use tch::Tensor;
 
 use crate::diffusion::{DiffusionModel, Extraction};
 use crate::runtime::{Error, Job, Result, Stage};
+use crate::settings::Settings;
 use crate::spectral::{Adam, EigenSolver, Eigenvectors, Krylov};
 use crate::volume::Tomogram;
 
@@ -11,10 +12,11 @@ use crate::image::resize_linear_f32;
 
 use super::aggregate::aggregate;
 use super::canvas::{denoised_score, SliceCanvas, TileMap};
+use super::choices::{CanvasRule, SolverKind, Tiling};
 use super::context::SlabContext;
 use super::features::{denoised_tile, structure_tile, tensor_to_image, tile_tensor, TileAttention};
-use super::options::{CanvasRule, SlabOptions, SolverKind, Tiling};
-use super::stack::SlabStack;
+use super::options::SlabOptions;
+use super::stack::{check_slices, SlabStack};
 use super::tiles::TilePlan;
 
 /// The U-Net halves its grid three times.
@@ -58,14 +60,13 @@ pub(super) fn with_cell<T>(
     job: &Job,
     work: impl FnOnce(&CellRun) -> Result<T>,
 ) -> Result<T> {
-    let options = SlabOptions {
-        z: z..z.saturating_add(1),
-        ..options.clone()
-    };
-    options.validate(tomogram.geometry().shape[0])?;
+    let slab = z..z.saturating_add(1);
+    options.validate()?;
+    options.check_files()?;
+    check_slices(&slab, tomogram.geometry().shape[0])?;
     job.enter(Stage::Read)?;
-    let stack = SlabStack::read(tomogram, options.z.clone(), model.cells())?;
-    let context = SlabContext::new(model, tomogram.geometry(), &stack, &options, job)?;
+    let stack = SlabStack::read(tomogram, slab, model.cells())?;
+    let context = SlabContext::new(model, tomogram.geometry(), &stack, options, job)?;
     work(&CellRun::new(&context, &stack, z, job)?)
 }
 
@@ -84,7 +85,7 @@ impl<'a> CellRun<'a> {
         let plan = match context.options.tiling {
             Tiling::Quadrants => TilePlan::quadrants(shape, tile)?,
             Tiling::Whole => TilePlan::whole(shape, GRANULARITY_CELLS * pixels)?,
-            Tiling::Overlapping(overlap) => TilePlan::overlapping(shape, tile, overlap)?,
+            Tiling::Overlapping => TilePlan::overlapping(shape, tile, context.options.tile_overlap)?,
         };
         Ok(Self {
             context,
@@ -158,7 +159,12 @@ impl<'a> CellRun<'a> {
     /// eigenvector solver.
     pub fn run_tile(&self, index: usize, intermediates: bool, job: &Job) -> Result<TileRun> {
         let context = self.context;
-        let spectral = !matches!(context.canvas, CanvasRule::Denoised(0.0) | CanvasRule::Structures);
+        let weight = context.options.eigenvector_weight as f32;
+        let spectral = match context.canvas {
+            CanvasRule::Greedy => true,
+            CanvasRule::Mixed => weight > 0.0,
+            CanvasRule::Denoised | CanvasRule::Structures => false,
+        };
         let (tile, mut attention) = self.tile_attention(index, spectral || intermediates, job)?;
         let grid = attention.grid()?;
         let eigenvectors = if spectral || intermediates {
@@ -179,8 +185,9 @@ impl<'a> CellRun<'a> {
                 .collect::<Result<Vec<_>>>()?,
             _ => Vec::new(),
         };
-        let (map, is_empty) = match &context.canvas {
-            CanvasRule::Greedy(rule) => match aggregate(&maps, rule)? {
+        let rule = &context.options.aggregate;
+        let (map, is_empty) = match context.canvas {
+            CanvasRule::Greedy => match aggregate(&maps, rule)? {
                 Some(canvas) => (TileMap::Canvas(canvas), false),
                 // All bright: nothing is darker than its surroundings.
                 None => {
@@ -188,10 +195,10 @@ impl<'a> CellRun<'a> {
                     (TileMap::Canvas(Array2::from_elem(side, 255)), true)
                 }
             },
-            CanvasRule::Denoised(weight) => {
+            CanvasRule::Denoised | CanvasRule::Mixed => {
                 let scores = denoised_tile(context.model, &extraction)?
                     .into_iter()
-                    .map(|slice| denoised_score(slice, &maps, *weight))
+                    .map(|slice| denoised_score(slice, &maps, weight))
                     .collect::<Result<_>>()?;
                 (TileMap::Score(scores), false)
             }

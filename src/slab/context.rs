@@ -6,9 +6,9 @@ use crate::image::enhance;
 use crate::runtime::{Generator, Job, Result};
 use crate::volume::{grey_scale, Geometry, CLIP_SIGMA};
 
-use super::aggregate::AggregateOptions;
+use super::choices::{CanvasRule, TimestepRule};
 use super::features::{latent_mode, resolve_timesteps, tile_tensor, Timesteps, FALLBACK_VOXEL_NM};
-use super::options::{CanvasRule, SlabOptions, TimestepRule};
+use super::options::SlabOptions;
 use super::stack::SlabStack;
 use super::tiles::TilePlan;
 
@@ -59,12 +59,12 @@ impl<'a> SlabContext<'a> {
             // Final once the signal-to-noise ratio is known.
             timesteps: Timesteps::Around(0),
             mode,
-            canvas: canvas_rule(model, &options.canvas),
+            canvas: canvas_rule(model, options.canvas),
             slice_shape: (geometry.shape[1], geometry.shape[2]),
             mean,
             deviation,
         };
-        if mode == LatentMode::Matched && options.snr.is_none() && options.timestep == TimestepRule::Auto {
+        if mode == LatentMode::Matched && options.snr.is_none() && options.timestep_rule == TimestepRule::Auto {
             context.snr = context.estimate_snr(stack, job)?;
         }
         context.timesteps = resolve_timesteps(model, options, voxel_nm, context.snr);
@@ -162,13 +162,11 @@ fn resolve_voxel(model: &DiffusionModel, geometry: &Geometry, options: &SlabOpti
 
 /// The canvas that this model can give: structures where it predicts them, else the denoised image, else, with an autoencoder in
 /// between, the paper's.
-fn canvas_rule(model: &DiffusionModel, wanted: &CanvasRule) -> CanvasRule {
+fn canvas_rule(model: &DiffusionModel, asked: CanvasRule) -> CanvasRule {
     let has_structures = !model.config().structures.is_empty();
-    match (wanted, model.encoder()) {
-        (CanvasRule::Structures | CanvasRule::Denoised(_), LatentEncoder::Vae(_)) => {
-            CanvasRule::Greedy(AggregateOptions::default())
-        }
-        (CanvasRule::Structures, _) if !has_structures => CanvasRule::Denoised(0.0),
-        (rule, _) => rule.clone(),
+    match (asked, model.encoder()) {
+        (_, LatentEncoder::Vae(_)) => CanvasRule::Greedy,
+        (CanvasRule::Structures, _) if !has_structures => CanvasRule::Denoised,
+        (rule, _) => rule,
     }
 }

@@ -11,8 +11,8 @@ use crate::runtime::{Error, Job, Result, Stage};
 use super::binarise::{canvas_foreground, mend, score_foreground, Binarisation};
 use super::blobs::{molecule_points, BlobRules};
 use super::canvas::SliceCanvas;
+use super::choices::SplitRule;
 use super::context::SlabContext;
-use super::options::SplitRule;
 use super::points::{body_points, link_z, tile_detections, unique, LinkRules, PointRules};
 use super::refine::refined;
 use super::split::{CellPosePerSlice, Shape3d, ShapePerSlice, Split, Splitter, FILAMENT, MEMBRANE, MOLECULE};
@@ -111,7 +111,7 @@ pub(super) fn decide(
         from_scores(context, scores, job)?
     };
     for point in &mut decision.points {
-        point.position[0] += context.options.z.start as f64;
+        point.position[0] += stack.first() as f64;
     }
     Ok(decision)
 }
@@ -135,8 +135,8 @@ fn from_canvases(context: &SlabContext, mut panels: Panels, job: &Job) -> Result
     for stack in &panels.stacks {
         let mut foreground = Vec::with_capacity(stack.len());
         for canvas in stack {
-            let mask = canvas_foreground(canvas.view(), options.binarisation);
-            foreground.push(mend(mask.view(), options.mend.0, options.mend.1));
+            let mask = canvas_foreground(canvas.view(), options.binarisation());
+            foreground.push(mend(mask.view(), options.closing_steps, options.dilation_steps));
             job.check()?;
         }
         foregrounds.push(volume(&foreground)?);
@@ -201,7 +201,11 @@ fn from_structures(
     let points = match options.split {
         SplitRule::Structures => {
             job.enter(Stage::Points)?;
-            let rules = BlobRules::new(options.diameter_nm, options.molecule_nm, options.n_points);
+            let rules = BlobRules::new(
+                options.diameter_nm,
+                (options.molecule_min_nm, options.molecule_max_nm),
+                options.n_points,
+            );
             molecule_points(density.view(), &maps.molecule, &rules, context.voxel_nm, job)?
         }
         _ => Vec::new(),
@@ -211,10 +215,10 @@ fn from_structures(
     }
     job.enter(Stage::Binarise)?;
     let score = maps.foreground();
-    let foreground = score_foreground(score.view(), options.binarisation);
+    let foreground = score_foreground(score.view(), options.binarisation());
     job.enter(Stage::Split)?;
     let mut labels = maps.labels(&foreground);
-    if options.binarisation == Binarisation::ExpectedDice {
+    if options.binarisation() == Binarisation::ExpectedDice {
         // What is wide and dim sets the threshold of the whole: a membrane is drawn no wider than its own best mask.
         let least = expected_dice_threshold(maps.membrane.iter().copied());
         labels.zip_mut_with(&maps.membrane, |label, &membrane| {
@@ -238,7 +242,7 @@ fn from_structures(
             structures: Some(maps),
         });
     }
-    remove_specks(&mut labels, options.molecule_nm.0 / context.voxel_nm, job)?;
+    remove_specks(&mut labels, options.molecule_min_nm / context.voxel_nm, job)?;
     Ok(Decision {
         labels,
         score,
@@ -269,15 +273,15 @@ fn from_scores(context: &SlabContext, scores: Vec<Array2<f32>>, job: &Job) -> Re
     drop(scores);
     normalise(&mut score);
     job.enter(Stage::Binarise)?;
-    let rule = match options.binarisation {
+    let rule = match options.binarisation() {
         // A denoised image is no likelihood.
         Binarisation::ExpectedDice => Binarisation::Otsu,
         rule => rule,
     };
     let mut foreground = score_foreground(score.view(), rule);
-    if options.mend != (0, 0) {
+    if options.closing_steps + options.dilation_steps > 0 {
         for mut slice in foreground.outer_iter_mut() {
-            let mended = mend(slice.view(), options.mend.0, options.mend.1);
+            let mended = mend(slice.view(), options.closing_steps, options.dilation_steps);
             slice.assign(&mended);
         }
     }
@@ -304,7 +308,7 @@ fn split_mask(
             let points = body_points(&split.objects);
             Ok((split, points))
         }
-        SplitRule::CircularityPerSlice => {
+        SplitRule::Circularity => {
             let split = ShapePerSlice::default().split(foreground, Some(score), context.voxel_nm, job)?;
             let points = linked(context, &split, &PointRules::default(), job)?;
             Ok((split, points))
@@ -329,12 +333,11 @@ fn by_cellpose(
     job: &Job,
 ) -> Result<(Split, Vec<Pick>)> {
     let options = context.options;
-    let (least_nm, largest_nm) = options.molecule_nm;
-    let rule = CellPosePerSlice::graded(open_cellpose(context)?, options.cellpose_nm(), largest_nm);
+    let rule = CellPosePerSlice::graded(open_cellpose(context)?, options.cellpose_nm(), options.molecule_max_nm);
     let split = rule.split(foreground, Some(score), context.voxel_nm, job)?;
     let mut points = linked(context, &split, &PointRules::instances(), job)?;
     // Near its poles a molecule is cut thin: the least size is that of its largest section.
-    points.retain(|point| point.diameter_nm >= least_nm);
+    points.retain(|point| point.diameter_nm >= options.molecule_min_nm);
     Ok((split, points))
 }
 
@@ -344,7 +347,7 @@ fn open_cellpose(context: &SlabContext) -> Result<CellPose> {
 
 fn split_3d(context: &SlabContext, foreground: ArrayView3<bool>, score: ArrayView3<f32>, job: &Job) -> Result<Split> {
     let rule = Shape3d {
-        molecule_nm: context.options.molecule_nm,
+        molecule_nm: (context.options.molecule_min_nm, context.options.molecule_max_nm),
         ..Shape3d::default()
     };
     rule.split(foreground, Some(score), context.voxel_nm, job)

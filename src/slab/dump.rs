@@ -75,7 +75,7 @@ pub fn dump_slice(
         job.enter(Stage::Write)?;
         let described = serde_json::json!({
             "z": z,
-            "preset": options.preset.name(),
+            "preset": options.preset,
             "model": model.config().name,
             "voxel_nm": run.context().voxel_nm,
             "timesteps": format!("{:?}", run.context().timesteps),

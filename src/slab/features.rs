@@ -6,8 +6,9 @@ use crate::diffusion::{depth_to_space, AttentionTap, DiffusionModel, Extraction,
 use crate::runtime::{Error, Generator, Job, Result, Stage};
 use crate::spectral::{AttentionLayer, AttentionSet, AttentionStream};
 
+use super::choices::TimestepRule;
 use super::context::SlabContext;
-use super::options::{NoiseSource, SlabOptions, TimestepRule};
+use super::options::SlabOptions;
 
 /// Timesteps of the draws of a matched model lie this far apart (matched-noise recipe: t-60, t, t+60).
 const MATCHED_SPREAD: i64 = 60;
@@ -32,9 +33,9 @@ pub enum Timesteps {
 
 /// Resolves the timestep rule. `snr` is needed by matched models only.
 pub fn resolve_timesteps(model: &DiffusionModel, options: &SlabOptions, voxel_nm: f64, snr: f64) -> Timesteps {
-    match options.timestep {
-        TimestepRule::Fixed(t) => Timesteps::Around(t),
-        TimestepRule::UniformUpTo(t) => Timesteps::UniformUpTo(t),
+    match options.timestep_rule {
+        TimestepRule::Fixed => Timesteps::Around(options.timestep.unwrap_or(0)),
+        TimestepRule::UpTo => Timesteps::UniformUpTo(options.timestep.unwrap_or(0)),
         TimestepRule::Auto => match latent_mode(model, options) {
             LatentMode::Matched => Timesteps::Around(model.schedule().timestep_for_snr(snr)),
             LatentMode::Clean => Timesteps::Around(0),
@@ -85,9 +86,9 @@ impl<'a> TileAttention<'a> {
         let mut generator = Generator::new(options.seed, stream);
         let image = tile_tensor(tile, model.device())?;
         let latent = model.encode(&image, options.latent_draw, &mut generator, job)?;
-        let noise_file = match &options.noise {
-            NoiseSource::File(path) => Some(read_noise(path, &latent)?),
-            _ => None,
+        let noise_file = match &options.noise_file {
+            Some(path) => Some(read_noise(path, &latent)?),
+            None => None,
         };
         let layers = match (tapped, options.layers.is_empty()) {
             (false, _) => Vec::new(),
@@ -125,10 +126,11 @@ impl<'a> TileAttention<'a> {
     pub fn pass(&mut self, job: &Job) -> Result<&(i64, Extraction)> {
         job.enter(Stage::Attention)?;
         let timestep = self.next_timestep();
-        let noise = match (&self.context.options.noise, self.context.mode) {
-            (_, LatentMode::Clean | LatentMode::Matched | LatentMode::Inverted) | (NoiseSource::None, _) => None,
-            (NoiseSource::File(_), _) => self.noise_file.as_ref().map(Tensor::shallow_clone),
-            (NoiseSource::Seeded, _) => Some(
+        let noise = match (self.context.mode, &self.noise_file) {
+            (LatentMode::Clean | LatentMode::Matched | LatentMode::Inverted, _) => None,
+            (LatentMode::Noised, Some(noise)) => Some(noise.shallow_clone()),
+            (LatentMode::Noised, None) if self.context.options.no_noise => None,
+            (LatentMode::Noised, None) => Some(
                 self.generator
                     .normal_tensor(&self.latent.size(), self.context.model.device())?
                     .f_to_kind(self.latent.kind())?,

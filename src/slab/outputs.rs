@@ -2,16 +2,53 @@
 use std::path::{Path, PathBuf};
 
 use ndarray::{Axis, Ix2};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::picks::{PickFormat, PickSet};
 use crate::runtime::{Error, Job, Result, Stage};
+use crate::settings::Settings;
 use crate::volume::{self, Tomogram};
 
 use super::overlay::write_overlay;
 use super::pipeline::SlabSegmentation;
 
+/// Which files a segmented slab is written to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SlabFileOptions {
+    /// Whether scores are float32 (MRC mode 2) and not float16 (mode 12).
+    pub float32_scores: bool,
+    /// Formats of the points.
+    pub formats: Vec<PickFormat>,
+}
+
+impl Default for SlabFileOptions {
+    fn default() -> Self {
+        let formats = [
+            PickFormat::Csv,
+            PickFormat::Star,
+            PickFormat::Dynamo,
+            PickFormat::Imod,
+            PickFormat::Coords,
+        ];
+        Self {
+            float32_scores: false,
+            formats: formats.to_vec(),
+        }
+    }
+}
+
+impl Settings for SlabFileOptions {
+    const FAMILY: &'static str = "slab_files";
+
+    fn of_preset(_: &str) -> Self {
+        Self::default()
+    }
+}
+
 /// Where [`write_outputs`] put things.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct OutputFiles {
     /// `<stem>_labels.mrc`, int8: 0 background, 1 membrane, 2 molecule, 3 filament.
     pub labels: PathBuf,
@@ -19,13 +56,13 @@ pub struct OutputFiles {
     pub score: PathBuf,
     /// `<stem>_membrane.mrc` and `<stem>_molecule.mrc`, as `score`: likelihoods, where the model predicts structures.
     pub likelihoods: Vec<PathBuf>,
-    /// `<stem>_points.{csv,star,tbl,mod,coords}`.
+    /// `<stem>_points.{csv,star,tbl,mod,coords}`, those asked for.
     pub points: Vec<PathBuf>,
     /// `<stem>_overlay.png`.
     pub overlay: PathBuf,
 }
 
-/// Writes labels, score, likelihoods, points in five formats and a picture of the middle slice into `folder`, which is made if absent.
+/// Writes labels, score, likelihoods, points and a picture of the middle slice into `folder`, which is made if absent.
 ///
 /// Volumes hold the slab only, with start and origin set so that they overlay the tomogram. Errors name the file.
 pub fn write_outputs(
@@ -33,7 +70,7 @@ pub fn write_outputs(
     tomogram: &Tomogram,
     folder: &Path,
     stem: &str,
-    half_scores: bool,
+    options: &SlabFileOptions,
     job: &Job,
 ) -> Result<OutputFiles> {
     if stem.is_empty() || stem.contains('/') {
@@ -53,12 +90,14 @@ pub fn write_outputs(
             Some(_) => vec![file("membrane.mrc"), file("molecule.mrc")],
             None => Vec::new(),
         },
-        points: ["csv", "star", "tbl", "mod", "coords"]
+        points: options
+            .formats
             .iter()
-            .map(|extension| file(&format!("points.{extension}")))
+            .map(|format| folder.join(format.file_name(stem)))
             .collect(),
         overlay: file("overlay.png"),
     };
+    let half_scores = !options.float32_scores;
     volume::write_labels(&files.labels, &slab.labels, &slab.geometry)?;
     job.check()?;
     volume::write_scores(&files.score, &slab.score, &slab.geometry, half_scores)?;
@@ -70,8 +109,8 @@ pub fn write_outputs(
         }
     }
     let set = PickSet::new(slab.points.clone(), tomogram.geometry(), stem);
-    for path in &files.points {
-        set.write(path, PickFormat::of(path)?)?;
+    for (path, format) in files.points.iter().zip(&options.formats) {
+        set.write(path, *format)?;
         job.check()?;
     }
     let middle = slab.z.start + (slab.z.end - slab.z.start) / 2;

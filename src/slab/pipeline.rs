@@ -7,14 +7,16 @@ use serde::Serialize;
 use crate::diffusion::DiffusionModel;
 use crate::picks::Pick;
 use crate::runtime::{Job, MemoryReuse, Result, Stage};
+use crate::settings::Settings;
 use crate::volume::{Geometry, Tomogram};
 
 use super::canvas::SliceCanvas;
 use super::cell::CellRun;
+use super::choices::{CanvasRule, Preset};
 use super::context::SlabContext;
 use super::decide::decide;
-use super::options::{CanvasRule, SlabOptions};
-use super::stack::SlabStack;
+use super::options::SlabOptions;
+use super::stack::{check_slices, SlabStack};
 use super::structures::StructureMaps;
 
 /// Share of the call that the slices take; the rest is z correction, split and points.
@@ -43,7 +45,9 @@ pub struct SlabSegmentation {
 #[derive(Clone, Debug, Serialize)]
 pub struct SlabReport {
     /// Preset the settings came from.
-    pub preset: &'static str,
+    pub preset: Preset,
+    /// All settings.
+    pub settings: SlabOptions,
     /// Name of the model.
     pub model: String,
     /// First and last-plus-one slice.
@@ -72,43 +76,47 @@ pub struct SlabReport {
 
 /// The slab and, where the model says itself what is structure, one cell of slices more on either side: a molecule whose centre lies
 /// beyond the slab is then seen to.
-fn with_margin(model: &DiffusionModel, options: &SlabOptions, depth: usize) -> Range<usize> {
+fn with_margin(model: &DiffusionModel, z: &Range<usize>, options: &SlabOptions, depth: usize) -> Range<usize> {
     if options.canvas != CanvasRule::Structures || model.config().structures.is_empty() {
-        return options.z.clone();
+        return z.clone();
     }
     let margin = model.cells().slices as usize;
-    options.z.start.saturating_sub(margin)..(options.z.end + margin).min(depth)
+    z.start.saturating_sub(margin)..(z.end + margin).min(depth)
 }
 
-/// Segments the slab `options.z` of `tomogram`.
+/// Segments the slices `z` of `tomogram`.
 ///
 /// Errors: settings out of range, unreadable or constant slices, cancel, out of memory, device failures. Memory beyond the model's own need: about
 /// 16 bytes per voxel of the slab plus one N x N affinity of a tile.
 pub fn segment(
     model: &DiffusionModel,
     tomogram: &Tomogram,
+    z: Range<usize>,
     options: &SlabOptions,
     job: &Job,
 ) -> Result<SlabSegmentation> {
     let geometry = tomogram.geometry();
-    options.validate(geometry.shape[0])?;
+    options.validate()?;
+    options.check_files()?;
+    check_slices(&z, geometry.shape[0])?;
     job.enter(Stage::Read)?;
+    let seen_z = with_margin(model, &z, options, geometry.shape[0]);
     let seen = SlabOptions {
-        z: with_margin(model, options, geometry.shape[0]),
         // The best of the slab are taken once those of the margin are gone.
         n_points: options.n_points.map(|_| usize::MAX),
         ..options.clone()
     };
-    let stack = SlabStack::read(tomogram, seen.z.clone(), model.cells())?;
+    let stack = SlabStack::read(tomogram, seen_z.clone(), model.cells())?;
     job.check()?;
     let context = SlabContext::new(model, geometry, &stack, &seen, job)?;
 
-    let depth = options.z.len();
-    let mut canvases: Vec<SliceCanvas> = Vec::with_capacity(seen.z.len());
+    let depth = z.len();
+    let mut canvases: Vec<SliceCanvas> = Vec::with_capacity(seen_z.len());
     let mut report = SlabReport {
-        preset: options.preset.name(),
+        preset: options.preset,
+        settings: options.clone(),
         model: model.config().name.clone(),
-        z: [options.z.start, options.z.end],
+        z: [z.start, z.end],
         voxel_nm: context.voxel_nm,
         snr: context.snr.is_finite().then_some(context.snr),
         timesteps: format!("{:?}", context.timesteps),
@@ -123,8 +131,8 @@ pub fn segment(
     let cells = stack.cell_starts();
     let share = SLICES_SHARE / cells.len() as f64;
     let kept = MemoryReuse::start();
-    for (index, z) in cells.enumerate() {
-        let run = CellRun::new(&context, &stack, z, job)?;
+    for (index, start) in cells.enumerate() {
+        let run = CellRun::new(&context, &stack, start, job)?;
         report.tiles_per_slice = run.tiles();
         let mut tiles = Vec::with_capacity(run.tiles());
         for tile in 0..run.tiles() {
@@ -143,7 +151,7 @@ pub fn segment(
     }
     drop(kept);
     job.set_span(SLICES_SHARE..1.0);
-    let mut decision = decide(&context, &stack, canvases, job)?.within(&seen.z, &options.z);
+    let mut decision = decide(&context, &stack, canvases, job)?.within(&seen_z, &z);
     decision.points.truncate(options.n_points.unwrap_or(usize::MAX));
 
     let voxels = decision.labels.len() as f64;
@@ -158,8 +166,8 @@ pub fn segment(
         .collect();
     debug_assert_eq!(decision.labels.len_of(Axis(0)), depth);
     Ok(SlabSegmentation {
-        geometry: geometry.slab(options.z.clone())?,
-        z: options.z.clone(),
+        geometry: geometry.slab(z.clone())?,
+        z,
         labels: decision.labels,
         score: decision.score,
         structures: decision.structures,

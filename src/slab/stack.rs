@@ -4,8 +4,20 @@ use std::ops::Range;
 use ndarray::{Array3, ArrayView2, ArrayView3, Axis};
 
 use crate::diffusion::CellShape;
-use crate::runtime::Result;
+use crate::runtime::{Error, Result};
 use crate::volume::Tomogram;
+
+/// Refuses slices `z` that are none, or that a tomogram of `depth` slices does not have.
+pub fn check_slices(z: &Range<usize>, depth: usize) -> Result<()> {
+    if z.start < z.end && z.end <= depth {
+        return Ok(());
+    }
+    Err(Error::argument(
+        "z",
+        format!("{}:{}", z.start, z.end),
+        &format!("must be a non-empty range within 0:{depth}"),
+    ))
+}
 
 /// A slab and the slices around it, as far as the tomogram has them.
 pub struct SlabStack {
@@ -29,6 +41,11 @@ impl SlabStack {
             slab,
             cells,
         })
+    }
+
+    /// First slice of the slab.
+    pub fn first(&self) -> usize {
+        self.slab.start
     }
 
     /// First slice of every cell that covers the slab, in slices of the tomogram.

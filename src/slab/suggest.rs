@@ -9,10 +9,14 @@ mod structure;
 
 use std::ops::Range;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use self::layers::LayerReader;
 use self::structure::{ContrastBands, StructureScale};
 use super::features::FALLBACK_VOXEL_NM;
 use crate::runtime::{Error, Job, Result, Stage};
+use crate::settings::Settings;
 use crate::volume::Tomogram;
 
 /// Slices of a suggested slab unless the host says otherwise: the slab paper's.
@@ -22,11 +26,14 @@ const THICKNESS: usize = 20;
 const MAX_VOXELS: u64 = 1 << 30;
 
 /// What slabs to look for, and how much to read for it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct SuggestOptions {
-    /// Slices of a slab, 1 to the tomogram's; `None`: 20, or all of a thinner tomogram.
+    /// Slices of a slab, at most the tomogram's; null: 20, or all of a thinner tomogram.
+    #[schemars(range(min = 1))]
     pub thickness: Option<usize>,
-    /// Edge of a voxel in nm, 0.01..=100, where the tomogram's own is wrong or unknown.
+    /// Voxel edge in nm; null: the file's.
+    #[schemars(range(min = 0.01, max = 100.0))]
     pub voxel_nm: Option<f64>,
     /// Voxels that may be read. Of a larger tomogram, first fewer slices of every layer (4 nm) are read, then only every
     /// second, third ... layer; 16 layers are looked at in any case.
@@ -40,6 +47,14 @@ impl Default for SuggestOptions {
             voxel_nm: None,
             max_voxels: MAX_VOXELS,
         }
+    }
+}
+
+impl Settings for SuggestOptions {
+    const FAMILY: &'static str = "suggest";
+
+    fn of_preset(_: &str) -> Self {
+        Self::default()
     }
 }
 
@@ -73,6 +88,7 @@ pub struct Suggestions {
 /// [`Error::InvalidArgument`] by name, [`Error::Format`] where no two finite voxels differ, cancel, and those of reading.
 pub fn suggest_slabs(tomogram: &Tomogram, options: &SuggestOptions, count: usize, job: &Job) -> Result<Suggestions> {
     let depth = tomogram.geometry().shape[0];
+    options.validate()?;
     let thickness = options.thickness.unwrap_or(THICKNESS.min(depth));
     if !(1..=depth).contains(&thickness) {
         return Err(Error::argument(
@@ -84,7 +100,7 @@ pub fn suggest_slabs(tomogram: &Tomogram, options: &SuggestOptions, count: usize
     if count == 0 {
         return Err(Error::argument("count", count, "must be at least 1"));
     }
-    let voxel_nm = voxel(tomogram, options, job)?;
+    let voxel_nm = voxel(tomogram, options, job);
 
     job.enter(Stage::Read)?;
     let reader = LayerReader::new(tomogram, voxel_nm, options.max_voxels, job)?;
@@ -110,20 +126,16 @@ pub fn suggest_slabs(tomogram: &Tomogram, options: &SuggestOptions, count: usize
 }
 
 /// The host's voxel size in nm, the tomogram's, or, with a warning, a usual one.
-fn voxel(tomogram: &Tomogram, options: &SuggestOptions, job: &Job) -> Result<f64> {
+fn voxel(tomogram: &Tomogram, options: &SuggestOptions, job: &Job) -> f64 {
     match (options.voxel_nm, tomogram.geometry().voxel_nm()) {
-        // NaN is refused too.
-        (Some(given), _) if !(0.01..=100.0).contains(&given) => {
-            Err(Error::argument("voxel_nm", given, "must be 0.01..=100"))
-        }
-        (Some(given), _) => Ok(given),
-        (None, Some(known)) => Ok(known),
+        (Some(given), _) => given,
+        (None, Some(known)) => known,
         (None, None) => {
             job.logger().warn(
                 "slab",
                 &format!("the file has no voxel size; {FALLBACK_VOXEL_NM} nm is assumed, give voxel_nm"),
             );
-            Ok(FALLBACK_VOXEL_NM)
+            FALLBACK_VOXEL_NM
         }
     }
 }

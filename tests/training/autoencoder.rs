@@ -319,9 +319,9 @@ fn a_model_with_an_autoencoder_opens_and_segments() {
     let options = SlabOptions {
         tile_cells: 16,
         solver: SolverKind::Krylov,
-        ..SlabOptions::new(Preset::Cvpr2026Code, 0..2)
+        ..SlabOptions::new(Preset::Cvpr2026Code)
     };
-    let segmentation = segment(&model, &tomogram, &options, &job).unwrap();
+    let segmentation = segment(&model, &tomogram, 0..2, &options, &job).unwrap();
     assert_eq!(segmentation.labels.dim(), (2, 64, 64));
     assert_eq!(segmentation.report.tiles_per_slice, 4);
 }
