@@ -7,6 +7,7 @@
 
 #include "tomocut_loader.h" /* before all else: the library must not meet the BLAS of MATLAB or Octave */
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <list>
@@ -62,9 +63,9 @@ T whole(double value, const std::string &what) {
 }
 
 /**
- * The options of a call: a struct, or none. Every member that the function knows is asked for by its name; refuse_others
- * then refuses what is left. A member that is missing or [] leaves what it would set as it was. What it sets lives as long
- * as this object.
+ * The options of a call: a struct, or none. What the function itself needs is asked for by its name; settings_of_others then
+ * hands every other member to the library as a setting of that name, and refuse_others refuses it. A member that is missing or
+ * [] leaves what it would set as it was. What is set lives as long as this object.
  */
 class Options {
 public:
@@ -103,7 +104,8 @@ public:
     }
 
     /** true or false, as 1 or 0. */
-    void flag(const char *name, std::int32_t &target) {
+    template <class T>
+    void flag(const char *name, T &target) {
         if (const mxArray *value = find(name)) {
             target = one(value, name) != 0.0 ? 1 : 0;
         }
@@ -141,17 +143,30 @@ public:
         return true;
     }
 
+    /**
+     * Every member that was not asked for as a setting of the call's family (docs/settings.md): text, numbers, logicals, rows and
+     * cells of these, and structs for groups. The library refuses names that it does not know.
+     */
+    template <class O>
+    void settings_of_others(O &options) const {
+        for (int i = 0; values_ != nullptr && i < mxGetNumberOfFields(values_); i++) {
+            const std::string name = mxGetFieldNameByNumber(values_, i);
+            const mxArray *value = mxGetFieldByNumber(values_, 0, i);
+            if (!is_known(name) && value != nullptr && !mxIsEmpty(value)) {
+                options.set_json(name, json_of(value, quoted(name)));
+            }
+        }
+    }
+
     /** Refuses members that were not asked for: a misspelt name would else be passed over. */
     void refuse_others() const {
         for (int i = 0; values_ != nullptr && i < mxGetNumberOfFields(values_); i++) {
             const std::string name = mxGetFieldNameByNumber(values_, i);
-            std::string known;
-            bool found = false;
-            for (const std::string &each : known_) {
-                known += (known.empty() ? "" : ", ") + each;
-                found = found || each == name;
-            }
-            if (!found) {
+            if (!is_known(name)) {
+                std::string known;
+                for (const std::string &each : known_) {
+                    known += (known.empty() ? "" : ", ") + each;
+                }
                 throw BadArgument("there is no option " + quoted(name) + "; the options are " + known);
             }
         }
@@ -159,6 +174,53 @@ public:
 
 private:
     static std::string quoted(const std::string &name) { return "'" + name + "'"; }
+
+    bool is_known(const std::string &name) const {
+        return std::find(known_.begin(), known_.end(), name) != known_.end();
+    }
+
+    /** The JSON of a value of MATLAB's; one number or logical is no list, several are. */
+    static std::string json_of(const mxArray *value, const std::string &what) {
+        tomocut::Settings one;
+        const std::size_t n = mxGetNumberOfElements(value);
+        if (mxIsChar(value)) {
+            one.set("v", text_of(value, what));
+        } else if (mxIsStruct(value) && n == 1) {
+            tomocut::Settings group;
+            for (int i = 0; i < mxGetNumberOfFields(value); i++) {
+                const char *name = mxGetFieldNameByNumber(value, i);
+                group.set_json(name, json_of(mxGetFieldByNumber(value, 0, i), what));
+            }
+            return group.json();
+        } else if (mxIsCell(value)) {
+            std::string list = "[";
+            for (std::size_t i = 0; i < n; i++) {
+                list += (i == 0 ? "" : ",") + json_of(mxGetCell(value, i), what);
+            }
+            return list + "]";
+        } else if (mxIsLogicalScalar(value)) {
+            one.set("v", mxIsLogicalScalarTrue(value));
+        } else {
+            std::string list;
+            for (const double number : numbers_of(value, what)) {
+                list += (list.empty() ? "" : ",") + json_of(number);
+            }
+            return n == 1 ? list : "[" + list + "]";
+        }
+        // {"v":...} without its braces and name.
+        return one.json().substr(5, one.json().size() - 6);
+    }
+
+    /** A number; a whole one without a point, as counts are written. */
+    static std::string json_of(double number) {
+        tomocut::Settings one;
+        if (number == std::floor(number) && std::fabs(number) < 9e15) {
+            one.set("v", static_cast<std::int64_t>(number));
+        } else {
+            one.set("v", number);
+        }
+        return one.json().substr(5, one.json().size() - 6);
+    }
 
     static double one(const mxArray *value, const char *name) {
         const std::vector<double> numbers = numbers_of(value, quoted(name));

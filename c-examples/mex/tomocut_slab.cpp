@@ -3,49 +3,16 @@
 
 namespace {
 
-/** The members of the options struct that are the engine's own. */
-void read(mex::Options &given, tomocut::SlabOptions &options) {
-    given.text("preset", options.preset);
-    given.number("voxel_nm", options.voxel_nm);
-    given.flag("bright", options.bright);
-    given.count("seed", options.seed);
-    given.text("latent_mode", options.latent_mode);
-    given.text("latent_draw", options.latent_draw);
-    given.number("snr", options.snr);
-    given.counts("layers", options.layers);
-    given.text("tiling", options.tiling);
-    given.number("tile_overlap", options.tile_overlap);
-    given.text("solver", options.solver);
-    given.count("n_eigenvectors", options.n_eigenvectors);
-    given.text("canvas", options.canvas);
-    given.text("split", options.split);
-    given.toggle("z_correction", options.z_correction);
-    given.toggle("link_z", options.link_z);
-    given.toggle("refine", options.refine);
-    given.number("score_smoothing_nm", options.score_smoothing_nm);
-    given.text("binarisation", options.binarisation);
-    given.number("threshold_low", options.threshold_low);
-    given.number("threshold_high", options.threshold_high);
-    given.number("molecule_min_nm", options.molecule_min_nm);
-    given.number("molecule_max_nm", options.molecule_max_nm);
-    given.number("diameter_nm", options.diameter_nm);
-    given.count("n_points", options.n_points);
-    given.text("cellpose_weights", options.cellpose_weights);
-}
-
 /** Score and likelihoods, one member each; likelihoods only where the model predicts structures. */
 mxArray *maps(const tomocut::Slab &slab, const tomocut::Shape &shape) {
     mxArray *structure = mxCreateStructMatrix(1, 1, 0, nullptr);
     mex::Result<float> score(shape);
     slab.score(score.view());
     mex::set(structure, "score", score.array);
-    const std::pair<const char *, std::int32_t> likelihoods[] = {{"membrane", TOMOCUT_LABEL_MEMBRANE},
-                                                                  {"molecule", TOMOCUT_LABEL_MOLECULE},
-                                                                  {"filament", TOMOCUT_LABEL_FILAMENT}};
-    for (const auto &[name, map] : likelihoods) {
+    for (const char *name : {"membrane", "molecule", "filament"}) {
         mex::Result<float> likelihood(shape);
         try {
-            slab.likelihood(map, likelihood.view());
+            slab.likelihood(name, likelihood.view());
         } catch (const tomocut::Error &error) {
             mxDestroyArray(likelihood.array);
             if (error.status() != TOMOCUT_E_UNSUPPORTED) {
@@ -69,11 +36,12 @@ void mexFunction(int n_out, mxArray *out[], int n_in, const mxArray *in[]) {
         const mex::Common common(given);
         tomocut::SlabOptions options;
         std::string folder, name = "slab";
-        read(given, options);
+        given.number("voxel_nm", options.voxel_nm);
+        given.flag("bright", options.bright);
         const bool some = given.slices("slices", options.z_first, options.z_end);
         given.text("folder", folder);
         given.text("name", name);
-        given.refuse_others();
+        given.settings_of_others(options);
 
         mex::Session &session = mex::Session::on(common.device);
         const tomocut::Tomogram tomogram = mex::tomogram(session, in[0], options.voxel_nm);

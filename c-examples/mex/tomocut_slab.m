@@ -10,18 +10,19 @@
 %   maps      struct of single arrays, 0 to 1: score (how much of a structure), and how likely a voxel is membrane, molecule,
 %             filament, where the model says so.
 %
-%   options   struct; the members are those of tomocut_slab_options in tomocut.h, of which the most used are
+%   options   struct; its members are the settings of the family "slab" (docs/settings.md), of which the most used are
 %     slices      [first last], counted from 1 (default: all)
 %     voxel_nm    edge of a voxel in nm; needed with an array
 %     bright      true: structures are brighter than their surroundings
 %     diameter_nm diameter of the molecules, where they are of one kind
 %     n_points    so many molecules, the best ones
 %     preset      'default', 'cvpr2026_paper', 'cvpr2026_code'
+%   Lists are rows or cells, {3} where there is one item; groups are structs, such as struct('clahe', true).
 %   and beside these
 %     model       file or folder of a model (default: the built-in one)
 %     device      'cpu' (default), 'cuda', 'cuda:1'
 %     threads     threads (default: as many as this process may use)
-%     folder      writes volumes, points and picture there, as tomocut-slab does; name: what their names begin with
+%     folder      writes volumes, points and picture there, as `tomocut slab` does; name: what their names begin with
 %     progress    'print' (default; for calls of more than two seconds), 'waitbar', 'none'
 %
 %   Ctrl-C stops it. Errors have the identifiers tomocut:invalid_argument, tomocut:format, tomocut:io and so on.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "model.hpp"
+#include "report.hpp"
 
 namespace tomocut {
 namespace detail {
@@ -19,14 +20,10 @@ template <>
 inline void fill(tomocut_slab_options *options) {
     check(tomocut_slab_options_init(options, sizeof *options));
 }
-template <>
-inline void fill(tomocut_write_options *options) {
-    check(tomocut_write_options_init(options, sizeof *options));
-}
 
 }  // namespace detail
 
-/** Options of segmenting a slab: tomocut_slab_options. */
+/** Options of segmenting a slab: tomocut_slab_options, and any setting of the family "slab" by set(). */
 struct SlabOptions : detail::CallOptions<tomocut_slab_options> {
     SlabOptions() = default;
 
@@ -35,24 +32,10 @@ struct SlabOptions : detail::CallOptions<tomocut_slab_options> {
         z_first = first;
         z_end = end;
     }
-
-    /** Attention layers that are used; empty: the preset's. */
-    std::vector<std::uint32_t> layers;
-
-    /** The C struct; it points into this object. */
-    tomocut_slab_options lowered() const {
-        tomocut_slab_options c = *this;
-        c.layers = layers.empty() ? nullptr : layers.data();
-        c.n_layers = layers.size();
-        return c;
-    }
-
-private:
-    using tomocut_slab_options::n_layers;
 };
 
-/** Options of writing files: tomocut_write_options. */
-using WriteOptions = detail::CallOptions<tomocut_write_options>;
+/** Options of writing files: settings of the family "slab_files". */
+using WriteOptions = CallOptions;
 
 /** A segmented slab. Immutable; independent of model and tomogram. */
 class Slab : public detail::Handle<tomocut_slab> {
@@ -99,16 +82,16 @@ public:
         detail::call([&] { return tomocut_slab_score(get(), target.get()); });
     }
 
-    /** How likely each voxel is one structure: TOMOCUT_LABEL_MEMBRANE and so on, or TOMOCUT_MAP_MOLECULE_CENTRE. */
-    Volume<float> likelihood(std::int32_t map) const {
+    /** How likely each voxel is one structure: "membrane", "molecule", "filament" or "molecule_centre". */
+    Volume<float> likelihood(const std::string &map) const {
         Volume<float> volume(shape());
         likelihood(map, volume);
         return volume;
     }
 
     /** The same into memory of the host's, float or Half. */
-    void likelihood(std::int32_t map, TargetVolume target) const {
-        detail::call([&] { return tomocut_slab_likelihood(get(), map, target.get()); });
+    void likelihood(const std::string &map, TargetVolume target) const {
+        detail::call([&] { return tomocut_slab_likelihood(get(), map.c_str(), target.get()); });
     }
 
     /** The molecules, always in the same order. */
@@ -118,17 +101,17 @@ public:
         });
     }
 
-    /** How it was made, as one JSON object. */
-    std::string report_json() const {
-        return detail::text([&](char *buffer, std::size_t capacity, std::size_t *needed) {
-            return tomocut_slab_report_json(get(), buffer, capacity, needed);
-        });
+    /** How it was made: settings, sizes, shares, seconds. */
+    Report report() const {
+        Report report(log());
+        detail::call([&] { return tomocut_slab_report(get(), report.out()); });
+        return report;
     }
 
     /** Writes the volumes, points and picture to FOLDER/STEM_... */
     void write(const Tomogram &tomogram, const std::string &folder, const std::string &stem,
                const WriteOptions &options = {}) const {
-        detail::call(options, [&](const tomocut_write_options *lowered) {
+        detail::call(options, [&](const tomocut_call_options *lowered) {
             return tomocut_slab_write(get(), tomogram.get(), folder.c_str(), stem.c_str(), lowered);
         });
     }

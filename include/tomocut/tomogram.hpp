@@ -21,10 +21,6 @@ template <>
 inline void fill(tomocut_geometry *geometry) {
     check(tomocut_geometry_init(geometry, sizeof *geometry));
 }
-template <>
-inline void fill(tomocut_suggest_options *options) {
-    check(tomocut_suggest_options_init(options, sizeof *options));
-}
 
 }  // namespace detail
 
@@ -44,8 +40,8 @@ struct Geometry : detail::Options<tomocut_geometry> {
     Shape extents() const noexcept { return {shape[0], shape[1], shape[2]}; }
 };
 
-/** Options of Tomogram::suggest: tomocut_suggest_options. */
-using SuggestOptions = detail::CallOptions<tomocut_suggest_options>;
+/** Options of Tomogram::suggest: settings of the family "suggest". */
+using SuggestOptions = CallOptions;
 
 /** A tomogram. Immutable; may serve several engines and threads at once. */
 class Tomogram : public detail::Handle<tomocut_tomogram> {
@@ -99,7 +95,7 @@ public:
     std::vector<tomocut_suggested_slab> suggest(std::size_t count, const SuggestOptions &options = {}) const {
         std::vector<tomocut_suggested_slab> slabs(count);
         std::size_t found = 0;
-        detail::call(options, [&](const tomocut_suggest_options *lowered) {
+        detail::call(options, [&](const tomocut_call_options *lowered) {
             return tomocut_tomogram_suggest_slabs(get(), lowered, slabs.data(), slabs.size(), &found, nullptr, 0);
         });
         slabs.resize(found);
@@ -109,7 +105,7 @@ public:
     /** How much structure each slice holds: about 0 where there is only noise, 1 where structure is everywhere. */
     std::vector<double> structure_profile(const SuggestOptions &options = {}) const {
         std::vector<double> profile(static_cast<std::size_t>(shape()[0]));
-        detail::call(options, [&](const tomocut_suggest_options *lowered) {
+        detail::call(options, [&](const tomocut_call_options *lowered) {
             return tomocut_tomogram_suggest_slabs(get(), lowered, nullptr, 0, nullptr, profile.data(), profile.size());
         });
         return profile;

@@ -90,9 +90,7 @@ int main(void) {
                   tomocut_slab_attention_extract(sample.engine, sample.model, sample.tomogram, 16, &options, &attention));
     CHECK(attention == NULL);
 
-    const uint32_t some[] = {2, 9};
-    options.layers = some;
-    options.n_layers = 2;
+    options.settings = "{\"layers\": [2, 9]}";
     CHECK_OK(tomocut_slab_attention_extract(sample.engine, sample.model, sample.tomogram, 7, &options, &attention));
     CHECK_OK(tomocut_attention_count(attention, &count));
     CHECK(count % 2 == 0 && count > 0);

@@ -58,8 +58,7 @@ static const char *preset;
 static tomocut_status segment(struct sample *sample, struct watch *watch, tomocut_cancel *cancel, tomocut_slab **slab) {
     tomocut_slab_options options = slab_options(Z, Z + 1);
     options.preset = preset;
-    options.solver = preset == NULL ? NULL : "krylov";
-    options.tiling = preset == NULL ? NULL : "whole";
+    options.settings = preset == NULL ? NULL : "{\"solver\": \"krylov\", \"tiling\": \"whole\"}";
     options.progress = on_progress;
     options.progress_user_data = watch;
     options.cancel = cancel;

@@ -101,7 +101,7 @@ static void a_read_only_folder(const tomocut_slab *slab, const tomocut_tomogram 
 int main(void) {
     struct sample sample = open_sample();
     tomocut_slab_options options = slab_options(7, 8);
-    tomocut_write_options write_options;
+    tomocut_call_options write_options;
     tomocut_slab *slab = NULL;
     tomocut_cancel *cancel = NULL;
     char folder[4096];
@@ -114,20 +114,20 @@ int main(void) {
     CHECK_REFUSED("stem is NULL", tomocut_slab_write(slab, sample.tomogram, folder, NULL, NULL));
     CHECK_REFUSED("stem is \"\"", tomocut_slab_write(slab, sample.tomogram, folder, "", NULL));
     CHECK_REFUSED("stem is \"a/b\"", tomocut_slab_write(slab, sample.tomogram, folder, "a/b", NULL));
-    CHECK_REFUSED("tomocut_write_options is NULL", tomocut_write_options_init(NULL, sizeof write_options));
 
     CHECK_OK(tomocut_slab_write(slab, sample.tomogram, folder, "a", NULL));
     CHECK(count_whole(folder, "a", folder) == N_ENDINGS);
     CHECK(size_of(folder, "a", "_labels.mrc") == 1024 + SAMPLE_NY * SAMPLE_NX);
     CHECK(size_of(folder, "a", "_score.mrc") == 1024 + SAMPLE_NY * SAMPLE_NX * 2);
 
-    CHECK_OK(tomocut_write_options_init(&write_options, sizeof write_options));
-    write_options.float32_scores = 1;
+    CHECK_OK(tomocut_call_options_init(&write_options, sizeof write_options));
+    write_options.settings = "{\"float32_scores\": true, \"formats\": [\"csv\"]}";
     CHECK_OK(tomocut_slab_write(slab, sample.tomogram, folder, "b", &write_options));
     CHECK(size_of(folder, "b", "_score.mrc") == 1024 + SAMPLE_NY * SAMPLE_NX * 4);
-    write_options.float32_scores = 5;
+    CHECK(size_of(folder, "b", "_points.csv") >= 0 && size_of(folder, "b", "_points.star") == -1);
+    write_options.settings = "{\"float32_scores\": 5}";
     CHECK_REFUSED("float32_scores is 5", tomocut_slab_write(slab, sample.tomogram, folder, "c", &write_options));
-    write_options.float32_scores = 0;
+    write_options.settings = NULL;
     CHECK_OK(tomocut_cancel_create(&cancel));
     tomocut_cancel_request(cancel);
     write_options.cancel = cancel;

@@ -11,8 +11,7 @@ static float denoised[DEPTH][SAMPLE_NY][SAMPLE_NX];
 
 static void likelihoods_add_up_to_the_score(struct sample *sample) {
     static float score[DEPTH][SAMPLE_NY][SAMPLE_NX];
-    static const int32_t known[4] = {TOMOCUT_LABEL_MEMBRANE, TOMOCUT_LABEL_MOLECULE, TOMOCUT_LABEL_FILAMENT,
-                                     TOMOCUT_MAP_MOLECULE_CENTRE};
+    static const char *const known[4] = {"membrane", "molecule", "filament", "molecule_centre"};
     tomocut_slab_options options = slab_options(FIRST, END);
     tomocut_slab *slab = NULL;
     tomocut_volume out = volume_of(score, TOMOCUT_DTYPE_F32, DEPTH, SAMPLE_NY, SAMPLE_NX);
@@ -35,15 +34,16 @@ static void likelihoods_add_up_to_the_score(struct sample *sample) {
         spread = fmax(spread, sum);
     }
     CHECK(worst < 1e-6 && spread > 0.05);
-    CHECK_REFUSED("map is 7", tomocut_slab_likelihood(slab, 7, &out));
-    CHECK_REFUSED("slab is NULL", tomocut_slab_likelihood(NULL, 1, &out));
+    CHECK_REFUSED("map is \"vesicle\"", tomocut_slab_likelihood(slab, "vesicle", &out));
+    CHECK_REFUSED("map is NULL", tomocut_slab_likelihood(slab, NULL, &out));
+    CHECK_REFUSED("slab is NULL", tomocut_slab_likelihood(NULL, "membrane", &out));
     tomocut_slab_free(slab);
     slab = NULL;
 
     /* Another canvas has no likelihoods. */
-    options.canvas = "denoised";
+    options.settings = "{\"canvas\": \"denoised\"}";
     CHECK_OK(tomocut_slab_segment(sample->engine, sample->model, sample->tomogram, &options, &slab));
-    CHECK_STATUS(TOMOCUT_E_UNSUPPORTED, tomocut_slab_likelihood(slab, TOMOCUT_LABEL_MEMBRANE, &out));
+    CHECK_STATUS(TOMOCUT_E_UNSUPPORTED, tomocut_slab_likelihood(slab, "membrane", &out));
     tomocut_slab_free(slab);
 }
 
@@ -61,24 +61,21 @@ static double roughness(float volume[SAMPLE_NY][SAMPLE_NX]) {
 }
 
 static void denoising_lowers_the_noise(struct sample *sample) {
-    tomocut_slab_options options = slab_options(FIRST, END);
     tomocut_volume out = volume_of(denoised, TOMOCUT_DTYPE_F32, DEPTH, SAMPLE_NY, SAMPLE_NX);
     const char *path = scratch("denoised.mrc");
     struct stat status;
-    CHECK_OK(tomocut_tomogram_denoise(sample->engine, sample->model, sample->tomogram, &options, &out));
+    CHECK_OK(tomocut_tomogram_denoise(sample->engine, sample->model, sample->tomogram, FIRST, END, NULL, &out));
     double before = roughness(sample_voxels[FIRST]), after = roughness(denoised[0]);
     printf("  noise %.3f, denoised %.3f\n", before, after);
     CHECK(after < 0.6 * before);
-    options.z_first = options.z_end = 0; /* all */
-    CHECK_OK(tomocut_tomogram_denoise_to_file(sample->engine, sample->model, sample->tomogram, &options, path));
+    /* All slices. */
+    CHECK_OK(tomocut_tomogram_denoise_to_file(sample->engine, sample->model, sample->tomogram, 0, 0, NULL, path));
     CHECK(stat(path, &status) == 0 && status.st_size == 1024 + 4 * SAMPLE_NZ * SAMPLE_NY * SAMPLE_NX);
     out.shape[0] = DEPTH + 1;
-    options.z_first = FIRST;
-    options.z_end = END;
     CHECK_REFUSED("denoised.shape",
-                  tomocut_tomogram_denoise(sample->engine, sample->model, sample->tomogram, &options, &out));
-    CHECK_STATUS(TOMOCUT_E_IO, tomocut_tomogram_denoise_to_file(sample->engine, sample->model, sample->tomogram,
-                                                                &options, "/nonexistent/denoised.mrc"));
+                  tomocut_tomogram_denoise(sample->engine, sample->model, sample->tomogram, FIRST, END, NULL, &out));
+    CHECK_STATUS(TOMOCUT_E_IO, tomocut_tomogram_denoise_to_file(sample->engine, sample->model, sample->tomogram, FIRST, END,
+                                                                NULL, "/nonexistent/denoised.mrc"));
     unlink(path);
 }
 

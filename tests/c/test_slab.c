@@ -89,13 +89,21 @@ static void points_and_report(const tomocut_slab *slab) {
     }
     free(points);
 
-    CHECK_OK(tomocut_slab_report_json(slab, NULL, 0, &needed));
-    char *report = malloc(needed);
-    CHECK(report != NULL);
-    CHECK_OK(tomocut_slab_report_json(slab, report, needed, NULL));
-    CHECK(report[0] == '{' && strlen(report) == needed - 1);
-    CHECK(strstr(report, "\"preset\":\"default\"") != NULL && strstr(report, "\"seconds\"") != NULL);
-    free(report);
+    tomocut_report *report = NULL;
+    double number = 0.0;
+    CHECK_REFUSED("slab is NULL", tomocut_slab_report(NULL, &report));
+    CHECK_OK(tomocut_slab_report(slab, &report));
+    CHECK_OK(tomocut_report_json(report, NULL, 0, &needed));
+    char *text = malloc(needed);
+    CHECK(text != NULL);
+    CHECK_OK(tomocut_report_json(report, text, needed, NULL));
+    CHECK(text[0] == '{' && strlen(text) == needed - 1);
+    CHECK(strstr(text, "\"preset\":\"default\"") != NULL && strstr(text, "\"seconds\"") != NULL);
+    CHECK(strstr(text, "\"settings\":{") != NULL && strstr(text, "\"solver\":\"krylov\"") != NULL);
+    free(text);
+    CHECK_OK(tomocut_report_number(report, "/points", &number));
+    CHECK((size_t)number == n);
+    tomocut_report_free(report);
 }
 
 static void same_input_same_bytes(struct sample *sample, const tomocut_slab_options *options) {
@@ -147,39 +155,46 @@ static void bad_requests(struct sample *sample) {
     BAD(preset, "best", "preset is \"best\"");
     BAD(voxel_nm, -1.0, "voxel_nm is -1");
     BAD(voxel_nm, NAN, "voxel_nm is NaN");
-    BAD(snr, INFINITY, "snr is inf");
     BAD(bright, 2, "bright is 2, must be 0 or 1");
-    BAD(timestep_rule, 7, "timestep_rule is 7");
-    BAD(latent_mode, "warm", "latent_mode is \"warm\", must be clean, noised, inverted, matched");
-    BAD(latent_draw, "median", "latent_draw");
-    BAD(noise_draws, 65, "noise_draws is 65, must be 1..=64");
-    BAD(n_eigenvectors, 1, "n_eigenvectors is 1, must be 2..=64");
-    BAD(n_layers, 2, "layers is NULL");
-    BAD(tiling, "hexagons", "tiling");
-    BAD(solver, "lobster", "solver");
-    BAD(canvas, "jute", "canvas");
-    BAD(split, "second", "split");
-    BAD(split, "cellpose", "cellpose_weights is not given");
-    BAD(diameter_nm, 1e9, "diameter_nm");
-    BAD(z_correction, 3, "z_correction is 3");
-    BAD(link_z, -1, "link_z is -1");
-    BAD(score_smoothing_nm, 1e9, "score_smoothing_nm");
-    BAD(molecule_max_nm, 1e9, "molecule_nm");
+#undef BAD
+    static const struct {
+        const char *settings, *words;
+    } wrong[] = {
+        {"{\"snr\": 1e999}", "settings is"},
+        {"{\"snr\": 1e5}", "settings.snr is 100000, must be 0.0001..=10000"},
+        {"{\"timestep_rule\": 7}", "settings.timestep_rule is 7"},
+        {"{\"latent_mode\": \"warm\"}", "latent_mode is \"warm\", must be clean, noised, inverted, matched"},
+        {"{\"latent_draw\": \"median\"}", "latent_draw"},
+        {"{\"noise_draws\": 65}", "noise_draws is 65, must be 1..=64"},
+        {"{\"n_eigenvectors\": 1}", "n_eigenvectors is 1, must be 2..=64"},
+        {"{\"layers\": 3}", "settings.layers is 3"},
+        {"{\"tiling\": \"hexagons\"}", "tiling"},
+        {"{\"solver\": \"lobster\"}", "solver"},
+        {"{\"canvas\": \"jute\"}", "canvas"},
+        {"{\"split\": \"second\"}", "split"},
+        {"{\"split\": \"cellpose\"}", "cellpose_weights is not given"},
+        {"{\"diameter_nm\": 1e9}", "diameter_nm"},
+        {"{\"z_correction\": 3}", "z_correction is 3"},
+        {"{\"link_z\": -1}", "link_z is -1"},
+        {"{\"score_smoothing_nm\": 1e9}", "score_smoothing_nm"},
+        {"{\"molecule_max_nm\": 1e9}", "molecule_max_nm"},
+        {"{\"molecule_max_nm\": 7}", "molecule_max_nm is 7, must be at least molecule_min_nm, 8"},
+        {"{\"timestep_rule\": \"fixed\", \"timestep\": 1000}", "timestep is 1000, must be 0..=999"},
+        {"{\"timestep_rule\": \"fixed\"}", "timestep is not given"},
+        {"{\"layers\": [3, 16]}", "layers[1] is 16, must be 0..=15"},
+        {"{\"layers\": [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]}", "layers is 17 items"},
+        {"{\"no_noise\": true, \"noise_file\": \"noise.safetensors\"}", "no_noise is true"},
+        {"{\"solvr\": \"adam\"}", "do you mean solver?"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        o = slab_options(FIRST, END);
+        o.settings = wrong[i].settings;
+        CHECK_REFUSED(wrong[i].words, tomocut_slab_segment(e, m, t, &o, &slab));
+    }
     o = slab_options(FIRST, END);
-    o.timestep_rule = TOMOCUT_TIMESTEP_FIXED;
-    o.timestep = 1000;
-    CHECK_REFUSED("timestep is 1000, must be 0..=999", tomocut_slab_segment(e, m, t, &o, &slab));
-    const uint32_t layers[] = {3, 16};
-    o = slab_options(FIRST, END);
-    o.layers = layers;
-    o.n_layers = 2;
-    CHECK_REFUSED("layers is 16, must be 0..=15", tomocut_slab_segment(e, m, t, &o, &slab));
-    o.n_layers = 17;
-    CHECK_REFUSED("n_layers is 17", tomocut_slab_segment(e, m, t, &o, &slab));
-    o = slab_options(FIRST, END);
-    o.no_noise = 1;
-    o.noise_file = "noise.safetensors";
-    CHECK_REFUSED("no_noise is 1", tomocut_slab_segment(e, m, t, &o, &slab));
+    o.voxel_nm = 1.0;
+    o.settings = "{\"voxel_nm\": 2}";
+    CHECK_REFUSED("settings.voxel_nm", tomocut_slab_segment(e, m, t, &o, &slab));
     CHECK(slab == NULL);
 }
 
@@ -199,7 +214,7 @@ static void constant_voxels(struct sample *sample) {
 static void models_say_what_they_are(struct sample *sample) {
     char info[4096];
     tomocut_model *model = NULL;
-    tomocut_model_options options;
+    tomocut_call_options options;
     CHECK_OK(tomocut_model_info(sample->model, info, sizeof info, NULL));
     CHECK(info[0] == '{' && strstr(info, "\"attention_layers\":16") != NULL);
     CHECK_REFUSED("model is NULL", tomocut_model_info(NULL, info, sizeof info, NULL));
@@ -208,8 +223,8 @@ static void models_say_what_they_are(struct sample *sample) {
     CHECK_REFUSED("path is NULL", tomocut_model_open(sample->engine, NULL, NULL, &model));
     CHECK_REFUSED("engine is NULL", tomocut_model_builtin(NULL, NULL, &model));
     CHECK_REFUSED("out model is NULL", tomocut_model_builtin(sample->engine, NULL, NULL));
-    CHECK_OK(tomocut_model_options_init(&options, sizeof options));
-    options.dtype = "int4";
+    CHECK_OK(tomocut_call_options_init(&options, sizeof options));
+    options.settings = "{\"dtype\": \"int4\"}";
     CHECK_REFUSED("dtype is \"int4\"", tomocut_model_builtin(sample->engine, &options, &model));
     tomocut_model_free(NULL);
     tomocut_slab_free(NULL);

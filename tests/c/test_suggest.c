@@ -29,12 +29,12 @@ static tomocut_tomogram *open_volume(const tomocut_engine *engine) {
 }
 
 static void the_rich_slices_are_found(const tomocut_tomogram *tomogram) {
-    tomocut_suggest_options options;
+    tomocut_call_options options;
     tomocut_suggested_slab slabs[9], again[9];
     double profile[NZ + 1];
     size_t found = 99;
-    CHECK_OK(tomocut_suggest_options_init(&options, sizeof options));
-    options.thickness = 12;
+    CHECK_OK(tomocut_call_options_init(&options, sizeof options));
+    options.settings = "{\"thickness\": 12}";
     profile[NZ] = -7.0;
     CHECK_OK(tomocut_tomogram_suggest_slabs(tomogram, &options, slabs, 9, &found, profile, NZ + 1));
     CHECK(found >= 2 && found <= NZ / 12);
@@ -64,13 +64,13 @@ static int32_t count_reports(const tomocut_progress *progress, void *user_data) 
 }
 
 static void bad_requests_are_refused(tomocut_tomogram *tomogram) {
-    tomocut_suggest_options options;
+    tomocut_call_options options;
     tomocut_suggested_slab slab = {1, 2, 3.0};
     double profile[NZ];
     tomocut_cancel *cancel = NULL;
     int reports = 0;
-    CHECK_OK(tomocut_suggest_options_init(&options, sizeof options));
-    CHECK_REFUSED("tomocut_suggest_options is NULL", tomocut_suggest_options_init(NULL, sizeof options));
+    CHECK_OK(tomocut_call_options_init(&options, sizeof options));
+    CHECK_REFUSED("tomocut_call_options is NULL", tomocut_call_options_init(NULL, sizeof options));
     CHECK_REFUSED("tomogram is NULL", tomocut_tomogram_suggest_slabs(NULL, &options, &slab, 1, NULL, NULL, 0));
     CHECK_REFUSED("slabs is NULL", tomocut_tomogram_suggest_slabs(tomogram, &options, NULL, 1, NULL, NULL, 0));
     CHECK_REFUSED("capacity of slabs is 0", tomocut_tomogram_suggest_slabs(tomogram, &options, &slab, 0, NULL, NULL, 0));
@@ -78,13 +78,12 @@ static void bad_requests_are_refused(tomocut_tomogram *tomogram) {
     CHECK_REFUSED("profile is NULL", tomocut_tomogram_suggest_slabs(tomogram, &options, &slab, 1, NULL, NULL, NZ));
     CHECK_REFUSED("profile_capacity is 47, must be at least 48",
                   tomocut_tomogram_suggest_slabs(tomogram, &options, &slab, 1, NULL, profile, NZ - 1));
-    options.thickness = NZ + 1;
+    options.settings = "{\"thickness\": 49}";
     CHECK_REFUSED("thickness is 49, must be 1..=48",
                   tomocut_tomogram_suggest_slabs(tomogram, &options, &slab, 1, NULL, NULL, 0));
-    options.thickness = 0;
-    options.voxel_nm = -1.0;
+    options.settings = "{\"voxel_nm\": -1}";
     CHECK_REFUSED("voxel_nm is -1", tomocut_tomogram_suggest_slabs(tomogram, &options, &slab, 1, NULL, NULL, 0));
-    options.voxel_nm = 0.0;
+    options.settings = NULL;
     CHECK_OK(tomocut_cancel_create(&cancel));
     tomocut_cancel_request(cancel);
     options.cancel = cancel;

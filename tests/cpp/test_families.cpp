@@ -24,9 +24,10 @@ void slabs(tomocut::Engine &engine, const tomocut::Model &model, const tomocut::
     tomocut::Volume<tomocut::Half> halves(slab.shape());
     slab.score(halves);
     CHECK(*std::max_element(score.begin(), score.end()) <= 1.0F && halves(0, 0, 0).bits <= 0x3c00);
-    CHECK(slab.likelihood(TOMOCUT_LABEL_MEMBRANE).size() == score.size());
-    CHECK_ERROR(TOMOCUT_E_INVALID_ARGUMENT, "map", slab.likelihood(99));
-    CHECK(slab.report_json().front() == '{' && slab.report_json().back() == '}');
+    CHECK(slab.likelihood("membrane").size() == score.size());
+    CHECK_ERROR(TOMOCUT_E_INVALID_ARGUMENT, "map", slab.likelihood("vesicle"));
+    const tomocut::Report report = slab.report();
+    CHECK(report.json().front() == '{' && report.number("/tiles_per_slice") >= 1.0);
     std::size_t n_points = 0;
     CHECK(tomocut_slab_points(slab.get(), nullptr, 0, &n_points) == TOMOCUT_OK && slab.points().size() == n_points);
 
@@ -98,7 +99,7 @@ void attention(tomocut::Engine &engine, const tomocut::Model &model, const tomoc
 
 void tomograms(tomocut::Engine &engine, const tomocut::Model &model, const tomocut::Tomogram &tomogram) {
     tomocut::SuggestOptions thin;
-    thin.thickness = 2;
+    thin.set("thickness", 2);
     const auto suggested = tomogram.suggest(2, thin);
     CHECK(!suggested.empty() && suggested[0].z_end - suggested[0].z_first == 2);
     CHECK(tomogram.structure_profile(thin).size() == 8);
