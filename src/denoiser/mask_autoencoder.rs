@@ -2,11 +2,8 @@
 //!
 //! Its loss is the mean absolute error of the mask's picture (-1 and 1), which, unlike the squared one, has sharp edges for its optimum,
 //! plus a little KL divergence, which keeps latents near unit variance and makes the decoder forgive small errors of them.
-use std::io::Write;
 use std::path::Path;
 
-use safetensors::tensor::TensorView;
-use safetensors::Dtype;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
@@ -19,7 +16,7 @@ use crate::train::checkpoint::{self, RunOptions};
 use crate::train::ranges::check_ranges;
 use crate::train::run::{Objective, Run};
 use crate::train::{AdamWOptions, LossRecord, Parameters, TrainingSchedule};
-use crate::volume::write_atomically;
+use crate::weights::write_tensors;
 
 /// Streams of the seed.
 const WEIGHTS: u64 = 11;
@@ -197,31 +194,8 @@ impl MaskAutoencoderTrainer {
         }
         let mut named = self.averaged().named();
         named.push(("scale_factor".to_owned(), Tensor::from(deviation.recip() as f32)));
-        let mut data = Vec::with_capacity(named.len());
-        for (name, tensor) in named {
-            let plain = tensor
-                .f_detach()?
-                .f_to_device(Device::Cpu)?
-                .f_to_kind(Kind::Half)?
-                .f_contiguous()?;
-            let mut bytes = vec![0u8; 2 * plain.numel()];
-            plain.f_copy_data_u8(&mut bytes, plain.numel())?;
-            data.push((
-                name,
-                plain.size().iter().map(|n| *n as usize).collect::<Vec<_>>(),
-                bytes,
-            ));
-        }
-        let defect = |e: safetensors::SafeTensorError| Error::Internal(format!("safetensors: {e}"));
-        let mut views = Vec::with_capacity(data.len());
-        for (name, shape, bytes) in &data {
-            let view = TensorView::new(Dtype::F16, shape.clone(), bytes).map_err(defect)?;
-            views.push((name.as_str(), view));
-        }
-        let bytes = safetensors::serialize(views, None).map_err(defect)?;
-        write_atomically(path, |file| {
-            file.write_all(&bytes).map_err(|e| Error::io("writing", path, e))
-        })
+        let tensors = named.iter().map(|(name, tensor)| (name, tensor));
+        write_tensors(path, tensors, Kind::Half, None)
     }
 }
 

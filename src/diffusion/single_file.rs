@@ -1,11 +1,8 @@
 //! tomocut's own model file: one safetensors file, the U-Net's tensors under their diffusers names, those of an autoencoder
 //! (where the model has one) under theirs after `vae.`, and the settings as JSON under the header's `__metadata__` key `tomocut`.
 use std::collections::HashMap;
-use std::io::Write;
 use std::path::Path;
 
-use safetensors::tensor::TensorView;
-use safetensors::Dtype;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
@@ -15,9 +12,8 @@ use super::schedule::ScheduleConfig;
 use super::unet::unet_tensor_shapes;
 use super::vae::VaeConfig;
 use super::vae_decoder::vae_tensor_shapes;
-use crate::runtime::{Error, Result};
-use crate::volume::write_atomically;
-use crate::weights::{wrong_shape, TensorFile};
+use crate::runtime::{write_whole, Error, Result};
+use crate::weights::{metadata, tensors_to_bytes, wrong_shape, TensorFile};
 
 /// Key of the settings in `__metadata__`.
 pub(super) const KEY: &str = "tomocut";
@@ -229,36 +225,23 @@ pub fn with_autoencoder(unet: Vec<(String, Tensor)>, autoencoder: Vec<(String, T
 pub fn model_to_bytes(config: &ModelFileConfig, tensors: &[(String, Tensor)], kind: Kind) -> Result<Vec<u8>> {
     config.validate()?;
     let json = serde_json::to_string(config).map_err(|e| Error::Internal(format!("model settings: {e}")))?;
-    let metadata = HashMap::from([(KEY.to_owned(), json)]);
-    tensors_to_bytes(&config.tensor_shapes()?, tensors, kind, metadata)
+    exact_tensors_to_bytes(&config.tensor_shapes()?, tensors, kind, metadata(KEY, json))
 }
 
-/// The bytes of a safetensors file of the `wanted` tensors; all must be among `tensors`, none beside.
-pub(super) fn tensors_to_bytes(
-    wanted: &[(String, Vec<i64>)],
+/// The bytes of a safetensors file of tensors of these `shapes`; all must be among `tensors`, none beside.
+pub(super) fn exact_tensors_to_bytes(
+    shapes: &[(String, Vec<i64>)],
     tensors: &[(String, Tensor)],
     kind: Kind,
-    metadata: HashMap<String, String>,
+    metadata: Option<HashMap<String, String>>,
 ) -> Result<Vec<u8>> {
-    let dtype = match kind {
-        Kind::Float => Dtype::F32,
-        Kind::Half => Dtype::F16,
-        Kind::BFloat16 => Dtype::BF16,
-        other => {
-            return Err(Error::argument(
-                "dtype",
-                format_args!("{other:?}"),
-                "must be Float, Half or BFloat16",
-            ))
-        }
-    };
     let given: HashMap<&str, &Tensor> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
-    if tensors.len() != wanted.len() {
-        let detail = format!("{} tensors were given, the model has {}", tensors.len(), wanted.len());
+    if tensors.len() != shapes.len() {
+        let detail = format!("{} tensors were given, the model has {}", tensors.len(), shapes.len());
         return Err(Error::format("model", detail));
     }
-    let mut data = Vec::with_capacity(wanted.len());
-    for (name, shape) in wanted {
+    let mut fitting = Vec::with_capacity(shapes.len());
+    for (name, shape) in shapes {
         let missing = || {
             Error::format(
                 format_args!("tensor {name}"),
@@ -269,29 +252,12 @@ pub(super) fn tensors_to_bytes(
         if tensor.size() != *shape {
             return Err(wrong_shape(&format!("tensor {name}"), shape, &tensor.size()));
         }
-        let tensor = tensor
-            .f_detach()?
-            .f_to_device(Device::Cpu)?
-            .f_to_kind(kind)?
-            .f_contiguous()?;
-        let count = tensor.numel();
-        let mut bytes = vec![0u8; count * kind.elt_size_in_bytes()];
-        tensor.f_copy_data_u8(&mut bytes, count)?;
-        data.push(bytes);
+        fitting.push((name, tensor));
     }
-    let defect = |e: safetensors::SafeTensorError| Error::Internal(format!("safetensors: {e}"));
-    let mut views = Vec::with_capacity(wanted.len());
-    for ((name, shape), bytes) in wanted.iter().zip(&data) {
-        let shape = shape.iter().map(|n| *n as usize).collect();
-        views.push((name.as_str(), TensorView::new(dtype, shape, bytes).map_err(defect)?));
-    }
-    safetensors::serialize(views, Some(metadata)).map_err(defect)
+    tensors_to_bytes(fitting, kind, metadata)
 }
 
 /// Writes a model file: whole and renamed into place, or not at all. See [`model_to_bytes`].
 pub fn write_model(path: &Path, config: &ModelFileConfig, tensors: &[(String, Tensor)], kind: Kind) -> Result<()> {
-    let bytes = model_to_bytes(config, tensors, kind)?;
-    write_atomically(path, |file| {
-        file.write_all(&bytes).map_err(|e| Error::io("writing", path, e))
-    })
+    write_whole(path, &model_to_bytes(config, tensors, kind)?)
 }

@@ -1,15 +1,13 @@
 //! Writing an autoencoder as diffusers keeps it.
-use std::io::Write;
 use std::path::Path;
 
 use serde_json::json;
 use tch::{Kind, Tensor};
 
-use super::single_file::tensors_to_bytes;
+use super::single_file::exact_tensors_to_bytes;
 use super::vae::VaeConfig;
 use super::vae_decoder::vae_tensor_shapes;
-use crate::runtime::{Error, Result};
-use crate::volume::write_atomically;
+use crate::runtime::{write_whole, Error, Result};
 
 /// Writes `diffusion_pytorch_model.safetensors` (float32), then `config.json`, into `folder`, which is made where it is missing; each
 /// file is whole or absent. `tensors` are named as [`vae_tensor_shapes`] lists them.
@@ -17,7 +15,8 @@ use crate::volume::write_atomically;
 /// Errors: the operating system's; [`Error::Format`] for a tensor that is missing or misshapen, before anything is written.
 pub fn write_autoencoder(folder: &Path, config: &VaeConfig, tensors: &[(String, Tensor)]) -> Result<()> {
     config.validate()?;
-    let weights = tensors_to_bytes(&vae_tensor_shapes(config)?, tensors, Kind::Float, Default::default())?;
+    let shapes = vae_tensor_shapes(config)?;
+    let weights = exact_tensors_to_bytes(&shapes, tensors, Kind::Float, Some(Default::default()))?;
     let levels = config.block_out_channels.len();
     let settings = json!({
         "_class_name": "AutoencoderKL",
@@ -33,12 +32,6 @@ pub fn write_autoencoder(folder: &Path, config: &VaeConfig, tensors: &[(String, 
         "up_block_types": vec!["UpDecoderBlock2D"; levels],
     });
     std::fs::create_dir_all(folder).map_err(|e| Error::io("making", folder, e))?;
-    let write = |name: &str, bytes: &[u8]| {
-        let path = folder.join(name);
-        write_atomically(&path, |file| {
-            file.write_all(bytes).map_err(|e| Error::io("writing", &path, e))
-        })
-    };
-    write("diffusion_pytorch_model.safetensors", &weights)?;
-    write("config.json", format!("{settings:#}\n").as_bytes())
+    write_whole(&folder.join("diffusion_pytorch_model.safetensors"), &weights)?;
+    write_whole(&folder.join("config.json"), format!("{settings:#}\n").as_bytes())
 }

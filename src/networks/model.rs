@@ -1,18 +1,14 @@
 //! A segmentation network with its weights, and the file that holds both.
 use std::collections::HashMap;
-use std::io::Write;
 use std::path::Path;
 
-use safetensors::tensor::TensorView;
-use safetensors::Dtype;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use super::recognise::recognise;
 use super::{NetworkConfig, SegmentationNetwork};
-use crate::runtime::{Error, Generator, Result};
-use crate::volume::write_atomically;
-use crate::weights::{FetchTensor, TensorFile};
+use crate::runtime::{write_whole, Error, Generator, Result};
+use crate::weights::{metadata, tensors_to_bytes, FetchTensor, TensorFile};
 
 /// Key of the description in the `__metadata__` of a file.
 const KEY: &str = "tomocut-network";
@@ -161,58 +157,27 @@ impl SegmentationModel {
 
     /// Writes the model, whole or not at all: float32 safetensors with the description in the header.
     pub fn save(&self, path: &Path) -> Result<()> {
-        self.write(path, Dtype::F32)
+        write_whole(path, &self.to_bytes()?)
     }
 
     /// The same in float16, which halves the file: weights keep eleven bits.
     pub fn save_half(&self, path: &Path) -> Result<()> {
-        self.write(path, Dtype::F16)
-    }
-
-    fn write(&self, path: &Path, dtype: Dtype) -> Result<()> {
-        let bytes = self.serialised(dtype)?;
-        write_atomically(path, |file| {
-            file.write_all(&bytes).map_err(|e| Error::io("writing", path, e))
-        })
+        write_whole(path, &self.serialised(Kind::Half)?)
     }
 
     /// The bytes of [`SegmentationModel::save`]: the same model always gives the same.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        self.serialised(Dtype::F32)
+        self.serialised(Kind::Float)
     }
 
-    fn serialised(&self, dtype: Dtype) -> Result<Vec<u8>> {
-        let (kind, width) = match dtype {
-            Dtype::F16 => (Kind::Half, 2),
-            _ => (Kind::Float, 4),
-        };
-        let mut data = Vec::with_capacity(self.tensors.len());
-        for (name, tensor) in &self.tensors {
-            let plain = tensor
-                .f_detach()?
-                .f_to_device(Device::Cpu)?
-                .f_to_kind(kind)?
-                .f_contiguous()?;
-            let mut bytes = vec![0u8; width * plain.numel()];
-            plain.f_copy_data_u8(&mut bytes, plain.numel())?;
-            data.push((
-                name,
-                plain.size().iter().map(|n| *n as usize).collect::<Vec<_>>(),
-                bytes,
-            ));
-        }
-        let defect = |e: safetensors::SafeTensorError| Error::Internal(format!("safetensors: {e}"));
-        let mut views = Vec::with_capacity(data.len());
-        for (name, shape, bytes) in &data {
-            let view = TensorView::new(dtype, shape.clone(), bytes).map_err(defect)?;
-            views.push((name.as_str(), view));
-        }
+    fn serialised(&self, kind: Kind) -> Result<Vec<u8>> {
         let header = Header {
             version: VERSION,
             description: self.description.clone(),
         };
         let json = serde_json::to_string(&header).map_err(|e| Error::Internal(format!("model header: {e}")))?;
-        safetensors::serialize(views, Some(HashMap::from([(KEY.to_owned(), json)]))).map_err(defect)
+        let tensors = self.tensors.iter().map(|(name, tensor)| (name, tensor));
+        tensors_to_bytes(tensors, kind, metadata(KEY, json))
     }
 
     /// What is to be known about the weights.

@@ -1,4 +1,4 @@
-//! Ground floor: errors, cancel, progress, log, devices, threads, memory, random numbers and what is loaded in the process.
+//! Ground floor: errors, cancel, progress, log, devices, threads, memory, random numbers, whole files and what is loaded in the process.
 
 pub mod cancel;
 pub mod device;
@@ -11,9 +11,11 @@ pub mod report;
 pub mod threads;
 
 mod aten;
+mod atomic;
 mod autocast;
 mod reuse;
 
+pub use atomic::{place_folder, write_atomically, write_whole};
 pub use autocast::Autocast;
 pub use cancel::CancelToken;
 pub use device::open_device;

@@ -1,15 +1,14 @@
 //! Every intermediate of one slice in one safetensors file, to set a run beside any other implementation.
-use std::collections::HashMap;
 use std::path::Path;
 
 use ndarray::Array2;
 use tch::{Device, Kind, Tensor};
 
-use safetensors::tensor::{Dtype, TensorView};
-
 use crate::diffusion::DiffusionModel;
-use crate::runtime::{Error, Job, Result, Stage};
-use crate::volume::{write_atomically, Tomogram};
+use crate::runtime::{Job, Result, Stage};
+use crate::tensors::from_array;
+use crate::volume::Tomogram;
+use crate::weights::{metadata, write_tensors};
 
 use super::canvas::TileMap;
 use super::cell::with_cell;
@@ -62,7 +61,7 @@ pub fn dump_slice(
                 keep("eigenvalues", &Tensor::f_from_slice(&values)?)?;
             }
             match tile.map {
-                TileMap::Canvas(canvas) => keep("canvas", &image_tensor(&canvas.mapv(f32::from))?)?,
+                TileMap::Canvas(canvas) => keep("canvas", &from_array(canvas.mapv(f32::from).view())?)?,
                 TileMap::Score(slices) => keep("canvas", &slices_tensor(&slices)?)?,
                 TileMap::Structures(kinds) => {
                     for (structure, slices) in model.config().structures.iter().zip(&kinds) {
@@ -80,45 +79,16 @@ pub fn dump_slice(
             "voxel_nm": run.context().voxel_nm,
             "timesteps": format!("{:?}", run.context().timesteps),
         });
-        write_tensors(
-            path,
-            &tensors,
-            HashMap::from([("tomocut".to_owned(), described.to_string())]),
-        )
+        let tensors = tensors.iter().map(|(name, tensor)| (name, tensor));
+        write_tensors(path, tensors, Kind::Float, metadata("tomocut", described.to_string()))
     })
-}
-
-fn image_tensor(image: &Array2<f32>) -> Result<Tensor> {
-    let (rows, cols) = image.dim();
-    let values: Vec<f32> = image.iter().copied().collect();
-    Ok(Tensor::f_from_slice(&values)?.f_reshape([rows as i64, cols as i64])?)
 }
 
 /// [slices, rows, cols].
 fn slices_tensor(slices: &[Array2<f32>]) -> Result<Tensor> {
-    let slices: Vec<Tensor> = slices.iter().map(image_tensor).collect::<Result<_>>()?;
+    let slices: Vec<Tensor> = slices
+        .iter()
+        .map(|slice| from_array(slice.view()))
+        .collect::<Result<_>>()?;
     Ok(Tensor::f_stack(&slices, 0)?)
-}
-
-/// Writes float32 tensors to a safetensors file, whole or not at all.
-fn write_tensors(path: &Path, tensors: &[(String, Tensor)], metadata: HashMap<String, String>) -> Result<()> {
-    let defect = |error: safetensors::SafeTensorError| Error::Internal(format!("safetensors: {error}"));
-    let mut data = Vec::with_capacity(tensors.len());
-    for (_, tensor) in tensors {
-        let mut bytes = vec![0u8; tensor.numel() * 4];
-        tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
-        data.push(bytes);
-    }
-    let mut views = Vec::with_capacity(tensors.len());
-    for ((name, tensor), bytes) in tensors.iter().zip(&data) {
-        let shape = tensor.size().iter().map(|n| *n as usize).collect();
-        views.push((
-            name.as_str(),
-            TensorView::new(Dtype::F32, shape, bytes).map_err(defect)?,
-        ));
-    }
-    let bytes = safetensors::serialize(views, Some(metadata)).map_err(defect)?;
-    write_atomically(path, |file| {
-        std::io::Write::write_all(file, &bytes).map_err(|error| Error::io("writing", path, error))
-    })
 }

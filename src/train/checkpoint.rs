@@ -1,9 +1,6 @@
 //! Checkpoints: everything a run needs to go on with the same numbers, in one safetensors file, written whole or not at all.
-use std::collections::HashMap;
-use std::io::Write;
 use std::path::Path;
 
-use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -15,7 +12,7 @@ use super::run::Run;
 use super::validated::{Snapshot, Validated};
 use super::{LossRecord, Parameters, TrainingSchedule};
 use crate::runtime::{Error, Generator, Result};
-use crate::volume::write_atomically;
+use crate::weights::{metadata, write_tensors};
 
 /// Key of the state in `__metadata__`.
 const KEY: &str = "tomocut-checkpoint";
@@ -102,29 +99,6 @@ fn groups(run: &Run) -> Vec<Group<'_>> {
 
 /// Writes a checkpoint to `path`: a temporary file beside it, synced, then renamed.
 pub(crate) fn save<O: RunOptions>(path: &Path, options: &O, run: &Run) -> Result<()> {
-    let mut data = Vec::new();
-    for (group, names, tensors) in groups(run) {
-        for (name, tensor) in names.iter().zip(tensors) {
-            let tensor = tensor
-                .f_detach()?
-                .f_to_device(Device::Cpu)?
-                .f_to_kind(Kind::Float)?
-                .f_contiguous()?;
-            let count = tensor.numel();
-            let mut bytes = vec![0u8; 4 * count];
-            tensor.f_copy_data_u8(&mut bytes, count)?;
-            let shape: Vec<usize> = tensor.size().iter().map(|n| *n as usize).collect();
-            data.push((format!("{group}.{name}"), shape, bytes));
-        }
-    }
-    let defect = |e: safetensors::SafeTensorError| Error::Internal(format!("safetensors: {e}"));
-    let mut views = Vec::with_capacity(data.len());
-    for (name, shape, bytes) in &data {
-        views.push((
-            name.as_str(),
-            TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(defect)?,
-        ));
-    }
     let (seed, stream, position) = run.gen.state();
     let state = State {
         options: options.clone(),
@@ -140,10 +114,11 @@ pub(crate) fn save<O: RunOptions>(path: &Path, options: &O, run: &Run) -> Result
         snapshots: (run.best.is_some(), run.teacher.is_some()),
     };
     let json = serde_json::to_string(&state).map_err(|e| Error::Internal(format!("checkpoint state: {e}")))?;
-    let bytes = safetensors::serialize(views, Some(HashMap::from([(KEY.to_owned(), json)]))).map_err(defect)?;
-    write_atomically(path, |file| {
-        file.write_all(&bytes).map_err(|e| Error::io("writing", path, e))
-    })
+    let tensors = groups(run).into_iter().flat_map(|(group, names, tensors)| {
+        let named = names.iter().zip(tensors);
+        named.map(move |(name, tensor)| (format!("{group}.{name}"), tensor))
+    });
+    write_tensors(path, tensors, Kind::Float, metadata(KEY, json))
 }
 
 /// Reads a checkpoint. Errors: the operating system's; [`Error::Format`] that names what is missing or misshapen.

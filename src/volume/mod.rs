@@ -3,7 +3,6 @@
 //! Arrays are (z, y, x), x fastest, whatever the axis order of the file. Reading takes just the bytes of the
 //! slices asked for; writing goes to a temporary file that is renamed once it is whole.
 
-mod atomic;
 mod blocks;
 mod bytes;
 mod geometry;
@@ -14,7 +13,7 @@ mod tomogram;
 mod write;
 mod zarr;
 
-pub use atomic::{place_folder, write_atomically};
+pub use crate::runtime::{place_folder, write_atomically};
 pub use blocks::{BlockFile, BlockType, Moments};
 pub use geometry::Geometry;
 pub use grey_scale::{grey_scale, tomogram_scale, CLIP_SIGMA};

@@ -14,8 +14,7 @@ use super::multiscale::describe;
 use super::node::{ARRAY_2, ATTRIBUTES_2, GROUP_2};
 use super::read::{alone, chunk_failed};
 use super::reduce::{halve, Reduction, ZarrVoxel};
-use crate::runtime::Job;
-use crate::volume::atomic::place_folder;
+use crate::runtime::{place_folder, Job};
 use crate::volume::Geometry;
 use crate::{Error, Result};
 

@@ -1,9 +1,10 @@
 //! Files and folders that are whole or absent.
 use std::fs::{self, File, Permissions};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::{Error, Result};
+use super::{Error, Result};
 
 /// Writes `path` through `write`, which gets an empty temporary file in the same folder. Once it is on the disk, the
 /// file is renamed to `path`, replacing what was there. On any error nothing is left behind and `path` is untouched.
@@ -31,6 +32,13 @@ pub fn write_atomically(path: &Path, write: impl FnOnce(&mut File) -> Result<()>
         let _ = folder.sync_all();
     }
     Ok(())
+}
+
+/// Writes a file of `bytes` by [`write_atomically`].
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_atomically(path, |file| {
+        file.write_all(bytes).map_err(|e| Error::io("writing", path, e))
+    })
 }
 
 /// Renames the folder `from`, whose files are on the disk, to `to` on the same file system. A folder or file that was there is set aside
