@@ -2,6 +2,7 @@
 use tch::{Kind, Tensor};
 
 use crate::runtime::{Error, Job, Result};
+use crate::tensors::term;
 use crate::weights::{Conv2d, GroupNorm, LayerNorm, Linear, Scope};
 
 /// Floating-point operations of one uninterrupted attention call at inference, counting a logit's exponential as 40:
@@ -273,7 +274,8 @@ impl FeedForward {
         let half = both.size().last().copied().unwrap_or(0) / 2;
         let gate = both.f_narrow(-1, half, half)?.f_gelu("none")?;
         job.check()?;
-        self.out.forward(&both.f_narrow(-1, 0, half)?.f_mul(&gate)?)
+        let gated = term(both.f_narrow(-1, 0, half)) * gate;
+        self.out.forward(&gated.tensor()?)
     }
 }
 
@@ -313,15 +315,16 @@ impl TransformerBlock {
     ) -> Result<Tensor> {
         let normed = self.norm1.forward(x)?;
         let self_tap = tap.as_mut().map(|(taps, grid)| (&mut **taps, *grid));
-        let mut x = x.f_add(&self.attn1.forward(&normed, &normed, self_tap, job)?)?;
+        let mut x = (term(x) + self.attn1.forward(&normed, &normed, self_tap, job)).tensor()?;
         if let (Some((norm2, attn2)), Some(context)) = (&self.cross, context) {
             let normed = norm2.forward(&x)?;
             if let Some((taps, _)) = tap {
                 taps.offer_cross_query(|| attn2.split(&attn2.to_q.forward(&normed)?))?;
             }
-            x = x.f_add(&attn2.forward(&normed, context, None, job)?)?;
+            x = (term(x) + attn2.forward(&normed, context, None, job)).tensor()?;
         }
-        Ok(x.f_add(&self.feed_forward.forward(&self.norm3.forward(&x)?, job)?)?)
+        let normed = self.norm3.forward(&x)?;
+        (term(x) + self.feed_forward.forward(&normed, job)).tensor()
     }
 }
 
@@ -385,6 +388,6 @@ impl SpatialTransformer {
             Projection::Linear(linear) => to_image(&linear.forward(&tokens)?)?,
             Projection::Conv(conv) => conv.forward(&to_image(&tokens)?, job)?,
         };
-        Ok(out.f_add(x)?)
+        (term(out) + x).tensor()
     }
 }

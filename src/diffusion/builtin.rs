@@ -1,10 +1,15 @@
 //! The model that is compiled into the library; `models/README.md` says how it was made.
-use super::{DiffusionModel, LoadOptions};
+use super::load_options::LoadOptions;
+use super::model::DiffusionModel;
 use crate::runtime::Result;
+
+/// A static, because a constant is copied into every object file that uses it.
+static MODEL: [u8; include_bytes!("../../models/builtin.safetensors").len()] =
+    *include_bytes!("../../models/builtin.safetensors");
 
 /// The file `models/builtin.safetensors`: tomocut's single-file form, float16.
 pub fn builtin_model_bytes() -> &'static [u8] {
-    include_bytes!("../../models/builtin.safetensors")
+    &MODEL
 }
 
 impl DiffusionModel {

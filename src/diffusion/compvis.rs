@@ -194,7 +194,7 @@ fn side(files: &WeightFiles, name: &str, axis: usize) -> Result<i64> {
         .and_then(|shape| shape.get(axis).copied())
         .ok_or_else(|| {
             let detail = format!("is missing or has fewer than {} axes", axis + 1);
-            Error::format(format_args!("{}: tensor {name}", files.what()), detail)
+            Error::format(format_args!("{}: tensor {name}", files.name()), detail)
         })
 }
 
@@ -247,7 +247,7 @@ fn unet_architecture(files: &WeightFiles) -> Result<Map<String, Value>> {
     let per_level = layers.first().copied().unwrap_or(0);
     if per_level == 0 || layers.iter().any(|l| *l != per_level) {
         let detail = format!("residual blocks per level are {layers:?}, expected the same number at every level");
-        return Err(Error::format(format_args!("{}: U-Net", files.what()), detail));
+        return Err(Error::format(format_args!("{}: U-Net", files.name()), detail));
     }
     let up: Vec<&str> = (0..widths.len() as i64)
         .map(

@@ -315,7 +315,7 @@ impl UnetConfig {
 
 /// Fails on the first key of `table` whose value is not one of those that `fixed` lists for it.
 pub(super) fn refuse_other_values(
-    what: &str,
+    component: &str,
     table: &serde_json::Map<String, Value>,
     fixed: &[(&str, &[&str])],
 ) -> Result<()> {
@@ -325,7 +325,7 @@ pub(super) fn refuse_other_values(
         if !allowed.contains(&text.as_str()) {
             let known = allowed.join(" or ");
             return Err(Error::Unsupported(format!(
-                "{what} setting {key} is {text}; only {known} is supported"
+                "{component} setting {key} is {text}; only {known} is supported"
             )));
         }
     }

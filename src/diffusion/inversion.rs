@@ -2,7 +2,6 @@
 use tch::{Kind, Tensor};
 
 use super::model::DiffusionModel;
-use super::schedule::combine;
 use crate::runtime::{Error, Job, Result};
 
 impl DiffusionModel {
@@ -42,8 +41,7 @@ impl DiffusionModel {
             let output = self.predict(&x, t, None, job)?;
             let clean = self.schedule.clean(&x, &output, before)?;
             let noise = self.schedule.noise_of(&x, &output, before)?;
-            let alpha = self.schedule.alpha_cumprod(t)?;
-            x = combine(&clean, alpha.sqrt(), &noise, (1.0 - alpha).sqrt())?;
+            x = self.schedule.noised(&clean, &noise, t)?;
             before = t;
         }
         Ok(x)

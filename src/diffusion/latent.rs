@@ -3,7 +3,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::vae::VaeConfig;
+use super::vae_config::VaeConfig;
 use crate::runtime::{Error, Result};
 
 /// How a slice enters the U-Net.

@@ -9,11 +9,13 @@ use tch::{Kind, Tensor};
 use super::compvis;
 use super::config::{refuse_other_values, UnetConfig};
 use super::latent::LatentMode;
-use super::model::{DiffusionModel, LatentEncoder, LoadOptions, ModelConfig};
+use super::load_options::LoadOptions;
+use super::model::{DiffusionModel, LatentEncoder, ModelConfig};
 use super::schedule::ScheduleConfig;
 use super::text::{embed_empty_prompt, Activation, Padding, TextConfig};
 use super::unet::Unet;
-use super::vae::{VaeConfig, VaeEncoder};
+use super::vae::VaeEncoder;
+use super::vae_config::VaeConfig;
 use crate::runtime::{Error, Job, Result};
 use crate::weights::{FetchTensor, TensorFile, WeightFiles};
 
@@ -86,11 +88,11 @@ pub(super) fn open_single_file(
     options: &LoadOptions,
     job: &Job,
 ) -> Result<DiffusionModel> {
-    let what = path.display().to_string();
-    let files = WeightFiles::new(&what, vec![file]);
+    let name = path.display().to_string();
+    let files = WeightFiles::new(&name, vec![file]);
     if files.contains_prefix("conditioner.embedders.") {
         return Err(Error::Unsupported(format!(
-            "{what} is Stable Diffusion XL; versions 1 and 2 are supported"
+            "{name} is Stable Diffusion XL; versions 1 and 2 are supported"
         )));
     }
     for (prefix, part) in [
@@ -105,7 +107,7 @@ pub(super) fn open_single_file(
             } else {
                 format!("has no {part}: no tensor begins with {prefix}")
             };
-            return Err(Error::format(&what, detail));
+            return Err(Error::format(&name, detail));
         }
     }
     let shapes = compvis::architecture(&files)?;
@@ -124,7 +126,7 @@ pub(super) fn open_single_file(
                 "{unknown} of the {key} cannot be read off the tensor shapes (widths are no multiples of 64); give it as \
                  {{\"{key}\": {{\"{unknown}\": ..}}}} in a JSON file of the same stem"
             );
-            return Err(Error::format(&what, detail));
+            return Err(Error::format(&name, detail));
         }
         Ok(Value::Object(table))
     };
@@ -138,7 +140,7 @@ pub(super) fn open_single_file(
     let schedule = schedule_from_json(&merged(Map::new(), "scheduler")?)?;
     if shapes.second && overrides.pointer("/scheduler/prediction_type").is_none() {
         let text = format!(
-            "{what}: Stable Diffusion 2 files do not say whether they predict noise or velocity; noise is assumed. \
+            "{name}: Stable Diffusion 2 files do not say whether they predict noise or velocity; noise is assumed. \
              The denoised image of a 768-pixel model needs {{\"scheduler\": {{\"prediction_type\": \"v_prediction\"}}}} \
              in a JSON file of the same stem"
         );
@@ -257,11 +259,11 @@ fn vae_names(name: &str) -> Vec<String> {
 /// Weights of one component: `STEM.safetensors`, else `STEM.fp16.safetensors`, else the shards of
 /// `STEM.safetensors.index.json`.
 fn component_files(folder: &Path, stem: &str) -> Result<WeightFiles<'static>> {
-    let what = folder.display().to_string();
+    let shown = folder.display().to_string();
     for name in [format!("{stem}.safetensors"), format!("{stem}.fp16.safetensors")] {
         let file = folder.join(name);
         if file.is_file() {
-            return Ok(WeightFiles::new(&what, vec![TensorFile::map(&file)?]));
+            return Ok(WeightFiles::new(&shown, vec![TensorFile::map(&file)?]));
         }
     }
     let index = folder.join(format!("{stem}.safetensors.index.json"));
@@ -273,7 +275,7 @@ fn component_files(folder: &Path, stem: &str) -> Result<WeightFiles<'static>> {
         shards.sort_unstable();
         shards.dedup();
         let files = shards.iter().map(|shard| TensorFile::map(&folder.join(shard)));
-        return Ok(WeightFiles::new(&what, files.collect::<Result<_>>()?));
+        return Ok(WeightFiles::new(&shown, files.collect::<Result<_>>()?));
     }
     for pickle in ["diffusion_pytorch_model.bin", "pytorch_model.bin"] {
         let file = folder.join(pickle);
@@ -283,7 +285,7 @@ fn component_files(folder: &Path, stem: &str) -> Result<WeightFiles<'static>> {
         }
     }
     Err(Error::format(
-        what,
+        shown,
         format_args!("has no {stem}.safetensors, {stem}.fp16.safetensors or index of shards"),
     ))
 }

@@ -1,36 +1,14 @@
 //! A diffusion model as a feature extractor: image to latent, latent to self-attention.
-use std::path::Path;
-
 use tch::{Device, Kind, Tensor};
 
 use super::attention::{AttentionTap, TapParts, Taps};
 use super::config::UnetConfig;
-use super::latent::{depth_to_space, space_to_depth, CellShape, EncoderConfig, LatentDraw, LatentMode, Structure};
-use super::loading::{open_folder, open_single_file};
+use super::latent::{depth_to_space, space_to_depth, CellShape, LatentDraw, LatentMode, Structure};
+use super::load_options::LoadOptions;
 use super::schedule::{NoiseSchedule, ScheduleConfig};
-use super::single_file::{ModelFileConfig, AUTOENCODER};
 use super::unet::Unet;
 use super::vae::VaeEncoder;
-use crate::runtime::{Error, Generator, Job, Result, Stage};
-use crate::weights::TensorFile;
-
-/// Where the weights go.
-#[derive(Clone, Copy, Debug)]
-pub struct LoadOptions {
-    /// Device of the weights and of all work.
-    pub device: Device,
-    /// Type of the weights in memory: float32 (the fast one on a CPU), float16 or bfloat16. The file may have another.
-    pub kind: Kind,
-}
-
-impl Default for LoadOptions {
-    fn default() -> Self {
-        Self {
-            device: Device::Cpu,
-            kind: Kind::Float,
-        }
-    }
-}
+use crate::runtime::{Error, Generator, Job, Result};
 
 /// How an image becomes a latent.
 pub enum LatentEncoder {
@@ -104,69 +82,7 @@ pub struct DiffusionModel {
 }
 
 impl DiffusionModel {
-    /// Opens Stable Diffusion 1.x or 2.x from a diffusers folder or an original single safetensors file, or a model in
-    /// tomocut's own file. Nothing is downloaded; weights are mapped and copied one tensor at a time.
-    ///
-    /// The architecture of an original file is read off its tensor shapes, on the assumptions that hold for the published
-    /// ones: 32 norm groups; 8 heads (SD 1) or heads of width 64 (SD 2). Where they do not hold, `STEM.json` beside
-    /// `STEM.safetensors` overrides them: `{"unet": {..}, "vae": {..}, "text_encoder": {..}, "scheduler": {..}}`, each
-    /// with keys of diffusers' config of that component.
-    ///
-    /// Errors: the operating system's; [`Error::Format`] and [`Error::Unsupported`] name the file, tensor or setting. A
-    /// pickle checkpoint is never opened: the error says how to convert it.
-    pub fn open(path: &Path, options: &LoadOptions, job: &Job) -> Result<Self> {
-        job.enter(Stage::Load)?;
-        if path.is_dir() {
-            return open_folder(path, options, job);
-        }
-        let file = TensorFile::map(path)?;
-        if file.text(super::single_file::KEY).is_some() {
-            return Self::from_own_file(&file, options, job);
-        }
-        open_single_file(path, file, options, job)
-    }
-
-    /// A model in tomocut's own form (see [`super::write_model`]) from memory.
-    pub fn from_safetensors_bytes(bytes: &[u8], options: &LoadOptions) -> Result<Self> {
-        let file = TensorFile::from_bytes("model bytes", bytes)?;
-        Self::from_own_file(&file, options, &Job::quiet())
-    }
-
-    fn from_own_file(file: &TensorFile, options: &LoadOptions, job: &Job) -> Result<Self> {
-        let settings = ModelFileConfig::read(file)?
-            .ok_or_else(|| Error::format(file.what(), "has no \"tomocut\" settings in its metadata"))?;
-        let unet = Unet::from_tensors(&settings.unet, &mut |name, shape| {
-            job.check()?;
-            file.tensor(name, shape, options.kind, options.device)
-        })?;
-        let (encoder, pixels_per_token) = match &settings.encoder {
-            EncoderConfig::SpaceToDepth(cells) => (LatentEncoder::SpaceToDepth(*cells), cells.factor),
-            EncoderConfig::Autoencoder(vae) => {
-                // In float32 whatever the U-Net's type: it runs once per image.
-                let encoder = VaeEncoder::from_tensors(vae, &mut |name, shape| {
-                    job.check()?;
-                    file.tensor(&format!("{AUTOENCODER}{name}"), shape, Kind::Float, options.device)
-                })?;
-                (LatentEncoder::Vae(Box::new(encoder)), vae.factor())
-            }
-        };
-        Self::assemble(
-            ModelConfig {
-                name: settings.name,
-                unet: settings.unet,
-                schedule: settings.schedule,
-                latent_mode: settings.latent_mode,
-                voxel_nm: settings.voxel_nm,
-                structures: settings.structures,
-                pixels_per_token,
-            },
-            unet,
-            encoder,
-            None,
-            options,
-        )
-    }
-
+    /// A model of the parts that its files hold.
     pub(super) fn assemble(
         config: ModelConfig,
         unet: Unet,

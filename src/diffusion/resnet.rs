@@ -2,6 +2,7 @@
 use tch::Tensor;
 
 use crate::runtime::{Job, Result};
+use crate::tensors::term;
 use crate::weights::{Conv2d, GroupNorm, Linear, Scope};
 
 /// What a block does to the features before its last convolution: dropout in training, nothing at inference.
@@ -52,14 +53,16 @@ impl ResnetBlock {
     ) -> Result<Tensor> {
         let mut h = self.conv1.forward(&self.norm1.forward(x)?.f_silu()?, job)?;
         if let (Some(linear), Some(time)) = (&self.time, time) {
-            h = h.f_add(&linear.forward(time)?.f_unsqueeze(-1)?.f_unsqueeze(-1)?)?;
+            let shift = linear.forward(time)?.f_unsqueeze(-1)?.f_unsqueeze(-1)?;
+            h = (term(h) + shift).tensor()?;
         }
-        let h = dropout(self.norm2.forward(&h)?.f_silu()?)?;
-        let h = self.conv2.forward(&h, job)?;
-        match &self.shortcut {
-            Some(conv) => Ok(conv.forward(x, job)?.f_add(&h)?),
-            None => Ok(x.f_add(&h)?),
-        }
+        h = dropout(self.norm2.forward(&h)?.f_silu()?)?;
+        h = self.conv2.forward(&h, job)?;
+        let shortcut = match &self.shortcut {
+            Some(conv) => term(conv.forward(x, job)),
+            None => term(x),
+        };
+        (shortcut + h).tensor()
     }
 }
 

@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use crate::runtime::{Error, Result};
+use crate::tensors::term;
 
 /// What the U-Net's output means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,9 +55,9 @@ impl NoiseSchedule {
     /// The schedule of `config`. Errors: an unknown form of the betas, or values out of range.
     pub fn new(config: &ScheduleConfig) -> Result<Self> {
         if config.beta_schedule != "scaled_linear" {
-            let found = &config.beta_schedule;
+            let form = &config.beta_schedule;
             return Err(Error::Unsupported(format!(
-                "beta_schedule is {found}; only scaled_linear is supported"
+                "beta_schedule is {form}; only scaled_linear is supported"
             )));
         }
         let (first, last, count) = (config.beta_start, config.beta_end, config.num_train_timesteps);
@@ -111,13 +112,13 @@ impl NoiseSchedule {
     /// The timestep at which unit-variance data of this signal-to-noise variance ratio are x_t as they stand:
     /// abar_t nearest SNR / (1 + SNR). Not a number and negative ratios count as 0 (pure noise).
     pub fn timestep_for_snr(&self, snr: f64) -> i64 {
-        let wanted = if snr.is_infinite() && snr > 0.0 {
+        let share = if snr.is_infinite() && snr > 0.0 {
             1.0
         } else {
             let snr = snr.max(0.0);
             snr / (1.0 + snr)
         };
-        let distance = |t: &usize| (self.alphas_cumprod[*t] - wanted).abs();
+        let distance = |t: &usize| (self.alphas_cumprod[*t] - share).abs();
         (0..self.alphas_cumprod.len())
             .min_by(|a, b| distance(a).total_cmp(&distance(b)))
             .map_or(0, |t| t as i64)
@@ -130,7 +131,7 @@ impl NoiseSchedule {
             let allowed = format!("must have the latent's shape {:?}", z.size());
             return Err(Error::argument("noise", format_args!("{:?}", eps.size()), &allowed));
         }
-        combine(z, alpha.sqrt(), eps, (1.0 - alpha).sqrt())
+        (alpha.sqrt() * term(z) + (1.0 - alpha).sqrt() * term(eps)).tensor()
     }
 
     /// One-step estimate of the clean latent from `x` = x_t and the U-Net's `output` at `t`:
@@ -139,8 +140,8 @@ impl NoiseSchedule {
         let alpha = self.alpha_cumprod(t)?;
         let (a, s) = (alpha.sqrt(), (1.0 - alpha).sqrt());
         match self.prediction {
-            PredictionType::Epsilon => combine(x, 1.0 / a, output, -s / a),
-            PredictionType::VPrediction => combine(x, a, output, -s),
+            PredictionType::Epsilon => (term(x) * (1.0 / a) - term(output) * (s / a)).tensor(),
+            PredictionType::VPrediction => (a * term(x) - s * term(output)).tensor(),
         }
     }
 
@@ -149,14 +150,9 @@ impl NoiseSchedule {
         let alpha = self.alpha_cumprod(t)?;
         match self.prediction {
             PredictionType::Epsilon => Ok(output.shallow_clone()),
-            PredictionType::VPrediction => combine(output, alpha.sqrt(), x, (1.0 - alpha).sqrt()),
+            PredictionType::VPrediction => (alpha.sqrt() * term(output) + (1.0 - alpha).sqrt() * term(x)).tensor(),
         }
     }
-}
-
-/// a x + b y.
-pub(super) fn combine(x: &Tensor, a: f64, y: &Tensor, b: f64) -> Result<Tensor> {
-    Ok(x.f_mul_scalar(a)?.f_add(&y.f_mul_scalar(b)?)?)
 }
 
 #[cfg(test)]
@@ -208,7 +204,7 @@ mod tests {
             let x = schedule.noised(&z, &eps, t).unwrap();
             let output = match prediction {
                 PredictionType::Epsilon => eps.shallow_clone(),
-                PredictionType::VPrediction => combine(&eps, alpha.sqrt(), &z, -(1.0 - alpha).sqrt()).unwrap(),
+                PredictionType::VPrediction => &eps * alpha.sqrt() - &z * (1.0 - alpha).sqrt(),
             };
             assert!(schedule.clean(&x, &output, t).unwrap().allclose(&z, 1e-5, 1e-6, false));
             assert!(schedule

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 use super::config::UnetConfig;
 use super::latent::{CellShape, EncoderConfig, LatentMode, Structure};
 use super::schedule::ScheduleConfig;
 use super::unet::unet_tensor_shapes;
-use super::vae::VaeConfig;
+use super::vae_config::VaeConfig;
 use super::vae_decoder::vae_tensor_shapes;
 use crate::runtime::{write_whole, Error, Result};
 use crate::weights::{metadata, tensors_to_bytes, wrong_shape, TensorFile};
@@ -96,23 +96,23 @@ impl ModelFileConfig {
     /// The settings in `file`, or none where it is not a tomocut file.
     pub(super) fn read(file: &TensorFile) -> Result<Option<Self>> {
         let Some(text) = file.text(KEY) else { return Ok(None) };
-        let what = || format!("{}: metadata \"{KEY}\"", file.what());
-        let json: serde_json::Value = serde_json::from_str(text).map_err(|e| Error::format(what(), e))?;
+        let subject = || format!("{}: metadata \"{KEY}\"", file.name());
+        let json: serde_json::Value = serde_json::from_str(text).map_err(|e| Error::format(subject(), e))?;
         match json.get("format").and_then(serde_json::Value::as_u64) {
             Some(1) => {}
             Some(other) => {
                 return Err(Error::Version(format!(
                     "{} has format {other}, this engine reads {FORMAT}",
-                    what()
+                    subject()
                 )));
             }
-            None => return Err(Error::format(what(), "has no number under \"format\"")),
+            None => return Err(Error::format(subject(), "has no number under \"format\"")),
         }
         if let Some(unet) = json.get("unet") {
             // For its clear answer to settings that are not supported.
             UnetConfig::from_json(unet)?;
         }
-        let config: Self = serde_json::from_value(json).map_err(|e| Error::format(what(), e))?;
+        let config: Self = serde_json::from_value(json).map_err(|e| Error::format(subject(), e))?;
         config.validate()?;
         Ok(Some(config))
     }
@@ -120,7 +120,7 @@ impl ModelFileConfig {
     /// Checks that the parts fit each other.
     pub fn validate(&self) -> Result<()> {
         self.unet.validate()?;
-        let wanted = match &self.encoder {
+        let needed = match &self.encoder {
             EncoderConfig::SpaceToDepth(cells) => {
                 cells.validate()?;
                 unet_channels(*cells, self.structures.len())
@@ -137,11 +137,11 @@ impl ModelFileConfig {
             }
         };
         let given = (self.unet.in_channels, self.unet.out_channels);
-        if given != wanted {
+        if given != needed {
             return Err(Error::format(
                 "model settings",
                 format_args!(
-                    "{:?} with {} structures needs a U-Net of {wanted:?} channels in and out, it has {given:?}",
+                    "{:?} with {} structures needs a U-Net of {needed:?} channels in and out, it has {given:?}",
                     self.encoder,
                     self.structures.len()
                 ),
@@ -160,50 +160,6 @@ impl ModelFileConfig {
             }
         }
         Ok(())
-    }
-}
-
-/// Settings and weights of a model in tomocut's own file, for training to go on from.
-pub struct ModelFile {
-    /// The settings.
-    pub config: ModelFileConfig,
-    /// Tensors in float32 on the CPU, named and ordered as [`ModelFileConfig::tensor_shapes`] lists them.
-    pub tensors: Vec<(String, Tensor)>,
-}
-
-impl ModelFile {
-    /// Reads the file at `path`. Errors: the operating system's; [`Error::Format`] where it is none of tomocut's own.
-    pub fn open(path: &Path) -> Result<Self> {
-        Self::take(&TensorFile::map(path)?)
-    }
-
-    /// The model that is compiled into the library.
-    pub fn builtin() -> Result<Self> {
-        Self::take(&TensorFile::from_bytes("built-in model", super::builtin_model_bytes())?)
-    }
-
-    fn take(file: &TensorFile) -> Result<Self> {
-        let config = ModelFileConfig::read(file)?
-            .ok_or_else(|| Error::format(file.what(), "is no model in tomocut's own form"))?;
-        let tensors = config
-            .tensor_shapes()?
-            .into_iter()
-            .map(|(name, shape)| {
-                let tensor = file.tensor(&name, &shape, Kind::Float, Device::Cpu)?;
-                Ok((name, tensor))
-            })
-            .collect::<Result<_>>()?;
-        Ok(Self { config, tensors })
-    }
-
-    /// The model, ready to use on `device` in float32.
-    pub fn load(&self, device: Device) -> Result<super::DiffusionModel> {
-        let bytes = model_to_bytes(&self.config, &self.tensors, Kind::Float)?;
-        let options = super::LoadOptions {
-            device,
-            kind: Kind::Float,
-        };
-        super::DiffusionModel::from_safetensors_bytes(&bytes, &options)
     }
 }
 

@@ -34,8 +34,8 @@ fn random_tensors(config: &UnetConfig, seed: u64) -> Vec<(String, Tensor)> {
 
 fn build(config: &UnetConfig, tensors: &[(String, Tensor)]) -> Result<Unet> {
     Unet::from_tensors(config, &mut |name, _| {
-        let found = tensors.iter().find(|(n, _)| n == name);
-        Ok(found
+        let tensor = tensors.iter().find(|(n, _)| n == name);
+        Ok(tensor
             .ok_or_else(|| Error::format(name, "is missing"))?
             .1
             .shallow_clone())
@@ -334,10 +334,10 @@ fn tensor_lists_of_the_published_networks() {
             .map(|line| line.split_once('\t').unwrap())
             .map(|(name, shape)| (name.to_owned(), serde_json::from_str(shape).unwrap()))
             .collect();
-        let mut found = unet_tensor_shapes(&config).unwrap();
+        let mut shapes = unet_tensor_shapes(&config).unwrap();
         expected.sort();
-        found.sort();
-        assert_eq!(found, expected);
+        shapes.sort();
+        assert_eq!(shapes, expected);
     }
 }
 
@@ -350,8 +350,8 @@ fn taps_keep_outputs_and_cross_queries_where_asked() {
     let layer = "up_blocks.1.attentions.0.transformer_blocks.0";
     let mut tensors = random_tensors(&config, 6);
     let mut set = |name: &str, to: f64| {
-        let found = tensors.iter_mut().find(|(n, _)| *n == format!("{layer}.{name}"));
-        let _ = found.unwrap().1.fill_(to);
+        let tensor = tensors.iter_mut().find(|(n, _)| *n == format!("{layer}.{name}"));
+        let _ = tensor.unwrap().1.fill_(to);
     };
     // The output is then the bias, and the queries of the cross-attention the sums of a normalised token: zero.
     set("attn1.to_out.0.weight", 0.0);

@@ -4,6 +4,7 @@ use serde_json::Value;
 use tch::{Device, Tensor};
 
 use crate::runtime::{Error, Job, Result};
+use crate::tensors::term;
 use crate::weights::{FetchTensor, LayerNorm, Linear, Scope};
 
 /// Activation of the feed-forward.
@@ -133,13 +134,13 @@ impl Layer {
             false,
         )?;
         let mixed = mixed.f_transpose(1, 2)?.f_reshape([batch, tokens, channels])?;
-        let x = x.f_add(&self.out_proj.forward(&mixed)?)?;
+        let x = (term(x) + self.out_proj.forward(&mixed)).tensor()?;
         let inner = self.fc1.forward(&self.layer_norm2.forward(&x)?)?;
         let inner = match config.hidden_act {
-            Activation::QuickGelu => inner.f_mul(&inner.f_mul_scalar(1.702)?.f_sigmoid()?)?,
+            Activation::QuickGelu => (term(&inner) * (1.702 * term(&inner)).map(Tensor::f_sigmoid)).tensor()?,
             Activation::Gelu => inner.f_gelu("none")?,
         };
-        Ok(x.f_add(&self.fc2.forward(&inner)?)?)
+        (term(x) + self.fc2.forward(&inner)).tensor()
     }
 }
 
@@ -167,7 +168,8 @@ pub(super) fn embed_empty_prompt(
         let table = scope.tensor("embeddings.token_embedding.weight", &[config.vocab_size, width])?;
         let positions = scope.tensor("embeddings.position_embedding.weight", &[length, width])?;
         let ids = Tensor::f_from_slice(&ids)?.f_to_device(device)?;
-        table.f_index_select(0, &ids)?.f_add(&positions)?.f_unsqueeze(0)?
+        let embedded = term(table.f_index_select(0, &ids)) + positions;
+        embedded.tensor()?.f_unsqueeze(0)?
     };
     for i in 0..config.num_hidden_layers {
         job.check()?;

@@ -5,6 +5,7 @@ use super::attention::{SpatialTransformer, Taps, TransformerShape};
 use super::config::UnetConfig;
 use super::resnet::{ResnetBlock, Upsample};
 use crate::runtime::{Error, Job, Result};
+use crate::tensors::term;
 use crate::weights::{Conv2d, FetchTensor, GroupNorm, Linear, Scope};
 
 /// Residual blocks of one resolution on the way down, each followed by a transformer where the level has attention.
@@ -242,11 +243,11 @@ impl Unet {
             let allowed = format!("must be [{batch}], one per image");
             return Err(Error::argument("timesteps", format_args!("{:?}", t.size()), &allowed));
         }
-        let found = context.map(|context| context.size());
-        let fits = match (&found, self.config.cross_attention_dim) {
+        let shape = context.map(|context| context.size());
+        let fits = match (&shape, self.config.cross_attention_dim) {
             (None, None) => true,
-            (Some(found), Some(width)) => {
-                matches!(found[..], [b, m, w] if (b == 1 || b == batch) && m > 0 && w == width)
+            (Some(shape), Some(width)) => {
+                matches!(shape[..], [b, m, w] if (b == 1 || b == batch) && m > 0 && w == width)
             }
             _ => false,
         };
@@ -255,7 +256,7 @@ impl Unet {
                 Some(width) => format!("must be [{batch}, tokens, {width}]"),
                 None => "must be absent: this network has no cross-attention".to_owned(),
             };
-            return Err(Error::argument("text embedding", format_args!("{found:?}"), &allowed));
+            return Err(Error::argument("text embedding", format_args!("{shape:?}"), &allowed));
         }
         Ok(batch)
     }
@@ -266,13 +267,8 @@ impl Unet {
 pub(super) fn timestep_embedding(t: &Tensor, width: i64, cosines_first: bool, shift: f64) -> Result<Tensor> {
     let half = width / 2;
     let step = -(1e4f64).ln() / (half as f64 - shift);
-    let frequency = Tensor::f_arange(half, (Kind::Float, t.device()))?
-        .f_mul_scalar(step)?
-        .f_exp()?;
-    let angle = t
-        .f_to_kind(Kind::Float)?
-        .f_unsqueeze(1)?
-        .f_mul(&frequency.f_unsqueeze(0)?)?;
+    let frequency = (step * term(Tensor::f_arange(half, (Kind::Float, t.device())))).exp();
+    let angle = (term(t.f_to_kind(Kind::Float)?.f_unsqueeze(1)) * frequency).tensor()?;
     let (sin, cos) = (angle.f_sin()?, angle.f_cos()?);
     let pair = if cosines_first { [cos, sin] } else { [sin, cos] };
     Ok(Tensor::f_cat(&pair, 1)?)

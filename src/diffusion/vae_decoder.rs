@@ -1,16 +1,13 @@
 //! Decoder of Stable Diffusion's variational autoencoder (Rombach et al. 2022): latent to image.
-use std::path::Path;
+use tch::Tensor;
 
-use tch::{Kind, Tensor};
-
-use super::latent::EncoderConfig;
-use super::model::LoadOptions;
 use super::resnet::{ResnetBlock, Upsample};
-use super::single_file::{ModelFileConfig, AUTOENCODER};
-use super::vae::{VaeConfig, VaeEncoder};
+use super::vae::VaeEncoder;
+use super::vae_config::VaeConfig;
 use super::vae_mid::{MidBlock, EPS};
 use crate::runtime::{Error, Job, Result};
-use crate::weights::{Conv2d, FetchTensor, GroupNorm, Scope, TensorFile};
+use crate::tensors::term;
+use crate::weights::{Conv2d, FetchTensor, GroupNorm, Scope};
 
 /// Residual blocks of one resolution.
 struct Level {
@@ -46,21 +43,6 @@ impl VaeDecoder {
     /// (`decoder.up_blocks.0.resnets.0.conv1.weight`). They are shared, not copied.
     pub fn from_tensors(config: &VaeConfig, fetch: &mut FetchTensor) -> Result<Self> {
         Self::build(config, Scope::root(fetch))
-    }
-
-    /// The decoder in a model file of tomocut's own, always in float32. Errors: those of opening a model;
-    /// [`Error::Unsupported`] for a model without an autoencoder.
-    pub fn open(path: &Path, options: &LoadOptions, job: &Job) -> Result<Self> {
-        let file = TensorFile::map(path)?;
-        let config = ModelFileConfig::read(&file)?
-            .ok_or_else(|| Error::format(file.what(), "has no \"tomocut\" settings in its metadata"))?;
-        let EncoderConfig::Autoencoder(vae) = &config.encoder else {
-            return Err(Error::Unsupported(format!("{} has no autoencoder", file.what())));
-        };
-        Self::from_tensors(vae, &mut |name, shape| {
-            job.check()?;
-            file.tensor(&format!("{AUTOENCODER}{name}"), shape, Kind::Float, options.device)
-        })
     }
 
     pub(crate) fn build(config: &VaeConfig, mut root: Scope) -> Result<Self> {
@@ -107,8 +89,8 @@ impl VaeDecoder {
     /// The inverse of [`VaeEncoder::encode`]: the image [B, channels, 8 h, 8 w] of a scaled `latent` [B, C, h, w]. Black is 0, white 1;
     /// nothing is clamped.
     pub fn decode(&self, latent: &Tensor, job: &Job) -> Result<Tensor> {
-        let image = self.reconstruct(&latent.f_mul_scalar(1.0 / self.config.scaling_factor)?, job)?;
-        Ok(image.f_add_scalar(1.0)?.f_mul_scalar(0.5)?)
+        let z = (term(latent) * (1.0 / self.config.scaling_factor)).tensor()?;
+        (0.5 * (term(self.reconstruct(&z, job)) + 1.0)).tensor()
     }
 
     /// The image in the network's own scale, black -1 and white 1, of an unscaled latent `z` [B, C, h, w].

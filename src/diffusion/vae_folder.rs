@@ -5,7 +5,7 @@ use serde_json::json;
 use tch::{Kind, Tensor};
 
 use super::single_file::exact_tensors_to_bytes;
-use super::vae::VaeConfig;
+use super::vae_config::VaeConfig;
 use super::vae_decoder::vae_tensor_shapes;
 use crate::runtime::{write_whole, Error, Result};
 

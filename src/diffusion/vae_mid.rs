@@ -4,6 +4,7 @@ use tch::Tensor;
 use super::attention::attend;
 use super::resnet::{Dropout, ResnetBlock};
 use crate::runtime::{Job, Result};
+use crate::tensors::term;
 use crate::weights::{GroupNorm, Linear, Scope};
 
 /// Every norm of the autoencoder has this epsilon.
@@ -37,10 +38,8 @@ impl PixelAttention {
         let head = |linear: &Linear| -> Result<Tensor> { Ok(linear.forward(&tokens)?.f_unsqueeze(1)?) };
         let mixed = attend(&head(&self.to_q)?, &head(&self.to_k)?, &head(&self.to_v)?, job)?;
         let out = self.to_out.forward(&mixed.f_squeeze_dim(1)?)?;
-        Ok(out
-            .f_transpose(1, 2)?
-            .f_reshape([batch, channels, rows, columns])?
-            .f_add(x)?)
+        let out = out.f_transpose(1, 2)?.f_reshape([batch, channels, rows, columns])?;
+        (term(out) + x).tensor()
     }
 }
 

@@ -2,7 +2,7 @@
 use tch::Tensor;
 
 use super::resnet::{Dropout, ResnetBlock};
-use super::vae::VaeConfig;
+use super::vae_config::VaeConfig;
 use super::vae_mid::{MidBlock, EPS};
 use crate::runtime::{Job, Result};
 use crate::weights::{Conv2d, GroupNorm, Scope};

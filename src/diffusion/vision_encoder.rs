@@ -2,7 +2,7 @@
 use tch::Tensor;
 
 use super::resnet::Dropout;
-use super::vae::VaeConfig;
+use super::vae_config::VaeConfig;
 use super::vae_trunk::EncoderTrunk;
 use crate::runtime::{Error, Job, Result};
 use crate::weights::{Conv2d, Scope};
@@ -38,7 +38,7 @@ impl VisionEncoder {
     pub(crate) fn forward(&self, image: &Tensor, dropout: &mut Dropout, job: &Job) -> Result<Tensor> {
         let (size, channels) = (image.size(), self.config.in_channels);
         let batch = match size[..] {
-            [batch, found, _, _] if found == 1 || found == channels => batch,
+            [batch, planes, _, _] if planes == 1 || planes == channels => batch,
             _ => {
                 let allowed = format!("must be [B, 1 or {channels}, H, W]");
                 return Err(Error::argument("image", format_args!("{size:?}"), &allowed));

@@ -2,6 +2,7 @@
 use tch::{Device, Kind, Tensor};
 
 use crate::runtime::Result;
+use crate::tensors::{from_slice, term};
 
 /// First voxels of windows of `window` that overlap by half, the last flush with the end.
 pub(crate) fn starts(extent: i64, window: i64) -> Vec<i64> {
@@ -18,8 +19,8 @@ pub(crate) fn tent(extents: [i64; 3]) -> Result<Tensor> {
     for (axis, extent) in extents.into_iter().enumerate() {
         let side: Vec<f32> = (0..extent).map(|n| (n.min(extent - 1 - n) + 1) as f32).collect();
         let mut shape = [1; 4];
-        shape[axis + 1] = extent;
-        product = product.f_mul(&Tensor::f_from_slice(&side)?.f_view(shape)?)?;
+        shape[axis + 1] = side.len();
+        product = (term(product) * from_slice(&side, shape)).tensor()?;
     }
     Ok(product)
 }

@@ -9,6 +9,7 @@ use tch::Tensor;
 use super::config::{check_names, check_widths};
 use super::{Activation, Logits, Pass, Reach, SegmentationNetwork};
 use crate::runtime::{Error, Job, Result};
+use crate::tensors::term;
 use crate::weights::{Conv3d, Doubling3d, FetchTensor, InstanceNorm, Scope};
 
 /// Hyper-parameters of a [`DynUnet`].
@@ -228,13 +229,13 @@ impl Block {
     fn forward(&self, x: &Tensor, job: &Job) -> Result<Tensor> {
         // libtorch's slope below zero is 0.01, which is MONAI's.
         let inner = self.first.forward(x, job)?.f_leaky_relu()?;
-        let mut out = self.second.forward(&inner, job)?;
-        out = match &self.shortcut {
+        let out = term(self.second.forward(&inner, job));
+        let out = match &self.shortcut {
             None => out,
-            Some(Shortcut::Plain) => out.f_add(x)?,
-            Some(Shortcut::Projection(unit)) => out.f_add(&unit.forward(x, job)?)?,
+            Some(Shortcut::Plain) => out + x,
+            Some(Shortcut::Projection(unit)) => out + unit.forward(x, job),
         };
-        Ok(out.f_leaky_relu()?)
+        out.map(Tensor::f_leaky_relu).tensor()
     }
 }
 

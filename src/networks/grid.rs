@@ -4,6 +4,7 @@ use std::ops::Range;
 use tch::{Device, Tensor};
 
 use crate::runtime::Result;
+use crate::tensors::from_slice;
 
 /// Voxel sizes closer than this ratio are taken as equal: networks are trained with as much variation of scale.
 const ALIKE: f64 = 1.25;
@@ -69,36 +70,34 @@ impl Axis {
     }
 }
 
-/// Samples of a grid of `from` voxels that the triangle of each of the voxels `wanted` of a grid of `to` voxels reaches.
-fn reached(wanted: &Range<usize>, to: usize, from: usize) -> Range<usize> {
+/// Samples of a grid of `from` voxels that the triangle of each of the voxels `output` of a grid of `to` voxels reaches.
+fn reached(output: &Range<usize>, to: usize, from: usize) -> Range<usize> {
     if to == from {
-        return wanted.clone();
+        return output.clone();
     }
     let scale = from as f64 / to as f64;
     let support = scale.max(1.0);
-    let low = (wanted.start as f64 + 0.5) * scale - 0.5 - support;
-    let high = (wanted.end as f64 - 0.5) * scale - 0.5 + support;
+    let low = (output.start as f64 + 0.5) * scale - 0.5 - support;
+    let high = (output.end as f64 - 0.5) * scale - 0.5 + support;
     (low.floor().max(0.0) as usize)..((high.ceil() as usize + 1).min(from))
 }
 
 /// Linear interpolation, widened to the larger of the two voxels so that nothing aliases (the triangle filter of image libraries):
-/// [wanted, given], rows that sum to one. A sample beyond the grid's end is not there; its weight goes to the others.
-fn weights(given: &Range<usize>, from: usize, wanted: &Range<usize>, to: usize, device: Device) -> Result<Tensor> {
+/// [output, input], rows that sum to one. A sample beyond the grid's end is not there; its weight goes to the others.
+fn weights(input: &Range<usize>, from: usize, output: &Range<usize>, to: usize, device: Device) -> Result<Tensor> {
     let scale = from as f64 / to as f64;
     let support = scale.max(1.0);
-    let (rows, cols) = (wanted.len(), given.len());
+    let (rows, cols) = (output.len(), input.len());
     let mut matrix = vec![0f32; rows * cols];
-    for (row, target) in matrix.chunks_exact_mut(cols.max(1)).zip(wanted.clone()) {
+    for (row, target) in matrix.chunks_exact_mut(cols.max(1)).zip(output.clone()) {
         let centre = (target as f64 + 0.5) * scale - 0.5;
         let near = |sample: usize| (1.0 - (sample as f64 - centre).abs() / support).max(0.0);
-        let sum: f64 = given.clone().map(near).sum();
-        for (weight, sample) in row.iter_mut().zip(given.clone()) {
+        let sum: f64 = input.clone().map(near).sum();
+        for (weight, sample) in row.iter_mut().zip(input.clone()) {
             *weight = (near(sample) / sum.max(f64::MIN_POSITIVE)) as f32;
         }
     }
-    Ok(Tensor::f_from_slice(&matrix)?
-        .f_view([rows as i64, cols as i64])?
-        .f_to_device(device)?)
+    Ok(from_slice(&matrix, [rows, cols])?.f_to_device(device)?)
 }
 
 /// `volume` [C, z, y, x] with `matrices` (z, y, x) applied along its last three axes; None leaves an axis as it is.

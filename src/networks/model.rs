@@ -127,9 +127,9 @@ impl SegmentationModel {
         Self::read(&TensorFile::map(path)?, device)
     }
 
-    /// The same from memory; `what` names it in errors.
-    pub fn from_bytes(what: &str, bytes: &[u8], device: Device) -> Result<Self> {
-        Self::read(&TensorFile::from_bytes(what, bytes)?, device)
+    /// The same from memory; `name` names it in errors.
+    pub fn from_bytes(name: &str, bytes: &[u8], device: Device) -> Result<Self> {
+        Self::read(&TensorFile::from_bytes(name, bytes)?, device)
     }
 
     fn read(file: &TensorFile, device: Device) -> Result<Self> {
@@ -140,13 +140,13 @@ impl SegmentationModel {
                 file.matrix_or_tensor(&stored(file, name), shape, Kind::Float, device)
             });
         };
-        let refused = |e: serde_json::Error| Error::format(format!("{}: {KEY}", file.what()), e);
+        let refused = |e: serde_json::Error| Error::format(format!("{}: {KEY}", file.name()), e);
         let value: serde_json::Value = serde_json::from_str(text).map_err(refused)?;
         let version = value.get("version").and_then(serde_json::Value::as_u64).unwrap_or(0);
         if version > u64::from(VERSION) {
             return Err(Error::Version(format!(
                 "{} is a model of version {version}, this engine reads up to {VERSION}",
-                file.what()
+                file.name()
             )));
         }
         let header: Header = serde_json::from_value(value).map_err(refused)?;

@@ -9,6 +9,7 @@ use tch::Tensor;
 use super::config::{check_names, check_widths};
 use super::{Activation, Logits, Pass, Reach, SegmentationNetwork};
 use crate::runtime::{Error, Job, Result};
+use crate::tensors::term;
 use crate::weights::{BatchNorm, Conv3d, Doubling3d, FetchTensor, Scope};
 
 /// Channels with coordinates.
@@ -138,7 +139,7 @@ impl SegmentationNetwork for Picker {
             let Some(skip) = skips.pop() else {
                 return Err(Error::Internal("a picker with more ways up than down".into()));
             };
-            let sum = doubling.forward(&features, job)?.f_add(&skip)?;
+            let sum = (term(doubling.forward(&features, job)) + skip).tensor()?;
             let input = Tensor::f_cat(&[&sum, &coordinates(&sum)?], 1)?;
             features = block.forward(&input, training, job)?;
         }
@@ -187,7 +188,7 @@ impl Block {
         let start = first.forward(x, training, job)?.f_relu()?;
         let inner = second.forward(&start, training, job)?.f_relu()?;
         let end = third.forward(&inner, training, job)?;
-        Ok(end.f_add(&start)?.f_elu()?)
+        (term(end) + start).map(Tensor::f_elu).tensor()
     }
 }
 

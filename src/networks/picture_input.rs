@@ -1,10 +1,11 @@
 //! From a picture file to a network's input.
 use ndarray::{Array2, Axis, Zip};
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 use super::{InputScale, ModelDescription};
 use crate::image::{resize_linear_f32, PictureFile};
 use crate::runtime::{Error, Result};
+use crate::tensors::from_slice;
 use crate::volume::CLIP_SIGMA;
 
 /// Weights of red, green and blue in grey (ITU-R BT.601).
@@ -12,11 +13,11 @@ const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
 
 impl ModelDescription {
     /// `picture` as the network's input [channels, rows, columns] of `side` pixels: brought to that size linearly, to the network's
-    /// number of channels (colours to grey, grey repeated) and to its grey scale. `what` names the picture in errors.
+    /// number of channels (colours to grey, grey repeated) and to its grey scale. `name` names the picture in errors.
     ///
     /// Errors: [`Error::Unsupported`] for a network of three dimensions or of other than 1 or 3 channels; [`Error::Format`] for levels that
     /// are not finite or all the same.
-    pub fn picture_input(&self, what: &str, picture: &PictureFile, side: (usize, usize)) -> Result<Tensor> {
+    pub fn picture_input(&self, name: &str, picture: &PictureFile, side: (usize, usize)) -> Result<Tensor> {
         let channels = self.network.input_channels();
         if self.network.dimensions() != 2 || ![1, 3].contains(&channels) {
             let text = format!("pictures are for networks of slices with 1 or 3 channels; this one has {channels}");
@@ -33,30 +34,29 @@ impl ModelDescription {
                 }
                 vec![grey]
             }
-            (found, wanted) => (0..wanted as usize)
-                .map(|k| picture.pixels.index_axis(Axis(0), k.min(found - 1)).to_owned())
+            (available, needed) => (0..needed as usize)
+                .map(|k| picture.pixels.index_axis(Axis(0), k.min(available - 1)).to_owned())
                 .collect(),
         };
         let values: Vec<f32> = planes
             .iter()
             .flat_map(|plane| resize_linear_f32(plane.view(), side).into_iter())
             .collect();
-        let values = scaled(what, &values, picture.range, self.input)?;
-        let shape = [channels, side.0 as i64, side.1 as i64];
-        Ok(Tensor::f_from_slice(&values)?.f_view(shape)?.f_to_device(Device::Cpu)?)
+        let values = scaled(name, &values, picture.range, self.input)?;
+        from_slice(&values, [planes.len(), side.0, side.1])
     }
 }
 
 /// Levels in the grey scale `input`; `range` is black and white, where the file says them, else the smallest and largest level.
-fn scaled(what: &str, values: &[f32], range: Option<[f32; 2]>, input: InputScale) -> Result<Vec<f32>> {
+fn scaled(name: &str, values: &[f32], range: Option<[f32; 2]>, input: InputScale) -> Result<Vec<f32>> {
     if values.iter().any(|v| !v.is_finite()) {
-        return Err(Error::format(what, "has levels that are not finite"));
+        return Err(Error::format(name, "has levels that are not finite"));
     }
     let least = values.iter().copied().fold(f32::INFINITY, f32::min);
     let most = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     if most <= least {
         return Err(Error::format(
-            what,
+            name,
             format_args!("is {least} everywhere; there is nothing to see"),
         ));
     }
@@ -100,16 +100,16 @@ mod tests {
             InputScale::Picture,
         );
         for channels in [1, 3] {
-            let found = diffusion.picture_input("p", &picture(channels), (4, 6)).unwrap();
-            assert_eq!(found.size(), [3, 4, 6]);
+            let input = diffusion.picture_input("p", &picture(channels), (4, 6)).unwrap();
+            assert_eq!(input.size(), [3, 4, 6]);
             let last = 50 * (channels - 1);
-            let wanted = (last as f64 + 35.0) / 127.5 - 1.0;
-            assert!((found.double_value(&[2, 3, 5]) - wanted).abs() < 1e-6);
+            let expected = (last as f64 + 35.0) / 127.5 - 1.0;
+            assert!((input.double_value(&[2, 3, 5]) - expected).abs() < 1e-6);
         }
         let unet = of(NetworkConfig::Unet2d(Unet2dConfig::default()), InputScale::Slice);
-        let found = unet.picture_input("p", &picture(3), (8, 12)).unwrap();
-        assert_eq!(found.size(), [1, 8, 12]);
-        assert!(found.mean(tch::Kind::Double).double_value(&[]).abs() < 1e-5);
+        let input = unet.picture_input("p", &picture(3), (8, 12)).unwrap();
+        assert_eq!(input.size(), [1, 8, 12]);
+        assert!(input.mean(tch::Kind::Double).double_value(&[]).abs() < 1e-5);
         let flat = PictureFile {
             pixels: Array3::ones((1, 3, 3)),
             range: None,

@@ -16,12 +16,12 @@ const MEMBRAIN_VOXEL_NM: f64 = 1.0;
 /// hyper-parameters is missing or odd.
 pub(super) fn recognise(file: &TensorFile) -> Result<(ModelDescription, StoredName)> {
     let prefix_before = |ending: &str| {
-        let mut found: Vec<String> = file
+        let mut prefixes: Vec<String> = file
             .names()
             .filter_map(|name| name.strip_suffix(ending).map(str::to_owned))
             .collect();
-        found.sort_by_key(|prefix| (prefix.len(), prefix.clone()));
-        found.into_iter().next()
+        prefixes.sort_by_key(|prefix| (prefix.len(), prefix.clone()));
+        prefixes.into_iter().next()
     };
     // DynUNet repeats every block as a part of skip_layers; files without repetitions may keep either name.
     for first in [
@@ -47,7 +47,7 @@ pub(super) fn recognise(file: &TensorFile) -> Result<(ModelDescription, StoredNa
     Err(Error::Unsupported(format!(
         "{} is no segmentation network that is known: it has no header of this engine and no tensors of a DynUNet \
          (MemBrain-seg), of the slab paper's 2D U-Net or of SDSeg",
-        file.what()
+        file.name()
     )))
 }
 
@@ -76,16 +76,16 @@ fn dynunet(file: &TensorFile, prefix: String) -> Result<(ModelDescription, Store
     };
     let levels = (3..=8).find(fits).ok_or_else(|| {
         let detail = "is a DynUNet whose ways up are not 2 to 7 or whose bottleneck is missing";
-        Error::format(file.what(), detail)
+        Error::format(file.name(), detail)
     })?;
     let stored = stored(levels);
     let outer = |name: &str, axis: usize| -> Result<i64> {
         let name = stored(file, name);
         match file.shape(&name).as_deref() {
             Some(shape @ [_, _, _, _, _]) => Ok(shape[axis]),
-            found => Err(Error::format(
-                format_args!("{}: tensor {name}", file.what()),
-                format_args!("has shape {found:?}, expected that of a 3D convolution"),
+            shape => Err(Error::format(
+                format_args!("{}: tensor {name}", file.name()),
+                format_args!("has shape {shape:?}, expected that of a 3D convolution"),
             )),
         }
     };
@@ -149,10 +149,10 @@ fn unet2d(file: &TensorFile, prefix: String) -> Result<(ModelDescription, Stored
                 }
                 widths.push(to);
             }
-            Some(found) => {
+            Some(shape) => {
                 return Err(Error::format(
-                    format_args!("{}: tensor {prefix}{name}.weight", file.what()),
-                    format_args!("has shape {found:?}, expected that of a 3x3 convolution"),
+                    format_args!("{}: tensor {prefix}{name}.weight", file.name()),
+                    format_args!("has shape {shape:?}, expected that of a 3x3 convolution"),
                 ))
             }
             None => break,

@@ -189,7 +189,10 @@ mod tests {
         assert_eq!((1.0 - term(&x)).tensor().unwrap(), x.neg() + 1.0);
         assert_eq!((-term(&x)).tensor().unwrap(), x.neg());
         assert_eq!((3.0 + term(&x) / 7.0).tensor().unwrap(), &x / 7.0 + 3.0);
-        assert_eq!((term(&x) * Ok::<_, Error>(drawn(&[40]))).exp().tensor().unwrap(), (&x * &y).exp());
+        assert_eq!(
+            (term(&x) * Ok::<_, Error>(drawn(&[40]))).exp().tensor().unwrap(),
+            (&x * &y).exp()
+        );
     }
 
     #[test]

@@ -64,9 +64,9 @@ impl<'s, 'f> Scope<'s, 'f> {
     }
 }
 
-/// The error for `what` ("tensor NAME") of shape `found` where `expected` is needed.
-pub(crate) fn wrong_shape(what: &str, expected: &[i64], found: &[i64]) -> Error {
-    Error::format(what, format_args!("has shape {found:?}, expected {expected:?}"))
+/// The error for `subject` ("tensor NAME") of shape `actual` where `expected` is needed.
+pub(crate) fn wrong_shape(subject: &str, expected: &[i64], actual: &[i64]) -> Error {
+    Error::format(subject, format_args!("has shape {actual:?}, expected {expected:?}"))
 }
 
 /// y = x W^T + b on the last axis.

@@ -11,7 +11,7 @@ use tch::{Device, Kind, Tensor};
 use super::layers::wrong_shape;
 use crate::runtime::{Error, Result};
 
-/// What a pickle checkpoint is answered with; it runs code when it is opened, so this engine never opens one.
+/// The error for a pickle checkpoint, which runs code when it is opened, so this engine never opens one.
 const CONVERT: &str = "is a Python pickle checkpoint, which is not opened; convert it once with: \
     python -c \"import sys, torch, safetensors.torch as s; d = torch.load(sys.argv[1], map_location='cpu', weights_only=True); \
     d = d.get('state_dict', d); s.save_file({k: v.clone().contiguous() for k, v in d.items() if torch.is_tensor(v)}, sys.argv[2])\" \
@@ -24,7 +24,7 @@ enum Bytes<'a> {
 
 /// One open safetensors file (or its bytes). The header is checked as a whole on opening: lengths, offsets, shapes.
 pub(crate) struct TensorFile<'a> {
-    what: String,
+    name: String,
     bytes: Bytes<'a>,
     start: usize,
     metadata: Metadata,
@@ -42,13 +42,13 @@ impl TensorFile<'static> {
             .take(9)
             .read_to_end(&mut magic)
             .map_err(|e| Error::io("reading", path, e))?;
-        let what = path.display().to_string();
+        let name = path.display().to_string();
         if is_pickle(&magic) {
-            return Err(Error::format(what, CONVERT));
+            return Err(Error::format(name, CONVERT));
         }
         if magic.len() < 9 {
             return Err(Error::format(
-                what,
+                name,
                 "is not a safetensors file: it is shorter than a header",
             ));
         }
@@ -56,7 +56,7 @@ impl TensorFile<'static> {
         // change the file while it is being loaded, which weight files are not subject to; truncation then raises
         // SIGBUS, as with every mapped file.
         let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::io("mapping", path, e))?;
-        Self::parse(what, Bytes::Mapped(map))
+        Self::parse(name, Bytes::Mapped(map))
     }
 }
 
@@ -68,22 +68,22 @@ pub fn read_tensor(path: &Path, name: &str) -> Result<Tensor> {
 }
 
 impl<'a> TensorFile<'a> {
-    /// The same for a file that is in memory; `what` names it in errors.
-    pub fn from_bytes(what: &str, bytes: &'a [u8]) -> Result<Self> {
+    /// The same for a file that is in memory; `name` names it in errors.
+    pub fn from_bytes(name: &str, bytes: &'a [u8]) -> Result<Self> {
         if is_pickle(bytes) {
-            return Err(Error::format(what, CONVERT));
+            return Err(Error::format(name, CONVERT));
         }
-        Self::parse(what.to_owned(), Bytes::Borrowed(bytes))
+        Self::parse(name.to_owned(), Bytes::Borrowed(bytes))
     }
 
-    fn parse(what: String, bytes: Bytes<'a>) -> Result<Self> {
+    fn parse(name: String, bytes: Bytes<'a>) -> Result<Self> {
         let all = bytes.get();
         let (header, metadata) = SafeTensors::read_metadata(all)
-            .map_err(|e| Error::format(&what, format_args!("is not a whole safetensors file: {e}")))?;
+            .map_err(|e| Error::format(&name, format_args!("is not a whole safetensors file: {e}")))?;
         // The length of the header stands in the first eight bytes.
         let start = header + 8;
         Ok(Self {
-            what,
+            name,
             bytes,
             start,
             metadata,
@@ -91,8 +91,8 @@ impl<'a> TensorFile<'a> {
     }
 
     /// How the file is called in errors.
-    pub fn what(&self) -> &str {
-        &self.what
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Text under `key` in the header's `__metadata__`.
@@ -129,7 +129,7 @@ impl<'a> TensorFile<'a> {
         let tensor = self.any_shape(name, kind, device, || format!("{expected:?}"))?;
         if tensor.size() != expected {
             return Err(wrong_shape(
-                &format!("{}: tensor {name}", self.what),
+                &format!("{}: tensor {name}", self.name),
                 expected,
                 &tensor.size(),
             ));
@@ -143,27 +143,27 @@ impl<'a> TensorFile<'a> {
         let tensor = self.any_shape(name, kind, device, || format!("{expected:?}"))?;
         let size = tensor.size();
         match (expected, &size[..]) {
-            (_, found) if found == expected => Ok(tensor),
+            (_, actual) if actual == expected => Ok(tensor),
             ([a, b], [c, d, 1, 1]) if (a, b) == (c, d) => Ok(tensor.f_reshape(expected)?),
             ([], [1]) => Ok(tensor.f_reshape(expected)?),
-            _ => Err(wrong_shape(&format!("{}: tensor {name}", self.what), expected, &size)),
+            _ => Err(wrong_shape(&format!("{}: tensor {name}", self.name), expected, &size)),
         }
     }
 
     /// Tensor `name` as it is in the file, whatever its shape; `expected` describes it should it be missing.
     pub fn any_shape(&self, name: &str, kind: Kind, device: Device, expected: impl Fn() -> String) -> Result<Tensor> {
-        let what = || format!("{}: tensor {name}", self.what);
+        let subject = || format!("{}: tensor {name}", self.name);
         let info = self
             .metadata
             .info(name)
-            .ok_or_else(|| Error::format(what(), format_args!("is missing, expected shape {}", expected())))?;
+            .ok_or_else(|| Error::format(subject(), format_args!("is missing, expected shape {}", expected())))?;
         let stored = match info.dtype {
             Dtype::F32 => Kind::Float,
             Dtype::F16 => Kind::Half,
             Dtype::BF16 => Kind::BFloat16,
             other => {
                 let detail = format!("has dtype {other:?}, expected F32, F16 or BF16");
-                return Err(Error::format(what(), detail));
+                return Err(Error::format(subject(), detail));
             }
         };
         let size: Vec<i64> = self.shape(name).unwrap_or_default();
@@ -175,7 +175,7 @@ impl<'a> TensorFile<'a> {
         // libtorch copies as many bytes as the shape says, so the two must agree before the call.
         let data = data
             .filter(|data| i64::try_from(data.len()).ok() == bytes)
-            .ok_or_else(|| Error::format(what(), "lies outside the file"))?;
+            .ok_or_else(|| Error::format(subject(), "lies outside the file"))?;
         let copy = Tensor::f_from_data_size(data, &size, stored)?;
         self.bytes.release(self.start + from, to - from);
         // to_device and to_kind return the tensor itself where there is nothing to change.
@@ -185,22 +185,22 @@ impl<'a> TensorFile<'a> {
 
 /// The files that hold one component: one, or the shards of a large one.
 pub(crate) struct WeightFiles<'a> {
-    what: String,
+    name: String,
     files: Vec<TensorFile<'a>>,
 }
 
 impl<'a> WeightFiles<'a> {
-    /// `what` names the whole in errors.
-    pub fn new(what: &str, files: Vec<TensorFile<'a>>) -> Self {
+    /// `name` names the whole in errors.
+    pub fn new(name: &str, files: Vec<TensorFile<'a>>) -> Self {
         Self {
-            what: what.to_owned(),
+            name: name.to_owned(),
             files,
         }
     }
 
     /// How the whole is called in errors.
-    pub fn what(&self) -> &str {
-        &self.what
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Whether there is a tensor `name`.
@@ -222,16 +222,16 @@ impl<'a> WeightFiles<'a> {
 
     /// The tensor under the first of `names` that exists; see [`TensorFile::matrix_or_tensor`].
     pub fn tensor(&self, names: &[String], expected: &[i64], kind: Kind, device: Device) -> Result<Tensor> {
-        let found = names.iter().find_map(|name| {
+        let place = names.iter().find_map(|name| {
             self.files
                 .iter()
                 .find(|file| file.contains(name))
                 .map(|file| (name, file))
         });
-        let Some((name, file)) = found else {
+        let Some((name, file)) = place else {
             let name = names.first().map_or("", String::as_str);
             return Err(Error::format(
-                format_args!("{}: tensor {name}", self.what),
+                format_args!("{}: tensor {name}", self.name),
                 format_args!("is missing, expected shape {expected:?}"),
             ));
         };

@@ -4,6 +4,7 @@ use tch::Tensor;
 use super::super::attention::attend;
 use super::super::resnet::Dropout;
 use crate::runtime::{Job, Result};
+use crate::tensors::term;
 use crate::weights::{Conv2d, GroupNorm, Linear, Scope};
 
 /// Every norm of the network has this epsilon.
@@ -65,21 +66,18 @@ impl ResBlock {
     /// `x` [B, from, h, w]; `time` [B, T], already through SiLU.
     pub fn forward(&self, x: &Tensor, time: &Tensor, dropout: &mut Dropout, job: &Job) -> Result<Tensor> {
         let h = self.resize.apply(&self.norm_in.forward(x)?.f_silu()?)?;
-        let h = self.conv_in.forward(&h, job)?;
+        let mut h = self.conv_in.forward(&h, job)?;
         let film = self.film.forward(time)?.f_unsqueeze(-1)?.f_unsqueeze(-1)?;
         let width = film.size()[1] / 2;
         let (scale, shift) = (film.f_narrow(1, 0, width)?, film.f_narrow(1, width, width)?);
-        let h = self
-            .norm_out
-            .forward(&h)?
-            .f_mul(&scale.f_add_scalar(1.0)?)?
-            .f_add(&shift)?;
-        let h = self.conv_out.forward(&dropout(h.f_silu()?)?, job)?;
+        h = (term(self.norm_out.forward(&h)) * (1.0 + term(scale)) + shift).tensor()?;
+        h = self.conv_out.forward(&dropout(h.f_silu()?)?, job)?;
         let x = self.resize.apply(x)?;
-        Ok(match &self.skip {
-            Some(conv) => conv.forward(&x, job)?.f_add(&h)?,
-            None => x.f_add(&h)?,
-        })
+        let shortcut = match &self.skip {
+            Some(conv) => conv.forward(&x, job)?,
+            None => x,
+        };
+        (term(shortcut) + h).tensor()
     }
 }
 
@@ -124,6 +122,6 @@ impl AttentionBlock {
         let mixed = attend(&part(0)?, &part(1)?, &part(2)?, job)?;
         let mixed = mixed.f_transpose(2, 3)?.f_reshape([batch, channels, tokens])?;
         let out = pointwise(&mixed, &self.out)?;
-        Ok(out.f_reshape([batch, channels, rows, columns])?.f_add(x)?)
+        (term(out.f_reshape([batch, channels, rows, columns])) + x).tensor()
     }
 }

@@ -52,7 +52,8 @@ impl Stage {
     fn forward(
         &self,
         x: &Tensor,
-        (time, context): (&Tensor, Option<&Tensor>),
+        time: &Tensor,
+        context: Option<&Tensor>,
         dropout: &mut Dropout,
         job: &Job,
     ) -> Result<Tensor> {
@@ -192,11 +193,10 @@ impl LdmUnet {
         let time = timestep_embedding(t, self.config.model_channels, true, 0.0)?.f_to_kind(x.f_kind()?)?;
         let (first, second) = &self.time_embed;
         let time = second.forward(&first.forward(&time)?.f_silu()?)?.f_silu()?;
-        let about = (&time, context);
         let mut h = self.conv_in.forward(x, job)?;
         let mut skips = vec![h.shallow_clone()];
         for stage in &self.down {
-            h = stage.forward(&h, about, dropout, job)?;
+            h = stage.forward(&h, &time, context, dropout, job)?;
             skips.push(h.shallow_clone());
         }
         h = self.middle.0.forward(&h, &time, dropout, job)?;
@@ -204,7 +204,7 @@ impl LdmUnet {
         h = self.middle.2.forward(&h, &time, dropout, job)?;
         for stage in &self.up {
             let joined = Tensor::f_cat(&[h, skips.pop().ok_or_else(unpaired)?], 1)?;
-            h = stage.forward(&joined, about, dropout, job)?;
+            h = stage.forward(&joined, &time, context, dropout, job)?;
         }
         self.conv_out.forward(&self.norm_out.forward(&h)?.f_silu()?, job)
     }
@@ -213,7 +213,7 @@ impl LdmUnet {
         let (size, factor, channels) = (x.size(), self.config.factor(), self.config.in_channels);
         let fits = |n: i64| n > 0 && n % factor == 0;
         let batch = match size[..] {
-            [batch, found, rows, columns] if found == channels && fits(rows) && fits(columns) => batch,
+            [batch, planes, rows, columns] if planes == channels && fits(rows) && fits(columns) => batch,
             _ => {
                 let allowed = format!("must be [B, {channels}, rows, columns] with sides that {factor} divides");
                 return Err(Error::argument("U-Net input", format_args!("{size:?}"), &allowed));
@@ -223,10 +223,10 @@ impl LdmUnet {
             let allowed = format!("must be [{batch}], one per image");
             return Err(Error::argument("timesteps", format_args!("{:?}", t.size()), &allowed));
         }
-        let found = context.map(Tensor::size);
-        let fits = match (&found, self.config.context_dim) {
+        let shape = context.map(Tensor::size);
+        let fits = match (&shape, self.config.context_dim) {
             (None, None) => true,
-            (Some(found), Some(width)) => matches!(found[..], [b, n, w] if b == batch && n > 0 && w == width),
+            (Some(shape), Some(width)) => matches!(shape[..], [b, n, w] if b == batch && n > 0 && w == width),
             _ => false,
         };
         if fits {
@@ -236,7 +236,7 @@ impl LdmUnet {
             Some(width) => format!("must be [{batch}, tokens, {width}]"),
             None => "must be absent: this network has no cross-attention".to_owned(),
         };
-        Err(Error::argument("context", format_args!("{found:?}"), &allowed))
+        Err(Error::argument("context", format_args!("{shape:?}"), &allowed))
     }
 }
 

@@ -5,6 +5,7 @@ use super::CompactConfig;
 use crate::networks::segmentation::{check_margin, crop};
 use crate::networks::{Activation, Logits, Pass, Reach, SegmentationNetwork};
 use crate::runtime::{Error, Job, Result};
+use crate::tensors::term;
 use crate::weights::{Conv3d, FetchTensor, Scope};
 
 /// The network's weights.
@@ -182,8 +183,8 @@ fn run(levels: &[Level], x: Tensor, done: Margin, want: Margin, job: &Job) -> Re
     let odd = before_up.map(|(before, after)| (before % 2, after % 2));
     let returned = crop(&spread(&from_coarser.forward(&coarse, job)?)?, odd)?;
     drop(coarse);
-    let sum = crop(&x, less(before_up, down))?.f_add(&returned)?;
-    drop((x, returned));
+    let sum = (term(crop(&x, less(before_up, down))) + returned).tensor()?;
+    drop(x);
     through(&level.up, sum, before_up, want, job)
 }
 

@@ -1,9 +1,10 @@
 //! Pixels follow the flows.
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 use super::options::DynamicsCode;
 use crate::runtime::{Job, Result};
+use crate::tensors::{from_array, term, to_vec};
 
 /// Flows are trained five times as long as a step.
 pub(super) const FLOW_SCALE: f32 = 5.0;
@@ -52,17 +53,15 @@ fn sampled(
     // Both in the order x, y, as grid_sample has it. One pixel wide, there is nowhere to go.
     let last = [cols, rows].map(|side| side.saturating_sub(1).max(1) as f64);
     let plane = |axis: usize, scale: f64| -> Result<Tensor> {
-        let values: Vec<f32> = field.index_axis(ndarray::Axis(0), axis).iter().copied().collect();
-        let plane = Tensor::f_from_slice(&values)?.f_reshape([rows as i64, cols as i64])?;
-        Ok(plane.f_mul_scalar(2.0 / scale)?)
+        let plane = from_array(field.index_axis(ndarray::Axis(0), axis));
+        (term(plane) * (2.0 / scale)).tensor()
     };
     let field = Tensor::f_stack(&[plane(1, last[0])?, plane(0, last[1])?], 0)?
         .f_unsqueeze(0)?
         .f_to_device(device)?;
     let start = |axis: usize, last: f64| -> Result<Tensor> {
         let values: Vec<f32> = pixels.iter().map(|p| p[axis] as f32).collect();
-        let start = Tensor::f_from_slice(&values)?.f_div_scalar(last)?;
-        Ok(start.f_mul_scalar(2.0)?.f_sub_scalar(1.0)?)
+        (term(Tensor::f_from_slice(&values)) / last * 2.0 - 1.0).tensor()
     };
     // [1, 1, pixels, 2]
     let mut positions = Tensor::f_stack(&[start(1, last[0])?, start(0, last[1])?], -1)?
@@ -72,18 +71,12 @@ fn sampled(
         job.check()?;
         // Bilinear, zeros outside, corners not aligned.
         let step = field.f_grid_sampler(&positions, 0, 0, false)?.f_permute([0, 2, 3, 1])?;
-        positions = positions.f_add(&step)?.f_clamp(-1.0, 1.0)?;
+        positions = (term(positions) + step).tensor()?.f_clamp(-1.0, 1.0)?;
     }
-    let back = positions.f_add_scalar(1.0)?.f_mul_scalar(0.5)?;
+    let back = (0.5 * (term(positions) + 1.0)).tensor()?;
     let axis = |index: i64, last: f64, side: usize| -> Result<Vec<usize>> {
-        let values = back
-            .f_select(-1, index)?
-            .f_reshape([-1])?
-            .f_mul_scalar(last)?
-            .f_to_kind(Kind::Int64)?
-            .f_to_device(Device::Cpu)?;
-        let values = Vec::<i64>::try_from(values)?;
-        Ok(values
+        let pixels = (term(back.f_select(-1, index)) * last).tensor()?;
+        Ok(to_vec::<i64>(&pixels)?
             .into_iter()
             .map(|v| v.clamp(0, side as i64 - 1) as usize)
             .collect())

@@ -78,7 +78,7 @@ impl CellPose {
                 return Ok(value);
             }
             let detail = format!("is {value}, must be a positive number of pixels");
-            Err(Error::format(format_args!("{}: tensor {name}", file.what()), detail))
+            Err(Error::format(format_args!("{}: tensor {name}", file.name()), detail))
         };
         Self::from_network(network, diameter("diam_mean")?, diameter("diam_labels")?, device)
     }
@@ -89,13 +89,13 @@ impl CellPose {
         let config = read_config(&file)?;
         let diameters = ["diam_mean", "diam_labels"].map(|name| (name.to_owned(), vec![1]));
         for (name, shape) in super::cpnet_tensor_shapes(&config)?.into_iter().chain(diameters) {
-            let what = || format!("{}: tensor {name}", file.what());
+            let subject = || format!("{}: tensor {name}", file.name());
             match file.shape(&name) {
-                Some(found) if found == shape => {}
-                Some(found) => return Err(crate::weights::wrong_shape(&what(), &shape, &found)),
+                Some(actual) if actual == shape => {}
+                Some(actual) => return Err(crate::weights::wrong_shape(&subject(), &shape, &actual)),
                 None => {
                     return Err(Error::format(
-                        what(),
+                        subject(),
                         format_args!("is missing, expected shape {shape:?}"),
                     ))
                 }
@@ -251,18 +251,18 @@ fn read_config(file: &TensorFile) -> Result<CpnetConfig> {
     if file.contains("W2") || file.contains("encoder.patch_embed.proj.weight") {
         return Err(Error::Unsupported(format!(
             "{} is Cellpose-SAM (cellpose 4); give a CPnet: cyto, cyto2, cyto3, nuclei",
-            file.what()
+            file.name()
         )));
     }
     let level = |name: String| name.strip_prefix(LEVEL)?.split('.').next()?.parse::<usize>().ok();
     let Some(last) = file.names().filter_map(level).max() else {
         let detail = format!("is no CPnet of cellpose 1 to 3: no tensor begins with {LEVEL}");
-        return Err(Error::format(file.what(), detail));
+        return Err(Error::format(file.name(), detail));
     };
     let mut nbase = Vec::new();
     for level in 0..=last.min(8) {
         let name = format!("{LEVEL}{level}.conv.conv_0.2.weight");
-        let what = || format!("{}: tensor {name}", file.what());
+        let subject = || format!("{}: tensor {name}", file.name());
         match file.shape(&name).as_deref() {
             Some(&[to, from, 3, 3]) => {
                 if level == 0 {
@@ -270,11 +270,11 @@ fn read_config(file: &TensorFile) -> Result<CpnetConfig> {
                 }
                 nbase.push(to);
             }
-            Some(found) => {
-                let detail = format!("has shape {found:?}, expected that of a 3x3 convolution");
-                return Err(Error::format(what(), detail));
+            Some(actual) => {
+                let detail = format!("has shape {actual:?}, expected that of a 3x3 convolution");
+                return Err(Error::format(subject(), detail));
             }
-            None => return Err(Error::format(what(), "is missing, expected a 3x3 convolution")),
+            None => return Err(Error::format(subject(), "is missing, expected a 3x3 convolution")),
         }
     }
     Ok(CpnetConfig { nbase })

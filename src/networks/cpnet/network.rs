@@ -2,6 +2,7 @@
 use tch::Tensor;
 
 use crate::runtime::{Error, Job, Result};
+use crate::tensors::term;
 use crate::weights::{BatchNorm, Conv2d, FetchTensor, Linear, Scope};
 
 /// Channels of the output: flow down, flow right, cell probability.
@@ -139,12 +140,9 @@ impl Cpnet {
             return Err(Error::Internal("a CPnet without levels".into()));
         };
         let mean = coarsest.f_mean_dim([2_i64, 3].as_slice(), false, None)?;
-        let style = mean.f_div(
-            &mean
-                .f_square()?
-                .f_sum_dim_intlist([1].as_slice(), true, None)?
-                .f_sqrt()?,
-        )?;
+        let squares = term(&mean).square();
+        let length = squares.map(|x| x.f_sum_dim_intlist([1].as_slice(), true, None)).sqrt();
+        let style = (term(&mean) / length).tensor()?;
         let mut x = coarsest.shallow_clone();
         for (level, block) in self.up.iter().enumerate().rev() {
             let skip = &levels[level];
@@ -217,9 +215,9 @@ impl Down {
     fn forward(&self, x: &Tensor, job: &Job) -> Result<Tensor> {
         let [a, b, c, d] = &self.units;
         let first = b.forward(&a.forward(x, job)?, job)?;
-        let x = self.projection.forward(x, job)?.f_add(&first)?;
+        let x = (term(self.projection.forward(x, job)) + first).tensor()?;
         let second = d.forward(&c.forward(&x, job)?, job)?;
-        Ok(x.f_add(&second)?)
+        (term(x) + second).tensor()
     }
 }
 
@@ -239,7 +237,7 @@ impl StyledUnit {
 
     fn forward(&self, x: &Tensor, style: &Tensor, job: &Job) -> Result<Tensor> {
         let shift = self.shift.forward(style)?.f_unsqueeze(-1)?.f_unsqueeze(-1)?;
-        self.unit.forward(&x.f_add(&shift)?, job)
+        self.unit.forward(&(term(x) + shift).tensor()?, job)
     }
 }
 
@@ -264,12 +262,9 @@ impl Up {
 
     fn forward(&self, x: &Tensor, skip: &Tensor, style: &Tensor, job: &Job) -> Result<Tensor> {
         let [a, b, c] = &self.styled;
-        let joined = self.first.forward(x, job)?.f_add(skip)?;
-        let x = self
-            .projection
-            .forward(x, job)?
-            .f_add(&a.forward(&joined, style, job)?)?;
+        let joined = (term(self.first.forward(x, job)) + skip).tensor()?;
+        let x = (term(self.projection.forward(x, job)) + a.forward(&joined, style, job)).tensor()?;
         let second = c.forward(&b.forward(&x, style, job)?, style, job)?;
-        Ok(x.f_add(&second)?)
+        (term(x) + second).tensor()
     }
 }

@@ -65,8 +65,8 @@ pub(super) fn drop_inconsistent(
         let mut errors = [0.0; 2];
         for (&[y, x], ideal) in instance.pixels.iter().zip(&ideal) {
             for axis in 0..2 {
-                let found = f64::from(flows[[axis, y, x]] / FLOW_SCALE);
-                errors[axis] += (ideal[axis] - found).powi(2);
+                let flow = f64::from(flows[[axis, y, x]] / FLOW_SCALE);
+                errors[axis] += (ideal[axis] - flow).powi(2);
             }
         }
         let count = instance.pixels.len() as f64;
@@ -141,8 +141,8 @@ mod tests {
         let labels = labels();
         let mut flows = Array3::<f32>::zeros((2, 30, 50));
         for instance in collect(labels.view()) {
-            let found = ideal_flows(&instance, 2 * (17 + 17 + 2), &Job::quiet()).unwrap();
-            for (&[y, x], flow) in instance.pixels.iter().zip(found) {
+            let ideal = ideal_flows(&instance, 2 * (17 + 17 + 2), &Job::quiet()).unwrap();
+            for (&[y, x], flow) in instance.pixels.iter().zip(ideal) {
                 assert!((flow[0].hypot(flow[1]) - 1.0).abs() < 1e-9 || [y, x] == [14, 36]);
                 if instance.label == 3 && (y as f64 - 14.0).hypot(x as f64 - 36.0) > 2.0 {
                     let inwards = flow[0] * (14.0 - y as f64) + flow[1] * (36.0 - x as f64);

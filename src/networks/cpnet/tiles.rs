@@ -4,6 +4,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::network::Cpnet;
 use crate::runtime::{Error, Job, Result};
+use crate::tensors::{from_array, from_slice, term, to_array, to_vec};
 
 /// Largest side of a tile, which is the crop that cellpose trains on.
 const TILE: usize = 224;
@@ -78,10 +79,7 @@ pub(super) fn run(
     let mut sum = Sum::new(frame, (tile_rows, tile_cols), device)?;
     let batch = if device == Device::Cpu { CPU_BATCH } else { DEVICE_BATCH };
     let distinct: Vec<_> = others.iter().chain(blanks.first()).copied().collect();
-    let flat = padded.as_slice().unwrap_or_default();
-    let padded = Tensor::f_from_slice(flat)?
-        .f_reshape([frame.0 as i64, frame.1 as i64])?
-        .f_to_device(device)?;
+    let padded = from_array(padded.view())?.f_to_device(device)?;
     let channels = network.config().nbase[0];
     for (index, corners) in distinct.chunks(batch).enumerate() {
         let tiles = corners
@@ -91,9 +89,9 @@ pub(super) fn run(
         let grey = Tensor::f_stack(&tiles, 0)?.f_unsqueeze(-1)?;
         // Channels last in memory: half the time of a convolution on the CPU. All but the first are zero.
         let images = grey.f_constant_pad_nd([0, channels - 1])?.f_permute([0, 3, 1, 2])?;
-        let found = network.forward(&images, job)?;
+        let output = network.forward(&images, job)?;
         for (i, corner) in corners.iter().enumerate() {
-            let (maps, style) = (found.maps.f_get(i as i64)?, found.style.f_get(i as i64)?);
+            let (maps, style) = (output.maps.f_get(i as i64)?, output.style.f_get(i as i64)?);
             match blanks.first() {
                 Some(first) if first == corner => {
                     for corner in &blanks {
@@ -109,8 +107,7 @@ pub(super) fn run(
     let inside = maps
         .f_narrow(1, top as i64, rows as i64)?
         .f_narrow(2, left as i64, cols as i64)?;
-    let style = Vec::<f32>::try_from(style.f_to_device(Device::Cpu)?)?;
-    Ok((array(&inside)?, style))
+    Ok((to_array(&inside)?, to_vec(&style)?))
 }
 
 /// Weighted sum of the maps of tiles.
@@ -125,13 +122,11 @@ impl Sum {
     fn new(frame: (usize, usize), tile: (usize, usize), device: Device) -> Result<Self> {
         let (rows, cols) = (taper(tile.0), taper(tile.1));
         let zeros = |channels: i64| Tensor::f_zeros([channels, frame.0 as i64, frame.1 as i64], (Kind::Float, device));
-        let taper = Tensor::f_from_slice(&rows)?
-            .f_unsqueeze(1)?
-            .f_mul(&Tensor::f_from_slice(&cols)?)?;
+        let taper = term(from_slice(&rows, [tile.0, 1])) * from_slice(&cols, [tile.1]);
         Ok(Self {
             maps: zeros(3)?,
             weights: zeros(1)?,
-            taper: taper.f_to_device(device)?,
+            taper: taper.tensor()?.f_to_device(device)?,
             style: None,
         })
     }
@@ -157,20 +152,10 @@ impl Sum {
         let style = self
             .style
             .ok_or_else(|| Error::Internal("an image without tiles".into()))?;
-        let length = style.f_square()?.f_sum(Kind::Float)?.f_sqrt()?;
-        Ok((self.maps.f_div(&self.weights)?, style.f_div(&length)?))
+        let length = term(&style).square().map(|x| x.f_sum(Kind::Float)).sqrt();
+        let maps = (term(&self.maps) / &self.weights).tensor()?;
+        Ok((maps, (term(&style) / length).tensor()?))
     }
-}
-
-/// A [c, y, x] tensor as an array.
-fn array(tensor: &Tensor) -> Result<Array3<f32>> {
-    let (channels, rows, cols) = tensor.size3()?;
-    let flat = tensor.f_to_device(Device::Cpu)?.f_contiguous()?.f_reshape([-1])?;
-    Array3::from_shape_vec(
-        (channels as usize, rows as usize, cols as usize),
-        Vec::<f32>::try_from(flat)?,
-    )
-    .map_err(|error| Error::Internal(format!("tensor to maps: {error}")))
 }
 
 #[cfg(test)]

@@ -166,7 +166,7 @@ impl SdSegConfig {
         }
         let fitting = self.clone().conditioned(self.conditioning).unet;
         let latent = self.first_stage.latent_channels;
-        for (name, found, wanted) in [
+        for (name, actual, expected) in [
             (
                 "unet.in_channels",
                 Some(self.unet.in_channels),
@@ -175,9 +175,9 @@ impl SdSegConfig {
             ("unet.out_channels", Some(self.unet.out_channels), Some(latent)),
             ("unet.context_dim", self.unet.context_dim, fitting.context_dim),
         ] {
-            if found != wanted {
-                let allowed = format!("must be {wanted:?}, which follows from the autoencoders and the conditioning");
-                return Err(Error::argument(name, format!("{found:?}"), &allowed));
+            if actual != expected {
+                let allowed = format!("must be {expected:?}, which follows from the autoencoders and the conditioning");
+                return Err(Error::argument(name, format!("{actual:?}"), &allowed));
             }
         }
         Ok(())

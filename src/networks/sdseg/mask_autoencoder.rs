@@ -18,9 +18,9 @@ pub fn mask_autoencoder() -> VaeConfig {
     }
 }
 
-fn bytes() -> &'static [u8] {
-    include_bytes!("../../../models/mask_autoencoder.safetensors")
-}
+/// A static, because a constant is copied into every object file that uses it.
+static MODEL: [u8; include_bytes!("../../../models/mask_autoencoder.safetensors").len()] =
+    *include_bytes!("../../../models/mask_autoencoder.safetensors");
 
 /// The tensor `name` of a network whose first stage is `config`, where the library has one.
 pub(in crate::networks) fn tensors(
@@ -32,7 +32,7 @@ pub(in crate::networks) fn tensors(
     if *config != mask_autoencoder() {
         return Ok(None);
     }
-    let file = TensorFile::from_bytes("built-in mask autoencoder", bytes())?;
+    let file = TensorFile::from_bytes("built-in mask autoencoder", &MODEL)?;
     let stored = name.strip_prefix(FIRST_STAGE).unwrap_or(name);
     if (name != SCALE && stored == name) || !file.contains(stored) {
         return Ok(None);

@@ -7,6 +7,7 @@ use crate::networks::blend::{starts, tent};
 use crate::networks::segmentation::crop;
 use crate::networks::{Activation, Logits, Pass, Reach, Sampled, Sampling, SegmentationNetwork};
 use crate::runtime::{Error, Job, Result};
+use crate::tensors::term;
 use crate::weights::{FetchTensor, Scope};
 
 /// Widest U-Net of which several windows go through at once: wider ones fill the processor with one.
@@ -110,14 +111,14 @@ impl SdSeg {
         dropout: &mut Dropout,
         job: &Job,
     ) -> Result<Tensor> {
-        let found = match &condition.tokens {
+        let prediction = match &condition.tokens {
             Some(tokens) => self.unet.forward(x, t, Some(tokens), dropout, job)?,
             None => {
                 let both = Tensor::f_cat(&[x, &condition.latent.f_to_kind(x.f_kind()?)?], 1)?;
                 self.unet.forward(&both, t, None, dropout, job)?
             }
         };
-        Ok(found.f_to_kind(Kind::Float)?)
+        Ok(prediction.f_to_kind(Kind::Float)?)
     }
 
     /// The U-Net's prediction for the noisy latent `x` [B, c, h, w] of images whose condition is `condition`
@@ -141,7 +142,7 @@ impl SdSeg {
 
     /// The mask of a clean, scaled latent `z` [B, c, h, w] as the autoencoder draws it, black -1 and white 1: [B, channels, H, W].
     pub fn draw(&self, z: &Tensor, job: &Job) -> Result<Tensor> {
-        let z = channels_last(&z.f_mul_scalar(1.0 / self.scale_factor()?)?)?;
+        let z = channels_last(&(term(z) * (1.0 / self.scale_factor()?)).tensor()?)?;
         Ok(self.mask_decoder.reconstruct(&z, job)?.f_to_kind(Kind::Float)?)
     }
 
@@ -149,21 +150,19 @@ impl SdSeg {
     fn samples(&self, x: &Tensor, sampling: &Sampling, job: &Job) -> Result<Sampled> {
         let condition = self.conditioned(&channels_last(x)?, &mut Ok, job)?;
         let (mut sum, mut squares): (Option<Tensor>, Option<Tensor>) = (None, None);
-        let add = |sum: Option<Tensor>, term: Tensor| -> Result<Tensor> {
-            Ok(match sum {
-                Some(sum) => sum.f_add(&term)?,
-                None => term,
-            })
+        let add = |sum: Option<Tensor>, sample: Tensor| match sum {
+            Some(sum) => (term(sum) + sample).tensor(),
+            None => Ok(sample),
         };
         for sample in 0..sampling.samples {
             let latent = self.sampled(&condition, sampling, sample, job)?;
             // Each channel is cut to 0..=1 before they are averaged.
-            let found = Activation::Picture.probabilities(&self.draw(&latent, job)?)?;
-            let found = found.f_mean_dim([1].as_slice(), true, Kind::Float)?;
+            let channels = Activation::Picture.probabilities(&self.draw(&latent, job)?)?;
+            let probability = channels.f_mean_dim([1].as_slice(), true, Kind::Float)?;
             if sampling.samples > 1 {
-                squares = Some(add(squares, found.f_square()?)?);
+                squares = Some(add(squares, probability.f_square()?)?);
             }
-            sum = Some(add(sum, found)?);
+            sum = Some(add(sum, probability)?);
         }
         let count = f64::from(sampling.samples.max(1));
         let sum = sum.ok_or_else(|| Error::argument("samples", 0, "must be 1..=1000"))?;
@@ -197,8 +196,8 @@ impl SdSeg {
             for &y in &starts(rows, window) {
                 for &left in &starts(columns, window) {
                     let cut = |whole: &Tensor| whole.f_narrow(2, y, take[1])?.f_narrow(3, left, take[2]);
-                    let found = self.samples(&cut(&x)?.f_contiguous()?, sampling, job)?;
-                    for (sum, part) in sums.iter().zip([Some(&found.mean), found.squares.as_ref()]) {
+                    let sampled = self.samples(&cut(&x)?.f_contiguous()?, sampling, job)?;
+                    for (sum, part) in sums.iter().zip([Some(&sampled.mean), sampled.squares.as_ref()]) {
                         if let Some(part) = part {
                             let _ = cut(sum)?.f_add_(&part.f_mul(&tent)?)?;
                         }
@@ -261,8 +260,8 @@ impl SegmentationNetwork for SdSeg {
         let (size, channels, divisor) = (x.size(), self.input_channels(), self.divisor());
         let fits = |n: i64| n > 0 && n % divisor == 0;
         match size[..] {
-            [batch, found, rows, columns]
-                if batch > 0 && (found == 1 || found == channels) && fits(rows) && fits(columns) =>
+            [batch, planes, rows, columns]
+                if batch > 0 && (planes == 1 || planes == channels) && fits(rows) && fits(columns) =>
             {
                 Ok(())
             }
@@ -279,9 +278,9 @@ impl SegmentationNetwork for SdSeg {
             return Err(Error::Unsupported(text));
         }
         self.check(x)?;
-        let found = self.blended(x, &Sampling::default(), job)?.mean;
+        let probability = self.blended(x, &Sampling::default(), job)?.mean;
         Ok(Logits {
-            main: found.f_mul_scalar(2.0)?.f_sub_scalar(1.0)?,
+            main: (2.0 * term(probability) - 1.0).tensor()?,
             deep: Vec::new(),
         })
     }
@@ -289,10 +288,10 @@ impl SegmentationNetwork for SdSeg {
     fn sample(&self, x: &Tensor, margin: [(i64, i64); 3], sampling: &Sampling, job: &Job) -> Result<Sampled> {
         self.check(x)?;
         sampling.validate(true)?;
-        let found = self.blended(x, sampling, job)?;
+        let sampled = self.blended(x, sampling, job)?;
         Ok(Sampled {
-            mean: crop(&found.mean, margin)?,
-            squares: found.squares.map(|squares| crop(&squares, margin)).transpose()?,
+            mean: crop(&sampled.mean, margin)?,
+            squares: sampled.squares.map(|squares| crop(&squares, margin)).transpose()?,
         })
     }
 

@@ -6,6 +6,7 @@ use super::network::SdSeg;
 use crate::diffusion::PredictionType;
 use crate::networks::{Activation, Pass};
 use crate::runtime::{Error, Generator, Job, Result};
+use crate::tensors::{from_slice, term, Term};
 
 /// Factor from a drawn mask, black -1 and white 1, to logits.
 const STEEPNESS: f64 = 4.0;
@@ -39,11 +40,7 @@ impl SdSeg {
 
     /// Mean and logarithm of the variance of the latent of `mask`, not scaled.
     fn mask_posterior(&self, mask: &Tensor, job: &Job) -> Result<(Tensor, Tensor)> {
-        let signs = mask
-            .f_gt(0.5)?
-            .f_to_kind(Kind::Float)?
-            .f_mul_scalar(2.0)?
-            .f_sub_scalar(1.0)?;
+        let signs = (2.0 * term(mask.f_gt(0.5)?.f_to_kind(Kind::Float)) - 1.0).tensor()?;
         let channels = self.config.first_stage.in_channels;
         self.mask_encoder
             .posterior(&signs.f_expand([-1, channels, -1, -1], false)?, job)
@@ -54,13 +51,13 @@ impl SdSeg {
     fn mask_latent(&self, mask: &Tensor, normal: &Tensor, job: &Job) -> Result<Tensor> {
         let _guard = tch::no_grad_guard();
         let (mean, log_variance) = self.mask_posterior(mask, job)?;
-        let deviation = log_variance.f_mul_scalar(0.5)?.f_exp()?;
-        let latent = mean.f_add(&deviation.f_mul(normal)?)?.f_to_kind(Kind::Float)?;
+        let deviation = (0.5 * term(log_variance)).exp();
+        let latent = (term(mean) + deviation * normal).tensor()?.f_to_kind(Kind::Float)?;
         if self.scale.f_double_value(&[])? == 0.0 {
             let scale = latent.f_std(true)?.f_reciprocal()?;
             self.scale.shallow_clone().f_copy_(&scale)?;
         }
-        Ok(latent.f_mul_scalar(self.scale_factor()?)?)
+        (self.scale_factor()? * term(latent)).tensor()
     }
 
     /// The loss of a batch: images [B, channels, H, W], truths [B, 1, H, W] and their weights [B, 1, H, W], 0..=1; a latent counts as
@@ -125,14 +122,12 @@ impl SdSeg {
             noise.push((1.0 - alpha).sqrt() as f32);
         }
         let column = |values: &[f32]| -> Result<Tensor> {
-            Ok(Tensor::f_from_slice(values)?
-                .f_view([-1, 1, 1, 1])?
-                .f_to_device(device)?)
+            Ok(from_slice(values, [values.len(), 1, 1, 1])?.f_to_device(device)?)
         };
         let (a, s) = (column(&signal)?, column(&noise)?);
         let clean = self.mask_latent(truth, &draws.posterior, job)?;
         let eps = &draws.noise;
-        let noisy = clean.f_mul(&a)?.f_add(&eps.f_mul(&s)?)?;
+        let noisy = (term(&clean) * &a + term(eps) * &s).tensor()?;
         let times = Tensor::f_from_slice(&draws.t)?.f_to_device(device)?;
 
         let (unet_rate, encoder_rate) = (self.config.unet.dropout, self.config.encoder_dropout);
@@ -141,55 +136,54 @@ impl SdSeg {
             self.conditioned(image, &mut |h| pass.dropout(h, encoder_rate), job)?
         };
         let output = self.predict(&noisy, &times, &condition, &mut |h| pass.dropout(h, unet_rate), job)?;
-        let (found_eps, found_clean) = match self.schedule.prediction() {
+        let (predicted_eps, predicted_clean) = match self.schedule.prediction() {
             PredictionType::Epsilon => {
-                let clean = noisy.f_sub(&output.f_mul(&s)?)?.f_div(&a)?;
+                let clean = ((term(&noisy) - term(&output) * &s) / &a).tensor()?;
                 (output, clean)
             }
             PredictionType::VPrediction => (
-                output.f_mul(&a)?.f_add(&noisy.f_mul(&s)?)?,
-                noisy.f_mul(&a)?.f_sub(&output.f_mul(&s)?)?,
+                (term(&output) * &a + term(&noisy) * &s).tensor()?,
+                (term(&noisy) * &a - term(&output) * &s).tensor()?,
             ),
         };
         let factor = self.config.first_stage.factor();
         let pixels = weight;
         let weight = weight.f_avg_pool2d([factor; 2], [factor; 2], [0; 2], false, true, None::<i64>)?;
-        let total = weight
-            .f_sum(Kind::Float)?
-            .f_mul_scalar(clean.size()[1] as f64)?
-            .f_clamp_min(1e-12)?;
-        let error = |found: &Tensor, wanted: &Tensor| -> Result<Tensor> {
-            let off = found.f_sub(wanted)?.f_abs()?.f_mul(&weight)?;
-            Ok(off.f_sum(Kind::Float)?.f_div(&total)?)
+        let weights = weight.f_sum(Kind::Float)?.f_mul_scalar(clean.size()[1] as f64)?;
+        let total = weights.f_clamp_min(1e-12)?;
+        // Mean absolute error.
+        let error = |predicted: &Tensor, truth: &Tensor| {
+            let weighted = (term(predicted) - truth).map(Tensor::f_abs) * &weight;
+            weighted.map(|x| x.f_sum(Kind::Float)) / &total
         };
-        let mut loss = error(&found_eps, eps)?;
+        let mut loss = error(&predicted_eps, eps);
         if self.config.latent_loss > 0.0 {
-            loss = loss.f_add(&error(&found_clean, &clean)?.f_mul_scalar(self.config.latent_loss)?)?;
+            loss = loss + self.config.latent_loss * error(&predicted_clean, &clean);
         }
         if self.config.mask_loss > 0.0 {
-            let drawn = self.draw(&found_clean, job)?;
-            loss = loss.f_add(&mask_loss(&drawn, truth, pixels)?.f_mul_scalar(self.config.mask_loss)?)?;
+            let drawn = self.draw(&predicted_clean, job)?;
+            loss = loss + self.config.mask_loss * mask_loss(&drawn, truth, pixels)?;
         }
-        Ok(loss)
+        loss.tensor()
     }
 }
 
 /// Dice over the batch plus cross-entropy of drawn masks [B, channels, H, W], black -1 and white 1, with `truth` [B, 1, H, W], pixels
 /// counting as `weight` [B, 1, H, W] says. In the place of the cut at black and white, which stops gradients, stands a logistic
 /// function; what is fully drawn has a probability of 0.982 there.
-fn mask_loss(drawn: &Tensor, truth: &Tensor, weight: &Tensor) -> Result<Tensor> {
+fn mask_loss(drawn: &Tensor, truth: &Tensor, weight: &Tensor) -> Result<Term<'static>> {
     let logits = drawn
         .f_mean_dim([1].as_slice(), true, Kind::Float)?
         .f_mul_scalar(STEEPNESS)?;
     let truth = truth.f_gt(0.5)?.f_to_kind(Kind::Float)?;
-    let total = |x: &Tensor| x.f_mul(weight)?.f_sum(Kind::Float);
-    let found = logits.f_sigmoid()?;
-    let both = total(&found.f_mul(&truth)?)?.f_mul_scalar(2.0)?.f_add_scalar(SMOOTH)?;
-    let dice = both.f_div(&total(&found.f_add(&truth)?)?.f_add_scalar(SMOOTH)?)?;
+    let total = |x: Term<'static>| (x * weight).map(|x| x.f_sum(Kind::Float));
+    let p = logits.f_sigmoid()?;
+    let both = total(term(&p) * &truth);
+    let dice = (2.0 * both + SMOOTH) / (total(term(&p) + &truth) + SMOOTH);
     // -y log p - (1 - y) log(1 - p) = softplus(x) - x y.
-    let cross_entropy = logits.f_softplus()?.f_sub(&logits.f_mul(&truth)?)?;
-    let mean = total(&cross_entropy)?.f_div(&weight.f_sum(Kind::Float)?.f_clamp_min(1e-12)?)?;
-    Ok(mean.f_sub(&dice)?.f_add_scalar(1.0)?)
+    let cross_entropy = total(term(logits.f_softplus()) - term(&logits) * &truth);
+    let mean = cross_entropy / weight.f_sum(Kind::Float)?.f_clamp_min(1e-12);
+    Ok(mean - dice + 1.0)
 }
 
 #[cfg(test)]

@@ -41,20 +41,20 @@ pub(super) fn plain_name(name: &str, levels: i64) -> String {
 /// tensor that is missing or odd.
 pub(in crate::networks) fn description(file: &TensorFile) -> Result<ModelDescription> {
     if file.contains(&format!("{UNET}label_emb.weight")) {
-        let text = format!("{} has several classes; SDSeg models of one are supported", file.what());
+        let text = format!("{} has several classes; SDSeg models of one are supported", file.name());
         return Err(Error::Unsupported(text));
     }
     if !file.contains("cond_stage_model.out.weight") {
         let text = format!(
             "{} is a latent diffusion model without SDSeg's vision encoder: a training can begin with it, nothing can be segmented by it",
-            file.what()
+            file.name()
         );
         return Err(Error::Unsupported(text));
     }
     if !file.contains(SCALE) {
-        let what = format!("{}: tensor {SCALE}", file.what());
+        let subject = format!("{}: tensor {SCALE}", file.name());
         return Err(Error::format(
-            what,
+            subject,
             "is missing: without it the latents' scale is not known",
         ));
     }
@@ -80,7 +80,7 @@ fn side(file: &TensorFile, name: &str, axis: usize) -> Result<i64> {
     let side = file.shape(name).and_then(|shape| shape.get(axis).copied());
     side.ok_or_else(|| {
         let detail = format!("is missing or has fewer than {} axes", axis + 1);
-        Error::format(format!("{}: tensor {name}", file.what()), detail)
+        Error::format(format!("{}: tensor {name}", file.name()), detail)
     })
 }
 
@@ -95,7 +95,7 @@ fn unet(file: &TensorFile) -> Result<LdmUnetConfig> {
     let per_level = (0..count).find(|n| doubles(*n)).map_or(count, |n| n + 1);
     if count == 0 || count % per_level != 0 {
         let detail = format!("has {count} blocks on the way up, of which every {per_level} should be a level");
-        return Err(Error::format(format!("{}: U-Net", file.what()), detail));
+        return Err(Error::format(format!("{}: U-Net", file.name()), detail));
     }
     let levels = count / per_level;
     let first = |level: usize| 1 + level * per_level;
@@ -113,7 +113,7 @@ fn unet(file: &TensorFile) -> Result<LdmUnetConfig> {
         let width = size(format!("input_blocks.{}.0.in_layers.2.weight", first(level)), 0)?;
         if channels == 0 || width % channels != 0 {
             let detail = format!("level {level} has {width} channels, no multiple of the finest level's {channels}");
-            return Err(Error::format(format!("{}: U-Net", file.what()), detail));
+            return Err(Error::format(format!("{}: U-Net", file.name()), detail));
         }
         config.channel_mult.push(width / channels);
         let block = format!("input_blocks.{}.1", first(level));

@@ -5,6 +5,7 @@ use super::network::{channels_last, Condition, SdSeg};
 use crate::diffusion::NoiseSchedule;
 use crate::networks::{Sampler, Sampling};
 use crate::runtime::{Generator, Job, Result};
+use crate::tensors::term;
 
 /// Timesteps of `steps` passes over T, from the last one down: round(T (steps - i) / steps) - 1. They begin where the noise is pure, so
 /// that one step is SDSeg's direct one.
@@ -25,24 +26,24 @@ impl SdSeg {
         let noise =
             Generator::new(sampling.seed, u64::from(sample)).normal_tensor(&[1, channels, rows, columns], device)?;
         let x = channels_last(&noise.f_expand([batch, -1, -1, -1], false)?)?;
-        let mut says = |x: &Tensor, t: i64| -> Result<Tensor> {
+        let mut predict = |x: &Tensor, t: i64| -> Result<Tensor> {
             job.check()?;
             let times = Tensor::f_full([batch], t, (Kind::Int64, device))?;
             self.predict(x, &times, condition, &mut Ok, job)
         };
-        integrate(&self.schedule, sampling, x, &mut says)
+        integrate(&self.schedule, sampling, x, &mut predict)
     }
 }
 
-/// What a network says of a noisy latent at a timestep.
-type Says<'a> = dyn FnMut(&Tensor, i64) -> Result<Tensor> + 'a;
+/// A network's prediction for a noisy latent at a timestep.
+type Predict<'a> = dyn FnMut(&Tensor, i64) -> Result<Tensor> + 'a;
 
 /// Goes from `x`, noise at the last timestep, to a clean latent.
 ///
 /// DDIM (Song, Meng and Ermon 2021, equation 12 with sigma 0): x' = a' x0 + s' eps with a = sqrt(abar), s = sqrt(1 - abar).
 /// DPM-Solver++ (Lu et al. 2022, algorithm 2, data prediction): with lambda = log(a / s), h the step in it and r the last step over
 /// this one, D = (1 + 1 / 2r) x0 - x0_before / 2r and x' = (s' / s) x - a' (e^-h - 1) D. Both end with the x0 of the last timestep.
-fn integrate(schedule: &NoiseSchedule, sampling: &Sampling, mut x: Tensor, says: &mut Says) -> Result<Tensor> {
+fn integrate(schedule: &NoiseSchedule, sampling: &Sampling, mut x: Tensor, predict: &mut Predict) -> Result<Tensor> {
     let grid = timesteps(schedule.len(), sampling.steps);
     let parts = |t: i64| -> Result<(f64, f64)> {
         let alpha = schedule.alpha_cumprod(t)?;
@@ -51,7 +52,7 @@ fn integrate(schedule: &NoiseSchedule, sampling: &Sampling, mut x: Tensor, says:
     // The clean latent of the step before, and the length of that step.
     let mut before: Option<(Tensor, f64)> = None;
     for (index, &t) in grid.iter().enumerate() {
-        let output = says(&x, t)?;
+        let output = predict(&x, t)?;
         let clean = schedule.clean(&x, &output, t)?;
         let Some(&next) = grid.get(index + 1) else {
             return Ok(clean);
@@ -60,20 +61,20 @@ fn integrate(schedule: &NoiseSchedule, sampling: &Sampling, mut x: Tensor, says:
         x = match sampling.sampler {
             Sampler::Ddim => {
                 let noise = schedule.noise_of(&x, &output, t)?;
-                clean.f_mul_scalar(a_next)?.f_add(&noise.f_mul_scalar(s_next)?)?
+                (a_next * term(clean) + s_next * term(noise)).tensor()?
             }
             Sampler::DpmSolver => {
                 let h = (a_next / s_next).ln() - (a / s).ln();
                 let direction = match &before {
                     Some((earlier, last)) => {
                         let half = h / (2.0 * last);
-                        clean.f_mul_scalar(1.0 + half)?.f_sub(&earlier.f_mul_scalar(half)?)?
+                        ((1.0 + half) * term(&clean) - half * term(earlier)).tensor()?
                     }
                     None => clean.shallow_clone(),
                 };
                 before = Some((clean, h));
                 let pull = -a_next * ((-h).exp() - 1.0);
-                x.f_mul_scalar(s_next / s)?.f_add(&direction.f_mul_scalar(pull)?)?
+                ((s_next / s) * term(&x) + pull * term(direction)).tensor()?
             }
         };
     }
@@ -129,7 +130,7 @@ mod tests {
                     ..Sampling::default()
                 };
                 let noise = Tensor::from_slice(&[1.0f32, -0.5]);
-                let mut says = |x: &Tensor, t: i64| -> Result<Tensor> {
+                let mut predict = |x: &Tensor, t: i64| -> Result<Tensor> {
                     let alpha = schedule.alpha_cumprod(t)?;
                     let (a, s) = (alpha.sqrt(), (1.0 - alpha).sqrt());
                     let clean = x * (a * d * d / (a * a * d * d + s * s));
@@ -139,7 +140,7 @@ mod tests {
                         PredictionType::VPrediction => noise * a - clean * s,
                     })
                 };
-                let found = integrate(&schedule, &sampling, noise, &mut says).unwrap();
+                let reached = integrate(&schedule, &sampling, noise, &mut predict).unwrap();
                 let grid = timesteps(1000, steps);
                 let (first, last) = (grid[0], grid[grid.len() - 1]);
                 let deviation = |t: i64| {
@@ -147,9 +148,9 @@ mod tests {
                     (alpha * d * d + 1.0 - alpha).sqrt()
                 };
                 let exact = schedule.alpha_cumprod(last).unwrap().sqrt() * d * d / (deviation(last) * deviation(first));
-                (found.double_value(&[0]) - exact)
+                (reached.double_value(&[0]) - exact)
                     .abs()
-                    .max((found.double_value(&[1]) + 0.5 * exact).abs())
+                    .max((reached.double_value(&[1]) + 0.5 * exact).abs())
             };
             let (first, second) = (error(Sampler::Ddim, 50), error(Sampler::DpmSolver, 50));
             assert!(first < 0.02 && second < 0.5 * first, "{first} {second}");

@@ -72,7 +72,7 @@ impl SegmentationModel {
             .map(|path| TensorFile::map(path))
             .collect::<Result<Vec<_>>>()?;
         // Where each tensor lies, by its name: number of the file, name in it.
-        let mut found: HashMap<String, (usize, String)> = HashMap::new();
+        let mut places: HashMap<String, (usize, String)> = HashMap::new();
         let shapes = description.network.tensor_shapes()?;
         for (name, shape) in &shapes {
             let names = candidates(&config, name);
@@ -84,29 +84,29 @@ impl SegmentationModel {
                 names.iter().find(fits).map(|stored| (index, stored.clone()))
             });
             if let Some(place) = place {
-                found.insert(name.clone(), place);
+                places.insert(name.clone(), place);
             }
         }
         // It belongs to other latents.
-        found.remove(SCALE);
+        places.remove(SCALE);
         for part in [UNET, FIRST_STAGE, TRUNK] {
             let mut names = shapes
                 .iter()
                 .map(|(name, _)| name)
                 .filter(|name| name.starts_with(part));
-            if !names.all(|name| found.contains_key(name)) {
-                found.retain(|name, _| !name.starts_with(part));
+            if !names.all(|name| places.contains_key(name)) {
+                places.retain(|name, _| !name.starts_with(part));
             }
         }
         if let Some((_, file)) = files
             .iter()
             .enumerate()
-            .find(|(index, _)| !found.values().any(|(n, _)| n == index))
+            .find(|(index, _)| !places.values().any(|(n, _)| n == index))
         {
             let detail = "has no U-Net, autoencoder or encoder of this network's names and shapes: it is no latent diffusion model of its size";
-            return Err(Error::format(file.what(), detail));
+            return Err(Error::format(file.name(), detail));
         }
-        let measured = found.keys().any(|name| name.starts_with(FIRST_STAGE));
+        let measured = places.keys().any(|name| name.starts_with(FIRST_STAGE));
         if !measured && !description.network.can_begin_random() {
             let detail = "have no autoencoder of this network's shapes, on which it stands";
             return Err(Error::format("the pretrained weights", detail));
@@ -115,7 +115,7 @@ impl SegmentationModel {
             if name == SCALE && measured {
                 return Ok(Some(Tensor::f_zeros(shape, (Kind::Float, device))?));
             }
-            let Some((index, stored)) = found.get(name) else {
+            let Some((index, stored)) = places.get(name) else {
                 return Ok(None);
             };
             let tensor = files[*index].any_shape(stored, Kind::Float, device, || format!("{shape:?}"))?;
@@ -187,11 +187,9 @@ fn candidates(config: &SdSegConfig, name: &str) -> Vec<String> {
 /// convolution serves as a matrix, and the U-Net's first convolution may see more channels than it was trained on.
 fn fitting(size: &[i64], shape: &[i64], name: &str) -> Option<i64> {
     match (size, shape) {
-        (found, wanted) if found == wanted => Some(0),
+        (stored, expected) if stored == expected => Some(0),
         ([a, b, 1, 1], [c, d]) if (a, b) == (c, d) => Some(0),
-        ([a, found, k, l], [b, wanted, m, n]) if name == MARK && found < wanted && (a, k, l) == (b, m, n) => {
-            Some(wanted - found)
-        }
+        ([a, from, k, l], [b, to, m, n]) if name == MARK && from < to && (a, k, l) == (b, m, n) => Some(to - from),
         _ => None,
     }
 }
@@ -212,13 +210,13 @@ fn begin(
     };
     let mut tensors = HashMap::new();
     for ((name, shape), random) in shapes.into_iter().zip(random) {
-        let found = find(&name, &shape)?;
-        if let Some(found) = found.as_ref().filter(|_| name != SCALE) {
+        let pretrained = find(&name, &shape)?;
+        if let Some(tensor) = pretrained.as_ref().filter(|_| name != SCALE) {
             taken.tensors += 1;
-            taken.weights += found.numel();
-            taken.widened |= name == MARK && shape[1] > 1 && is_zero(found, shape[1] - 1)?;
+            taken.weights += tensor.numel();
+            taken.widened |= name == MARK && shape[1] > 1 && is_zero(tensor, shape[1] - 1)?;
         }
-        tensors.insert(name, found.unwrap_or(random));
+        tensors.insert(name, pretrained.unwrap_or(random));
     }
     let lacking = |name: &str| Error::Internal(format!("tensor {name} is asked for twice"));
     let model = SegmentationModel::from_tensors(description, device, &mut |name, _| {
