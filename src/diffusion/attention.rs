@@ -25,14 +25,14 @@ pub struct AttentionTap {
     pub query: Tensor,
     /// [heads, N, d], float32.
     pub key: Tensor,
-    /// What the layer gives, after its output projection, [N, C], float32; where it was asked for.
+    /// Output of the layer after its output projection, [N, C], float32; where it was asked for.
     pub output: Option<Tensor>,
     /// Queries of the cross-attention of the same block, [heads, N, d], float32; where they were asked for and the
     /// network has one.
     pub cross_query: Option<Tensor>,
 }
 
-/// What is kept of the tapped layers beside queries and keys.
+/// Parts of the tapped layers that are kept beside queries and keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TapParts {
     /// Keep [`AttentionTap::output`].
@@ -81,7 +81,7 @@ impl<'a> Taps<'a> {
         }
     }
 
-    /// What was taken, in execution order.
+    /// The taps, in execution order.
     pub fn into_taken(self) -> Vec<AttentionTap> {
         self.taken
     }

@@ -177,7 +177,7 @@ pub(super) fn openclip_tensor(
     }
 }
 
-/// What the shapes of a checkpoint say: configurations in the words of diffusers. Null stands for what shapes
+/// Configurations that follow from the shapes of a checkpoint, in the words of diffusers. Null stands for what shapes
 /// cannot tell: heads, where the widths are not those of Stable Diffusion.
 pub(super) struct Architecture {
     /// OpenCLIP text encoder and linear projections: Stable Diffusion 2.

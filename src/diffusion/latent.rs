@@ -6,7 +6,7 @@ use tch::Tensor;
 use super::vae_config::VaeConfig;
 use crate::runtime::{Error, Result};
 
-/// How a slice enters the U-Net.
+/// Preparation of a slice for the U-Net.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LatentMode {
@@ -21,7 +21,7 @@ pub enum LatentMode {
     Matched,
 }
 
-/// Which latent a variational encoder gives.
+/// Latent taken from a variational encoder's posterior.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LatentDraw {
@@ -32,7 +32,7 @@ pub enum LatentDraw {
     Sample,
 }
 
-/// How voxels become the channels of a latent without learning anything: `factor` x `factor` pixels of `slices` neighbouring
+/// Voxels as the channels of a latent, without anything learnt: `factor` x `factor` pixels of `slices` neighbouring
 /// slices make one cell, and the `context` cells above and below it come along as further channels.
 ///
 /// A U-Net on such cells takes `(2 context + 1) slices factor^2` channels (slice by slice from the lowest, row by row within the
@@ -107,7 +107,7 @@ pub enum EncoderConfig {
     Autoencoder(VaeConfig),
 }
 
-/// What a model may predict beside the noise: how likely each voxel belongs to a structure.
+/// A structure whose probability per voxel a model may predict beside the noise.
 ///
 /// Learned from simulated tomograms, whose truth is known; no one has to annotate anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
-//! Where a model's weights go.
+//! Device and type of a model's weights.
 use tch::{Device, Kind};
 
-/// Where the weights go.
+/// Device and type of the weights.
 #[derive(Clone, Copy, Debug)]
 pub struct LoadOptions {
     /// Device of the weights and of all work.

@@ -290,7 +290,7 @@ fn component_files(folder: &Path, stem: &str) -> Result<WeightFiles<'static>> {
     ))
 }
 
-/// What fills a prompt up: the tokenizer's own word for it, else what goes with the activation (OpenCLIP pads with 0).
+/// Padding of the prompt: as the tokenizer's settings say, else as is usual with the activation (OpenCLIP pads with 0).
 fn folder_padding(path: &Path, text: &TextConfig) -> Result<Padding> {
     let file = path.join("tokenizer/special_tokens_map.json");
     if file.is_file() {

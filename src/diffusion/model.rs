@@ -10,7 +10,7 @@ use super::unet::Unet;
 use super::vae::VaeEncoder;
 use crate::runtime::{Error, Generator, Job, Result};
 
-/// How an image becomes a latent.
+/// From image to latent.
 pub enum LatentEncoder {
     /// Voxels as they are, gathered into cells.
     SpaceToDepth(CellShape),
@@ -18,7 +18,7 @@ pub enum LatentEncoder {
     Vae(Box<VaeEncoder>),
 }
 
-/// What a model is.
+/// Description of a model.
 #[derive(Clone, Debug)]
 pub struct ModelConfig {
     /// "Stable Diffusion 1", "Stable Diffusion 2", or the built-in model's name.
@@ -27,11 +27,11 @@ pub struct ModelConfig {
     pub unet: UnetConfig,
     /// Noise schedule.
     pub schedule: ScheduleConfig,
-    /// How a slice enters the U-Net unless the caller says otherwise.
+    /// Default preparation of a slice for the U-Net.
     pub latent_mode: LatentMode,
     /// Voxel sizes in nm, smallest and largest, that the model was made for.
     pub voxel_nm: Option<[f64; 2]>,
-    /// What it predicts beside the noise.
+    /// Structures that it predicts beside the noise.
     pub structures: Vec<Structure>,
     pub(super) pixels_per_token: i64,
 }
@@ -55,10 +55,10 @@ impl ModelConfig {
     }
 }
 
-/// What one U-Net pass gives.
+/// Results of one U-Net pass.
 #[derive(Debug)]
 pub struct Extraction {
-    /// What the U-Net saw, [1, C, h, w].
+    /// Input of the U-Net, [1, C, h, w].
     pub input: Tensor,
     /// Q and K of the layers that were asked for, in execution order.
     pub taps: Vec<AttentionTap>,
@@ -100,7 +100,7 @@ impl DiffusionModel {
         })
     }
 
-    /// What the model is.
+    /// Description of the model.
     pub fn config(&self) -> &ModelConfig {
         &self.config
     }
@@ -125,7 +125,7 @@ impl DiffusionModel {
         self.context.as_ref()
     }
 
-    /// How many slices one pass takes in and how many it is about: both 1 where there is an autoencoder.
+    /// Slices that one pass takes and slices that it predicts: both 1 where there is an autoencoder.
     pub fn cells(&self) -> CellShape {
         match &self.encoder {
             LatentEncoder::SpaceToDepth(cells) => *cells,

@@ -5,7 +5,7 @@ use crate::runtime::{Job, Result};
 use crate::tensors::term;
 use crate::weights::{Conv2d, GroupNorm, Linear, Scope};
 
-/// What a block does to the features before its last convolution: dropout in training, nothing at inference.
+/// Applied to the features before a block's last convolution: dropout in training, the identity at inference.
 pub(crate) type Dropout<'a> = dyn FnMut(Tensor) -> Result<Tensor> + 'a;
 
 /// norm, SiLU, conv, (+ time), norm, SiLU, (dropout,) conv, + input (through a 1x1 conv where the width changes).

@@ -5,7 +5,7 @@ use tch::Tensor;
 use crate::runtime::{Error, Result};
 use crate::tensors::term;
 
-/// What the U-Net's output means.
+/// Meaning of the U-Net's output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PredictionType {
@@ -19,7 +19,7 @@ pub enum PredictionType {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ScheduleConfig {
-    /// What the U-Net predicts.
+    /// Meaning of the U-Net's output.
     pub prediction_type: PredictionType,
     /// First beta.
     pub beta_start: f64,
@@ -91,7 +91,7 @@ impl NoiseSchedule {
         self.alphas_cumprod.is_empty()
     }
 
-    /// What the U-Net predicts.
+    /// Meaning of the U-Net's output.
     pub fn prediction(&self) -> PredictionType {
         self.prediction
     }

@@ -29,11 +29,11 @@ const FORMAT: u32 = 1;
 pub struct ModelFileConfig {
     /// Version of this structure, 1.
     pub format: u32,
-    /// What to call the model in reports.
+    /// Name of the model in reports.
     pub name: String,
-    /// How an image becomes a latent.
+    /// From image to latent.
     pub encoder: EncoderConfig,
-    /// How a slice enters the U-Net unless the caller says otherwise.
+    /// Default preparation of a slice for the U-Net.
     pub latent_mode: LatentMode,
     /// Architecture.
     pub unet: UnetConfig,
@@ -43,7 +43,7 @@ pub struct ModelFileConfig {
     /// Voxel sizes in nm, smallest and largest, that the model was trained for.
     #[serde(default)]
     pub voxel_nm: Option<[f64; 2]>,
-    /// What the U-Net predicts beside the noise, in this order: `cell_channels` logits each, after the noise's channels.
+    /// Structures that the U-Net predicts beside the noise, in this order: `cell_channels` logits each, after the noise's channels.
     #[serde(default)]
     pub structures: Vec<Structure>,
 }

@@ -1,4 +1,4 @@
-//! Where a filter looks beyond the edge of an image. Indices may lie any distance outside.
+//! Border rules: the pixel that a filter reads beyond the edge of an image. Indices may lie any distance outside.
 
 /// `d c b a | a b c d | d c b a` (scipy "reflect"): the edge pixel is repeated. `length` > 0.
 pub fn reflect(index: isize, length: usize) -> usize {

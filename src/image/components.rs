@@ -3,7 +3,7 @@ use ndarray::{Array, Array2, Array3, ArrayView2, ArrayView3, Dimension, Ix2, Ix3
 
 use crate::runtime::Result;
 
-/// Which neighbours belong together.
+/// Neighbourhood of a voxel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Connectivity {
     /// Across faces only: 4 neighbours in 2D, 6 in 3D.

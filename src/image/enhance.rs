@@ -11,7 +11,7 @@ const CLAHE_CLIP: f64 = 2.0;
 /// CLAHE tiles along each side (the released code's).
 const CLAHE_GRID: usize = 8;
 
-/// How a slice becomes an 8-bit image.
+/// From a slice to an 8-bit image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EnhanceOptions {

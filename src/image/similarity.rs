@@ -1,4 +1,4 @@
-//! How alike two images are: SSIM (scikit-image defaults) and PSNR.
+//! Similarity of two images: SSIM (scikit-image defaults) and PSNR.
 use ndarray::ArrayView2;
 
 /// Side of the SSIM window.

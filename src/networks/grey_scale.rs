@@ -5,7 +5,7 @@ use super::InputScale;
 use crate::runtime::{Job, Result};
 use crate::volume::{tomogram_scale, Tomogram, CLIP_SIGMA};
 
-/// How densities become a network's input: zero mean and unit variance, cut at six standard deviations, of the right sign.
+/// Densities as a network's input: zero mean and unit variance, cut at six standard deviations, of the right sign.
 #[derive(Clone, Copy, Debug)]
 pub enum GreyScale {
     /// One scale for the whole tomogram.

@@ -4,7 +4,7 @@ use tch::{Device, Kind, Tensor};
 use super::sdseg::UNET;
 use crate::runtime::{Generator, Result};
 
-/// How the weights of a network begin. Norms begin at scale one and shift zero in all of them.
+/// Initial weights of a network. Norms begin at scale one and shift zero in all of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Initial {
     /// PyTorch's own: weights and biases uniform within 1 / sqrt(fan in).

@@ -16,7 +16,7 @@ const KEY: &str = "tomocut-network";
 /// Version of the description; a file of a later one is refused.
 const VERSION: u32 = 1;
 
-/// How grey values become a network's input.
+/// Scale of a network's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum InputScale {
@@ -29,7 +29,7 @@ pub enum InputScale {
     Picture,
 }
 
-/// What has to be known to use a network on data: written into its file.
+/// Description of a network for its use on data; written into its file.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 pub struct ModelDescription {
     /// The network.
@@ -38,13 +38,13 @@ pub struct ModelDescription {
     /// Edge of the voxels that it was trained on, in nanometres; `None` where unknown.
     #[serde(default)]
     pub voxel_nm: Option<f64>,
-    /// How grey values become its input.
+    /// Scale of its input.
     #[serde(default)]
     pub input: InputScale,
     /// Whether structures are brighter than their surroundings in its input; most tomograms have them dark.
     #[serde(default)]
     pub bright: bool,
-    /// Where the weights come from, for people.
+    /// Origin of the weights, for people.
     #[serde(default)]
     pub origin: String,
 }
@@ -77,7 +77,7 @@ impl ModelDescription {
     }
 }
 
-/// A network, its weights on one device, and what is to be known about them.
+/// A network, its weights on one device, and their description.
 pub struct SegmentationModel {
     description: ModelDescription,
     network: Box<dyn SegmentationNetwork>,
@@ -180,7 +180,7 @@ impl SegmentationModel {
         tensors_to_bytes(tensors, kind, metadata(KEY, json))
     }
 
-    /// What is to be known about the weights.
+    /// Description of the network.
     pub fn description(&self) -> &ModelDescription {
         &self.description
     }
@@ -190,7 +190,7 @@ impl SegmentationModel {
         &*self.network
     }
 
-    /// Where the weights are.
+    /// Device of the weights.
     pub fn device(&self) -> Device {
         self.device
     }

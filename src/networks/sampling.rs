@@ -1,10 +1,10 @@
-//! How a network that draws its answers is asked for them.
+//! Sampling of generative segmentation networks.
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use crate::runtime::{Error, Result};
 
-/// The way from noise to the answer.
+/// Integration from noise to a clean latent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sampler {
@@ -15,16 +15,16 @@ pub enum Sampler {
     DpmSolver,
 }
 
-/// How a network that draws its answers is asked. One step is SDSeg's own way, the same for both samplers: the clean latent that the
+/// Settings of the sampler. One step is SDSeg's own way, the same for both samplers: the clean latent that the
 /// network sees in pure noise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sampling {
-    /// The way.
+    /// The sampler.
     pub sampler: Sampler,
-    /// Passes of the U-Net on it, 1..=1000.
+    /// Passes of the U-Net per sample, 1..=1000.
     pub steps: u32,
-    /// Answers, each from another noise, of which mean and deviation are taken, 1..=1000.
+    /// Samples, each from another noise, of which mean and deviation are taken, 1..=1000.
     pub samples: u32,
     /// Seed of the noises. Every window of every slice begins from the same ones, so that neighbours agree.
     pub seed: u64,

@@ -1,11 +1,11 @@
-//! What every segmentation network is to its trainer and its predictor.
+//! The interface of segmentation networks for trainers and predictors.
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use super::{Sampled, Sampling};
 use crate::runtime::{Error, Generator, Job, Result};
 
-/// How the outputs of a network become probabilities.
+/// From the outputs of a network to probabilities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Activation {
@@ -28,7 +28,7 @@ impl Activation {
     }
 }
 
-/// How far an output sees.
+/// Reach of an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
     /// So many voxels: in a window whose bounds are multiples of the network's divisor, every output that is at least
@@ -42,7 +42,7 @@ pub enum Reach {
     Slice(i64),
 }
 
-/// Whether a forward pass learns.
+/// Training or inference.
 pub enum Pass<'a> {
     /// Statistics of training, no dropout.
     Inference,
@@ -71,7 +71,7 @@ impl Pass<'_> {
     }
 }
 
-/// What a forward pass gives.
+/// Outputs of a forward pass.
 pub struct Logits {
     /// [B, outputs, ..] over the extent of the input.
     pub main: Tensor,
@@ -92,13 +92,13 @@ pub trait SegmentationNetwork: Send {
     /// Names of the outputs, in their order: "membrane", "molecule", "centre", "background".
     fn outputs(&self) -> &[String];
 
-    /// How logits become probabilities.
+    /// From logits to probabilities.
     fn activation(&self) -> Activation;
 
     /// Multiple of voxels that every extent of an input must be.
     fn divisor(&self) -> i64;
 
-    /// How far an output sees.
+    /// Reach of an output.
     fn reach(&self) -> Reach;
 
     /// Logits of a batch of windows.
@@ -117,7 +117,7 @@ pub trait SegmentationNetwork: Send {
         crop(&self.forward(x, &mut Pass::Inference, job)?.main, margin)
     }
 
-    /// Whether its answers are drawn: another noise gives another one. Such a network says by [`SegmentationNetwork::sample`] how far
+    /// Whether its predictions are samples, another one for another noise. Such a network says by [`SegmentationNetwork::sample`] how far
     /// they differ.
     fn draws(&self) -> bool {
         false

@@ -74,6 +74,11 @@ impl Term<'_> {
         self.map(Tensor::f_exp)
     }
 
+    /// The sum along `axis`, which stays with a length of one.
+    pub fn sum_along(self, axis: i64) -> Term<'static> {
+        self.map(|tensor| tensor.f_sum_dim_intlist(axis, true, None))
+    }
+
     fn with(
         self,
         other: Term,
@@ -186,8 +191,10 @@ mod tests {
         let formula = ((2.0 * term(&x) - &y) / (term(&y).square() + 0.5).sqrt() + 0.1 * term(x.f_exp())).tensor();
         let calls = (&x * 2.0 - &y) / (y.square() + 0.5).sqrt() + x.exp() * 0.1;
         assert_eq!(formula.unwrap(), calls);
-        assert_eq!((1.0 - term(&x)).tensor().unwrap(), x.neg() + 1.0);
-        assert_eq!((-term(&x)).tensor().unwrap(), x.neg());
+        assert_eq!((1.0 - term(&x)).tensor().unwrap(), -&x + 1.0);
+        assert_eq!((-term(&x)).tensor().unwrap(), -&x);
+        let sum = term(&x).square().sum_along(1).tensor().unwrap();
+        assert_eq!(sum, x.square().sum_dim_intlist(1_i64, true, None));
         assert_eq!((3.0 + term(&x) / 7.0).tensor().unwrap(), &x / 7.0 + 3.0);
         assert_eq!(
             (term(&x) * Ok::<_, Error>(drawn(&[40]))).exp().tensor().unwrap(),

@@ -1,4 +1,4 @@
-//! Where the bytes of an MRC file come from: the file itself, or what a compressed one unpacks to.
+//! The bytes of an MRC file, plain or compressed.
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
@@ -93,7 +93,7 @@ impl ByteSource {
     }
 }
 
-/// What is known of a compressed file before unpacking it.
+/// Properties of a compressed file before it is unpacked.
 struct Claim {
     packed: u64,
     deflate: bool,

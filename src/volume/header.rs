@@ -20,7 +20,7 @@ pub(super) struct Layout {
     pub stored: [usize; 3],
     /// Which axis columns, rows and sections run along: 0 is x, 1 is y, 2 is z.
     pub axis: [usize; 3],
-    /// Where the first voxel starts.
+    /// Position of the first voxel.
     pub data_offset: u64,
     /// Length of a whole file.
     pub total_bytes: u64,

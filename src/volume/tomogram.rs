@@ -10,7 +10,7 @@ use super::{zarr, Geometry};
 use crate::runtime::Job;
 use crate::{Error, Result};
 
-/// Where the voxels of a tomogram come from. Implemented for files and arrays here, for the host's memory in `capi`.
+/// Source of a tomogram's voxels. Implemented for files and arrays here, for the host's memory in `capi`.
 pub trait SliceSource: Send + Sync {
     /// The slices `z` as an array of shape (z.end - z.start, ny, nx). `z` is a non-empty range of the tomogram's slices.
     fn read(&self, z: Range<usize>) -> Result<Array3<f32>>;

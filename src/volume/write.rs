@@ -38,7 +38,7 @@ pub fn write_i16(path: &Path, voxels: &Array3<i16>, geometry: &Geometry) -> Resu
     write_volume(path, voxels, geometry, mrc::Mode::Int16, "density")
 }
 
-/// How [`write_slices`] stores voxels.
+/// Type of the voxels that [`write_slices`] stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SliceType {
     /// Signed bytes, mode 0: labels.

@@ -1,4 +1,4 @@
-//! Where weights come from, and the four layers that every network here is made of.
+//! The source that a network asks for its tensors, and four layers that all networks share.
 //!
 //! A network is built by asking a source for each tensor by its published name and shape. The same walk lists the
 //! tensors of a configuration, loads a file, or makes random weights for training.

@@ -90,7 +90,7 @@ impl<'a> TensorFile<'a> {
         })
     }
 
-    /// How the file is called in errors.
+    /// Name of the file in errors.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -198,7 +198,7 @@ impl<'a> WeightFiles<'a> {
         }
     }
 
-    /// How the whole is called in errors.
+    /// Name of the whole in errors.
     pub fn name(&self) -> &str {
         &self.name
     }

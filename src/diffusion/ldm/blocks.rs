@@ -10,10 +10,10 @@ use crate::weights::{Conv2d, GroupNorm, Linear, Scope};
 /// Every norm of the network has this epsilon.
 pub(super) const EPS: f64 = 1e-5;
 
-/// What a residual block does to the resolution.
+/// Change of resolution in a residual block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Resize {
-    /// Nothing.
+    /// No change.
     Keep,
     /// Halves it, by means of 2 x 2 pixels.
     Down,

@@ -9,7 +9,7 @@ use crate::diffusion::unet::timestep_embedding;
 use crate::runtime::{Error, Job, Result};
 use crate::weights::{Conv2d, FetchTensor, GroupNorm, Linear, Scope};
 
-/// What follows a residual block: attention over the pixels or, where the network has a context, over these and it.
+/// Attention after a residual block: over the pixels or, where the network has a context, over the pixels and the context.
 enum Attention {
     Pixels(AttentionBlock),
     Context(SpatialTransformer),
@@ -176,7 +176,7 @@ impl LdmUnet {
         &self.config
     }
 
-    /// What the network predicts of `x` [B, in_channels, h, w], sides multiples of [`LdmUnetConfig::factor`], at the timesteps `t`,
+    /// The network's prediction for `x` [B, in_channels, h, w], sides multiples of [`LdmUnetConfig::factor`], at the timesteps `t`,
     /// one int64 per image; [B, out_channels, h, w]. `context` [B, tokens, context_dim] is needed exactly where it has
     /// cross-attention. `dropout` is what residual blocks do before their last convolution.
     ///

@@ -53,7 +53,7 @@ fn fill(labels: &mut Array2<u32>, instance: &Instance) {
     }
 }
 
-/// What can be reached from the first corner without crossing `wall`, whose frame is free.
+/// Pixels that can be reached from the first corner without crossing `wall`, whose frame is free.
 fn outside(wall: ArrayView2<bool>) -> Array2<bool> {
     let (rows, cols) = wall.dim();
     let mut reached = Array2::from_elem((rows, cols), false);

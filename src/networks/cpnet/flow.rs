@@ -18,7 +18,7 @@ pub(super) fn inside(cell_probability: ArrayView2<f32>, threshold: f32) -> Vec<[
     above.map(|((y, x), _)| [y, x]).collect()
 }
 
-/// Where each of `pixels` is after `steps` Euler steps along `flows` [2, y, x] / 5, which are zero outside of `pixels`; in
+/// Position of each of `pixels` after `steps` Euler steps along `flows` [2, y, x] / 5, which are zero outside of `pixels`; in
 /// whole pixels, rounded down.
 pub(super) fn follow(
     flows: ArrayView3<f32>,

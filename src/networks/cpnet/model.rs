@@ -28,14 +28,14 @@ const NETWORK_SHARE: f64 = 0.9;
 /// Prefix of the levels of the way down in cellpose's state dict.
 const LEVEL: &str = "downsample.down.res_down_";
 
-/// What the network says about an image.
+/// Output of the network for an image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Flows {
     /// [2, y, x]: flow along y and along x, towards the middle of the instance a pixel belongs to; about 5 long.
     pub flows: Array3<f32>,
     /// Logit of the probability that the pixel belongs to an instance.
     pub cell_probability: Array2<f32>,
-    /// What kind of image it is: as many numbers as the coarsest level is wide, of unit length.
+    /// Style of the image: as many numbers as the coarsest level is wide, of unit length.
     pub style: Vec<f32>,
     /// Euler steps that suit the image's scale.
     pub steps: usize,
@@ -139,7 +139,7 @@ impl CellPose {
         self.diam_mean
     }
 
-    /// Where the network runs.
+    /// Device of the network.
     pub fn device(&self) -> Device {
         self.device
     }

@@ -45,13 +45,13 @@ impl CpnetConfig {
     }
 }
 
-/// What a [`Cpnet`] makes of a batch of images.
+/// Output of a [`Cpnet`] for a batch of images.
 #[derive(Debug)]
 pub struct CpnetOutput {
     /// [B, 3, h, w]: flow along y, flow along x (both five times the unit vector that was trained), logit of the cell
     /// probability.
     pub maps: Tensor,
-    /// [B, width of the coarsest level], of unit length: what kind of image it is.
+    /// [B, width of the coarsest level], of unit length: the style of the image.
     pub style: Tensor,
 }
 
@@ -140,8 +140,7 @@ impl Cpnet {
             return Err(Error::Internal("a CPnet without levels".into()));
         };
         let mean = coarsest.f_mean_dim([2_i64, 3].as_slice(), false, None)?;
-        let squares = term(&mean).square();
-        let length = squares.map(|x| x.f_sum_dim_intlist([1].as_slice(), true, None)).sqrt();
+        let length = term(&mean).square().sum_along(1).sqrt();
         let style = (term(&mean) / length).tensor()?;
         let mut x = coarsest.shallow_clone();
         for (level, block) in self.up.iter().enumerate().rev() {

@@ -4,11 +4,11 @@ use crate::runtime::{Error, Result};
 /// cellpose has two implementations of the dynamics, whose results differ by a few pixels (its issue 351).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DynamicsCode {
-    /// What cellpose does on a GPU, and version 4 everywhere: flows are read with `grid_sample`, whose pixel grid is
+    /// As cellpose on a GPU, and version 4 everywhere: flows are read with `grid_sample`, whose pixel grid is
     /// stretched by L / (L - 1) about the middle; the ideal flows of all instances diffuse equally long.
     #[default]
     Gpu,
-    /// What cellpose 3 does without a GPU: flows are read between pixel centres; each instance's ideal flows diffuse for its
+    /// As cellpose 3 without a GPU: flows are read between pixel centres; each instance's ideal flows diffuse for its
     /// own size.
     Cpu,
 }
@@ -30,7 +30,7 @@ pub struct CellPoseOptions {
     pub largest_share: f64,
     /// Euler steps along the flows, at most 100000; `None`: 200 at the training diameter, in proportion elsewhere.
     pub steps: Option<usize>,
-    /// Which of cellpose's implementations is followed.
+    /// The implementation of cellpose that is followed.
     pub dynamics: DynamicsCode,
 }
 

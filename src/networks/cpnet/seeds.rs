@@ -1,4 +1,4 @@
-//! Where pixels gather becomes an instance.
+//! Instances from the places where pixels gather.
 use ndarray::Array2;
 
 /// Frame of empty cells about the image, so that no window leaves the histogram.

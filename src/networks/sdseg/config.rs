@@ -6,7 +6,7 @@ use crate::diffusion::{LdmUnetConfig, NoiseSchedule, PredictionType, ScheduleCon
 use crate::networks::config::{check_names, check_widths};
 use crate::runtime::{Error, Result};
 
-/// How the U-Net sees the image's latent.
+/// Conditioning of the U-Net on the image's latent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Conditioning {
@@ -32,13 +32,13 @@ pub struct SdSegConfig {
     pub encoder_dropout: f64,
     /// Noise schedule, and what the U-Net predicts.
     pub schedule: ScheduleConfig,
-    /// How the image reaches the U-Net.
+    /// Conditioning of the U-Net on the image.
     pub conditioning: Conditioning,
     /// Weight of the latent's L1 error beside the noise's, 0..=1000; 0 leaves it out (an ablation).
     pub latent_loss: f64,
     /// Weight of the drawn mask's own loss beside them, Dice plus cross-entropy of its pixels, 0..=1000; 0 in the paper.
     pub mask_loss: f64,
-    /// Whether the vision encoder stays as it is (an ablation).
+    /// Freezes the vision encoder (an ablation).
     pub frozen_encoder: bool,
     /// Share of a batch that is trained at the last timestep, where the single step begins, 0..=1; the rest has uniform timesteps.
     pub last_step_share: f64,

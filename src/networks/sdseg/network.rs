@@ -28,7 +28,7 @@ pub struct SdSeg {
     pub(super) encoder: VisionEncoder,
     pub(super) mask_encoder: VaeEncoder,
     pub(super) mask_decoder: VaeDecoder,
-    /// What the autoencoder's latents are multiplied by; 0 before it is measured.
+    /// Factor of the autoencoder's latents; 0 before it is measured.
     pub(super) scale: Tensor,
     pub(super) schedule: NoiseSchedule,
 }
@@ -39,7 +39,7 @@ pub(super) fn channels_last(x: &Tensor) -> Result<Tensor> {
     Ok(x.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2])?)
 }
 
-/// What the U-Net sees of the image.
+/// The image as the U-Net's condition.
 pub(super) struct Condition {
     pub(super) latent: Tensor,
     tokens: Option<Tensor>,
@@ -77,7 +77,7 @@ impl SdSeg {
         &self.schedule
     }
 
-    /// What the latents are multiplied by. Errors: [`Error::State`] before a training has measured it.
+    /// Factor of the latents. Errors: [`Error::State`] before a training has measured it.
     pub fn scale_factor(&self) -> Result<f64> {
         let scale = self.scale.f_double_value(&[])?;
         if scale.is_finite() && scale > 0.0 {
@@ -88,7 +88,7 @@ impl SdSeg {
         )))
     }
 
-    /// What the U-Net is conditioned on of `image` [B, 1 or channels, H, W]: [B, C, h, w], not scaled.
+    /// The U-Net's condition [B, C, h, w], not scaled, of `image` [B, 1 or channels, H, W].
     pub fn condition(&self, image: &Tensor, job: &Job) -> Result<Tensor> {
         Ok(self.conditioned(&channels_last(image)?, &mut Ok, job)?.latent)
     }
@@ -102,7 +102,7 @@ impl SdSeg {
         Ok(Condition { latent, tokens })
     }
 
-    /// What the U-Net says in float32 of `x` [B, c, h, w] at the timesteps `t`, int64 [B].
+    /// The U-Net's prediction in float32 for `x` [B, c, h, w] at the timesteps `t`, int64 [B].
     pub(super) fn predict(
         &self,
         x: &Tensor,

@@ -14,7 +14,7 @@ const STEEPNESS: f64 = 4.0;
 /// Added to numerator and denominator of Dice, so that an empty mask that stays empty loses nothing.
 const SMOOTH: f64 = 1e-5;
 
-/// What a step of training draws: one timestep per image, noise and the posterior's normal draws of the latents' shape.
+/// Random draws of a training step: one timestep per image, noise and the posterior's normal numbers.
 pub struct Draws {
     /// Timesteps.
     pub t: Vec<i64>,
@@ -25,8 +25,8 @@ pub struct Draws {
 }
 
 impl SdSeg {
-    /// What the autoencoder gives back of `mask` [B, 1, H, W], above one half where there is something: probabilities [B, 1, H, W]. No
-    /// answer of the network can be better.
+    /// The autoencoder's reconstruction of `mask` [B, 1, H, W] (above one half in the foreground): probabilities [B, 1, H, W]. No
+    /// prediction of the network can be better.
     ///
     /// Errors: sides that the autoencoder's factor does not divide; cancel.
     pub fn redrawn(&self, mask: &Tensor, job: &Job) -> Result<Tensor> {
@@ -162,7 +162,7 @@ impl SdSeg {
         }
         if self.config.mask_loss > 0.0 {
             let drawn = self.draw(&predicted_clean, job)?;
-            loss = loss + self.config.mask_loss * mask_loss(&drawn, truth, pixels)?;
+            loss = loss + self.config.mask_loss * term(mask_loss(&drawn, truth, pixels));
         }
         loss.tensor()
     }
@@ -171,7 +171,7 @@ impl SdSeg {
 /// Dice over the batch plus cross-entropy of drawn masks [B, channels, H, W], black -1 and white 1, with `truth` [B, 1, H, W], pixels
 /// counting as `weight` [B, 1, H, W] says. In the place of the cut at black and white, which stops gradients, stands a logistic
 /// function; what is fully drawn has a probability of 0.982 there.
-fn mask_loss(drawn: &Tensor, truth: &Tensor, weight: &Tensor) -> Result<Term<'static>> {
+fn mask_loss(drawn: &Tensor, truth: &Tensor, weight: &Tensor) -> Result<Tensor> {
     let logits = drawn
         .f_mean_dim([1].as_slice(), true, Kind::Float)?
         .f_mul_scalar(STEEPNESS)?;
@@ -183,7 +183,7 @@ fn mask_loss(drawn: &Tensor, truth: &Tensor, weight: &Tensor) -> Result<Term<'st
     // -y log p - (1 - y) log(1 - p) = softplus(x) - x y.
     let cross_entropy = total(term(logits.f_softplus()) - term(&logits) * &truth);
     let mean = cross_entropy / weight.f_sum(Kind::Float)?.f_clamp_min(1e-12);
-    Ok(mean - dice + 1.0)
+    (mean - dice + 1.0).tensor()
 }
 
 #[cfg(test)]

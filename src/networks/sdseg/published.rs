@@ -35,7 +35,7 @@ pub(super) fn plain_name(name: &str, levels: i64) -> String {
     name.to_owned()
 }
 
-/// What the shapes of an SDSeg checkpoint say of its network. Shapes do not tell the heads, which are 8, and the groups, 32.
+/// The network that follows from the shapes of an SDSeg checkpoint. Shapes do not tell the heads, which are 8, and the groups, 32.
 ///
 /// Errors: [`Error::Unsupported`] for a model of several classes and for one without a vision encoder; [`Error::Format`] that names a
 /// tensor that is missing or odd.

@@ -15,7 +15,7 @@ use crate::weights::TensorFile;
 /// The vision encoder but for its last convolution.
 const TRUNK: &str = "cond_stage_model.encoder.";
 
-/// What a network took from pretrained weights.
+/// Share of a network that came from pretrained weights.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Taken {
     /// Tensors that were taken.
@@ -168,7 +168,7 @@ fn sdseg(description: &ModelDescription) -> Result<&SdSegConfig> {
     }
 }
 
-/// Where checkpoints may keep the tensor `name`.
+/// Names that checkpoints may have for the tensor `name`.
 fn candidates(config: &SdSegConfig, name: &str) -> Vec<String> {
     let levels = config.first_stage.block_out_channels.len() as i64;
     let stored = plain_name(name, levels);

@@ -14,10 +14,10 @@ const NODE_3: &str = "zarr.json";
 pub(super) const ARRAY_2: &str = ".zarray";
 pub(super) const GROUP_2: &str = ".zgroup";
 pub(super) const ATTRIBUTES_2: &str = ".zattrs";
-/// How many folders an array may lie below the group that describes it.
+/// Most folders between an array and the group that describes it.
 const DEEPEST: usize = 8;
 
-/// What a folder is.
+/// Kind of a folder.
 #[derive(Debug)]
 enum Node {
     Array,
@@ -140,7 +140,7 @@ fn described(array: PathBuf, what: &str) -> Result<Image> {
     })
 }
 
-/// What a folder is; None where it holds no metadata.
+/// Kind of a folder; None where it holds no metadata.
 fn node(folder: &Path, what: &str) -> Result<Option<Node>> {
     let attributes = |document: Option<Value>| match document {
         Some(Value::Object(attributes)) => Ok(attributes),

@@ -16,7 +16,7 @@ use crate::volume::tomogram::{allocate_slices, SliceSource};
 use crate::volume::Geometry;
 use crate::{Error, Result};
 
-/// What is kept of the chunks that were unpacked last, in bytes of float32, so that readers of a few slices at a time do not unpack
+/// Cache of the chunks that were unpacked last, in bytes of float32, so that readers of a few slices at a time do not unpack
 /// every chunk for each of them.
 const KEPT_BYTES: usize = 128 << 20;
 

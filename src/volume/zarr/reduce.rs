@@ -2,7 +2,7 @@
 use half::f16;
 use zarrs::array::ElementOwned;
 
-/// What becomes of the voxels of a block.
+/// Value of a block of voxels at the next coarser resolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reduction {
     /// Their mean: for densities and probabilities.

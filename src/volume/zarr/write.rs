@@ -25,12 +25,12 @@ const COARSEST: usize = 64;
 /// zstd's own default.
 const ZSTD_LEVEL: i32 = 3;
 
-/// What a volume holds.
+/// Contents of a volume.
 #[derive(Clone, Copy, Debug)]
 pub struct ZarrContent<'a> {
     /// Name of the image in the metadata.
     pub name: &'a str,
-    /// How coarser resolutions are made of finer ones; with [`Reduction::Mode`] viewers are told that the values are labels.
+    /// Reduction to coarser resolutions; with [`Reduction::Mode`] viewers are told that the values are labels.
     pub reduction: Reduction,
 }
 
