@@ -11,7 +11,7 @@ use super::loss::{add_set, LayerWeight, Objective};
 use super::projected::left_singular;
 use super::schedule::{looks, windows, Look};
 use crate::runtime::{Error, Generator, Job, Result};
-use crate::tensors::{AdamForm, AdamRule, AdamStep, AdamUpdate};
+use crate::tensors::{term, AdamForm, AdamRule, AdamStep, AdamUpdate};
 
 /// Streams of the seed: parameters of the network, and choice of attention.
 const NETWORK_STREAM: u64 = 1;
@@ -246,12 +246,8 @@ fn add_gradients(sum: &mut Vec<Tensor>, more: Vec<Tensor>) -> Result<()> {
 /// Each channel of `x` (`[N, C]`) divided by its length, then the thin SVD: left singular vectors and singular values.
 fn singular_channels(x: &Tensor) -> Result<(Vec<f64>, Tensor)> {
     let x = x.f_to_kind(Kind::Double)?;
-    let length = x
-        .f_square()?
-        .f_sum_dim_intlist(0_i64, true, None)?
-        .f_sqrt()?
-        .f_clamp_min(1e-12)?;
-    left_singular(&x.f_div(&length)?)
+    let length = term(&x).square().sum_along(0).sqrt().tensor()?.f_clamp_min(1e-12)?;
+    left_singular(&(term(&x) / length).tensor()?)
 }
 
 /// The result at `x`; residual and trace are measured on `set`.

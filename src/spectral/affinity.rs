@@ -5,6 +5,7 @@ use super::attention::{AttentionLayer, AttentionSet};
 use super::pooling::Pooling;
 use super::projected::orthonormal;
 use crate::runtime::{Error, Job, Result};
+use crate::tensors::{term, to_vec};
 
 /// Elements of a stored matrix that one product may touch, so that a cancel is seen in time.
 const PRODUCT_ELEMENTS: i64 = 1 << 25;
@@ -195,11 +196,10 @@ impl Affinity {
         let product = self
             .apply(&columns.f_to_kind(Kind::Float)?, job)?
             .f_to_kind(Kind::Double)?;
-        let values = columns.f_mul(&product)?.f_sum_dim_intlist(0_i64, true, None)?;
-        let residual = product.f_sub(&columns.f_mul(&values)?)?;
-        let lengths = residual.f_square()?.f_sum_dim_intlist(0_i64, false, None)?.f_sqrt()?;
-        let host = |t: Tensor| -> Result<Vec<f64>> { Ok(Vec::try_from(t.f_to_device(Device::Cpu)?.f_contiguous()?)?) };
-        Ok((host(values.f_reshape([-1])?)?, host(lengths)?))
+        let values = (term(columns) * &product).sum_along(0).tensor()?;
+        let residual = term(&product) - term(columns) * &values;
+        let lengths = residual.square().sum_along(0).sqrt().tensor()?;
+        Ok((to_vec(&values)?, to_vec(&lengths)?))
     }
 }
 

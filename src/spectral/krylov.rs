@@ -6,6 +6,7 @@ use super::attention::AttentionStream;
 use super::eigenvectors::{as_maps, check_n_vectors, settle_signs, EigenSolver, Eigenvectors};
 use super::projected::{orthonormal, symmetric_eigen};
 use crate::runtime::{Error, Generator, Job, Result};
+use crate::tensors::{term, to_vec};
 
 /// Vectors iterated beyond those asked for: the block then converges by the gap behind the guards.
 const GUARDS: usize = 4;
@@ -146,9 +147,8 @@ impl Krylov {
             let vectors = basis.f_matmul(&leading)?;
             let theta = Tensor::f_from_slice(&values)?.f_to_device(basis.device())?;
             let theta = theta.f_narrow(0, 0, leading.size2()?.1)?.f_unsqueeze(0)?;
-            let residual = image.f_matmul(&leading)?.f_sub(&vectors.f_mul(&theta)?)?;
-            let lengths = residual.f_square()?.f_sum_dim_intlist(0_i64, false, None)?.f_sqrt()?;
-            let lengths: Vec<f64> = Vec::try_from(lengths.f_to_device(Device::Cpu)?.f_contiguous()?)?;
+            let residual = (term(image.f_matmul(&leading)) - term(&vectors) * theta).tensor()?;
+            let lengths: Vec<f64> = to_vec(&term(&residual).square().sum_along(0).sqrt().tensor()?)?;
             let scale = values.iter().fold(1.0_f64, |m, v| m.max(v.abs()));
             let open = |length: &f64| *length > 0.5 * self.tolerance * scale;
             let unfinished = lengths.iter().take(self.n_vectors).any(open);

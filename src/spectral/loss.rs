@@ -4,6 +4,7 @@ use tch::{Device, Kind, Tensor};
 use super::attention::{AttentionLayer, AttentionSet};
 use super::pooling::Pooling;
 use crate::runtime::{Error, Job, Result};
+use crate::tensors::term;
 
 /// Shortest length a channel is divided by when it is normalised, as in torch's `normalize`.
 const SHORTEST: f64 = 1e-12;
@@ -141,33 +142,22 @@ impl Objective {
 
 /// Weighted loss of one layer and its gradient with respect to the pooled channels `x`, `[N_l, C]`.
 fn layer_loss(layer: &AttentionLayer, weight: LayerWeight, x: &Tensor, job: &Job) -> Result<(f64, Tensor)> {
-    let length = x
-        .f_square()?
-        .f_sum_dim_intlist(0_i64, true, None)?
-        .f_sqrt()?
-        .f_clamp_min(SHORTEST)?;
-    let z = x.f_div(&length)?;
+    let length = term(x).square().sum_along(0).sqrt().tensor()?.f_clamp_min(SHORTEST)?;
+    let z = (term(x) / &length).tensor()?;
     let (forward, backward) = walk_both_ways(layer, &z, job)?;
-    let excess = forward
-        .f_mul(&z)?
-        .f_sum_dim_intlist(1_i64, true, None)?
-        .f_sub_scalar(1.0)?;
-    let pull = excess
-        .f_sign()?
-        .f_mul(&forward.f_add(&backward)?)?
-        .f_sum_dim_intlist(0_i64, false, None)?;
+    let excess = ((term(&forward) * &z).sum_along(1) - 1.0).tensor()?;
+    let pull = term(excess.f_sign()) * (term(&forward) + backward);
+    let pull = pull.map(|of_heads| of_heads.f_sum_dim_intlist(0_i64, false, None));
 
     let gram = z.f_transpose(0, 1)?.f_matmul(&z)?;
-    let ortho = gram.f_sub(&gram.f_diagonal(0, 0, 1)?.f_diag(0)?)?;
+    let ortho = (term(&gram) - gram.f_diagonal(0, 0, 1)?.f_diag(0)).tensor()?;
     // d/dz_c of the sum of ortho^2: each pair stands twice in the matrix, and its square gives another 2.
-    let push = z.f_matmul(&ortho)?;
+    let push = term(z.f_matmul(&ortho));
 
-    let slope = pull
-        .f_mul_scalar(weight.eig)?
-        .f_add(&push.f_mul_scalar(4.0 * weight.ortho)?)?;
+    let slope = (weight.eig * pull + 4.0 * weight.ortho * push).tensor()?;
     // Through z = x / |x|: only the part across z counts.
-    let along = z.f_mul(&slope)?.f_sum_dim_intlist(0_i64, true, None)?;
-    let slope = slope.f_sub(&z.f_mul(&along)?)?.f_div(&length)?;
+    let along = (term(&z) * &slope).sum_along(0);
+    let slope = ((term(&slope) - term(&z) * along) / &length).tensor()?;
 
     let sum = |t: &Tensor| -> Result<f64> { Ok(t.f_sum(Kind::Double)?.f_double_value(&[])?) };
     let value = weight.eig * sum(&excess.f_abs()?)? + weight.ortho * sum(&ortho.f_square()?)?;

@@ -3,6 +3,7 @@ use faer::{Mat, Side};
 use tch::{Device, Kind, Tensor};
 
 use crate::runtime::{Error, Result};
+use crate::tensors::{from_slice, term, to_vec};
 
 /// Directions whose share of a block's squared length is below this are rounding, not new directions.
 const RANK_TOLERANCE: f64 = 1e-13;
@@ -10,12 +11,7 @@ const RANK_TOLERANCE: f64 = 1e-13;
 /// The `[rows, cols]` tensor as a faer matrix.
 fn to_host(matrix: &Tensor) -> Result<Mat<f64>> {
     let (rows, cols) = matrix.size2()?;
-    let values = matrix
-        .f_to_device(Device::Cpu)?
-        .f_to_kind(Kind::Double)?
-        .f_contiguous()?
-        .f_view(-1)?;
-    let values: Vec<f64> = Vec::try_from(values)?;
+    let values: Vec<f64> = to_vec(matrix)?;
     let width = cols as usize;
     Ok(Mat::from_fn(rows as usize, width, |i, j| values[i * width + j]))
 }
@@ -30,10 +26,7 @@ fn to_tensor(
     for i in 0..matrix.nrows() {
         values.extend(order.clone().map(|j| matrix[(i, j)]));
     }
-    let columns = order.count() as i64;
-    Ok(Tensor::f_from_slice(&values)?
-        .f_reshape([matrix.nrows() as i64, columns])?
-        .f_to_device(device)?)
+    Ok(from_slice(&values, [matrix.nrows(), order.count()])?.f_to_device(device)?)
 }
 
 /// Eigenvalues, descending, and eigenvectors (columns, on the matrix's device) of the symmetric part of `matrix`.
@@ -69,11 +62,11 @@ pub(super) fn orthonormal(block: &Tensor, basis: Option<&Tensor>) -> Result<Tens
     for _ in 0..3 {
         if let Some(basis) = basis {
             let overlap = basis.f_transpose(0, 1)?.f_matmul(&block)?;
-            block = block.f_sub(&basis.f_matmul(&overlap)?)?;
+            block = (term(block) - basis.f_matmul(&overlap)).tensor()?;
         }
         let gram = block.f_transpose(0, 1)?.f_matmul(&block)?;
         // Columns of length zero (or not a number) would poison the scaling: they have no direction and are dropped.
-        let lengths: Vec<f64> = Vec::try_from(gram.f_diagonal(0, 0, 1)?.f_to_device(Device::Cpu)?.f_contiguous()?)?;
+        let lengths: Vec<f64> = to_vec(&gram.f_diagonal(0, 0, 1)?)?;
         let longest = lengths.iter().copied().fold(0.0, f64::max);
         let kept: Vec<i64> = (0..lengths.len() as i64)
             .filter(|&c| lengths[c as usize] > 1e-24 * longest && lengths[c as usize] > 1e-300)
@@ -85,13 +78,14 @@ pub(super) fn orthonormal(block: &Tensor, basis: Option<&Tensor>) -> Result<Tens
         let device = block.device();
         let kept = Tensor::f_from_slice(&kept)?.f_to_device(device)?;
         let scales = Tensor::f_from_slice(&scales)?.f_to_device(device)?.f_unsqueeze(0)?;
-        block = block.f_index_select(1, &kept)?.f_mul(&scales)?;
+        block = (term(block.f_index_select(1, &kept)) * scales).tensor()?;
         let (values, vectors) = symmetric_eigen(&block.f_transpose(0, 1)?.f_matmul(&block)?)?;
         let largest = values.first().copied().unwrap_or(0.0);
         let rank = values.iter().take_while(|&&v| v > RANK_TOLERANCE * largest).count();
         let scales: Vec<f64> = values.iter().take(rank).map(|v| 1.0 / v.sqrt()).collect();
         let scales = Tensor::f_from_slice(&scales)?.f_to_device(device)?.f_unsqueeze(0)?;
-        block = block.f_matmul(&vectors.f_narrow(1, 0, rank as i64)?.f_mul(&scales)?)?;
+        let directions = term(vectors.f_narrow(1, 0, rank as i64)) * scales;
+        block = block.f_matmul(&directions.tensor()?)?;
     }
     Ok(block)
 }
