@@ -1,6 +1,6 @@
 //! Small dense problems, solved by faer in float64 on the host.
 use faer::{Mat, Side};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 use crate::runtime::{Error, Result};
 use crate::tensors::{from_slice, term, to_vec};
@@ -94,6 +94,7 @@ pub(super) fn orthonormal(block: &Tensor, basis: Option<&Tensor>) -> Result<Tens
 mod tests {
     use super::*;
     use crate::runtime::Generator;
+    use tch::Kind;
 
     #[test]
     fn orthonormal_drops_what_is_not_new() {
