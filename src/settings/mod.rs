@@ -13,7 +13,7 @@ mod range;
 pub use check::check;
 pub use identity::{hash_bytes, hash_file, Identity};
 pub use overlay::{canonical, resolve, resolve_text};
-pub use page::markdown;
+pub use page::{markdown, rows, Row};
 pub use range::{finite, within};
 
 use schemars::{JsonSchema, Schema};

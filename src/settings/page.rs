@@ -6,21 +6,48 @@ use super::overlay::to_value;
 use super::{schema, Settings};
 use crate::runtime::Result;
 
-/// A Markdown table of a family's settings: name, default, what is allowed, meaning; `about` is the sentence above it.
-pub fn markdown<S: Settings>(about: &str) -> Result<String> {
+/// One line of a family's documentation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// Name of the setting, with dots where it is a member of a group.
+    pub name: String,
+    /// The default as JSON, words without quotes; empty for a group, "-" where nothing is given.
+    pub default: String,
+    /// What is allowed, in a few words; empty for a group.
+    pub allowed: String,
+    /// The meaning, on one line.
+    pub meaning: String,
+}
+
+/// The documentation of a family's settings, in their order; defaults are those of the first preset.
+pub fn rows<S: Settings>() -> Result<Vec<Row>> {
     let root = schema::<S>().to_value();
     let preset = S::PRESETS.first().copied().unwrap_or("");
+    let mut rows = Vec::new();
+    gather("", &root, &to_value(&S::of_preset(preset))?, &root, &mut rows);
+    Ok(rows)
+}
+
+/// A Markdown table of a family's settings: name, default, what is allowed, meaning; `about` is the sentence above it.
+pub fn markdown<S: Settings>(about: &str) -> Result<String> {
     let mut page = format!("## {}\n\n{about}\n\n", S::FAMILY);
     if !S::PRESETS.is_empty() {
         page.push_str(&format!("Presets: {}.\n\n", S::PRESETS.join(", ")));
     }
     page.push_str("| setting | default | allowed | meaning |\n| --- | --- | --- | --- |\n");
-    rows("", &root, &to_value(&S::of_preset(preset))?, &root, &mut page);
+    for row in rows::<S>()? {
+        let (name, meaning) = (&row.name, row.meaning.replace('|', "\\|"));
+        page.push_str(&match row.default.as_str() {
+            "" => format!("| **{name}** | | | {meaning} |\n"),
+            "-" => format!("| `{name}` | - | {} | {meaning} |\n", row.allowed),
+            default => format!("| `{name}` | `{default}` | {} | {meaning} |\n", row.allowed),
+        });
+    }
     page.push('\n');
     Ok(page)
 }
 
-fn rows(prefix: &str, schema: &Value, defaults: &Value, root: &Value, page: &mut String) {
+fn gather(prefix: &str, schema: &Value, defaults: &Value, root: &Value, rows: &mut Vec<Row>) {
     for (name, field) in schema
         .get("properties")
         .and_then(Value::as_object)
@@ -35,32 +62,33 @@ fn rows(prefix: &str, schema: &Value, defaults: &Value, root: &Value, page: &mut
         let default = defaults.get(name).unwrap_or(&Value::Null);
         let target = resolved(field, root);
         let meaning = text(field).or_else(|| text(target)).unwrap_or_default();
-        if target.get("properties").is_some() && default.is_object() {
-            page.push_str(&format!("| **{path}** | | | {meaning} |\n"));
-            rows(&path, target, default, root, page);
-            continue;
+        let is_group = target.get("properties").is_some() && default.is_object();
+        rows.push(Row {
+            name: path.clone(),
+            default: match default {
+                _ if is_group => String::new(),
+                Value::Null => "-".to_owned(),
+                Value::String(word) if word.is_empty() => "\"\"".to_owned(),
+                Value::String(word) => word.clone(),
+                value => value.to_string(),
+            },
+            allowed: if is_group {
+                String::new()
+            } else {
+                allowed(field, target, root)
+            },
+            meaning,
+        });
+        if is_group {
+            gather(&path, target, default, root, rows);
         }
-        let default = match default {
-            Value::Null => "-".to_owned(),
-            Value::String(word) => format!("`{word}`"),
-            value => format!("`{value}`"),
-        };
-        page.push_str(&format!(
-            "| `{path}` | {default} | {} | {meaning} |\n",
-            allowed(field, target, root)
-        ));
     }
 }
 
 /// A description on one line.
 fn text(schema: &Value) -> Option<String> {
     let text = schema.get("description")?.as_str()?;
-    Some(
-        text.split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" ")
-            .replace('|', "\\|"),
-    )
+    Some(text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 /// The schema that a reference, or an optional value, stands for.

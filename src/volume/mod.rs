@@ -5,6 +5,7 @@
 
 mod blocks;
 mod bytes;
+mod describe;
 mod geometry;
 mod grey_scale;
 mod header;
@@ -15,6 +16,7 @@ mod zarr;
 
 pub use crate::runtime::{place_folder, write_atomically};
 pub use blocks::{BlockFile, BlockType, Moments};
+pub use describe::FileDescription;
 pub use geometry::Geometry;
 pub use grey_scale::{grey_scale, tomogram_scale, CLIP_SIGMA};
 pub use tomogram::{SliceSource, Tomogram};

@@ -103,6 +103,9 @@ impl Tomogram {
 
     /// The name that [`Tomogram::open`] gives the tomogram in `path`.
     pub fn name_of(path: &Path) -> String {
+        if zarr::is_zarr(path) {
+            return zarr::name_of(path);
+        }
         stem(path)
     }
 

@@ -1,10 +1,12 @@
 //! Metrics against hand-made cases and invariants, and the trivial floors against those measured for the development data.
-mod images_program;
 mod oracle;
 mod ranking;
 mod segments;
-mod slab_program;
 
+#[path = "../development_data/mod.rs"]
+mod development_data;
+
+use development_data::data_folder;
 use ndarray::Array3;
 use proptest::prelude::*;
 use tomocut::metrics::{auc, blob_peaks, mean_slice_dice, BlurFloor, MatchRule, Overlap, PointMatch};
@@ -169,19 +171,6 @@ proptest! {
             }
         }
     }
-}
-
-fn data_folder() -> Option<std::path::PathBuf> {
-    let beside = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
-    let folder = std::env::var_os("TOMOCUT_DATA").map_or(beside, std::path::PathBuf::from);
-    let found = folder.join("sim_pn_dev1").is_dir();
-    if !found {
-        eprintln!(
-            "skipped: no sim_pn_dev1 in {}; TOMOCUT_DATA names the data folder",
-            folder.display()
-        );
-    }
-    found.then_some(folder)
 }
 
 /// The floors that the data's README states: 0.70, 0.57, 0.54 and 0.57, and 0.29 / 0.71 / 0.93 of the ribosomes.

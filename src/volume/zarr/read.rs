@@ -221,6 +221,13 @@ impl ZarrSlices {
     }
 }
 
+impl ZarrSlices {
+    /// The voxel type in zarr's words: "float32".
+    pub fn voxel_type(&self) -> String {
+        self.array.data_type().to_string()
+    }
+}
+
 impl SliceSource for ZarrSlices {
     fn read(&self, z: Range<usize>) -> Result<Array3<f32>> {
         let [_, ny, nx] = self.shape;

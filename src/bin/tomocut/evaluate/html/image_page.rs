@@ -5,9 +5,9 @@ use tomocut::Result;
 
 use super::text::{escape, file_name, pair, settings, table};
 use super::{charts, document, panels};
-use crate::arguments::ImageArguments;
-use crate::images::ImageScores;
-use crate::table::image_sections;
+use crate::evaluate::arguments::ImageArguments;
+use crate::evaluate::images::ImageScores;
+use crate::evaluate::table::image_sections;
 
 /// Rows of a column of the table of pictures.
 const ROWS: usize = 16;
@@ -44,7 +44,7 @@ pub fn image_page(a: &ImageArguments, scores: &ImageScores) -> Result<String> {
         ("line filter", filter),
         (
             "program",
-            Some(format!("tomocut-evaluate {}", env!("CARGO_PKG_VERSION"))),
+            Some(format!("tomocut evaluate {}", env!("CARGO_PKG_VERSION"))),
         ),
     ]);
     body += "<h2>Figures</h2>\n";

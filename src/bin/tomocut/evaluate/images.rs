@@ -6,10 +6,10 @@ use tomocut::metrics::{auc, line_strength, Calibration, LINE_SIGMAS};
 use tomocut::runtime::Job;
 use tomocut::{Error, Result};
 
-use crate::arguments::ImageArguments;
-use crate::pictures;
-use crate::report::{Figure, ImageReport, PictureReport, Reliability};
-use crate::voxels::BINS;
+use crate::evaluate::arguments::ImageArguments;
+use crate::evaluate::pictures;
+use crate::evaluate::report::{Figure, ImageReport, PictureReport, Reliability};
+use crate::evaluate::voxels::BINS;
 
 /// The figures, and the pictures to show.
 pub struct ImageScores {

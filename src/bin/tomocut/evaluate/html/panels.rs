@@ -6,9 +6,9 @@ use tomocut::Result;
 
 use super::embed;
 use super::text::{escape, key};
-use crate::images::ShownPicture;
-use crate::points::Evidence;
-use crate::slab::SlabScores;
+use crate::evaluate::images::ShownPicture;
+use crate::evaluate::points::Evidence;
+use crate::evaluate::slab::SlabScores;
 
 /// Orange and sky blue, as in the engine's own pictures; pink, and lilac for what is none of these.
 const MEMBRANE: [u8; 3] = [255, 150, 20];

@@ -85,7 +85,7 @@ impl Scene {
 
     /// All of the prediction but its scores, and the truth, with `more` options.
     fn run(&self, more: &[&str]) -> std::process::Output {
-        let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_tomocut-evaluate"));
+        let mut program = crate::started::program("evaluate");
         program.current_dir(self.folder.path());
         program.args([
             "--labels",
@@ -290,18 +290,16 @@ fn wrong_usage_is_told_apart_from_unfit_files() {
         &["--diameter-nm", "12", "--box-iou", "1.5"],
         &["--diameter-nm", "12", "--at-picks", "5,0"],
         &["--diameter-nm", "-1"],
+        &["--diameter-nm", "12", "--z", "12:12"],
         &["--truth-masks", "."],
         &[],
     ] {
         assert_eq!(scene.run(more).status.code(), Some(2), "{more:?}");
     }
-    for more in [
-        &["--diameter-nm", "12", "--score", "truth.mrc", "--z", "30:50"][..],
-        &["--diameter-nm", "12", "--html", "missing/page.html"],
-        &["--diameter-nm", "12", "--z", "12:12"],
-    ] {
-        assert_eq!(scene.run(more).status.code(), Some(1), "{more:?}");
-    }
+    let unfit = scene.run(&["--diameter-nm", "12", "--score", "truth.mrc", "--z", "30:50"]);
+    assert_eq!(unfit.status.code(), Some(3));
+    let unwritten = scene.run(&["--diameter-nm", "12", "--html", "missing/page.html"]);
+    assert_eq!(unwritten.status.code(), Some(5));
 }
 
 /// The PNG pictures within a page, in order.

@@ -2,8 +2,8 @@
 use tomocut::metrics::PickRanking;
 
 use super::plot::{Plot, Stroke};
-use crate::points::Rankings;
-use crate::report::{PictureReport, Points, Reliability};
+use crate::evaluate::points::Rankings;
+use crate::evaluate::report::{PictureReport, Points, Reliability};
 
 const BLUE: &str = "#0072b2";
 const ORANGE: &str = "#d55e00";

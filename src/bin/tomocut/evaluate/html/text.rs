@@ -4,7 +4,7 @@ use std::path::Path;
 
 pub use tomocut::page::escape;
 
-use crate::table::Section;
+use crate::evaluate::table::Section;
 
 /// The last part of a path: pages travel, folders do not.
 pub fn file_name(path: &Path) -> String {

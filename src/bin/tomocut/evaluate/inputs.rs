@@ -7,7 +7,7 @@ use tomocut::runtime::Job;
 use tomocut::volume::{Geometry, Tomogram};
 use tomocut::{Error, Result};
 
-use crate::arguments::SlabArguments;
+use crate::evaluate::arguments::SlabArguments;
 
 /// Slices around the slab that the floors' filters see: 4 standard deviations of the widest blur.
 const MARGIN: usize = 12;

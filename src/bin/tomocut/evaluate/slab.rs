@@ -2,12 +2,12 @@
 use tomocut::runtime::Job;
 use tomocut::Result;
 
-use crate::arguments::SlabArguments;
-use crate::classes::Classes;
-use crate::inputs::Inputs;
-use crate::points::{self, PointScores};
-use crate::report::SlabReport;
-use crate::voxels;
+use crate::evaluate::arguments::SlabArguments;
+use crate::evaluate::classes::Classes;
+use crate::evaluate::inputs::Inputs;
+use crate::evaluate::points::{self, PointScores};
+use crate::evaluate::report::SlabReport;
+use crate::evaluate::voxels;
 
 pub struct SlabScores {
     pub report: SlabReport,

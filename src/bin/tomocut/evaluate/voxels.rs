@@ -4,9 +4,9 @@ use tomocut::metrics::{auc, counted_pairs, mean_slice_dice, BlurFloor, Calibrati
 use tomocut::runtime::Job;
 use tomocut::{Error, Result};
 
-use crate::classes::{holds, Classes};
-use crate::inputs::Inputs;
-use crate::report::{Figure, Reliability, Voxels};
+use crate::evaluate::classes::{holds, Classes};
+use crate::evaluate::inputs::Inputs;
+use crate::evaluate::report::{Figure, Reliability, Voxels};
 
 /// Bins of the reliability tables: those of Guo et al. 2017.
 pub const BINS: usize = 15;

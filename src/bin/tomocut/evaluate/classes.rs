@@ -2,7 +2,7 @@
 use ndarray::Array3;
 use tomocut::{Error, Result};
 
-use crate::arguments::SlabArguments;
+use crate::evaluate::arguments::SlabArguments;
 
 #[derive(Debug, Default)]
 pub struct Classes {

@@ -5,11 +5,11 @@ use tomocut::Result;
 
 use super::text::{file_name, settings, table};
 use super::{charts, document, panels};
-use crate::arguments::SlabArguments;
-use crate::images::evenly_spaced;
-use crate::report::SlabReport;
-use crate::slab::SlabScores;
-use crate::table::{point_sections, voxel_section};
+use crate::evaluate::arguments::SlabArguments;
+use crate::evaluate::images::evenly_spaced;
+use crate::evaluate::report::SlabReport;
+use crate::evaluate::slab::SlabScores;
+use crate::evaluate::table::{point_sections, voxel_section};
 
 const CAPTION: &str = "<p><b>Table 1.</b> Agreement with the truth. The floor is what works without learning on the \
     same slices and knows more than a user does: for voxels the best of three Gaussian blurs, thresholded at the true \
@@ -162,7 +162,7 @@ fn heading(a: &SlabArguments, scores: &SlabScores) -> String {
         ),
         (
             "program",
-            Some(format!("tomocut-evaluate {}", env!("CARGO_PKG_VERSION"))),
+            Some(format!("tomocut evaluate {}", env!("CARGO_PKG_VERSION"))),
         ),
     ])
 }

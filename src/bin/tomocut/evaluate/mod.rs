@@ -2,7 +2,6 @@
 //! on the same slices: a table, JSON, and a page with curves and pictures.
 mod arguments;
 mod classes;
-mod help;
 mod html;
 mod images;
 mod inputs;
@@ -15,32 +14,14 @@ mod voxels;
 
 use std::io::Write;
 use std::path::Path;
-use std::process::ExitCode;
 
-use arguments::{Arguments, JsonTarget, Task};
 use tomocut::volume::write_atomically;
 use tomocut::{Error, Result};
 
-fn main() -> ExitCode {
-    let arguments = match arguments::parse() {
-        Ok(Some(arguments)) => arguments,
-        Ok(None) => {
-            print!("{}", help::HELP);
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => {
-            eprintln!("tomocut-evaluate: {error}; --help lists the options");
-            return ExitCode::from(2);
-        }
-    };
-    match run(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("tomocut-evaluate: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
+use crate::exit::{Failure, OrExit};
+use crate::output;
+pub use arguments::Arguments;
+use arguments::Task;
 
 /// What one task gives: for the terminal, for JSON and for the page.
 struct Answer {
@@ -49,10 +30,27 @@ struct Answer {
     page: Option<String>,
 }
 
-fn run(arguments: &Arguments) -> Result<()> {
+pub fn run(arguments: &Arguments) -> std::result::Result<(), Failure> {
+    let answer = answer(arguments, &arguments.task()?).or_exit_of_work()?;
     let output = &arguments.output;
-    let answer = match &arguments.task {
-        Task::Slab(a) => {
+    if let (Some(path), Some(page)) = (&output.html, &answer.page) {
+        write(path, page).or_exit_of_work()?;
+    }
+    match output.json.as_deref() {
+        Some(path) if path == Path::new("-") => output::print(&answer.json),
+        Some(path) => {
+            write(path, &answer.json).or_exit_of_work()?;
+            output::print(&answer.table)
+        }
+        None => output::print(&answer.table),
+    }
+}
+
+fn answer(arguments: &Arguments, task: &Task) -> Result<Answer> {
+    let output = &arguments.output;
+    Ok(match task {
+        Task::Slab => {
+            let a = &arguments.slab;
             let scores = slab::evaluate(a)?;
             let [first, end] = scores.report.z;
             let truths = scores.report.points.as_ref().map(|p| p.truths);
@@ -80,18 +78,7 @@ fn run(arguments: &Arguments) -> Result<()> {
                 },
             }
         }
-    };
-    if let (Some(path), Some(page)) = (&output.html, &answer.page) {
-        write(path, page)?;
-    }
-    match &output.json {
-        Some(JsonTarget::StandardOutput) => print(&answer.json),
-        Some(JsonTarget::File(path)) => {
-            write(path, &answer.json)?;
-            print(&answer.table)
-        }
-        None => print(&answer.table),
-    }
+    })
 }
 
 fn json(report: &impl serde::Serialize) -> Result<String> {
@@ -104,10 +91,4 @@ fn write(path: &Path, text: &str) -> Result<()> {
         file.write_all(text.as_bytes())
             .map_err(|e| Error::io("writing", path, e))
     })
-}
-
-fn print(text: &str) -> Result<()> {
-    std::io::stdout()
-        .write_all(text.as_bytes())
-        .map_err(|e| Error::io("writing", Path::new("standard output"), e))
 }

@@ -6,9 +6,9 @@ use tomocut::picks::{read_labelled_csv, Pick, PickFormat, PickSet};
 use tomocut::runtime::Job;
 use tomocut::{Error, Result};
 
-use crate::arguments::{Reach, SlabArguments};
-use crate::inputs::Inputs;
-use crate::report::{AtPicks, BoxMatched, Figure, Matched, Points};
+use crate::evaluate::arguments::{Reach, SlabArguments};
+use crate::evaluate::inputs::Inputs;
+use crate::evaluate::report::{AtPicks, BoxMatched, Figure, Matched, Points};
 
 /// Peaks of the floor's average precision, for every truth.
 const FLOOR_PEAKS: usize = 10;
@@ -53,7 +53,7 @@ pub fn score(a: &SlabArguments, inputs: &Inputs, job: &Job) -> Result<Option<Poi
         None => Err(Error::format("tomogram", "its voxel size is unknown")),
     };
     let diameter = a.diameter_nm.map(in_voxels).transpose()?;
-    let reach = match (a.reach, diameter) {
+    let reach = match (a.reach(), diameter) {
         (Some(Reach::Voxels(voxels)), _) => voxels,
         (Some(Reach::Nanometres(nm)), _) => in_voxels(nm)?,
         (None, diameter) => diameter.unwrap_or(0.0) / 2.0,

@@ -1,7 +1,7 @@
 //! The figures in the order of reading, for the terminal and for the page.
 use std::fmt::Write;
 
-use crate::report::{Counts, Figure, ImageReport, Matched, Points, SlabReport, Voxels};
+use crate::evaluate::report::{Counts, Figure, ImageReport, Matched, Points, SlabReport, Voxels};
 
 /// Figures that belong together.
 pub struct Section {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tiff::encoder::{colortype, TiffEncoder};
 use tomocut::volume::{write_f32, Geometry};
 
-use super::slab_program::embedded_pictures;
+use super::evaluate_slab::embedded_pictures;
 
 const SHAPE: (usize, usize) = (24, 32);
 
@@ -52,7 +52,7 @@ fn write_colour_tiff(path: &Path, picture: &Array2<f32>) {
 }
 
 fn run(folder: &Path, more: &[&str]) -> std::process::Output {
-    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_tomocut-evaluate"));
+    let mut program = crate::started::program("evaluate");
     program
         .current_dir(folder)
         .args(["--truth-masks", "masks", "--scores", "scores"]);
@@ -138,7 +138,7 @@ fn pictures_are_paired_by_name_whatever_their_format() {
     // What does not fit is named.
     let said = |name: &str| {
         let output = run(folder.path(), &[]);
-        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(output.status.code(), Some(3));
         let text = String::from_utf8(output.stderr).unwrap();
         assert!(text.contains(name), "{text}");
     };
@@ -169,7 +169,9 @@ fn pictures_are_paired_by_name_whatever_their_format() {
 /// 2 and 3 pixels by scipy's Gaussian derivatives.)
 #[test]
 fn line_filters_on_the_real_slices() {
-    let Some(data) = super::data_folder() else { return };
+    let Some(data) = crate::development_data::data_folder() else {
+        return;
+    };
     let packed = data.join("real_dlcryotomo_2d.tar.gz");
     if !packed.is_file() {
         eprintln!("skipped: no {}", packed.display());

@@ -1,0 +1,155 @@
+//! The program: one subcommand for each thing that the engine does, one file for each subcommand.
+mod engine;
+mod evaluate;
+mod exit;
+mod files;
+mod info;
+mod interrupt;
+mod output;
+mod picks;
+mod progress;
+mod ranges;
+mod settings;
+
+use std::ffi::OsString;
+use std::panic::AssertUnwindSafe;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use exit::{Exit, Failure, EXIT_CODES, EXIT_CODES_SHORT};
+
+/// Segments cryo-electron tomograms without annotation: membranes, molecules and filaments.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true, after_help = EXIT_CODES)]
+struct Program {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Evaluate(evaluate::Arguments),
+    Picks(picks::Arguments),
+    Info(info::Arguments),
+    /// Prints the completions of a shell
+    Completions {
+        /// bash, zsh, fish, elvish or powershell
+        shell: clap_complete::Shell,
+    },
+    /// Prints the man page
+    Man,
+}
+
+/// The program's command line; each subcommand's help ends with the exit codes.
+fn command_line() -> clap::Command {
+    Program::command().mut_subcommands(|subcommand| subcommand.after_help(EXIT_CODES_SHORT))
+}
+
+fn main() -> ExitCode {
+    let matches = match command_line().try_get_matches_from(arguments()) {
+        Ok(matches) => matches,
+        Err(error) => {
+            // Nothing is left to be done where this cannot be printed.
+            let _ = error.print();
+            return ExitCode::from(error.exit_code() as u8);
+        }
+    };
+    let name = matches.subcommand_name().unwrap_or_default().to_owned();
+    // Nothing is looked at after a panic.
+    let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        let program = Program::from_arg_matches(&matches).map_err(|error| Failure::usage(error.to_string()))?;
+        run(program.command)
+    }));
+    match outcome {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(failure)) => {
+            if !failure.text.is_empty() {
+                eprintln!("tomocut {name}: {}", failure.text);
+            }
+            ExitCode::from(failure.exit as u8)
+        }
+        // The panic has been printed.
+        Err(_) => ExitCode::from(Exit::Failed as u8),
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Picks(arguments) => picks::run(&arguments),
+        Command::Info(arguments) => info::run(&arguments),
+        Command::Completions { shell } => completions(shell),
+        Command::Man => man_page(),
+    }
+}
+
+/// The arguments; the number after --suggest, which may be left out, is joined to it.
+fn arguments() -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = Vec::new();
+    for argument in std::env::args_os() {
+        let is_number = argument.to_str().is_some_and(|text| text.parse::<u64>().is_ok());
+        match arguments.last_mut() {
+            Some(last) if last == "--suggest" && is_number => {
+                last.push("=");
+                last.push(argument);
+            }
+            _ => arguments.push(argument),
+        }
+    }
+    arguments
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut command_line(), "tomocut", &mut text);
+    output::print(&String::from_utf8_lossy(&text))
+}
+
+/// One page: the program, then each subcommand.
+fn man_page() -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::new(Exit::NotWritten, error.to_string());
+    let mut text = Vec::new();
+    let mut all = command_line();
+    all.build();
+    let page = clap_mangen::Man::new(all.clone());
+    page.render(&mut text).map_err(failed)?;
+    for subcommand in all
+        .get_subcommands()
+        .filter(|subcommand| subcommand.get_name() != "help")
+    {
+        let mut part = Vec::new();
+        let page = clap_mangen::Man::new(subcommand.clone());
+        page.render_synopsis_section(&mut part).map_err(failed)?;
+        page.render_description_section(&mut part).map_err(failed)?;
+        page.render_options_section(&mut part).map_err(failed)?;
+        let title = format!(".SH \"TOMOCUT {}\"\n", subcommand.get_name().to_uppercase());
+        text.extend(title.into_bytes());
+        text.extend(String::from_utf8_lossy(&part).replace(".SH ", ".SS ").into_bytes());
+    }
+    output::print(&String::from_utf8_lossy(&text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound_and_each_help_fits_a_screen() {
+        let mut all = command_line();
+        all.clone().debug_assert();
+        all.build();
+        for subcommand in all
+            .get_subcommands_mut()
+            .filter(|subcommand| subcommand.get_name() != "help")
+        {
+            let help = subcommand.render_long_help().to_string();
+            let lines = help.lines().count();
+            assert!(
+                lines <= 40,
+                "{} has {lines} lines of help:\n{help}",
+                subcommand.get_name()
+            );
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What a tomogram's file is, for people: sound or not.
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use mrc::FileEndian;
+use serde::Serialize;
+
+use super::header::{Layout, HEADER_BYTES};
+use super::{zarr, Geometry};
+use crate::{Error, Result};
+
+/// What a tomogram's file says about itself.
+#[derive(Clone, Debug, Serialize)]
+pub struct FileDescription {
+    /// "MRC" or "zarr".
+    pub format: &'static str,
+    /// MRC's number of the voxel type.
+    pub mode: Option<i32>,
+    /// The voxel type in words.
+    pub voxels: String,
+    /// "little-endian" or "big-endian"; None for zarr.
+    pub byte_order: Option<&'static str>,
+    /// "gzip" or "bzip2", where the file is packed.
+    pub packed: Option<&'static str>,
+    /// Bytes of the file, packed or not; None for a folder.
+    pub bytes: Option<u64>,
+    /// Bytes that the header asks for.
+    pub expected_bytes: Option<u64>,
+    /// Whether columns, rows and sections run along x, y and z.
+    pub is_in_order: bool,
+    /// Where the voxels lie.
+    #[serde(skip)]
+    pub geometry: Geometry,
+    /// Doubtful values that are replaced when the file is opened.
+    pub warnings: Vec<String>,
+}
+
+impl FileDescription {
+    /// Reads the header of an MRC file, plain or packed, or the metadata of a zarr folder. A file that is too short is described too.
+    ///
+    /// # Errors
+    /// As [`super::Tomogram::open`], but for the file's length.
+    pub fn read(path: &Path) -> Result<Self> {
+        if zarr::is_zarr(path) {
+            let (geometry, slices, warnings) = zarr::open(path)?;
+            return Ok(Self {
+                format: "zarr",
+                mode: None,
+                voxels: slices.voxel_type(),
+                byte_order: None,
+                packed: None,
+                bytes: None,
+                expected_bytes: None,
+                is_in_order: true,
+                geometry,
+                warnings,
+            });
+        }
+        let what = path.display().to_string();
+        let metadata = std::fs::metadata(path).map_err(|error| Error::io("opening", path, error))?;
+        if !metadata.is_file() {
+            return Err(Error::format(&what, "not a regular file"));
+        }
+        let (packed, header) = first_bytes(path)?;
+        let layout = Layout::decode(&header, &what)?;
+        Ok(Self {
+            format: "MRC",
+            mode: Some(layout.mode.as_i32()),
+            voxels: match (layout.mode.as_i32(), layout.unsigned_bytes) {
+                (0, true) => "unsigned bytes",
+                (0, false) => "signed bytes",
+                (1, _) => "16-bit integers",
+                (2, _) => "float32",
+                (6, _) => "unsigned 16-bit integers",
+                _ => "float16",
+            }
+            .to_owned(),
+            byte_order: Some(match layout.endian {
+                FileEndian::LittleEndian => "little-endian",
+                FileEndian::BigEndian => "big-endian",
+            }),
+            packed,
+            bytes: Some(metadata.len()),
+            expected_bytes: Some(layout.total_bytes),
+            is_in_order: layout.axis == [0, 1, 2],
+            geometry: layout.geometry,
+            warnings: layout.warnings,
+        })
+    }
+}
+
+/// How the file is packed, and its header.
+fn first_bytes(path: &Path) -> Result<(Option<&'static str>, [u8; HEADER_BYTES])> {
+    let failed = |error| Error::io("reading", path, error);
+    let open = || File::open(path).map_err(|error| Error::io("opening", path, error));
+    let mut magic = Vec::new();
+    open()?.take(4).read_to_end(&mut magic).map_err(failed)?;
+    let (packed, reader): (_, Box<dyn Read>) = match magic.as_slice() {
+        [0x1f, 0x8b, ..] => (Some("gzip"), Box::new(flate2::read::MultiGzDecoder::new(open()?))),
+        [b'B', b'Z', b'h', _] => (Some("bzip2"), Box::new(bzip2::read::MultiBzDecoder::new(open()?))),
+        _ => (None, Box::new(open()?)),
+    };
+    let mut bytes = Vec::new();
+    reader
+        .take(HEADER_BYTES as u64)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    let header = bytes.as_slice().try_into().map_err(|_| {
+        let detail = format!("{} bytes, an MRC header has {HEADER_BYTES}", bytes.len());
+        Error::format(path.display(), detail)
+    })?;
+    Ok((packed, header))
+}
