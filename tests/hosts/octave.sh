@@ -1,5 +1,5 @@
 #!/bin/bash
-# The MEX functions in Octave: results of the C programs, errors, memory, clear, Ctrl-C, speed.
+# The MEX functions in Octave: results of the program, errors, memory, clear, Ctrl-C, speed.
 source "$(dirname "$0")/hosts.sh"
 need octave octave
 need mkoctfile octave-dev
@@ -11,20 +11,20 @@ cmake --install build --prefix "$PWD/mex" >>cmake.log
 ok "built by CMake and mkoctfile --mex"
 export TOMOCUT_LIBRARY="$TOMOCUT_PREFIX/lib/libtomocut.so"
 octave=(octave-cli --quiet --no-history --path "$PWD/mex" --path "$here/octave")
-"$TOMOCUT_PREFIX/bin/tomocut-phantom" --size 160x160x40 --snr 1 --seed 3 --quiet
+"$TOMOCUT_PREFIX/bin/tomocut" phantom --size 160x160x40 --snr 1 --seed 3 --quiet
 
-# One slab, by the C program and by Octave in turns: nothing else should run on the machine beside this.
+# One slab, by the program and by Octave in turns: nothing else should run on the machine beside this.
 fastest_c=1e9
 fastest_octave=1e9
 for turn in 1 2 3; do
-    took=$(seconds "$TOMOCUT_PREFIX/bin/tomocut-slab" phantom.mrc --z 15:21 --picks 5 --out c --quiet)
+    took=$(seconds "$TOMOCUT_PREFIX/bin/tomocut" slab phantom.mrc --z 15:21 --picks 5 --out c --quiet)
     less "$took" "$fastest_c" && fastest_c=$took
     "${octave[@]}" --eval "slab_seconds" >octave.log 2>&1 || { cat octave.log; fail "the slab in Octave"; }
     took=$(sed -n 's/^seconds //p' octave.log)
     less "$took" "$fastest_octave" && fastest_octave=$took
 done
 ratio=$(awk -v a="$fastest_octave" -v b="$fastest_c" 'BEGIN { printf "%.3f", a / b }')
-echo "  slab of 160x160x6: tomocut-slab $fastest_c s, Octave's call $fastest_octave s, ratio $ratio (fastest of 3)"
+echo "  slab of 160x160x6: tomocut slab $fastest_c s, Octave's call $fastest_octave s, ratio $ratio (fastest of 3)"
 less "$ratio" 1.1 || fail "Octave's call takes more than 1.1 times as long"
 ok "speed"
 

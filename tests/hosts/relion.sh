@@ -30,12 +30,12 @@ g++ -std=c++17 -O1 -w -ffunction-sections -I "$relion" -I "$TOMOCUT_PREFIX/inclu
     -Wl,--allow-shlib-undefined -ltiff -lfftw3 -lfftw3f -lpthread >build.log 2>&1 || { tail build.log; fail "the build"; }
 ok "built on Image<float>"
 
-"$TOMOCUT_PREFIX/bin/tomocut-phantom" --size 128x128x32 --voxel-nm 1.25 --seed 7 --quiet
+"$TOMOCUT_PREFIX/bin/tomocut" phantom --size 128x128x32 --voxel-nm 1.25 --seed 7 --quiet
 ./segment phantom.mrc 12 16 >segment.log || { cat segment.log; fail "the program"; }
 sed 's/^/  /' segment.log
-"$TOMOCUT_PREFIX/bin/tomocut-slab" phantom.mrc --z 12:16 --out c --quiet
-cmp <(tail -c +1025 c/phantom_labels.mrc) <(tail -c +1025 engine_labels.mrc) || fail "labels differ from tomocut-slab's"
-ok "voxels are RELION's, the engine's, and those of the files of both; labels are those of tomocut-slab"
+"$TOMOCUT_PREFIX/bin/tomocut" slab phantom.mrc --z 12:16 --out c --quiet
+cmp <(tail -c +1025 c/phantom_labels.mrc) <(tail -c +1025 engine_labels.mrc) || fail "labels differ from tomocut slab's"
+ok "voxels are RELION's, the engine's, and those of the files of both; labels are those of tomocut slab"
 
 need relion_image_handler relion
 for file in engine_labels engine_score engine_membrane; do

@@ -3,6 +3,7 @@
 mod evaluate_pictures;
 mod evaluate_slab;
 mod info;
+mod phantom;
 mod picks;
 mod started;
 

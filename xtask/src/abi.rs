@@ -22,7 +22,7 @@ pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
     }
     process::require_compilers()?;
     let torch = libtorch::ensure(layout, false)?;
-    let library = Library::build(layout, &torch, Profile::Dev, &[])?;
+    let library = Library::build(layout, &torch, Profile::Dev)?;
     if !record {
         check_symbols(layout, &library)?;
         check_layout(layout, &library)?;

@@ -1,12 +1,12 @@
-//! `cargo xtask demo`: a simulated tomogram with known truth, a slab of it segmented by the C program, and the score;
-//! or the C program on the user's own file.
+//! `cargo xtask demo`: a simulated tomogram with known truth, a slab of it segmented, and the score;
+//! or a slab of the user's own file.
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::failure::{Failure, Result};
 use crate::layout::Layout;
-use crate::library::{self, Library, Profile};
+use crate::library::{Library, Profile};
 use crate::libtorch;
 use crate::process;
 
@@ -19,7 +19,7 @@ const PHANTOM_SLAB: &str = "22:42";
 struct Plan {
     /// Folder of the results; none: `target/demo`.
     out: Option<PathBuf>,
-    /// Arguments of `tomocut-slab` for a file of the user's; none: the simulation.
+    /// Arguments of `tomocut slab` for a file of the user's; none: the simulation.
     own: Option<Vec<OsString>>,
 }
 
@@ -28,21 +28,23 @@ pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
     let plan = parse(arguments)?;
     process::require_compilers()?;
     let torch = libtorch::ensure(layout, false)?;
-    let programs = Programs::build(layout, &torch, &["tomocut-evaluate"])?;
+    let programs = Programs::build(layout, &torch)?;
     // Results and the user's file are named from where the command was typed.
     let here = std::env::current_dir().map_err(|e| Failure::new(format!("the current folder: {e}")))?;
-    let out = plan.out.map_or_else(|| programs.folder.clone(), |out| here.join(out));
+    let out = plan
+        .out
+        .map_or_else(|| layout.target.join("demo"), |out| here.join(out));
     match plan.own {
         Some(arguments) => {
-            let mut slab = programs.slab(layout);
+            let mut slab = programs.subcommand(layout, "slab");
             slab.current_dir(here).args(with_out(arguments, &out));
-            process::run(&mut slab, "tomocut-slab")
+            process::run(&mut slab, "tomocut slab")
         }
         None => simulated(layout, &programs, &out),
     }
 }
 
-/// `[--out DIR]`, then either nothing or, after `--`, the arguments of `tomocut-slab`.
+/// `[--out DIR]`, then either nothing or, after `--`, the arguments of `tomocut slab`.
 fn parse(arguments: Vec<OsString>) -> Result<Plan> {
     let mut plan = Plan::default();
     let mut rest = arguments.into_iter();
@@ -57,7 +59,7 @@ fn parse(arguments: Vec<OsString>) -> Result<Plan> {
             plan.own = Some(rest.by_ref().collect());
         } else if text.starts_with('-') {
             return Err(Failure::usage(format!(
-                "unknown option {text}: options of tomocut-slab stand after --, as in `cargo xtask demo -- my.mrc --z 40:60`"
+                "unknown option {text}: options of tomocut slab stand after --, as in `cargo xtask demo -- my.mrc --z 40:60`"
             )));
         } else {
             plan.own = Some(std::iter::once(argument).chain(rest.by_ref()).collect());
@@ -77,86 +79,46 @@ fn with_out(mut arguments: Vec<OsString>, out: &Path) -> Vec<OsString> {
     arguments
 }
 
-/// The release build's programs, the C ones compiled with plain `cc`.
+/// The release build's program.
 pub struct Programs {
-    folder: PathBuf,
-    cargo_folder: PathBuf,
+    program: PathBuf,
 }
 
 impl Programs {
-    /// Builds the library, cargo's programs of these names, and the C programs.
-    pub fn build(layout: &Layout, torch: &libtorch::Libtorch, binaries: &[&str]) -> Result<Self> {
-        let mut asked = vec!["--lib"];
-        asked.extend(binaries.iter().flat_map(|name| ["--bin", name]));
-        let library = Library::build(layout, torch, Profile::Release, &asked)?;
-        let folder = layout.target.join("demo");
-        std::fs::create_dir_all(&folder).map_err(|e| Failure::io("making", &folder, &e))?;
-        for name in ["slab", "phantom", "denoise", "adapt", "train", "predict"] {
-            let source = layout.root.join(format!("c-examples/{name}.c"));
-            let program = folder.join(format!("tomocut-{name}"));
-            println!("demo: cc {} -> {}", source.display(), program.display());
-            let mut arguments = vec!["-O2".to_string()];
-            arguments.extend(library.include_flags());
-            arguments.extend([source.display().to_string(), "-o".into(), program.display().to_string()]);
-            arguments.extend(library.link_flags());
-            arguments.push("-lm".into());
-            library::compile("cc", &arguments, &source.display().to_string())?;
-        }
+    /// Builds library and program, as `cargo xtask install` does.
+    pub fn build(layout: &Layout, torch: &libtorch::Libtorch) -> Result<Self> {
+        let library = Library::build(layout, torch, Profile::Release)?;
         Ok(Self {
-            folder,
-            cargo_folder: library.folder,
+            program: library.program(),
         })
     }
 
-    /// `tomocut-slab`.
-    pub fn slab(&self, layout: &Layout) -> Command {
-        process::command(layout, self.folder.join("tomocut-slab"))
-    }
-
-    /// `tomocut-phantom`.
-    fn phantom(&self, layout: &Layout) -> Command {
-        process::command(layout, self.folder.join("tomocut-phantom"))
-    }
-
-    /// `tomocut-train`.
-    pub fn train(&self, layout: &Layout) -> Command {
-        process::command(layout, self.folder.join("tomocut-train"))
-    }
-
-    /// `tomocut-predict`.
-    pub fn predict(&self, layout: &Layout) -> Command {
-        process::command(layout, self.folder.join("tomocut-predict"))
-    }
-
-    /// `tomocut-evaluate`.
-    pub fn evaluate(&self, layout: &Layout) -> Command {
-        process::command(layout, self.cargo_folder.join("tomocut-evaluate"))
-    }
-
-    /// `tomocut-train-model`.
-    pub fn train_model(&self, layout: &Layout) -> Command {
-        process::command(layout, self.cargo_folder.join("tomocut-train-model"))
+    /// `tomocut SUBCOMMAND`.
+    pub fn subcommand(&self, layout: &Layout, name: &str) -> Command {
+        let mut command = process::command(layout, &self.program);
+        command.arg(name);
+        command
     }
 }
 
 fn simulated(layout: &Layout, programs: &Programs, out: &Path) -> Result<()> {
     let truth = out.join("phantom");
     println!("demo: simulating a tomogram, {PHANTOM_SIZE} voxels of 1 nm, signal-to-noise ratio 0.3");
-    let mut phantom = programs.phantom(layout);
+    let mut phantom = programs.subcommand(layout, "phantom");
     phantom.arg("--out").arg(&truth).args(["--size", PHANTOM_SIZE]);
     phantom.args(["--voxel-nm", "1.0", "--snr", "0.3", "--seed", "1"]);
-    process::run(&mut phantom, "tomocut-phantom")?;
+    process::run(&mut phantom, "tomocut phantom")?;
 
     println!("demo: segmenting slices {PHANTOM_SLAB} with the built-in model");
-    let mut slab = programs.slab(layout);
+    let mut slab = programs.subcommand(layout, "slab");
     slab.arg(truth.join("phantom.mrc"))
         .args(["--z", PHANTOM_SLAB])
         .arg("--out")
         .arg(out);
-    process::run(&mut slab, "tomocut-slab")?;
+    process::run(&mut slab, "tomocut slab")?;
 
     println!("demo: the answer beside the truth, and beside what a blur with a threshold reaches");
-    let mut evaluate = programs.evaluate(layout);
+    let mut evaluate = programs.subcommand(layout, "evaluate");
     evaluate.arg("--tomogram").arg(truth.join("phantom.mrc"));
     evaluate.arg("--truth-labels").arg(truth.join("phantom_labels.mrc"));
     evaluate.arg("--truth-points").arg(truth.join("phantom_instances.csv"));
@@ -177,7 +139,7 @@ fn simulated(layout: &Layout, programs: &Programs, out: &Path) -> Result<()> {
     evaluate.arg("--points").arg(out.join("phantom_points.csv"));
     let page = out.join("phantom_evaluation.html");
     evaluate.arg("--html").arg(&page);
-    process::run(&mut evaluate, "tomocut-evaluate")?;
+    process::run(&mut evaluate, "tomocut evaluate")?;
 
     println!("demo: labels  {}", out.join("phantom_labels.mrc").display());
     println!("demo: points  {}", out.join("phantom_points.csv").display());

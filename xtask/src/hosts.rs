@@ -21,7 +21,7 @@ pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
     let Plan { profile, names } = parse(arguments)?;
     process::require_compilers()?;
     let torch = libtorch::ensure(layout, false)?;
-    let library = Library::build(layout, &torch, profile, &["--lib"])?;
+    let library = Library::build(layout, &torch, profile)?;
     let folder = layout.target.join("hosts");
     let prefix = folder.join("prefix");
     layout::fresh_folder(&folder)?;

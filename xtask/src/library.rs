@@ -19,17 +19,17 @@ pub enum Profile {
 
 /// A built libtomocut.so with the links that its soname asks for.
 pub struct Library {
-    /// The folder with the library and cargo's programs.
+    /// The folder with the library and the program.
     pub folder: PathBuf,
     include: PathBuf,
     search: Vec<PathBuf>,
 }
 
 impl Library {
-    /// Builds the library (and with it, of the same packages, what `more` asks of cargo) and places its links.
-    pub fn build(layout: &Layout, libtorch: &Libtorch, profile: Profile, more: &[&str]) -> Result<Self> {
+    /// Builds the library and the program, always by the same command so that nothing is built twice, and places the library's links.
+    pub fn build(layout: &Layout, libtorch: &Libtorch, profile: Profile) -> Result<Self> {
         let mut command = process::command(layout, cargo());
-        command.args(["build"]).args(more);
+        command.args(["build", "--package", "tomocut", "--lib", "--bins"]);
         if profile == Profile::Release {
             command.arg("--release");
         }
@@ -51,6 +51,11 @@ impl Library {
             include: layout.root.join("include"),
             search: libtorch.library_folders(),
         })
+    }
+
+    /// The program `tomocut`.
+    pub fn program(&self) -> PathBuf {
+        self.folder.join("tomocut")
     }
 
     /// The library file.

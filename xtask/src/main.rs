@@ -17,6 +17,7 @@ mod library;
 mod libtorch;
 mod own_programs;
 mod process;
+mod settings;
 mod test;
 mod tidy;
 
@@ -30,12 +31,13 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND [OPTIONS]
 
   demo [--out DIR]            simulate a small tomogram with truth, segment a slab of it, score the answer
-  demo -- IN.mrc --z A:B ...  the same on your own file (the options of tomocut-slab; no scores)
+  demo -- IN.mrc --z A:B ...  the same on your own file (the options of tomocut slab; no scores)
   test [-- FILTER]            set up and run every test: Rust, C, header, ABI, README
-  install --prefix DIR [--with-libtorch]  library, headers, CMake and pkg-config files, programs, licences
+  install --prefix DIR [--with-libtorch]  library, headers, CMake and pkg-config files, program, man page, licences
   install --archive FILE.tar.gz [--with-libtorch]  the same in an archive that is unpacked anywhere
   libtorch [--cuda]           fetch libtorch into .libtorch/, or check the one that LIBTORCH names
   header [--check]            write include/tomocut.h from src/capi, or only say whether it is current
+  settings                    write docs/settings.md and docs/settings.schema.json from the engine's own structs
   doxygen                     pages about the headers in target/doxygen/html; its warnings are errors
   hosts [--dev] [NAME]...     build ITK, RELION and Octave hosts against an installation and run them (installs their packages)
   abi [--record]              compare exported symbols and struct layout with abi/, or record them
@@ -77,6 +79,7 @@ fn dispatch(command: &str, rest: Vec<OsString>) -> Result<()> {
         "install" => install::command(&layout, rest),
         "hosts" => hosts::command(&layout, rest),
         "doxygen" => doxygen::command(&layout),
+        "settings" => settings::command(&layout),
         "demo" => demo::command(&layout, rest),
         "gpu-test" => gpu_test::command(&layout, rest),
         "faults" => faults::command(&layout, rest),

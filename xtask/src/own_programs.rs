@@ -2,6 +2,7 @@
 //! measure on data with truth. What follows `--` goes to the program.
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::process::Command;
 
 use crate::failure::{Failure, Result};
 use crate::layout::Layout;
@@ -67,11 +68,15 @@ fn for_the_program(arguments: &[OsString]) -> &[OsString] {
 
 fn run(layout: &Layout, program: &str, arguments: &[OsString]) -> Result<()> {
     process::require_compilers()?;
+    process::run(lab_program(layout, program)?.args(arguments), program)
+}
+
+/// A program of lab/, built for release when it is run.
+pub fn lab_program(layout: &Layout, program: &str) -> Result<Command> {
     let torch = libtorch::ensure(layout, false)?;
     let mut run = process::command(layout, library::cargo());
     run.args(["run", "--release", "--package", "tomocut-lab", "--bin", program, "--"])
-        .args(arguments)
         .env("GOMP_SPINCOUNT", SPINS);
     torch.apply(&mut run);
-    process::run(&mut run, program)
+    Ok(run)
 }

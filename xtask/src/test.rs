@@ -18,7 +18,7 @@ pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
     header::check(layout)?;
     // From here everything is tried, so that one run shows all that is wrong.
     let mut failures = Vec::new();
-    let library = Library::build(layout, &torch, Profile::Dev, &[])?;
+    let library = Library::build(layout, &torch, Profile::Dev)?;
     failures.extend(ctest::run(layout, &library, &torch, filter.as_deref()).err());
 
     // Package by package, as a plain `cargo test` selects them: together they would share other features, and half of
@@ -30,7 +30,6 @@ pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
         if let Some(filter) = &filter {
             tests.args(["--", filter]);
         }
-        tests.env("TOMOCUT_PROGRAMS", ctest::programs_folder(layout));
         torch.apply(&mut tests);
         failures.extend(process::run(&mut tests, &format!("cargo test of {package}")).err());
     }

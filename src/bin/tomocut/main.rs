@@ -6,16 +6,19 @@ mod files;
 mod info;
 mod interrupt;
 mod output;
+mod phantom;
 mod picks;
 mod progress;
 mod ranges;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use std::ffi::OsString;
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use exit::{Exit, Failure, EXIT_CODES, EXIT_CODES_SHORT};
 
@@ -29,6 +32,7 @@ struct Program {
 
 #[derive(Subcommand)]
 enum Command {
+    Phantom(phantom::Arguments),
     Evaluate(evaluate::Arguments),
     Picks(picks::Arguments),
     Info(info::Arguments),
@@ -59,7 +63,7 @@ fn main() -> ExitCode {
     // Nothing is looked at after a panic.
     let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| {
         let program = Program::from_arg_matches(&matches).map_err(|error| Failure::usage(error.to_string()))?;
-        run(program.command)
+        run(program.command, &matches)
     }));
     match outcome {
         Ok(Ok(())) => ExitCode::SUCCESS,
@@ -74,8 +78,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<(), Failure> {
+fn run(command: Command, _matches: &ArgMatches) -> Result<(), Failure> {
     match command {
+        Command::Phantom(arguments) => phantom::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Picks(arguments) => picks::run(&arguments),
         Command::Info(arguments) => info::run(&arguments),
@@ -128,28 +133,4 @@ fn man_page() -> Result<(), Failure> {
         text.extend(String::from_utf8_lossy(&part).replace(".SH ", ".SS ").into_bytes());
     }
     output::print(&String::from_utf8_lossy(&text))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_sound_and_each_help_fits_a_screen() {
-        let mut all = command_line();
-        all.clone().debug_assert();
-        all.build();
-        for subcommand in all
-            .get_subcommands_mut()
-            .filter(|subcommand| subcommand.get_name() != "help")
-        {
-            let help = subcommand.render_long_help().to_string();
-            let lines = help.lines().count();
-            assert!(
-                lines <= 40,
-                "{} has {lines} lines of help:\n{help}",
-                subcommand.get_name()
-            );
-        }
-    }
 }

@@ -56,7 +56,6 @@ pub struct Arguments {
     settings: SettingsArguments,
 }
 
-
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut given = arguments.settings.given()?;
     given.option("--size", "shape", arguments.size.map(|shape| json!(shape)))?;
@@ -64,7 +63,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     given.option("--snr", "snr", arguments.snr)?;
     given.option("--seed", "seed", arguments.seed)?;
     if !arguments.density.is_empty() {
-        let files = arguments.density.iter().map(|path| json!({"path": path.display().to_string()}));
+        let files = arguments
+            .density
+            .iter()
+            .map(|path| json!({"path": path.display().to_string()}));
         given.option("--density", "densities", Some(files.collect::<Vec<_>>()))?;
     }
     let Some(settings) = arguments.settings.resolve::<PhantomOptions>(given)? else {
@@ -91,6 +93,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.engine.quiet {
         return Ok(());
     }
-    let name = |ending: &&str| format!("{}\n", arguments.out.join(format!("{}{ending}", arguments.stem)).display());
+    let name = |ending: &&str| {
+        format!(
+            "{}\n",
+            arguments.out.join(format!("{}{ending}", arguments.stem)).display()
+        )
+    };
     print(&FILES.iter().map(name).collect::<String>())
 }

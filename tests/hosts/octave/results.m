@@ -1,4 +1,4 @@
-% The C programs' results, to the byte, out of files and out of arrays.
+% The program's results, to the byte, out of files and out of arrays.
 voxels = mrc_voxels('phantom.mrc');
 truth = mrc_voxels('c/phantom_labels.mrc');
 points = zeros(0, 3);
@@ -24,7 +24,7 @@ end
 % An image of colours, (row, column, colour).
 picture = imread('phantom_preview.png');
 program = [fileparts(getenv('TOMOCUT_LIBRARY')) '/../bin/'];
-assert(system(['"' program 'tomocut-ncut" phantom_preview.png --tokens 16 --segments 4 --out c --quiet']), 0);
+assert(system(['"' program 'tomocut" ncut phantom_preview.png --tokens 16 --segments 4 --out c --quiet']), 0);
 [segments, info] = tomocut_ncut(picture, struct('working_tokens', 16, 'segments', 4, 'progress', 'none'));
 assert(isequal(size(segments), size(picture)(1:2)) && isa(segments, 'uint32'));
 assert(isequal(segments, uint32(imread('c/phantom_preview_labels.png'))));
@@ -39,5 +39,5 @@ assert(isequal(labels, uint8(mrc_voxels('octave/tomogram_labels.mrc'))));
 assert(max(labels(:)) > 0 && columns(found) == 5);
 temporary = tomocut_predict(part, struct('voxel_nm', 1, 'progress', 'none'));
 assert(isequal(temporary, labels));
-printf('  ok: results are those of the C programs (%d of %d voxels are structure, %d molecules)\n', ...
+printf('  ok: results are those of the program (%d of %d voxels are structure, %d molecules)\n', ...
        nnz(truth), numel(truth), rows(points));

@@ -41,8 +41,12 @@ pub fn run(layout: &Layout, library: &Library, torch: &Libtorch, tally: &mut Tal
     tally.test("c::install::a_moved_prefix_works", || {
         std::fs::create_dir_all(folder.join("moved to")).map_err(|e| Failure::io("making", &moved, &e))?;
         std::fs::rename(&first, &moved).map_err(|e| Failure::io("moving", &first, &e))?;
-        let program = moved.join("bin/tomocut-slab");
-        process::capture(process::command(layout, &program).arg("--help"), "tomocut-slab --help")?;
+        let program = moved.join("bin/tomocut");
+        let mut command = process::command(layout, &program);
+        process::capture(
+            command.env_remove("LD_LIBRARY_PATH").arg("--version"),
+            "tomocut --version",
+        )?;
         if cmake {
             consumer(layout, &moved, &folder.join("build-moved"))?;
         }
@@ -75,8 +79,11 @@ fn complete(prefix: &Path) -> Result<()> {
         "include/tomocut_loader.h",
         "include/tomocut/functions.h",
         "include/tomocut/slab.hpp",
-        "bin/tomocut-slab",
-        "bin/tomocut-run",
+        "bin/tomocut",
+        "share/man/man1/tomocut.1",
+        "share/bash-completion/completions/tomocut",
+        "share/zsh/site-functions/_tomocut",
+        "share/tomocut/examples/slab.c",
         "share/doc/tomocut/LICENSE",
         "share/doc/tomocut/rust-packages.txt",
     ] {

@@ -114,9 +114,11 @@ pub fn folder(layout: &Layout) -> PathBuf {
     layout.target.join("ctest")
 }
 
-/// The folder with the example programs, compiled, for tests that start them.
-pub fn programs_folder(layout: &Layout) -> PathBuf {
-    folder(layout).join("programs")
+/// Simulates `my.mrc` in a folder.
+fn small_tomogram(layout: &Layout, library: &Library, folder: &std::path::Path) -> Result<()> {
+    let mut simulate = process::command(layout, library.program());
+    simulate.args(["phantom", "--size", "64x64x64", "--stem", "my", "--quiet", "--out"]);
+    process::capture(simulate.arg(folder), "tomocut phantom").map(|_| ())
 }
 
 /// The tools that these tests need beside the compilers.
@@ -134,7 +136,6 @@ pub fn run(layout: &Layout, library: &Library, torch: &Libtorch, filter: Option<
     };
     println!("\nrunning the tests of the C side");
     layout::fresh_folder(&folder(layout))?;
-    layout::fresh_folder(&programs_folder(layout))?;
     headers::run(layout, library, &mut tally)?;
     tally.test("c::abi::symbols", || abi::check_symbols(layout, library));
     tally.test("c::abi::layout", || abi::check_layout(layout, library));

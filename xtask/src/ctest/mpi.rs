@@ -1,4 +1,4 @@
-//! tomocut-predict-mpi: built by mpicc, run over 1, 2 and 4 ranks, compared to tomocut-predict. Left out where there is no MPI.
+//! tomocut-predict-mpi: built by mpicc, run over 1, 2 and 4 ranks, compared to tomocut predict. Left out where there is no MPI.
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ pub fn run(layout: &Layout, library: &Library, tally: &mut Tally) -> Result<()> 
     }
     let folder = super::folder(layout).join("mpi");
     layout::fresh_folder(&folder)?;
-    let program = super::programs_folder(layout).join("tomocut-predict-mpi");
+    let program = folder.join("tomocut-predict-mpi");
     let source = layout.root.join("c-examples/predict_mpi.c");
     let flags = ["-O2", "-Wall", "-Wextra", "-Werror"];
     let built = super::build(library, "mpicc", &flags, &[source], &program);
@@ -47,10 +47,10 @@ pub fn run(layout: &Layout, library: &Library, tally: &mut Tally) -> Result<()> 
         .map(|_| ())
     });
     tally.test("c::mpi::ranks_give_the_same_bytes", || {
-        same_bytes(layout, &folder, &program, "mrc")
+        same_bytes(layout, library, &folder, &program, "mrc")
     });
     tally.test("c::mpi::ranks_give_the_same_zarr", || {
-        same_bytes(layout, &folder, &program, "zarr")
+        same_bytes(layout, library, &folder, &program, "zarr")
     });
     tally.test("c::mpi::an_error_ends_all_ranks", || {
         let missing = [
@@ -68,16 +68,15 @@ pub fn run(layout: &Layout, library: &Library, tally: &mut Tally) -> Result<()> 
     Ok(())
 }
 
-/// One tomogram by tomocut-predict and by 1, 2 and 4 ranks.
-fn same_bytes(layout: &Layout, folder: &Path, program: &Path, format: &str) -> Result<()> {
-    let programs = super::programs_folder(layout);
+/// One tomogram by tomocut predict and by 1, 2 and 4 ranks.
+fn same_bytes(layout: &Layout, library: &Library, folder: &Path, program: &Path, format: &str) -> Result<()> {
     let tomogram = folder.join("cell.mrc");
     if !tomogram.exists() {
-        let mut phantom = process::command(layout, programs.join("tomocut-phantom"));
+        let mut phantom = process::command(layout, library.program());
         phantom
-            .args(["--quiet", "--stem", "cell", "--size", SIZE, "--out"])
+            .args(["phantom", "--quiet", "--stem", "cell", "--size", SIZE, "--out"])
             .arg(folder);
-        process::capture(&mut phantom, "tomocut-phantom")?;
+        process::capture(&mut phantom, "tomocut phantom")?;
     }
     let options = |command: &mut Command, out: &Path| {
         command
@@ -95,12 +94,13 @@ fn same_bytes(layout: &Layout, folder: &Path, program: &Path, format: &str) -> R
             .arg(out);
     };
     let alone = folder.join(format!("alone_{format}"));
-    let mut command = process::command(layout, programs.join("tomocut-predict"));
+    let mut command = process::command(layout, library.program());
+    command.arg("predict");
     options(&mut command, &alone);
-    process::capture(&mut command, "tomocut-predict")?;
+    process::capture(&mut command, "tomocut predict")?;
     let expected = files(&alone)?;
     if expected.len() < 3 {
-        return Err(Failure::new(format!("tomocut-predict wrote {:?}", expected.keys())));
+        return Err(Failure::new(format!("tomocut predict wrote {:?}", expected.keys())));
     }
     for n in [1, 2, 4] {
         let out = folder.join(format!("{format}_{n}"));
@@ -116,7 +116,7 @@ fn same_bytes(layout: &Layout, folder: &Path, program: &Path, format: &str) -> R
         }
         if files(&out)? != expected {
             return Err(Failure::new(format!(
-                "{n} ranks wrote other files than tomocut-predict"
+                "{n} ranks wrote other files than tomocut predict"
             )));
         }
     }

@@ -1,4 +1,4 @@
-//! The programs of tests/c, tests/cpp and c-examples: compiled, run under ASan and UBSan, and the marked ones under valgrind.
+//! The programs of tests/c and tests/cpp: compiled, run under ASan and UBSan, and the marked ones under valgrind; and the examples.
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -33,25 +33,42 @@ enum Watch {
     Valgrind,
 }
 
-/// The example programs by their installed names (`slab.c` is `tomocut-slab`): they compile without a warning and
-/// print their usage. Those that need MPI are built by [`super::mpi`].
+/// What each example is run with, beside a small `my.mrc`.
+const EXAMPLES: [(&str, &[&str]); 4] = [
+    ("memory", &[]),
+    ("ncut", &["my.mrc", "32", "ncut"]),
+    ("slab", &["my.mrc", "30", "32", "slab"]),
+    ("train_and_predict", &["my.mrc", "28", "36", "results"]),
+];
+
+/// The examples compile without a warning and work on a small tomogram. Those that need MPI are built by [`super::mpi`].
 pub fn examples(layout: &Layout, library: &Library, tally: &mut Tally) -> Result<()> {
+    if !tally.wants("c::examples") {
+        return Ok(());
+    }
+    let folder = super::folder(layout).join("examples");
+    layout::fresh_folder(&folder)?;
+    let simulated = super::small_tomogram(layout, library, &folder);
+    tally.test("c::examples::have_a_tomogram", || simulated);
     let sources = sources(&layout.root.join("c-examples"), "")?;
-    tally.test("c::examples::exist", || some(&sources, "c-examples"));
-    for source in sources.into_iter().filter(|source| !super::mpi::needs_mpi(source)) {
-        let name = format!("tomocut-{}", stem(&source));
-        let program = super::programs_folder(layout).join(&name);
-        // Compiled whatever the filter says: other tests start these programs.
-        let built = super::build(
-            library,
-            "cc",
-            &["-O2", "-Wall", "-Wextra", "-Werror"],
-            &[source],
-            &program,
-        );
+    let sources = sources.into_iter().filter(|source| !super::mpi::needs_mpi(source));
+    for source in sources {
+        let name = stem(&source);
         tally.test(&format!("c::examples::{name}"), || {
-            built?;
-            process::capture(Command::new(&program).arg("--help"), &format!("{name} --help")).map(|_| ())
+            let (compiler, standard) = match source.extension().is_some_and(|extension| extension == "cpp") {
+                true => ("g++", "-std=c++17"),
+                false => ("cc", "-std=c99"),
+            };
+            let program = folder.join(&name);
+            let flags = [standard, "-O2", "-Wall", "-Wextra", "-Werror"];
+            super::build(library, compiler, &flags, &[source], &program)?;
+            let arguments = EXAMPLES
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, arguments)| *arguments);
+            let arguments = arguments.ok_or_else(|| Failure::new(format!("nothing is said of how {name} is run")))?;
+            let mut command = process::command(layout, &program);
+            process::capture(command.current_dir(&folder).args(arguments), &name).map(|_| ())
         });
     }
     Ok(())
@@ -97,7 +114,7 @@ pub fn run(layout: &Layout, library: &Library, tally: &mut Tally) -> Result<()> 
 /// Compiles a program for a watcher and runs it there.
 ///
 /// It runs in the repository's root, as Rust's tests do; `TOMOCUT_TEST_DIR` (and `TMPDIR`) name an empty folder of its
-/// own, `TOMOCUT_PROGRAMS` the folder of the compiled examples, `TOMOCUT_DATA` the development data where they are.
+/// own, `TOMOCUT_DATA` the development data where they are.
 fn watched(layout: &Layout, library: &Library, source: &Path, watch: Watch) -> Result<Watched> {
     let folder = super::folder(layout).join(match watch {
         Watch::Sanitizers => "sanitizers",
@@ -136,7 +153,6 @@ fn watched(layout: &Layout, library: &Library, source: &Path, watch: Watch) -> R
         }
     };
     command.env("TOMOCUT_TEST_DIR", &scratch).env("TMPDIR", &scratch);
-    command.env("TOMOCUT_PROGRAMS", super::programs_folder(layout));
     let data = layout.root.join("../shared/data");
     if std::env::var_os("TOMOCUT_DATA").is_none() && data.exists() {
         command.env("TOMOCUT_DATA", data);

@@ -8,18 +8,13 @@ use crate::layout::{self, Layout};
 use crate::library::Library;
 use crate::process;
 
-/// Compiles every fenced block that is marked `c` or `cpp`, and runs the programs among them on a small `my.mrc`. The example
-/// programs must have been compiled.
+/// Compiles every fenced block that is marked `c` or `cpp`, and runs the programs among them on a small `my.mrc`.
 pub fn run(layout: &Layout, library: &Library, tally: &mut Tally) -> Result<()> {
     let text = layout::read(&layout.root.join("README.md"))?;
     let folder = super::folder(layout).join("readme");
     layout::fresh_folder(&folder)?;
-    let mut simulate = process::command(layout, super::programs_folder(layout).join("tomocut-phantom"));
-    simulate
-        .args(["--size", "64x64x64", "--stem", "my", "--quiet", "--out"])
-        .arg(&folder);
-    let simulated = process::capture(&mut simulate, "tomocut-phantom");
-    tally.test("c::readme::has_a_tomogram", || simulated.map(|_| ()));
+    let simulated = super::small_tomogram(layout, library, &folder);
+    tally.test("c::readme::has_a_tomogram", || simulated);
     for (language, compiler, flags) in [
         ("c", "cc", &["-Wall", "-Wextra", "-Werror"][..]),
         ("cpp", "g++", &["-std=c++17", "-Wall", "-Wextra", "-Werror"][..]),

@@ -31,11 +31,11 @@ pub struct TomogramSource {
     pub particles: Option<&'static str>,
     /// Diameter of a typical molecule in nm.
     pub diameter_nm: &'static str,
-    /// How far a hit may be off: an option of `tomocut-evaluate` and its value.
+    /// How far a hit may be off: an option of `tomocut evaluate` and its value.
     pub reach: [&'static str; 2],
     /// Slices that are segmented.
     pub z: &'static str,
-    /// What `tomocut-slab` is told about the molecules, as a user who looks for one kind would.
+    /// What `tomocut slab` is told about the molecules, as a user who looks for one kind would.
     pub told: &'static [&'static str],
     /// Numbers of picks whose recall is a column. Where there are any, the engine is asked for the largest of them (in `told`), and
     /// what depends on a number of picks of its own choice is no column.
@@ -43,7 +43,7 @@ pub struct TomogramSource {
 }
 
 impl TomogramSource {
-    /// Tells `tomocut-evaluate` what is true, by the files of `folder`.
+    /// Tells `tomocut evaluate` what is true, by the files of `folder`.
     pub fn truth(&self, folder: &Path, evaluate: &mut Command) {
         if let Some(particles) = self.particles {
             evaluate.arg("--truth-labels").arg(folder.join("labels.mrc.gz"));

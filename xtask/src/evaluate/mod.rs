@@ -50,7 +50,7 @@ pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
     process::require_compilers()?;
     let torch = libtorch::ensure(layout, false)?;
     let bench = Bench {
-        programs: Programs::build(layout, &torch, &["tomocut-evaluate", "tomocut-train-model"])?,
+        programs: Programs::build(layout, &torch)?,
         folder: layout.target.join("evaluate"),
         data,
         layout,
@@ -130,19 +130,19 @@ impl Bench<'_> {
         Ok(folder)
     }
 
-    /// Runs `tomocut-slab` on the slices `z`, with what it is `told` beside, and gives the files that it names.
+    /// Runs `tomocut slab` on the slices `z`, with what it is `told` beside, and gives the files that it names.
     fn segment(&self, model: &Model, tomogram: &Path, z: &str, told: &[&str], out: &Path) -> Result<Files> {
-        let mut slab = self.programs.slab(self.layout);
+        let mut slab = self.programs.subcommand(self.layout, "slab");
         slab.arg(tomogram)
             .args(["--z", z, "--quiet", "--json", "--out"])
             .arg(out);
         slab.args(told).args(&model.options);
-        let made = json(&mut slab, "tomocut-slab")?;
+        let made = json(&mut slab, "tomocut slab")?;
         Ok(Files(made))
     }
 
     fn evaluate(&self) -> Command {
-        self.programs.evaluate(self.layout)
+        self.programs.subcommand(self.layout, "evaluate")
     }
 }
 
@@ -151,7 +151,7 @@ fn plain(name: &str) -> String {
     name.replace(|c: char| !c.is_ascii_alphanumeric(), "_")
 }
 
-/// What `tomocut-slab --json` said.
+/// What `tomocut slab --json` said.
 struct Files(Value);
 
 impl Files {
@@ -160,7 +160,7 @@ impl Files {
     }
 
     fn get(&self, name: &str) -> Result<&str> {
-        let missing = || Failure::new(format!("tomocut-slab --json names no file {name}"));
+        let missing = || Failure::new(format!("tomocut slab --json names no file {name}"));
         self.find(name).ok_or_else(missing)
     }
 }

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use super::Bench;
 use crate::failure::{Failure, Result};
-use crate::process;
+use crate::{own_programs, process};
 
 /// One row of every table.
 pub struct Model {
     /// Its name in the page.
     pub name: String,
-    /// Options of `tomocut-slab`.
+    /// Options of `tomocut slab`.
     pub options: Vec<OsString>,
 }
 
@@ -46,7 +46,7 @@ fn random(bench: &Bench) -> Result<PathBuf> {
     let made = |e: std::io::Error| Failure::io("making", &bench.folder, &e);
     std::fs::create_dir_all(&bench.folder).map_err(made)?;
     let file = bench.folder.join("random.safetensors");
-    let mut train = bench.programs.train_model(bench.layout);
+    let mut train = own_programs::lab_program(bench.layout, "tomocut-train-model")?;
     train.arg("--random").args(["--seed", SEED, "--out"]).arg(&file);
     process::run(&mut train, "tomocut-train-model --random")?;
     Ok(file)

@@ -17,7 +17,7 @@ picks; precision, recall and F1 are one to one. The calibration error has no flo
 weights are those of an untrained network of the built-in model's shape.
 ";
 
-/// A column: its heading, and where the reports of `tomocut-evaluate` hold the value and the floor's.
+/// A column: its heading, and where the reports of `tomocut evaluate` hold the value and the floor's.
 struct Column {
     heading: String,
     value: String,

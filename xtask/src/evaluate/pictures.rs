@@ -42,7 +42,7 @@ pub fn measure(bench: &Bench, source: &PictureSource, model: &Model) -> Result<V
         .arg(images)
         .arg("--html")
         .arg(out.join("page.html"));
-    json(&mut evaluate, "tomocut-evaluate")
+    json(&mut evaluate, "tomocut evaluate")
 }
 
 /// The pictures as MRC files of one slice, and their masks as they are, each in one folder. The archive has a folder

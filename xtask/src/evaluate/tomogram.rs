@@ -24,5 +24,5 @@ pub fn measure(bench: &Bench, source: &TomogramSource, model: &Model) -> Result<
     evaluate.args(["--points", files.get("points_csv")?]);
     source.truth(&folder, &mut evaluate);
     evaluate.arg("--html").arg(out.join("page.html"));
-    json(&mut evaluate, "tomocut-evaluate")
+    json(&mut evaluate, "tomocut evaluate")
 }

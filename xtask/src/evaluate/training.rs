@@ -25,7 +25,7 @@ const SCRATCH_STEPS: &str = "300";
 /// A network of the table.
 struct Row {
     name: &'static str,
-    /// Options of `tomocut-train`; none: the built-in network as it ships.
+    /// Options of `tomocut train`; none: the built-in network as it ships.
     training: Option<&'static [&'static str]>,
     /// Learns from the truth of the slab, not from what was found.
     truth: bool,
@@ -86,7 +86,7 @@ pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
     process::require_compilers()?;
     let torch = libtorch::ensure(layout, false)?;
     let bench = Bench {
-        programs: Programs::build(layout, &torch, &["tomocut-evaluate"])?,
+        programs: Programs::build(layout, &torch)?,
         folder: layout.target.join("evaluate-training"),
         data,
         layout,
@@ -119,7 +119,7 @@ fn parse(arguments: Vec<OsString>) -> Result<Plan> {
     Ok(plan)
 }
 
-/// Names of the rows with what `tomocut-evaluate` says of each.
+/// Names of the rows with what `tomocut evaluate` says of each.
 fn measure(bench: &Bench, set: &DataSet, source: &TomogramSource, reuse: bool) -> Result<Vec<(String, Value)>> {
     let model = Model {
         name: "slab".to_owned(),
@@ -181,7 +181,7 @@ fn train(
     if reuse && file.exists() {
         return Ok(file);
     }
-    let mut train = bench.programs.train(bench.layout);
+    let mut train = bench.programs.subcommand(bench.layout, "train");
     train.arg(data.join(source.tomogram)).args(["--z", LEARNT]);
     if row.truth {
         let names = labels::classes(&data.join("labels.csv"))?.join(",");
@@ -192,13 +192,13 @@ fn train(
         train.args(["--labels", learnt.get("labels")?, "--points", learnt.get("points_csv")?]);
     }
     train.args(options).args(["--quiet", "--json", "--out"]).arg(&file);
-    run_for_json(&mut train, "tomocut-train")?;
+    run_for_json(&mut train, "tomocut train")?;
     Ok(file)
 }
 
 /// Predicts the slices `z` with the file `network` or the built-in one.
 fn predict(bench: &Bench, source: &TomogramSource, network: Option<&Path>, z: &str, folder: &Path) -> Result<Files> {
-    let mut predict = bench.programs.predict(bench.layout);
+    let mut predict = bench.programs.subcommand(bench.layout, "predict");
     predict.arg(bench.data.join(source.folder).join(source.tomogram));
     if let Some(network) = network {
         predict.arg("--model").arg(network);
@@ -206,7 +206,7 @@ fn predict(bench: &Bench, source: &TomogramSource, network: Option<&Path>, z: &s
     predict.args(["--region", &format!("{z},:,:"), "--picks", "auto"]);
     predict.args(["--diameter-nm", source.diameter_nm]);
     predict.args(["--again", "--quiet", "--json", "--out"]).arg(folder);
-    run_for_json(&mut predict, "tomocut-predict")?;
+    run_for_json(&mut predict, "tomocut predict")?;
     let stem = folder.join(source.tomogram.split('.').next().unwrap_or_default());
     let file = |ending: &str| format!("{}_{ending}", stem.display());
     Ok(Files(json!({"files": {
@@ -217,7 +217,7 @@ fn predict(bench: &Bench, source: &TomogramSource, network: Option<&Path>, z: &s
     }})))
 }
 
-/// What `tomocut-evaluate` says of labels and points.
+/// What `tomocut evaluate` says of labels and points.
 fn score(bench: &Bench, source: &TomogramSource, files: &Files) -> Result<Value> {
     let folder = bench.data.join(source.folder);
     let mut evaluate = bench.evaluate();
@@ -229,5 +229,5 @@ fn score(bench: &Bench, source: &TomogramSource, files: &Files) -> Result<Value>
     evaluate.args(["--membrane-score", files.get("membrane")?]);
     evaluate.args(["--molecule-score", files.get("molecule")?]);
     source.truth(&folder, &mut evaluate);
-    run_for_json(&mut evaluate, "tomocut-evaluate")
+    run_for_json(&mut evaluate, "tomocut evaluate")
 }

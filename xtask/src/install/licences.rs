@@ -12,7 +12,8 @@ use crate::{library, process};
 /// Names, versions and licence texts of all Rust packages that are compiled into the library.
 pub fn of_packages(layout: &Layout) -> Result<String> {
     let mut cargo = process::command(layout, library::cargo());
-    cargo.args(["metadata", "--format-version", "1", "--locked", "--offline"]);
+    // Not offline: the manifests of what only tests need are read too, and a build alone does not fetch them.
+    cargo.args(["metadata", "--format-version", "1", "--locked"]);
     // Packages for other platforms need not be here.
     cargo.args([
         "--filter-platform",

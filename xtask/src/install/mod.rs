@@ -1,4 +1,4 @@
-//! `cargo xtask install`: library, headers, CMake and pkg-config files, programs and licences, under a prefix or in an
+//! `cargo xtask install`: library, headers, CMake and pkg-config files, the program and licences, under a prefix or in an
 //! archive.
 mod licences;
 mod run_path;
@@ -16,6 +16,8 @@ use crate::process;
 
 /// Where an installed library looks for libtorch.
 const RUN_PATH: &str = "$ORIGIN:$ORIGIN/tomocut/torch/lib";
+/// Where the installed program does.
+const PROGRAM_RUN_PATH: &str = "$ORIGIN/../lib/tomocut/torch/lib";
 
 /// What is asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -39,7 +41,7 @@ pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
     let plan = parse(arguments)?;
     process::require_compilers()?;
     let torch = libtorch::ensure(layout, false)?;
-    let library = Library::build(layout, &torch, Profile::Release, &["--lib"])?;
+    let library = Library::build(layout, &torch, Profile::Release)?;
     let here = std::env::current_dir().map_err(|e| Failure::new(format!("the current folder: {e}")))?;
     if let Some(prefix) = plan.prefix {
         let contents = Contents {
@@ -90,7 +92,15 @@ pub fn place(layout: &Layout, library: &Library, torch: &Libtorch, prefix: &Path
         let text = layout::read(&layout.root.join(format!("cmake/{template}.in")))?;
         layout::write_atomic(&prefix.join(place), &filled(&text, layout.version()?))?;
     }
-    place_programs(layout, prefix)?;
+    place_program(layout, library, prefix, contents.portable)?;
+    place_mpi_program(layout, prefix)?;
+    // To be copied into a host's own sources.
+    for source in entries(&layout.root.join("c-examples"))? {
+        if source.is_file() {
+            let name = source.file_name().unwrap_or_default();
+            copy(&source, &prefix.join("share/tomocut/examples").join(name))?;
+        }
+    }
     // For MATLAB and Octave: sources, because each version has a binary interface of its own.
     copy_folder(&layout.root.join("c-examples/mex"), &prefix.join("share/tomocut/mex"))?;
 
@@ -158,40 +168,47 @@ fn place_library(layout: &Layout, library: &Library, prefix: &Path, portable: bo
     library::link(&folder.join("libtomocut.so"), &soname)
 }
 
-/// The programs of c-examples, which find the library from where they lie.
-fn place_programs(layout: &Layout, prefix: &Path) -> Result<()> {
-    let folder = prefix.join("bin");
-    fs::create_dir_all(&folder).map_err(|e| Failure::io("making", &folder, &e))?;
-    let examples = layout.root.join("c-examples");
-    for source in entries(&examples)? {
-        if source.extension().is_none_or(|extension| extension != "c") {
-            continue;
-        }
-        let stem = source.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let mut compiler = "cc";
-        if stem.ends_with("_mpi") {
-            if !process::found("mpicc") {
-                println!("install: {stem} is left out: mpicc is missing (apt-get install libopenmpi-dev)");
-                continue;
-            }
-            compiler = "mpicc";
-        }
-        let program = folder.join(format!("tomocut-{}", stem.replace('_', "-")));
-        let arguments = [
-            "-O2".to_string(),
-            format!("-I{}", prefix.join("include").display()),
-            source.display().to_string(),
-            "-o".into(),
-            program.display().to_string(),
-            format!("-L{}", prefix.join("lib").display()),
-            "-ltomocut".into(),
-            "-lm".into(),
-            "-Wl,--enable-new-dtags,-rpath,$ORIGIN/../lib".into(),
-            "-Wl,--allow-shlib-undefined".into(),
-        ];
-        library::compile(compiler, &arguments, &source.display().to_string())?;
+/// The program with its man page and the completions of shells.
+fn place_program(layout: &Layout, library: &Library, prefix: &Path, portable: bool) -> Result<()> {
+    let built = library.program();
+    let mut bytes = fs::read(&built).map_err(|e| Failure::io("reading", &built, &e))?;
+    if portable {
+        run_path::set(&mut bytes, PROGRAM_RUN_PATH)?;
+    }
+    write(&prefix.join("bin/tomocut"), &bytes, 0o755)?;
+    for (arguments, place) in [
+        (&["man"][..], "share/man/man1/tomocut.1"),
+        (&["completions", "bash"], "share/bash-completion/completions/tomocut"),
+        (&["completions", "zsh"], "share/zsh/site-functions/_tomocut"),
+        (&["completions", "fish"], "share/fish/vendor_completions.d/tomocut.fish"),
+    ] {
+        let mut command = process::command(layout, &built);
+        let text = process::capture(command.args(arguments), &format!("tomocut {}", arguments.join(" ")))?;
+        layout::write_atomic(&prefix.join(place), &text)?;
     }
     Ok(())
+}
+
+/// The program of c-examples that shares a tomogram among the ranks of MPI: MPI libraries differ, so it is built by the one that is here.
+fn place_mpi_program(layout: &Layout, prefix: &Path) -> Result<()> {
+    if !process::found("mpicc") {
+        println!("install: tomocut-predict-mpi is left out: mpicc is missing (apt-get install libopenmpi-dev)");
+        return Ok(());
+    }
+    let source = layout.root.join("c-examples/predict_mpi.c");
+    let arguments = [
+        "-O2".to_string(),
+        format!("-I{}", prefix.join("include").display()),
+        source.display().to_string(),
+        "-o".into(),
+        prefix.join("bin/tomocut-predict-mpi").display().to_string(),
+        format!("-L{}", prefix.join("lib").display()),
+        "-ltomocut".into(),
+        "-lm".into(),
+        "-Wl,--enable-new-dtags,-rpath,$ORIGIN/../lib".into(),
+        "-Wl,--allow-shlib-undefined".into(),
+    ];
+    library::compile("mpicc", &arguments, &source.display().to_string())
 }
 
 /// libtorch's libraries and those of NVIDIA's that they need, side by side as their own run paths have it; their licences.
