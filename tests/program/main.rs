@@ -3,8 +3,10 @@
 mod evaluate_pictures;
 mod evaluate_slab;
 mod info;
+mod ncut;
 mod phantom;
 mod picks;
+mod slab;
 mod started;
 
 #[path = "../development_data/mod.rs"]

@@ -1,16 +1,20 @@
 //! The program: one subcommand for each thing that the engine does, one file for each subcommand.
+mod denoise;
 mod engine;
 mod evaluate;
 mod exit;
 mod files;
 mod info;
 mod interrupt;
+mod ncut;
 mod output;
 mod phantom;
 mod picks;
 mod progress;
 mod ranges;
 mod settings;
+mod slab;
+mod suggest;
 #[cfg(test)]
 mod tests;
 
@@ -32,8 +36,11 @@ struct Program {
 
 #[derive(Subcommand)]
 enum Command {
+    Slab(Box<slab::Arguments>),
+    Ncut(Box<ncut::Arguments>),
+    Denoise(denoise::Arguments),
     Phantom(phantom::Arguments),
-    Evaluate(evaluate::Arguments),
+    Evaluate(Box<evaluate::Arguments>),
     Picks(picks::Arguments),
     Info(info::Arguments),
     /// Prints the completions of a shell
@@ -80,6 +87,9 @@ fn main() -> ExitCode {
 
 fn run(command: Command, _matches: &ArgMatches) -> Result<(), Failure> {
     match command {
+        Command::Slab(arguments) => slab::run(&arguments),
+        Command::Ncut(arguments) => ncut::run(&arguments),
+        Command::Denoise(arguments) => denoise::run(&arguments),
         Command::Phantom(arguments) => phantom::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Picks(arguments) => picks::run(&arguments),

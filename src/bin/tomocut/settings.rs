@@ -33,11 +33,6 @@ pub struct Given {
 }
 
 impl SettingsArguments {
-    /// Whether only settings are to be printed.
-    pub fn only_print(&self) -> bool {
-        self.help_settings || self.print_settings
-    }
-
     /// What the file and --set give.
     pub fn given(&self) -> Result<Given, Failure> {
         let mut given = Given::default();
@@ -92,13 +87,33 @@ impl Given {
         self.option(option, name, is_given.then_some(true))
     }
 
+    /// A group of settings that is there, with its defaults, where nothing else is said of it.
+    pub fn group(&mut self, name: &str) {
+        let group = self.members.entry(name).or_insert(Value::Null);
+        if group.is_null() {
+            *group = Value::Object(Map::new());
+        }
+    }
+
     /// Whether the user gave this setting.
     pub fn has(&self, name: &str) -> bool {
-        let mut value = self.members.get(name.split('.').next().unwrap_or(name));
-        for part in name.split('.').skip(1) {
-            value = value.and_then(|group| group.get(part));
-        }
-        value.is_some()
+        self.value(name).is_some()
+    }
+
+    /// Whether the user gave this setting this value.
+    pub fn is(&self, name: &str, value: &Value) -> bool {
+        self.value(name) == Some(value)
+    }
+
+    /// A number that the user gave; 0 where he did not.
+    pub fn number(&self, name: &str) -> f64 {
+        self.value(name).and_then(Value::as_f64).unwrap_or(0.0)
+    }
+
+    fn value(&self, name: &str) -> Option<&Value> {
+        let mut parts = name.split('.');
+        let first = self.members.get(parts.next()?);
+        parts.fold(first, |value, part| value?.get(part))
     }
 
     /// All of it over the preset's.

@@ -15,7 +15,7 @@ use crate::settings::SettingsArguments;
 use crate::suggest;
 
 /// Most slabs that --suggest names.
-const MOST_SUGGESTIONS: i64 = 1000;
+const MOST_SUGGESTIONS: u64 = 1000;
 
 /// Segments slices of a tomogram into membranes, molecules and filaments, without any annotation.
 ///

@@ -63,3 +63,42 @@ fn phantom_refuses_wrong_arguments() {
     refuses("phantom --set species=0", "species is 0");
     refuses("phantom --device abacus", "abacus");
 }
+
+#[test]
+fn slab_refuses_wrong_arguments() {
+    refuses("slab", "TOMOGRAM");
+    refuses("slab t.mrc", "--z");
+    for wrong in ["9:9", "3:x", "3"] {
+        refuses(&format!("slab t.mrc --z {wrong}"), "must be A:B with A below B");
+    }
+    refuses("slab t.mrc --z", "--z");
+    refuses("slab t.mrc --z=1:2 --gold", "--gold");
+    refuses("slab t.mrc t.mrc --z=1:2", "t.mrc");
+    refuses("slab t.mrc --z=1:2 --voxel-nm wide", "must be a number");
+    refuses("slab t.mrc --z=1:2 --voxel-nm 1e9", "settings.voxel_nm is 1000000000");
+    refuses("slab t.mrc --z=1:2 --preset best", "settings.preset is \"best\"");
+    refuses(
+        "slab t.mrc --z=1:2 --set latent_draw=vague",
+        "settings.latent_draw is \"vague\"",
+    );
+    refuses("slab t.mrc --z=1:2 --set timestep=1000", "settings.timestep is 1000");
+    refuses("slab t.mrc --z=1:2 --suggest", "cannot be used with");
+    refuses("slab t.mrc --suggest=0", "0");
+    refuses("slab t.mrc --suggest --set colour=1", "settings.colour");
+    refuses("denoise t.mrc", "--out");
+    refuses("denoise t.mrc --out x.mrc --z 4:4", "must be A:B");
+    refuses("denoise t.mrc --out x.mrc --snr -1", "-1");
+}
+
+#[test]
+fn ncut_refuses_wrong_arguments() {
+    refuses("ncut", "IMAGE|TOMOGRAM");
+    refuses("ncut p.png --z 3:3", "must be A:B");
+    refuses("ncut p.png --z 1:3", "--z is for tomograms");
+    refuses("ncut p.png --level 0.3 --count 2", "cannot be used with");
+    refuses("ncut p.png --level low", "must be a number");
+    refuses("ncut p.png --count 5000", "settings.counts");
+    refuses("ncut p.png --tokens 4", "settings.working_tokens is 4");
+    refuses("ncut p.png --set timestep=1000", "settings.timestep is 1000");
+    refuses("ncut p.png --preset best", "settings.preset");
+}

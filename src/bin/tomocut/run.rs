@@ -1,0 +1,250 @@
+//! `tomocut run`: a data set in one command. Slabs are labelled by the diffusion model, a network learns from the labels, and every
+//! tomogram is segmented with it.
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use clap::ArgMatches;
+use serde_json::{json, Map, Value};
+use tomocut::dataset::{run_data_set, DataSetOptions, DataSetReport, DataSetTomogram, TomogramOutcome};
+
+use crate::engine::{Engine, EngineArguments};
+use crate::exit::{Exit, Failure, OrExit};
+use crate::files;
+use crate::output::{make_folder, print, print_json};
+use crate::placed::placed;
+use crate::ranges::{bytes, number, slices};
+use crate::settings::{Given, SettingsArguments};
+
+/// Endings of results of an earlier run, which may lie beside the tomograms of a folder.
+const RESULTS: [&str; 7] = [
+    "_labels.mrc",
+    "_membrane.mrc",
+    "_molecule.mrc",
+    "_filament.mrc",
+    "_centre.mrc",
+    "_score.mrc",
+    "_std.mrc",
+];
+
+/// Segments a whole data set in one command, without annotation.
+///
+/// Slabs with most structure are found and segmented, a network learns from their labels, and every tomogram is
+/// segmented with it. Writes <stem>_membrane.mrc and so on, <stem>_labels.mrc, <stem>_points, network.safetensors,
+/// slabs/ and report.html. A stopped run goes on when the same command is given again, to the same bytes.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Tomograms, or folders of them
+    #[arg(value_name = "TOMOGRAM|FOLDER", required_unless_present_any = ["help_settings", "print_settings"])]
+    inputs: Vec<PathBuf>,
+    /// Folder for the results, made where missing
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["help_settings", "print_settings"])]
+    out: Option<PathBuf>,
+    /// After a tomogram: label these slices of it, and look for no slab
+    #[arg(long, value_name = "A:B", value_parser = slices)]
+    z: Vec<Range<usize>>,
+    /// After a tomogram: its true labels, to score with (0 ground, 1 membrane, 2 molecule, 3 filament)
+    #[arg(long, value_name = "FILE")]
+    truth: Vec<PathBuf>,
+    /// Slabs that are labelled [default: 3]
+    #[arg(long, value_name = "N")]
+    slabs: Option<u64>,
+    /// Slices of a slab [default: 20]
+    #[arg(long, value_name = "N")]
+    thickness: Option<u64>,
+    /// Share of a slab's slices, 0 to 0.5, that is compared with, not learnt from [default: 0.2]
+    #[arg(long, value_name = "X", value_parser = number)]
+    held_out: Option<f64>,
+    /// The model that segments slabs [default: the built-in model]
+    #[arg(long, value_name = "FILE")]
+    diffusion: Option<PathBuf>,
+    /// The network to start from [default: the built-in network]
+    #[arg(long, value_name = "FILE", conflicts_with = "scratch")]
+    start: Option<PathBuf>,
+    /// Random weights of the built-in network
+    #[arg(long)]
+    scratch: bool,
+    /// Random weights of another network
+    #[arg(long, value_name = "JSON")]
+    network: Option<String>,
+    /// Training steps [default: 600]
+    #[arg(long, value_name = "N")]
+    steps: Option<u64>,
+    /// Seed of every random draw [default: 1]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Also masks of membranes, gaps closed, and numbered membranes
+    #[arg(long)]
+    membranes: bool,
+    /// Least probability of a label [default: of the largest expected Dice]
+    #[arg(long, value_name = "P", value_parser = number)]
+    threshold: Option<f64>,
+    /// What slabs, slices and tiles may take, such as 800M [default: 4G]
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    memory: Option<u64>,
+    /// Begin again where a run of other settings stands in DIR
+    #[arg(long)]
+    restart: bool,
+    /// Edge of a voxel in nm, where the files' is wrong or unknown
+    #[arg(long, value_name = "X", value_parser = number)]
+    voxel_nm: Option<f64>,
+    /// Structures are brighter than their surroundings
+    #[arg(long)]
+    bright: bool,
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    engine: EngineArguments,
+    #[command(flatten)]
+    settings: SettingsArguments,
+}
+
+pub fn run(arguments: &Arguments, matches: &ArgMatches) -> Result<(), Failure> {
+    let tomograms = tomograms(arguments, matches)?;
+    let Some(settings) = arguments.settings.resolve::<DataSetOptions>(given(arguments)?)? else {
+        return Ok(());
+    };
+    let Some(out) = &arguments.out else {
+        return Ok(());
+    };
+    let engine = Engine::start_with_news(&arguments.engine, Some("dataset"))?;
+    let model = engine.diffusion_model(arguments.diffusion.as_deref())?;
+    make_folder(out)?;
+    let job = engine.job();
+    let report = engine
+        .compute(|| run_data_set(&model, &tomograms, out, &settings, &job))
+        .or_exit_of_work();
+    let report = report.map_err(|failure| match failure.exit {
+        Exit::Cancelled => {
+            let way_on = format!("what is done is kept in {}; the same command goes on", out.display());
+            Failure::new(Exit::Cancelled, format!("{}\n{way_on}", failure.text))
+        }
+        _ => failure,
+    })?;
+    if arguments.json {
+        print_json(&answer(&report, &tomograms, out))?;
+    } else if !arguments.engine.quiet {
+        print(&text(&report, &tomograms))?;
+    }
+    let mut failed = 0;
+    for (tomogram, outcome) in tomograms.iter().zip(&report.tomograms) {
+        if let Some(error) = &outcome.failure {
+            failed += 1;
+            eprintln!("tomocut run: {}: {error}", tomogram.path.display());
+        }
+    }
+    match failed {
+        0 => Ok(()),
+        _ => {
+            let text = format!("{failed} of {} tomograms failed", tomograms.len());
+            Err(Failure::new(Exit::Failed, text))
+        }
+    }
+}
+
+fn given(arguments: &Arguments) -> Result<Given, Failure> {
+    let mut given = arguments.settings.given()?;
+    given.option("--slabs", "slabs", arguments.slabs)?;
+    given.option("--thickness", "thickness", arguments.thickness)?;
+    given.option("--held-out", "held_out", arguments.held_out)?;
+    given.option("--memory", "memory", arguments.memory)?;
+    given.option("--voxel-nm", "voxel_nm", arguments.voxel_nm)?;
+    given.flag("--bright", "bright", arguments.bright)?;
+    given.flag("--restart", "restart", arguments.restart)?;
+    let start = arguments.start.as_ref().map(|path| path.display().to_string());
+    given.option("--start", "training.start", start)?;
+    given.flag("--scratch", "training.scratch", arguments.scratch)?;
+    if let Some(network) = &arguments.network {
+        let network: Value = serde_json::from_str(network)
+            .map_err(|error| Failure::usage(format!("--network is \"{network}\", must be JSON: {error}")))?;
+        given.option("--network", "training.network", Some(network))?;
+    }
+    given.option("--steps", "training.steps", arguments.steps)?;
+    given.option("--seed", "training.seed", arguments.seed)?;
+    given.option("--threshold", "prediction.threshold", arguments.threshold)?;
+    given.option("--membranes", "prediction.membranes", arguments.membranes.then(|| json!({})))?;
+    Ok(given)
+}
+
+/// The tomograms of all files and folders, with what is said of those that are named themselves.
+fn tomograms(arguments: &Arguments, matches: &ArgMatches) -> Result<Vec<DataSetTomogram>, Failure> {
+    let mut z: BTreeMap<usize, Range<usize>> = placed(matches, "inputs", "z")?;
+    let mut truth: BTreeMap<usize, PathBuf> = placed(matches, "inputs", "truth")?;
+    let named: Vec<String> = arguments.inputs.iter().map(|path| files::name_of(path)).collect();
+    let is_taken = |name: &str| RESULTS.iter().any(|ending| name.ends_with(ending)) || named.iter().any(|known| known == name);
+    let mut all = Vec::new();
+    for (index, input) in arguments.inputs.iter().enumerate() {
+        let paths = files::tomograms(input, is_taken)?;
+        let (slab, truth) = (z.remove(&index), truth.remove(&index));
+        let option = match (&slab, &truth) {
+            (Some(_), _) => "--z",
+            (None, Some(_)) => "--truth",
+            (None, None) => {
+                all.extend(paths.into_iter().map(|path| DataSetTomogram {
+                    path,
+                    ..DataSetTomogram::default()
+                }));
+                continue;
+            }
+        };
+        if paths != [input.clone()] {
+            let text = format!("{option} of {}: must stand after a tomogram, not a folder", input.display());
+            return Err(Failure::usage(text));
+        }
+        all.push(DataSetTomogram {
+            path: input.clone(),
+            slab,
+            truth,
+        });
+    }
+    Ok(all)
+}
+
+fn word(outcome: &TomogramOutcome) -> &'static str {
+    match (&outcome.failure, outcome.was_there) {
+        (Some(_), _) => "failed",
+        (None, true) => "there already",
+        (None, false) => "done",
+    }
+}
+
+/// Mean Dice of the outputs.
+fn dice(report: &DataSetReport) -> f64 {
+    tomocut::segmenter::mean_dice(&report.scores)
+}
+
+fn text(report: &DataSetReport, tomograms: &[DataSetTomogram]) -> String {
+    let line = |(tomogram, outcome): (&DataSetTomogram, &TomogramOutcome)| {
+        format!("{}: {}\n", tomogram.path.display(), word(outcome))
+    };
+    let lines: String = tomograms.iter().zip(&report.tomograms).map(line).collect();
+    format!(
+        "{lines}{} slabs, {} steps, mean Dice {:.3} with the slabs' labels\n{}\n",
+        report.slabs,
+        report.steps,
+        dice(report),
+        report.page.display()
+    )
+}
+
+fn answer(report: &DataSetReport, tomograms: &[DataSetTomogram], out: &Path) -> Value {
+    let member = |(tomogram, outcome): (&DataSetTomogram, &TomogramOutcome)| {
+        let mut member = Map::new();
+        member.insert("input".into(), json!(tomogram.path.display().to_string()));
+        member.insert("outcome".into(), json!(word(outcome)));
+        if let Some(error) = &outcome.failure {
+            member.insert("error".into(), json!(error.to_string()));
+        }
+        Value::Object(member)
+    };
+    json!({
+        "out": out.display().to_string(),
+        "slabs": report.slabs,
+        "steps": report.steps,
+        "dice": dice(report),
+        "loss": report.loss,
+        "settings": report.settings,
+        "tomograms": tomograms.iter().zip(&report.tomograms).map(member).collect::<Vec<_>>(),
+    })
+}

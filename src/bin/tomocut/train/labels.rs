@@ -1,0 +1,164 @@
+//! Labels that a network learns from: from files, or of a slab that is segmented here.
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use clap::ArgMatches;
+use tomocut::picks::{Pick, PickFormat, PickSet};
+use tomocut::segmenter::SlabLabels;
+use tomocut::slab::{segment, Preset, SlabOptions, SuggestOptions};
+use tomocut::volume::{Tomogram, CLASS_NAMES};
+
+use super::Session;
+use crate::exit::{Exit, Failure, OrExit};
+use crate::placed::placed;
+use crate::ranges::Slab;
+use crate::suggest::richest;
+
+/// A tomogram with what the user says of it.
+pub struct LabelledInput {
+    tomogram: PathBuf,
+    z: Option<Slab>,
+    labels: Option<PathBuf>,
+    points: Option<PathBuf>,
+}
+
+impl LabelledInput {
+    /// All inputs; refuses what does not go together.
+    pub fn all(inputs: &[PathBuf], matches: &ArgMatches) -> Result<Vec<Self>, Failure> {
+        let mut z: BTreeMap<usize, Slab> = placed(matches, "inputs", "z")?;
+        let mut labels: BTreeMap<usize, PathBuf> = placed(matches, "inputs", "labels")?;
+        let mut points: BTreeMap<usize, PathBuf> = placed(matches, "inputs", "points")?;
+        let member = |(index, tomogram): (usize, &PathBuf)| {
+            let input = Self {
+                tomogram: tomogram.clone(),
+                z: z.remove(&index),
+                labels: labels.remove(&index),
+                points: points.remove(&index),
+            };
+            let name = tomogram.display();
+            match (&input.z, &input.labels, &input.points) {
+                (Some(Slab::Auto), Some(_), _) => Err(Failure::usage(format!(
+                    "--z auto of {name} stands with --labels, which are of slices of their own"
+                ))),
+                (None, None, _) => Err(Failure::usage(format!(
+                    "{name} has neither --z nor --labels: --z must be A:B with A below B, such as 40:60, or auto"
+                ))),
+                (_, None, Some(_)) => Err(Failure::usage(format!("--points of {name} stands without --labels"))),
+                _ => Ok(input),
+            }
+        };
+        inputs.iter().enumerate().map(member).collect()
+    }
+}
+
+impl Session<'_> {
+    /// Adds a tomogram's labels.
+    pub(super) fn add(&mut self, input: &LabelledInput) -> Result<(), Failure> {
+        let tomogram = self.engine.tomogram(&input.tomogram)?;
+        match &input.labels {
+            Some(_) => self.add_files(input, &tomogram)?,
+            None => self.add_segmented(input, &tomogram)?,
+        }
+        if self.arguments.whole {
+            let whole = 0..tomogram.geometry().shape[0];
+            let job = self.engine.silent_job();
+            let training = &mut self.training;
+            let add = || training.add_unlabelled(&tomogram, whole, &job);
+            self.engine.compute(add).or_exit(Exit::BadInput)?;
+        }
+        Ok(())
+    }
+
+    fn add_files(&mut self, input: &LabelledInput, tomogram: &Tomogram) -> Result<(), Failure> {
+        let Some(path) = &input.labels else { return Ok(()) };
+        let file = self.engine.tomogram(path)?;
+        let (depth, given) = (tomogram.geometry().shape[0], file.geometry().shape[0]);
+        let z = match &input.z {
+            Some(Slab::Slices(z)) => z.clone(),
+            _ => 0..depth,
+        };
+        let is_whole = given == depth;
+        if (!is_whole && given != z.len()) || z.end > depth {
+            let text = format!(
+                "{} has {given} slices, must have those of the slab {}:{} or all {depth} of {}",
+                path.display(),
+                z.start,
+                z.end,
+                input.tomogram.display()
+            );
+            return Err(Failure::new(Exit::BadInput, text));
+        }
+        let seen: Range<usize> = if is_whole { z.clone() } else { 0..given };
+        let values = file.read_slices(seen).or_exit(Exit::BadInput)?;
+        let map = values.mapv(|value| value.round_ties_even().clamp(-1.0, 127.0) as i8);
+        if map.iter().any(|label| *label < 0) {
+            let text = format!("{}: labels must be 0 to 127", path.display());
+            return Err(Failure::new(Exit::BadInput, text));
+        }
+        let points: Vec<Pick> = match &input.points {
+            Some(path) => {
+                let format = PickFormat::of(path).or_exit(Exit::BadInput)?;
+                let set = PickSet::read(path, format, tomogram.geometry(), tomogram.name());
+                set.or_exit(Exit::BadInput)?.picks
+            }
+            None => Vec::new(),
+        };
+        let labels = SlabLabels {
+            z,
+            labels: map.view(),
+            confidence: None,
+            points: &points,
+            names: &self.arguments.names,
+        };
+        let job = self.engine.silent_job();
+        let training = &mut self.training;
+        let add = || training.add(tomogram, &labels, false, &job);
+        self.engine.compute(add).or_exit(Exit::BadInput)
+    }
+
+    /// Segments the slab and adds what was found.
+    fn add_segmented(&mut self, input: &LabelledInput, tomogram: &Tomogram) -> Result<(), Failure> {
+        let (arguments, engine) = (self.arguments, &self.engine);
+        let z = match &input.z {
+            Some(Slab::Slices(z)) => z.clone(),
+            _ => {
+                let options = SuggestOptions {
+                    voxel_nm: arguments.voxel_nm,
+                    ..SuggestOptions::default()
+                };
+                let z = richest(engine, tomogram, &options)?;
+                if !arguments.engine.quiet {
+                    let text = format!("{}: --z {}:{}", input.tomogram.display(), z.start, z.end);
+                    engine.display.line(&text);
+                }
+                z
+            }
+        };
+        let model = match self.diffusion.take() {
+            Some(model) => model,
+            None => engine.diffusion_model(arguments.diffusion.as_deref())?,
+        };
+        let settings = SlabOptions {
+            voxel_nm: arguments.voxel_nm,
+            bright: arguments.bright,
+            ..SlabOptions::new(Preset::Default)
+        };
+        let job = engine.job();
+        let segmentation = engine
+            .compute(|| segment(&model, tomogram, z.clone(), &settings, &job))
+            .or_exit(Exit::BadInput)?;
+        self.diffusion = Some(model);
+        let labels = SlabLabels {
+            z: segmentation.z.clone(),
+            labels: segmentation.labels.view(),
+            confidence: None,
+            points: &segmentation.points,
+            names: &CLASS_NAMES.map(str::to_owned),
+        };
+        let job = engine.silent_job();
+        let training = &mut self.training;
+        let add = || training.add(tomogram, &labels, false, &job);
+        engine.compute(add).or_exit(Exit::BadInput)
+    }
+}
