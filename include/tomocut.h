@@ -58,12 +58,6 @@
 #define TOMOCUT_LABEL_FILAMENT 3
 
 /**
- * Nearness to the centre of a molecule, as a map of tomocut_slab_likelihood; the labels of the other maps are
- * TOMOCUT_LABEL_MEMBRANE, _MOLECULE and _FILAMENT.
- */
-#define TOMOCUT_MAP_MOLECULE_CENTRE 16
-
-/**
  * NAME_points.csv: x, y, z in voxels, counted from 0, then in Angstrom, diameter in nm, score.
  */
 #define TOMOCUT_POINTS_CSV 1
@@ -244,11 +238,6 @@ typedef struct tomocut_engine_options {
 } tomocut_engine_options;
 
 /**
- * What a long call is doing: one of the TOMOCUT_STAGE_* numbers. Later versions may add stages.
- */
-typedef int32_t tomocut_stage;
-
-/**
  * One progress report.
  */
 typedef struct tomocut_progress {
@@ -257,15 +246,8 @@ typedef struct tomocut_progress {
      */
     size_t struct_size;
     /**
-     * What is being done, TOMOCUT_STAGE_*.
-     */
-    tomocut_stage stage;
-    /**
-     * Zero.
-     */
-    uint32_t reserved;
-    /**
-     * Name of the stage, such as "eigenvectors": static.
+     * What is being done, static: "start", "read", "load", "enhance", "encode", "attention", "eigenvectors", "canvas",
+     * "z-correction", "binarise", "split", "points", "write", "simulate", "train", "predict" or "cut". Later versions may add words.
      */
     const char *stage_name;
     /**
@@ -381,42 +363,6 @@ typedef struct tomocut_volume {
 } tomocut_volume;
 
 /**
- * Options of suggesting slabs. Fill with tomocut_suggest_options_init, then change what differs; zero and NULL mean the
- * default.
- */
-typedef struct tomocut_suggest_options {
-    /**
-     * sizeof(tomocut_suggest_options) of the caller's header.
-     */
-    size_t struct_size;
-    /**
-     * Slices of a slab, at most the tomogram's; 0: 20, or all of a thinner tomogram.
-     */
-    uint64_t thickness;
-    /**
-     * Edge of a voxel in nm, 0.01 to 100, where the tomogram's own is wrong or unknown; 0: the tomogram's own.
-     */
-    double voxel_nm;
-    /**
-     * Voxels that may be read; 0: 2^30. Of a larger tomogram, fewer of the slices that lie within 4 nm of each other are
-     * read, then only every second, third ... such group.
-     */
-    uint64_t max_voxels;
-    /**
-     * Stops the call; may be NULL. Must live until the call returns.
-     */
-    const struct tomocut_cancel *cancel;
-    /**
-     * Reports on the call; may be NULL.
-     */
-    tomocut_progress_fn progress;
-    /**
-     * Handed to progress.
-     */
-    void *progress_user_data;
-} tomocut_suggest_options;
-
-/**
  * A slab worth segmenting. This struct never changes.
  */
 typedef struct tomocut_suggested_slab {
@@ -435,18 +381,7 @@ typedef struct tomocut_suggested_slab {
 } tomocut_suggested_slab;
 
 /**
- * How the timestep of a U-Net pass is chosen, TOMOCUT_TIMESTEP_*.
- */
-typedef int32_t tomocut_timestep_rule;
-
-/**
- * A setting that a preset decides unless the host does, TOMOCUT_SWITCH_*.
- */
-typedef int32_t tomocut_switch;
-
-/**
- * Options of segmenting a slab. Fill with tomocut_slab_options_init, set z_first and z_end, then change what differs:
- * zero, NULL and TOMOCUT_SWITCH_DEFAULT mean "as the preset has it". All strings and arrays are read during the call.
+ * Options of segmenting a slab. Fill with tomocut_slab_options_init, set z_first and z_end, then change what differs.
  */
 typedef struct tomocut_slab_options {
     /**
@@ -473,129 +408,7 @@ typedef struct tomocut_slab_options {
     /**
      * 1: structures are brighter than their surroundings; 0: darker, as IMOD and AreTomo leave them.
      */
-    int32_t bright;
-    /**
-     * How timesteps are chosen, TOMOCUT_TIMESTEP_*.
-     */
-    tomocut_timestep_rule timestep_rule;
-    /**
-     * 0 to 999; used by TOMOCUT_TIMESTEP_FIXED and TOMOCUT_TIMESTEP_UP_TO.
-     */
-    int64_t timestep;
-    /**
-     * Seed of every random draw; 0 stands for 1.
-     */
-    uint64_t seed;
-    /**
-     * How a slice enters the U-Net: "clean", "noised", "inverted" (along the DDIM trajectory) or "matched" (the
-     * tomogram's noise is the diffusion noise); NULL: as the model was trained.
-     */
-    const char *latent_mode;
-    /**
-     * "mean" or "sample" of the autoencoder's posterior; NULL: the preset's.
-     */
-    const char *latent_draw;
-    /**
-     * A safetensors file with one float32 tensor "noise" of the latent's shape, used in place of random noise; NULL: no
-     * such file.
-     */
-    const char *noise_file;
-    /**
-     * 1: no noise is added in the noised mode; 0: noise from the seed, or from noise_file.
-     */
-    int32_t no_noise;
-    /**
-     * U-Net passes whose attention is summed, 1 to 64; 0: the preset's.
-     */
-    uint32_t noise_draws;
-    /**
-     * Variance of the signal over variance of the noise, per voxel, 1e-4 to 1e4, for the matched mode; 0: estimated.
-     */
-    double snr;
-    /**
-     * Self-attention layers to use, each 0 to 15 in order of execution; NULL: all.
-     */
-    const uint32_t *layers;
-    /**
-     * Number of entries in layers, at most 16.
-     */
-    size_t n_layers;
-    /**
-     * How slices are cut into what the U-Net sees: "quadrants" (the paper's four), "whole" (one pass) or "overlapping"
-     * (tiles at the slice's own sampling, blended without seams); NULL: the preset's.
-     */
-    const char *tiling;
-    /**
-     * Share of a tile that overlaps its neighbour, up to 0.75; 0: 0.25; negative: none. For "overlapping" only.
-     */
-    double tile_overlap;
-    /**
-     * Edge of a tile in attention tokens, a multiple of 8, 16 to 256; 0: 64, the paper's.
-     */
-    uint32_t tile_cells;
-    /**
-     * Zero.
-     */
-    uint32_t reserved;
-    /**
-     * "krylov" (the shared cut as an eigenproblem) or "adam" (the published recipe); NULL: the preset's.
-     */
-    const char *solver;
-    /**
-     * Eigenvectors of each tile, 2 to 64; 0: the preset's.
-     */
-    uint32_t n_eigenvectors;
-    /**
-     * Iterations of the adam solver, 1 to 100000; 0: the preset's.
-     */
-    uint32_t adam_iterations;
-    /**
-     * "structures" (what the model says each voxel is, where it was trained to say it), "greedy" (the paper's merge of
-     * eigenvectors), "denoised" (the model's one-step denoised image; no eigenvectors are computed) or "mixed" (half that
-     * image, half its projection on the eigenvectors); NULL: the preset's.
-     */
-    const char *canvas;
-    /**
-     * "structures" (what the model says each voxel is; molecules are dark balls that it holds to be molecules), "circularity" (slice by slice, the
-     * released code's test), "shape3d" (size in nm and shape of 3D components) or
-     * "cellpose" (slice by slice, the instances of the network in cellpose_weights); NULL: the preset's.
-     */
-    const char *split;
-    /**
-     * The paper's consistency step across z, TOMOCUT_SWITCH_*.
-     */
-    tomocut_switch z_correction;
-    /**
-     * Detections of neighbouring slices become one point, TOMOCUT_SWITCH_*.
-     */
-    tomocut_switch link_z;
-    /**
-     * Standard deviation, in nm, of the Gaussian over the scores before the threshold, up to 100; 0: the preset's;
-     * negative: none.
-     */
-    double score_smoothing_nm;
-    /**
-     * How foreground is told from background: "adaptive" (the papers' local threshold), "otsu", "expected_dice" (scores are
-     * likelihoods: the mask of the largest expected overlap) or "hysteresis" (parts
-     * above threshold_low that somewhere exceed threshold_high); NULL: the preset's.
-     */
-    const char *binarisation;
-    /**
-     * Score, 0 to 1; for "hysteresis" only.
-     */
-    double threshold_low;
-    /**
-     * Score, threshold_low to 1; for "hysteresis" only.
-     */
-    double threshold_high;
-    /**
-     * Smallest diameter of a molecule in nm, 0.1 to 1000; 0: the preset's.
-     */
-    double molecule_min_nm;
-    /**
-     * Largest diameter of a molecule in nm, up to 1000; 0: the preset's.
-     */
-    double molecule_max_nm;
+    int64_t bright;
     /**
      * Stops the call; may be NULL. Must live until the call returns.
      */
@@ -609,27 +422,9 @@ typedef struct tomocut_slab_options {
      */
     void *progress_user_data;
     /**
-     * A safetensors file with the weights of a CellPose network (cyto, cyto2, cyto3, nuclei or one trained from these) for
-     * the split "cellpose"; NULL: none. CellPose's own files are refused with a message that says how to convert them.
+     * Any other setting of the family "slab" by name, one JSON object (docs/settings.md); NULL: none.
      */
-    const char *cellpose_weights;
-    /**
-     * Diameter of the molecules looked for in nm, 0.1 to 1000, where they are of one kind: what CellPose looks for, and the
-     * only size that the split "structures" seeks; 0: sizes about the geometric mean of the molecule diameters accepted.
-     */
-    double diameter_nm;
-    /**
-     * With the split "structures": the best so many molecules; 0: as many as promise the best balance of right and missed.
-     */
-    uint64_t n_points;
-    /**
-     * The canvas "structures" is refined by the densities themselves (a guided filter in 3D), TOMOCUT_SWITCH_*.
-     */
-    tomocut_switch refine;
-    /**
-     * Zero.
-     */
-    uint32_t reserved2;
+    const char *settings;
 } tomocut_slab_options;
 
 /**
@@ -669,36 +464,6 @@ typedef struct tomocut_pick {
      */
     double score;
 } tomocut_pick;
-
-/**
- * Options of writing a slab. Fill with tomocut_write_options_init, then change what differs.
- */
-typedef struct tomocut_write_options {
-    /**
-     * sizeof(tomocut_write_options) of the caller's header.
-     */
-    size_t struct_size;
-    /**
-     * 1: scores as float32 (MRC mode 2); 0: as float16 (mode 12).
-     */
-    int32_t float32_scores;
-    /**
-     * Zero.
-     */
-    uint32_t reserved;
-    /**
-     * Stops between files; may be NULL. Must live until the call returns.
-     */
-    const struct tomocut_cancel *cancel;
-    /**
-     * Reports on the writing; may be NULL.
-     */
-    tomocut_progress_fn progress;
-    /**
-     * Handed to progress.
-     */
-    void *progress_user_data;
-} tomocut_write_options;
 
 /**
  * Options of segmenting by cuts. Fill with tomocut_ncut_options_init, then change what differs.
@@ -1066,6 +831,11 @@ typedef struct tomocut_pictures_report {
      */
     double stability_ssim;
 } tomocut_pictures_report;
+
+/**
+ * A setting that a preset decides unless the host does, TOMOCUT_SWITCH_*.
+ */
+typedef int32_t tomocut_switch;
 
 /**
  * Options of a prediction. Fill with tomocut_predict_options_init, then change what differs; zero means the default.
@@ -1752,6 +1522,11 @@ typedef struct tomocut_dataset_outcome {
 } tomocut_dataset_outcome;
 
 /**
+ * How the timestep of a U-Net pass is chosen, TOMOCUT_TIMESTEP_*.
+ */
+typedef int32_t tomocut_timestep_rule;
+
+/**
  * The call did what it says.
  */
 #define TOMOCUT_OK 0
@@ -1828,91 +1603,6 @@ typedef struct tomocut_dataset_outcome {
 #define TOMOCUT_LOG_DEBUG 4
 
 /**
- * Not begun.
- */
-#define TOMOCUT_STAGE_START 0
-
-/**
- * Reading the tomogram.
- */
-#define TOMOCUT_STAGE_READ 1
-
-/**
- * Loading a model.
- */
-#define TOMOCUT_STAGE_LOAD 2
-
-/**
- * Contrast enhancement of slices.
- */
-#define TOMOCUT_STAGE_ENHANCE 3
-
-/**
- * Encoding tiles into latents.
- */
-#define TOMOCUT_STAGE_ENCODE 4
-
-/**
- * The U-Net and its attention.
- */
-#define TOMOCUT_STAGE_ATTENTION 5
-
-/**
- * Eigenvectors of the attention.
- */
-#define TOMOCUT_STAGE_EIGENVECTORS 6
-
-/**
- * Eigenvectors to one canvas per slice.
- */
-#define TOMOCUT_STAGE_CANVAS 7
-
-/**
- * Consistency across z.
- */
-#define TOMOCUT_STAGE_Z_CORRECTION 8
-
-/**
- * Canvases to foreground.
- */
-#define TOMOCUT_STAGE_BINARISE 9
-
-/**
- * Foreground to membranes and molecules.
- */
-#define TOMOCUT_STAGE_SPLIT 10
-
-/**
- * Molecule positions.
- */
-#define TOMOCUT_STAGE_POINTS 11
-
-/**
- * Writing files.
- */
-#define TOMOCUT_STAGE_WRITE 12
-
-/**
- * Simulating a tomogram.
- */
-#define TOMOCUT_STAGE_SIMULATE 13
-
-/**
- * Training a network.
- */
-#define TOMOCUT_STAGE_TRAIN 14
-
-/**
- * Running a network over a tomogram.
- */
-#define TOMOCUT_STAGE_PREDICT 15
-
-/**
- * Cutting a graph into segments.
- */
-#define TOMOCUT_STAGE_CUT 16
-
-/**
  * Unsigned 8-bit integers.
  */
 #define TOMOCUT_DTYPE_U8 1
@@ -1948,6 +1638,16 @@ typedef struct tomocut_dataset_outcome {
 #define TOMOCUT_DTYPE_U32 7
 
 /**
+ * By the model.
+ */
+#define TOMOCUT_TIMESTEP_AUTO 0
+
+/**
+ * The timestep given.
+ */
+#define TOMOCUT_TIMESTEP_FIXED 1
+
+/**
  * As the preset has it.
  */
 #define TOMOCUT_SWITCH_DEFAULT 0
@@ -1961,22 +1661,6 @@ typedef struct tomocut_dataset_outcome {
  * Off, whatever the preset says.
  */
 #define TOMOCUT_SWITCH_OFF 2
-
-/**
- * By the model: from the signal-to-noise ratio where the tomogram's noise is the diffusion noise, otherwise drawn from
- * 0 to 68 nm / voxel size, as in the slab paper.
- */
-#define TOMOCUT_TIMESTEP_AUTO 0
-
-/**
- * The timestep given.
- */
-#define TOMOCUT_TIMESTEP_FIXED 1
-
-/**
- * Drawn from 0 to the timestep given, afresh for every pass.
- */
-#define TOMOCUT_TIMESTEP_UP_TO 2
 
 /**
  * Symmetric edge weights N x N, finite and not negative.
@@ -2226,26 +1910,13 @@ TOMOCUT_API
 void tomocut_tomogram_free(struct tomocut_tomogram *tomogram);
 
 /**
- * Sets all options to their defaults.
- *
- * @param options The struct to fill.
- * @param size    sizeof(tomocut_suggest_options), as the caller's header has it.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
- *
- * Threads: any.
- */
-TOMOCUT_API
-tomocut_status tomocut_suggest_options_init(struct tomocut_suggest_options *options,
-                                            size_t size);
-
-/**
  * Finds the slabs that hold most structure, without any model: those whose local contrast at the scales of membranes and
  * molecules most exceeds that of noise. Dark and bright structures count alike; gold beads, padding and single damaged
  * slices count little. Voxels that are not finite are passed over, but slabs with such voxels, which
  * tomocut_slab_segment refuses, come after all others. Takes memory for one slice, or 64 MiB of smaller ones.
  *
  * @param tomogram         The tomogram.
- * @param options          What differs from the defaults; NULL: nothing.
+ * @param options          Settings of the family "suggest"; NULL: the defaults.
  * @param slabs            Receives up to capacity slabs that do not overlap, the best first; NULL where only the
  *                         profile is wanted.
  * @param capacity         Entries in slabs: how many are looked for.
@@ -2253,15 +1924,10 @@ tomocut_status tomocut_suggest_options_init(struct tomocut_suggest_options *opti
  * @param profile          Receives the structure of every slice: about 0 where there is only noise, 1 where every
  *                         place certainly holds structure; or NULL.
  * @param profile_capacity Entries in profile, at least the tomogram's number of slices; 0 where profile is NULL.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (a thickness above the number of slices, neither slabs nor profile, a
- *         profile that is too short); TOMOCUT_E_FORMAT (no two finite voxels differ); TOMOCUT_E_IO;
- *         TOMOCUT_E_CANCELLED; TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_STATE.
- *
- * Same tomogram and options: same answer. Threads: any, several at once.
  */
 TOMOCUT_API
 tomocut_status tomocut_tomogram_suggest_slabs(const struct tomocut_tomogram *tomogram,
-                                              const struct tomocut_suggest_options *options,
+                                              const struct tomocut_call_options *options,
                                               struct tomocut_suggested_slab *slabs,
                                               size_t capacity,
                                               size_t *found,
@@ -2320,20 +1986,14 @@ TOMOCUT_API
 void tomocut_model_free(struct tomocut_model *model);
 
 /**
- * Segments a slab of a tomogram into membranes and molecules: the library's main call.
+ * Segments a slab of a tomogram into membranes and molecules: the library's main call. TOMOCUT_E_FORMAT for voxels that are not finite and
+ * for constant slices.
  *
- * @param engine   Computes; serves this call alone until it returns.
+ * @param engine   Computes.
  * @param model    Whose self-attention is cut; on the engine's device.
  * @param tomogram The tomogram; only the slab's slices are read.
  * @param options  z_first and z_end, and what differs from the preset.
- * @param out      Receives the slab, to be freed by tomocut_slab_free; NULL on failure.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an option out of its range, slices outside the tomogram);
- *         TOMOCUT_E_FORMAT (voxels that are not finite, constant slices); TOMOCUT_E_CANCELLED (within 100 ms of the
- *         request on the built-in model's work); TOMOCUT_E_IO; TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE;
- *         TOMOCUT_E_UNSUPPORTED; TOMOCUT_E_STATE (the engine is in use by another call).
- *
- * Same input, options and device: same result, to the byte. Threads: any; one call at a time per engine. The host's
- * libtorch settings (threads, device, gradient mode) are as before when it returns.
+ * @param out      Receives the slab.
  */
 TOMOCUT_API
 tomocut_status tomocut_slab_segment(struct tomocut_engine *engine,
@@ -2347,9 +2007,6 @@ tomocut_status tomocut_slab_segment(struct tomocut_engine *engine,
  *
  * @param slab     The slab.
  * @param geometry Receives the answer; its struct_size must be set (tomocut_geometry_init).
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
- *
- * Threads: any.
  */
 TOMOCUT_API
 tomocut_status tomocut_slab_info(const struct tomocut_slab *slab,
@@ -2360,9 +2017,6 @@ tomocut_status tomocut_slab_info(const struct tomocut_slab *slab,
  *
  * @param slab   The slab.
  * @param labels Receives the labels: dtype TOMOCUT_DTYPE_U8 or TOMOCUT_DTYPE_I8, shape as tomocut_slab_info says.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an unfit volume); TOMOCUT_E_STATE.
- *
- * Threads: any.
  */
 TOMOCUT_API
 tomocut_status tomocut_slab_labels(const struct tomocut_slab *slab,
@@ -2373,9 +2027,6 @@ tomocut_status tomocut_slab_labels(const struct tomocut_slab *slab,
  *
  * @param slab   The slab.
  * @param scores Receives the scores: dtype TOMOCUT_DTYPE_F32 or TOMOCUT_DTYPE_F16, shape as tomocut_slab_info says.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an unfit volume); TOMOCUT_E_STATE.
- *
- * Threads: any.
  */
 TOMOCUT_API
 tomocut_status tomocut_slab_score(const struct tomocut_slab *slab,
@@ -2386,18 +2037,13 @@ tomocut_status tomocut_slab_score(const struct tomocut_slab *slab,
  * structures, segmented with the canvas "structures" (the default), have such maps.
  *
  * @param slab   The slab.
- * @param map    TOMOCUT_LABEL_MEMBRANE, TOMOCUT_LABEL_MOLECULE, TOMOCUT_LABEL_FILAMENT or
- *               TOMOCUT_MAP_MOLECULE_CENTRE.
+ * @param map    "membrane", "molecule", "filament" or "molecule_centre" (nearness to the centre of a molecule).
  * @param scores Receives the likelihoods: dtype TOMOCUT_DTYPE_F32 or TOMOCUT_DTYPE_F16, shape as tomocut_slab_info
  *               says.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an unknown map, an unfit volume); TOMOCUT_E_UNSUPPORTED where the
- *         slab has no such maps; TOMOCUT_E_STATE.
- *
- * Threads: any.
  */
 TOMOCUT_API
 tomocut_status tomocut_slab_likelihood(const struct tomocut_slab *slab,
-                                       int32_t map,
+                                       const char *map,
                                        struct tomocut_volume *scores);
 
 /**
@@ -2407,9 +2053,6 @@ tomocut_status tomocut_slab_likelihood(const struct tomocut_slab *slab,
  * @param points   Receives the molecules, or NULL to ask for their number.
  * @param capacity Entries in points.
  * @param needed   Receives the number of molecules; may be NULL when points is given.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where capacity is too small; TOMOCUT_E_STATE.
- *
- * Threads: any.
  */
 TOMOCUT_API
 tomocut_status tomocut_slab_points(const struct tomocut_slab *slab,
@@ -2418,83 +2061,51 @@ tomocut_status tomocut_slab_points(const struct tomocut_slab *slab,
                                    size_t *needed);
 
 /**
- * What was done and found, as one JSON object: preset, model, slices, voxel size, signal-to-noise ratio, timesteps,
- * tiles, residual of the eigenvectors, shares of membrane and molecule, number of points, seconds of each stage.
- *
- * @param slab     The slab.
- * @param buffer   Receives NUL-terminated UTF-8, or NULL to ask for the size.
- * @param capacity Bytes in buffer.
- * @param needed   Receives the bytes needed, NUL included; may be NULL when buffer is given.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where capacity is too small; TOMOCUT_E_STATE.
- *
- * Threads: any.
+ * What was done and found: settings, model, slices, voxel size, signal-to-noise ratio, timesteps, tiles, residual of the eigenvectors, shares of
+ * membrane and molecule, number of points, seconds of each stage.
  */
 TOMOCUT_API
-tomocut_status tomocut_slab_report_json(const struct tomocut_slab *slab,
-                                        char *buffer,
-                                        size_t capacity,
-                                        size_t *needed);
+tomocut_status tomocut_slab_report(const struct tomocut_slab *slab,
+                                   struct tomocut_report **report);
 
 /**
  * Frees a slab.
  *
  * @param slab The slab; NULL is fine.
- *
- * Threads: any, but not while a call that was given it runs. In a forked child: does nothing.
  */
 TOMOCUT_API
 void tomocut_slab_free(struct tomocut_slab *slab);
 
 /**
- * Sets all options to their defaults.
- *
- * @param options The struct to fill.
- * @param size    sizeof(tomocut_write_options), as the caller's header has it.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
- *
- * Threads: any.
- */
-TOMOCUT_API
-tomocut_status tomocut_write_options_init(struct tomocut_write_options *options,
-                                          size_t size);
-
-/**
  * Writes a slab for other programs: STEM_labels.mrc (int8), STEM_score.mrc and, where the model predicts structures,
- * STEM_membrane.mrc and STEM_molecule.mrc (likelihoods), all with start and origin set so that they overlay the tomogram; the points as STEM_points.csv, .star (RELION 5), .tbl (Dynamo), .mod (IMOD) and .coords
- * (DeepETPicker); STEM_overlay.png, a picture of the middle slice. Each file is written under a temporary name and
- * renamed when it is whole, so none is ever half-written.
+ * STEM_membrane.mrc and STEM_molecule.mrc (likelihoods), all with start and origin set so that they overlay the tomogram; the points as
+ * STEM_points.csv, .star (RELION 5), .tbl (Dynamo), .mod (IMOD) and .coords (DeepETPicker); STEM_overlay.png, a picture of the middle
+ * slice. After a failure the files written before it are there, whole.
  *
  * @param slab     The slab.
  * @param tomogram The tomogram it was cut from, for the picture and for the geometry of the points.
  * @param folder   Where the files go; made where it is missing.
  * @param stem     How their names begin; no slashes.
- * @param options  What differs from the defaults; NULL: nothing.
- * @return TOMOCUT_OK; TOMOCUT_E_IO (the text names the file: a full disk, a read-only folder); TOMOCUT_E_CANCELLED;
- *         TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE. After a failure the files written before it are there, whole.
- *
- * Threads: any.
+ * @param options  Settings of the family "slab_files"; NULL: the defaults.
  */
 TOMOCUT_API
 tomocut_status tomocut_slab_write(const struct tomocut_slab *slab,
                                   const struct tomocut_tomogram *tomogram,
                                   const char *folder,
                                   const char *stem,
-                                  const struct tomocut_write_options *options);
+                                  const struct tomocut_call_options *options);
 
 /**
  * Writes every intermediate of one slice to a safetensors file (float32): image, latent, U-Net input, Q and K of every
  * attention layer under their diffusers names, U-Net output, one-step denoised latent, eigenvectors, canvas. Where the
  * slice takes several tiles, names start with "tile0.", "tile1." and so on.
  *
- * @param engine   Computes; serves this call alone until it returns.
+ * @param engine   Computes.
  * @param model    On the engine's device.
  * @param tomogram The tomogram.
  * @param z        The slice, counted from 0.
  * @param options  As for tomocut_slab_segment; z_first and z_end are not used.
- * @param path     The file; written under a temporary name and renamed when it is whole.
- * @return As tomocut_slab_segment.
- *
- * Threads: any; one call at a time per engine.
+ * @param path     The file.
  */
 TOMOCUT_API
 tomocut_status tomocut_slab_dump(struct tomocut_engine *engine,
@@ -2505,13 +2116,8 @@ tomocut_status tomocut_slab_dump(struct tomocut_engine *engine,
                                  const char *path);
 
 /**
- * Sets all options to their defaults; z_first and z_end remain to be set.
- *
- * @param options The struct to fill.
- * @param size    sizeof(tomocut_slab_options), as the caller's header has it.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
- *
- * Threads: any.
+ * Sets all options to their defaults; z_first and z_end remain to be set. size is sizeof(tomocut_slab_options), as the caller's
+ * header has it.
  */
 TOMOCUT_API
 tomocut_status tomocut_slab_options_init(struct tomocut_slab_options *options,
@@ -2714,15 +2320,12 @@ tomocut_status tomocut_model_adapt(struct tomocut_engine *engine,
 /**
  * Sends one slice through the U-Net once and keeps queries and keys of the layers that the options name.
  *
- * @param engine   Computes; serves this call alone until it returns.
+ * @param engine   Computes.
  * @param model    On the engine's device.
  * @param tomogram The tomogram.
  * @param z        The slice, counted from 0.
  * @param options  As for tomocut_slab_segment; z_first and z_end are not used.
- * @param out      Receives the attention, to be freed by tomocut_attention_free; NULL on failure.
- * @return As tomocut_slab_segment.
- *
- * Threads: any; one call at a time per engine.
+ * @param out      Receives the attention.
  */
 TOMOCUT_API
 tomocut_status tomocut_slab_attention_extract(struct tomocut_engine *engine,
@@ -2737,9 +2340,6 @@ tomocut_status tomocut_slab_attention_extract(struct tomocut_engine *engine,
  *
  * @param attention The attention.
  * @param count     Receives the number.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
- *
- * Threads: any, one call at a time.
  */
 TOMOCUT_API
 tomocut_status tomocut_attention_count(struct tomocut_attention *attention,
@@ -2751,9 +2351,6 @@ tomocut_status tomocut_attention_count(struct tomocut_attention *attention,
  * @param attention The attention.
  * @param layer     Which, below tomocut_attention_count.
  * @param info      Receives the answer; its struct_size must be set.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
- *
- * Threads: any, one call at a time.
  */
 TOMOCUT_API
 tomocut_status tomocut_attention_layer_info(struct tomocut_attention *attention,
@@ -2766,9 +2363,6 @@ tomocut_status tomocut_attention_layer_info(struct tomocut_attention *attention,
  * @param attention The attention.
  * @param layer     Which, below tomocut_attention_count.
  * @param queries   Receives them: dtype TOMOCUT_DTYPE_F32, shape (heads, tokens, dim).
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
- *
- * Threads: any, one call at a time.
  */
 TOMOCUT_API
 tomocut_status tomocut_attention_query(struct tomocut_attention *attention,
@@ -2781,9 +2375,6 @@ tomocut_status tomocut_attention_query(struct tomocut_attention *attention,
  * @param attention The attention.
  * @param layer     Which, below tomocut_attention_count.
  * @param keys      Receives them: dtype TOMOCUT_DTYPE_F32, shape (heads, tokens, dim).
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
- *
- * Threads: any, one call at a time.
  */
 TOMOCUT_API
 tomocut_status tomocut_attention_key(struct tomocut_attention *attention,
@@ -2798,9 +2389,6 @@ tomocut_status tomocut_attention_key(struct tomocut_attention *attention,
  * @param layer         Which, below tomocut_attention_count.
  * @param first_row     First query token, from 0.
  * @param probabilities Receives them: dtype TOMOCUT_DTYPE_F32, shape (heads, number of rows, tokens).
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_STATE.
- *
- * Threads: any, one call at a time.
  */
 TOMOCUT_API
 tomocut_status tomocut_attention_probabilities(struct tomocut_attention *attention,
@@ -2812,52 +2400,44 @@ tomocut_status tomocut_attention_probabilities(struct tomocut_attention *attenti
  * Frees an attention.
  *
  * @param attention The attention; NULL is fine.
- *
- * Threads: any, but not while a call that was given it runs. In a forked child: does nothing.
  */
 TOMOCUT_API
 void tomocut_attention_free(struct tomocut_attention *attention);
 
 /**
  * Denoises slices of a tomogram into the caller's volume, in one step of a matched-noise model such as the built-in one:
- * the tomogram's own noise is taken as the model's. The grey scale stays the tomogram's.
+ * the tomogram's own noise is taken as the model's. The grey scale stays the tomogram's. TOMOCUT_E_UNSUPPORTED for models that are not
+ * made for matched noise. After a failure the volume's content is unspecified.
  *
- * @param engine   Computes; serves this call alone until it returns.
+ * @param engine   Computes.
  * @param model    On the engine's device; made for matched noise.
  * @param tomogram The tomogram.
- * @param options  Slices (z_first and z_end, both zero: all), and voxel size, contrast, signal-to-noise ratio and tiles as
- *                 for tomocut_slab_segment; the rest is not used.
+ * @param z_first  First slice.
+ * @param z_end    Slice after the last one; both zero: all.
+ * @param options  Settings of the family "denoise"; NULL: the defaults.
  * @param denoised Receives the densities: dtype TOMOCUT_DTYPE_F32, shape of the slices asked for.
- * @return As tomocut_slab_segment; TOMOCUT_E_UNSUPPORTED for other models. After a failure the volume's content is
- *         unspecified.
- *
- * Threads: any; one call at a time per engine.
  */
 TOMOCUT_API
 tomocut_status tomocut_tomogram_denoise(struct tomocut_engine *engine,
                                         const struct tomocut_model *model,
                                         const struct tomocut_tomogram *tomogram,
-                                        const struct tomocut_slab_options *options,
+                                        uint64_t z_first,
+                                        uint64_t z_end,
+                                        const struct tomocut_call_options *options,
                                         struct tomocut_volume *denoised);
 
 /**
  * Denoises slices of a tomogram into an MRC file (float32), slice by slice: the memory needed does not grow with the
- * tomogram. Start and origin are set so that it overlays the tomogram. The file is whole or absent.
- *
- * @param engine   Computes; serves this call alone until it returns.
- * @param model    On the engine's device; made for matched noise.
- * @param tomogram The tomogram.
- * @param options  As for tomocut_tomogram_denoise.
- * @param path     The file.
- * @return As tomocut_tomogram_denoise; TOMOCUT_E_IO.
- *
- * Threads: any; one call at a time per engine.
+ * tomogram. Start and origin are set so that it overlays the tomogram. The file is whole or absent. Parameters and answers as for
+ * tomocut_tomogram_denoise.
  */
 TOMOCUT_API
 tomocut_status tomocut_tomogram_denoise_to_file(struct tomocut_engine *engine,
                                                 const struct tomocut_model *model,
                                                 const struct tomocut_tomogram *tomogram,
-                                                const struct tomocut_slab_options *options,
+                                                uint64_t z_first,
+                                                uint64_t z_end,
+                                                const struct tomocut_call_options *options,
                                                 const char *path);
 
 /**

@@ -32,8 +32,7 @@
     S(tomocut_status, tomogram_info, (const struct tomocut_tomogram *tomogram, struct tomocut_geometry *geometry), (tomogram, geometry)) \
     S(tomocut_status, tomogram_read, (const struct tomocut_tomogram *tomogram, uint64_t z_first, struct tomocut_volume *slices, const struct tomocut_cancel *cancel), (tomogram, z_first, slices, cancel)) \
     V(void, tomogram_free, (struct tomocut_tomogram *tomogram), (tomogram)) \
-    S(tomocut_status, suggest_options_init, (struct tomocut_suggest_options *options, size_t size), (options, size)) \
-    S(tomocut_status, tomogram_suggest_slabs, (const struct tomocut_tomogram *tomogram, const struct tomocut_suggest_options *options, struct tomocut_suggested_slab *slabs, size_t capacity, size_t *found, double *profile, size_t profile_capacity), (tomogram, options, slabs, capacity, found, profile, profile_capacity)) \
+    S(tomocut_status, tomogram_suggest_slabs, (const struct tomocut_tomogram *tomogram, const struct tomocut_call_options *options, struct tomocut_suggested_slab *slabs, size_t capacity, size_t *found, double *profile, size_t profile_capacity), (tomogram, options, slabs, capacity, found, profile, profile_capacity)) \
     S(tomocut_status, model_open, (const struct tomocut_engine *engine, const char *path, const struct tomocut_call_options *options, struct tomocut_model **out), (engine, path, options, out)) \
     S(tomocut_status, model_builtin, (const struct tomocut_engine *engine, const struct tomocut_call_options *options, struct tomocut_model **out), (engine, options, out)) \
     S(tomocut_status, model_info, (const struct tomocut_model *model, char *buffer, size_t capacity, size_t *needed), (model, buffer, capacity, needed)) \
@@ -42,12 +41,11 @@
     S(tomocut_status, slab_info, (const struct tomocut_slab *slab, struct tomocut_geometry *geometry), (slab, geometry)) \
     S(tomocut_status, slab_labels, (const struct tomocut_slab *slab, struct tomocut_volume *labels), (slab, labels)) \
     S(tomocut_status, slab_score, (const struct tomocut_slab *slab, struct tomocut_volume *scores), (slab, scores)) \
-    S(tomocut_status, slab_likelihood, (const struct tomocut_slab *slab, int32_t map, struct tomocut_volume *scores), (slab, map, scores)) \
+    S(tomocut_status, slab_likelihood, (const struct tomocut_slab *slab, const char *map, struct tomocut_volume *scores), (slab, map, scores)) \
     S(tomocut_status, slab_points, (const struct tomocut_slab *slab, struct tomocut_pick *points, size_t capacity, size_t *needed), (slab, points, capacity, needed)) \
-    S(tomocut_status, slab_report_json, (const struct tomocut_slab *slab, char *buffer, size_t capacity, size_t *needed), (slab, buffer, capacity, needed)) \
+    S(tomocut_status, slab_report, (const struct tomocut_slab *slab, struct tomocut_report **report), (slab, report)) \
     V(void, slab_free, (struct tomocut_slab *slab), (slab)) \
-    S(tomocut_status, write_options_init, (struct tomocut_write_options *options, size_t size), (options, size)) \
-    S(tomocut_status, slab_write, (const struct tomocut_slab *slab, const struct tomocut_tomogram *tomogram, const char *folder, const char *stem, const struct tomocut_write_options *options), (slab, tomogram, folder, stem, options)) \
+    S(tomocut_status, slab_write, (const struct tomocut_slab *slab, const struct tomocut_tomogram *tomogram, const char *folder, const char *stem, const struct tomocut_call_options *options), (slab, tomogram, folder, stem, options)) \
     S(tomocut_status, slab_dump, (struct tomocut_engine *engine, const struct tomocut_model *model, const struct tomocut_tomogram *tomogram, uint64_t z, const struct tomocut_slab_options *options, const char *path), (engine, model, tomogram, z, options, path)) \
     S(tomocut_status, slab_options_init, (struct tomocut_slab_options *options, size_t size), (options, size)) \
     S(tomocut_status, ncut_options_init, (struct tomocut_ncut_options *options, size_t size), (options, size)) \
@@ -73,8 +71,8 @@
     S(tomocut_status, attention_key, (struct tomocut_attention *attention, size_t layer, struct tomocut_volume *keys), (attention, layer, keys)) \
     S(tomocut_status, attention_probabilities, (struct tomocut_attention *attention, size_t layer, uint64_t first_row, struct tomocut_volume *probabilities), (attention, layer, first_row, probabilities)) \
     V(void, attention_free, (struct tomocut_attention *attention), (attention)) \
-    S(tomocut_status, tomogram_denoise, (struct tomocut_engine *engine, const struct tomocut_model *model, const struct tomocut_tomogram *tomogram, const struct tomocut_slab_options *options, struct tomocut_volume *denoised), (engine, model, tomogram, options, denoised)) \
-    S(tomocut_status, tomogram_denoise_to_file, (struct tomocut_engine *engine, const struct tomocut_model *model, const struct tomocut_tomogram *tomogram, const struct tomocut_slab_options *options, const char *path), (engine, model, tomogram, options, path)) \
+    S(tomocut_status, tomogram_denoise, (struct tomocut_engine *engine, const struct tomocut_model *model, const struct tomocut_tomogram *tomogram, uint64_t z_first, uint64_t z_end, const struct tomocut_call_options *options, struct tomocut_volume *denoised), (engine, model, tomogram, z_first, z_end, options, denoised)) \
+    S(tomocut_status, tomogram_denoise_to_file, (struct tomocut_engine *engine, const struct tomocut_model *model, const struct tomocut_tomogram *tomogram, uint64_t z_first, uint64_t z_end, const struct tomocut_call_options *options, const char *path), (engine, model, tomogram, z_first, z_end, options, path)) \
     S(tomocut_status, phantom_simulate, (struct tomocut_engine *engine, const struct tomocut_call_options *options, const char *folder, const char *stem), (engine, options, folder, stem)) \
     S(tomocut_status, picking_options_init, (struct tomocut_picking_options *options, size_t size), (options, size)) \
     S(tomocut_status, membrane_options_init, (struct tomocut_membrane_options *options, size_t size), (options, size)) \

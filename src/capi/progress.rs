@@ -5,54 +5,13 @@ use super::cancel::{token_or_none, tomocut_cancel};
 use crate::runtime::{HostState, Job, Logger, Progress, Stage};
 use crate::Result;
 
-/// What a long call is doing: one of the TOMOCUT_STAGE_* numbers. Later versions may add stages.
-pub type tomocut_stage = i32;
-
-/// Not begun.
-pub const TOMOCUT_STAGE_START: tomocut_stage = 0;
-/// Reading the tomogram.
-pub const TOMOCUT_STAGE_READ: tomocut_stage = 1;
-/// Loading a model.
-pub const TOMOCUT_STAGE_LOAD: tomocut_stage = 2;
-/// Contrast enhancement of slices.
-pub const TOMOCUT_STAGE_ENHANCE: tomocut_stage = 3;
-/// Encoding tiles into latents.
-pub const TOMOCUT_STAGE_ENCODE: tomocut_stage = 4;
-/// The U-Net and its attention.
-pub const TOMOCUT_STAGE_ATTENTION: tomocut_stage = 5;
-/// Eigenvectors of the attention.
-pub const TOMOCUT_STAGE_EIGENVECTORS: tomocut_stage = 6;
-/// Eigenvectors to one canvas per slice.
-pub const TOMOCUT_STAGE_CANVAS: tomocut_stage = 7;
-/// Consistency across z.
-pub const TOMOCUT_STAGE_Z_CORRECTION: tomocut_stage = 8;
-/// Canvases to foreground.
-pub const TOMOCUT_STAGE_BINARISE: tomocut_stage = 9;
-/// Foreground to membranes and molecules.
-pub const TOMOCUT_STAGE_SPLIT: tomocut_stage = 10;
-/// Molecule positions.
-pub const TOMOCUT_STAGE_POINTS: tomocut_stage = 11;
-/// Writing files.
-pub const TOMOCUT_STAGE_WRITE: tomocut_stage = 12;
-/// Simulating a tomogram.
-pub const TOMOCUT_STAGE_SIMULATE: tomocut_stage = 13;
-/// Training a network.
-pub const TOMOCUT_STAGE_TRAIN: tomocut_stage = 14;
-/// Running a network over a tomogram.
-pub const TOMOCUT_STAGE_PREDICT: tomocut_stage = 15;
-/// Cutting a graph into segments.
-pub const TOMOCUT_STAGE_CUT: tomocut_stage = 16;
-
 /// One progress report.
 #[repr(C)]
 pub struct tomocut_progress {
     /// Bytes of this struct in the library's version; fields beyond it do not exist.
     pub struct_size: usize,
-    /// What is being done, TOMOCUT_STAGE_*.
-    pub stage: tomocut_stage,
-    /// Zero.
-    pub reserved: u32,
-    /// Name of the stage, such as "eigenvectors": static.
+    /// What is being done, static: "start", "read", "load", "enhance", "encode", "attention", "eigenvectors", "canvas",
+    /// "z-correction", "binarise", "split", "points", "write", "simulate", "train", "predict" or "cut". Later versions may add words.
     pub stage_name: *const c_char,
     /// Share of the whole call that is done, 0 to 1; never falls within one call.
     pub fraction: f64,
@@ -93,8 +52,6 @@ pub(super) unsafe fn job(
         furthest = furthest.max(report.fraction);
         let report = tomocut_progress {
             struct_size: size_of::<tomocut_progress>(),
-            stage: report.stage as i32,
-            reserved: 0,
             stage_name: name_of(report.stage).as_ptr(),
             fraction: furthest,
             loss: report.loss,
@@ -134,23 +91,3 @@ pub(super) fn name_of(stage: Stage) -> &'static CStr {
         Stage::Cut => c"cut",
     }
 }
-
-// The header's numbers are those of the engine.
-const _: () = assert!(
-    Stage::Read as i32 == TOMOCUT_STAGE_READ
-        && Stage::Load as i32 == TOMOCUT_STAGE_LOAD
-        && Stage::Enhance as i32 == TOMOCUT_STAGE_ENHANCE
-        && Stage::Encode as i32 == TOMOCUT_STAGE_ENCODE
-        && Stage::Attention as i32 == TOMOCUT_STAGE_ATTENTION
-        && Stage::Eigenvectors as i32 == TOMOCUT_STAGE_EIGENVECTORS
-        && Stage::Canvas as i32 == TOMOCUT_STAGE_CANVAS
-        && Stage::ZCorrection as i32 == TOMOCUT_STAGE_Z_CORRECTION
-        && Stage::Binarise as i32 == TOMOCUT_STAGE_BINARISE
-        && Stage::Split as i32 == TOMOCUT_STAGE_SPLIT
-        && Stage::Points as i32 == TOMOCUT_STAGE_POINTS
-        && Stage::Write as i32 == TOMOCUT_STAGE_WRITE
-        && Stage::Simulate as i32 == TOMOCUT_STAGE_SIMULATE
-        && Stage::Train as i32 == TOMOCUT_STAGE_TRAIN
-        && Stage::Predict as i32 == TOMOCUT_STAGE_PREDICT
-        && Stage::Cut as i32 == TOMOCUT_STAGE_CUT
-);

@@ -1,9 +1,7 @@
-//! The caller's volumes: checked once, then read and written through their strides.
+//! The caller's volumes.
 use std::ffi::c_void;
 
-use half::f16;
-use ndarray::{Array3, ArrayView3};
-
+pub(super) use crate::volume::{Dtype, Strided};
 use crate::{Error, Result};
 
 /// Type of a volume's elements, TOMOCUT_DTYPE_*.
@@ -44,18 +42,6 @@ pub struct tomocut_volume {
     pub strides: [i64; 3],
 }
 
-/// Element types of the C ABI.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Dtype {
-    U8,
-    I8,
-    U16,
-    I16,
-    F16,
-    F32,
-    U32,
-}
-
 impl Dtype {
     fn from_c(dtype: tomocut_dtype, name: &str) -> Result<Self> {
         Ok(match dtype {
@@ -75,24 +61,6 @@ impl Dtype {
             }
         })
     }
-
-    const fn bytes(self) -> usize {
-        match self {
-            Self::U8 | Self::I8 => 1,
-            Self::U16 | Self::I16 | Self::F16 => 2,
-            Self::F32 | Self::U32 => 4,
-        }
-    }
-}
-
-/// A host's volume whose every address is known to be computable without overflow.
-#[derive(Clone, Copy)]
-pub(super) struct Strided {
-    data: *mut u8,
-    pub(super) dtype: Dtype,
-    pub(super) shape: [usize; 3],
-    /// In elements.
-    strides: [isize; 3],
 }
 
 impl Strided {
@@ -155,183 +123,6 @@ impl Strided {
                 "must be 0",
             ));
         }
-        if volume.data.is_null() {
-            return Err(Error::argument(
-                &format!("{name}.data"),
-                "NULL",
-                "must point to the first element",
-            ));
-        }
-        if !volume.data.addr().is_multiple_of(dtype.bytes()) {
-            return Err(Error::argument(
-                &format!("{name}.data"),
-                format!("{:p}", volume.data),
-                &format!("must be aligned to the {} bytes of {dtype:?}", dtype.bytes()),
-            ));
-        }
-        if volume.shape.contains(&0) {
-            return Err(Error::argument(
-                &format!("{name}.shape"),
-                format!("{:?}", volume.shape),
-                "must be at least 1 in z, y and x",
-            ));
-        }
-        let too_large = || {
-            Error::argument(
-                &format!("{name}.shape"),
-                format!("{:?} with strides {:?}", volume.shape, volume.strides),
-                "must not span more bytes than this machine can address",
-            )
-        };
-        let mut shape = [0_usize; 3];
-        for (ours, &theirs) in shape.iter_mut().zip(&volume.shape) {
-            *ours = usize::try_from(theirs).map_err(|_| too_large())?;
-        }
-        let contiguous = shape.iter().try_fold(dtype.bytes(), |bytes, &n| bytes.checked_mul(n));
-        if contiguous.and_then(|bytes| isize::try_from(bytes).ok()).is_none() {
-            return Err(too_large());
-        }
-        let strides = if volume.strides == [0; 3] {
-            // In range: the product above is.
-            [shape[1] * shape[2], shape[2], 1].map(|stride| stride as isize)
-        } else {
-            volume.strides.map(|stride| stride as isize)
-        };
-        // The farthest element before and after (0, 0, 0), in bytes.
-        let (mut before, mut after) = (0_isize, 0_isize);
-        for (&n, &stride) in shape.iter().zip(&strides) {
-            let reach = isize::try_from(n - 1)
-                .ok()
-                .and_then(|steps| steps.checked_mul(stride))
-                .and_then(|elements| elements.checked_mul(dtype.bytes() as isize));
-            let end = reach.ok_or_else(too_large)?;
-            let side = if end < 0 { &mut before } else { &mut after };
-            *side = side.checked_add(end).ok_or_else(too_large)?;
-        }
-        let first = volume.data.addr().checked_add_signed(before);
-        let last = volume
-            .data
-            .addr()
-            .checked_add_signed(after)
-            .and_then(|a| a.checked_add(dtype.bytes()));
-        if first.is_none() || last.is_none() || after.checked_sub(before).is_none() {
-            return Err(too_large());
-        }
-        Ok(Self {
-            data: volume.data.cast(),
-            dtype,
-            shape,
-            strides,
-        })
-    }
-
-    /// Refuses strides by which two indices could reach one element: sorted by step, each axis must step over all that
-    /// the smaller ones span.
-    fn refuse_overlap(&self, name: &str) -> Result<()> {
-        let mut axes: Vec<(usize, usize)> = self
-            .shape
-            .iter()
-            .zip(&self.strides)
-            .filter(|(&n, _)| n > 1)
-            .map(|(&n, stride)| (stride.unsigned_abs(), n))
-            .collect();
-        axes.sort_unstable();
-        let mut span = 1_usize;
-        for (stride, n) in axes {
-            if stride < span {
-                return Err(Error::argument(
-                    &format!("{name}.strides"),
-                    format!("{:?}", self.strides),
-                    &format!("must not let elements of a volume of shape {:?} overlap", self.shape),
-                ));
-            }
-            // In range: `check` bounded the reach of every axis and of their sum.
-            span += stride * (n - 1);
-        }
-        Ok(())
-    }
-
-    /// Slices `z` (within the volume) as float32.
-    ///
-    /// # Safety
-    /// The volume's memory is readable and not written meanwhile.
-    pub(super) unsafe fn read_slices(&self, z: std::ops::Range<usize>) -> Result<Array3<f32>> {
-        if z.start > z.end || z.end > self.shape[0] {
-            return Err(Error::argument(
-                "z",
-                format!("{z:?}"),
-                &format!("must be within 0..{}", self.shape[0]),
-            ));
-        }
-        let shape = (z.len(), self.shape[1], self.shape[2]);
-        // SAFETY: passed on; z was checked.
-        let values = unsafe {
-            match self.dtype {
-                Dtype::U8 => self.gather::<u8>(z, f32::from),
-                Dtype::I8 => self.gather::<i8>(z, f32::from),
-                Dtype::U16 => self.gather::<u16>(z, f32::from),
-                Dtype::I16 => self.gather::<i16>(z, f32::from),
-                Dtype::F16 => self.gather::<f16>(z, f32::from),
-                Dtype::F32 => self.gather::<f32>(z, |value| value),
-                Dtype::U32 => self.gather::<u32>(z, |value| value as f32),
-            }
-        }?;
-        Array3::from_shape_vec(shape, values).map_err(|error| Error::Internal(error.to_string()))
-    }
-
-    /// # Safety
-    /// As [`Strided::read_slices`], with `z` inside the volume and `T` the volume's type.
-    unsafe fn gather<T: Copy>(&self, z: std::ops::Range<usize>, convert: impl Fn(T) -> f32) -> Result<Vec<f32>> {
-        let count = z.len() * self.shape[1] * self.shape[2];
-        let mut values = Vec::new();
-        values
-            .try_reserve_exact(count)
-            .map_err(|_| Error::OutOfMemory(format!("{count} float32 values of slices {z:?}")))?;
-        for z in z {
-            for y in 0..self.shape[1] {
-                // SAFETY: indices are inside the volume, whose every address is in range.
-                let row = unsafe { self.row(z, y) }.cast::<T>();
-                values.extend((0..self.shape[2]).map(|x| {
-                    // SAFETY: as above.
-                    convert(unsafe { row.offset(x as isize * self.strides[2]).read() })
-                }));
-            }
-        }
-        Ok(values)
-    }
-
-    /// Slice `z` (within the volume) as a volume of depth 1.
-    pub(super) fn slice(&self, z: usize) -> Self {
-        let [_, rows, columns] = self.shape;
-        Self {
-            // SAFETY: z is inside the volume, whose every address is in range.
-            data: unsafe { self.row(z.min(self.shape[0] - 1), 0) },
-            shape: [1, rows, columns],
-            ..*self
-        }
-    }
-
-    /// Copies `source`, of this volume's shape, into it.
-    ///
-    /// # Safety
-    /// The volume's memory is writable and not used meanwhile; it passed [`Strided::output`] with the shape of `source`
-    /// and types of `T`'s size.
-    pub(super) unsafe fn write<S: Copy, T: Copy>(&self, source: ArrayView3<'_, S>, convert: impl Fn(S) -> T) {
-        debug_assert_eq!(size_of::<T>(), self.dtype.bytes());
-        for ((z, y, x), &value) in source.indexed_iter() {
-            // SAFETY: indices are inside the volume, whose every address is in range.
-            unsafe {
-                let element = self.row(z, y).cast::<T>().offset(x as isize * self.strides[2]);
-                element.write(convert(value));
-            }
-        }
-    }
-
-    /// # Safety
-    /// `z` and `y` are inside the volume.
-    unsafe fn row(&self, z: usize, y: usize) -> *mut u8 {
-        let elements = z as isize * self.strides[0] + y as isize * self.strides[1];
-        // SAFETY: `check` proved that every element's address is in range; inside the volume means inside that.
-        unsafe { self.data.offset(elements * self.dtype.bytes() as isize) }
+        Self::new(volume.data, dtype, volume.shape, volume.strides, name)
     }
 }

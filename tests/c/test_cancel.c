@@ -4,7 +4,20 @@
 
 #include "sample.h"
 
-enum { Z = 7, N_STAGES = 15 };
+enum { Z = 7, N_STAGES = 13 };
+
+/* The stages of a segmentation, as reports name them. */
+static const char *const STAGES[N_STAGES] = {"start",  "read",         "load",     "enhance", "encode", "attention", "eigenvectors",
+                                             "canvas", "z-correction", "binarise", "split",   "points", "write"};
+
+static int stage_of(const tomocut_progress *progress) {
+    int stage = 0;
+    while (stage < N_STAGES && strcmp(progress->stage_name, STAGES[stage]) != 0) {
+        stage++;
+    }
+    CHECK(stage < N_STAGES);
+    return stage;
+}
 
 struct watch {
     int cancel_at;           /* stage to stop in, or -1 */
@@ -21,19 +34,18 @@ static int32_t on_progress(const tomocut_progress *progress, void *user_data) {
     struct watch *watch = user_data;
     double time = now();
     CHECK(progress->struct_size >= sizeof *progress);
-    CHECK(progress->stage >= 0 && progress->stage < N_STAGES);
-    CHECK(progress->stage_name != NULL && progress->stage_name[0] != '\0');
+    int stage = stage_of(progress);
     CHECK(progress->fraction >= watch->fraction && progress->fraction <= 1.0);
     if (watch->last_report > 0.0 && time - watch->last_report < watch->closest) {
         watch->closest = time - watch->last_report;
     }
     watch->last_report = time;
     watch->fraction = progress->fraction;
-    watch->calls[progress->stage]++;
+    watch->calls[stage]++;
     if (watch->engine != NULL) {
         CHECK_ERROR(TOMOCUT_E_STATE, "in use", tomocut_debug_panic(watch->engine));
     }
-    if (progress->stage != watch->cancel_at) {
+    if (stage != watch->cancel_at) {
         return 0;
     }
     watch->requested = time;

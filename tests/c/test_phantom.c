@@ -88,7 +88,7 @@ static void densities_are_placed(tomocut_engine *engine, const char *folder) {
 
 static int32_t stop_at_once(const tomocut_progress *progress, void *user_data) {
     (void)user_data;
-    CHECK(progress->stage == TOMOCUT_STAGE_SIMULATE);
+    CHECK(strcmp(progress->stage_name, "simulate") == 0);
     return 1;
 }
 

@@ -58,7 +58,7 @@ static void the_rich_slices_are_found(const tomocut_tomogram *tomogram) {
 }
 
 static int32_t count_reports(const tomocut_progress *progress, void *user_data) {
-    CHECK(progress->stage == TOMOCUT_STAGE_READ || progress->stage == TOMOCUT_STAGE_ENHANCE);
+    CHECK(strcmp(progress->stage_name, "read") == 0 || strcmp(progress->stage_name, "enhance") == 0);
     ++*(int *)user_data;
     return *(int *)user_data > 1;
 }
