@@ -1,9 +1,11 @@
 //! Every family of settings by its name: its schema, its page, and the resolved form of what a user gives.
 use serde_json::Value;
 
+use crate::denoiser::AdaptOptions;
 use crate::diffusion::ModelSettings;
 use crate::ncut::NcutOptions;
 use crate::phantom::PhantomOptions;
+use crate::segmenter::SegmenterOptions;
 use crate::settings::{self, Settings};
 use crate::slab::{DenoiseOptions, SlabFileOptions, SlabOptions, SuggestOptions};
 use crate::{Error, Result};
@@ -48,6 +50,8 @@ pub const FAMILIES: &[Family] = &[
     Family::of::<SuggestOptions>("Which slabs of a tomogram are suggested."),
     Family::of::<SlabFileOptions>("Which files a segmented slab is written to."),
     Family::of::<DenoiseOptions>("How a tomogram is denoised."),
+    Family::of::<SegmenterOptions>("How a segmentation network is trained."),
+    Family::of::<AdaptOptions>("How a diffusion model is adapted to a data set."),
     Family::of::<ModelSettings>("How a diffusion model is loaded."),
     Family::of::<NcutOptions>("Images, slices and matrices in segments, by cuts of attention or features."),
     Family::of::<PhantomOptions>("Simulated tomograms with their truth."),

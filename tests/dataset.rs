@@ -9,7 +9,6 @@ use tomocut::dataset::{run_data_set, DataSetOptions, DataSetReport, DataSetTomog
 use tomocut::diffusion::{DiffusionModel, LoadOptions};
 use tomocut::networks::{CompactConfig, NetworkConfig};
 use tomocut::runtime::{Job, Stage};
-use tomocut::segmenter::Start;
 use tomocut::volume::{write_f32, write_labels, Geometry};
 use tomocut::{Error, Result};
 
@@ -72,23 +71,23 @@ fn options() -> DataSetOptions {
         slabs: 1,
         thickness: Some(4),
         held_out: 0.25,
-        start: Start::Random,
         scores: 2,
         checkpoint_every: Duration::ZERO,
         ..DataSetOptions::default()
     };
     let training = &mut options.training;
-    training.description.network = NetworkConfig::Compact(CompactConfig {
+    let network = NetworkConfig::Compact(CompactConfig {
         widths: vec![16, 16],
         blocks_down: vec![1, 1],
         blocks_up: vec![1],
         ..CompactConfig::default()
     });
-    training.window = [8, 32, 32];
-    training.schedule.steps = 60;
-    training.schedule.warm_up = 5;
-    training.schedule.ema_decay = 0.9;
-    training.schedule.adamw.rate = 5e-3;
+    training.network = Some(network.into());
+    training.window = Some([8, 32, 32]);
+    training.steps = 60;
+    training.warm_up = 5;
+    training.ema_decay = 0.9;
+    training.adamw.rate = 5e-3;
     options.prediction.core = Some([8, 48, 48]);
     options
 }
@@ -196,7 +195,7 @@ fn check_links(html: &str, out: &Path) {
 fn one_bad_tomogram_stops_nothing_and_other_settings_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let (mut data, model, mut options) = (write_data(folder.path()), model(), options());
-    options.training.schedule.steps = 2;
+    options.training.steps = 2;
     let bad = folder.path().join("bad.mrc");
     fs::write(&bad, "no tomogram").unwrap();
     data.insert(

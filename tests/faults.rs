@@ -13,10 +13,8 @@ use tomocut::image::PictureFile;
 use tomocut::networks::{CompactConfig, InputScale, ModelDescription, NetworkConfig, SdSegConfig, SegmentationModel};
 use tomocut::predict::{predict, PredictOptions};
 use tomocut::runtime::{Generator, Job};
-use tomocut::segmenter::{
-    LabelledTraining, LabelledTrainingOptions, PicturePair, SegmenterOptions, SelfTrainingOptions, SlabLabels,
-    ValidationOptions,
-};
+use tomocut::segmenter::{LabelledTraining, PicturePair, SegmenterOptions, SlabLabels};
+use tomocut::settings::Settings;
 use tomocut::volume::{Geometry, Tomogram};
 
 /// The folder of a child's work; set in children only.
@@ -48,27 +46,17 @@ fn network() -> NetworkConfig {
 
 /// Twelve steps in two rounds, scored, with a checkpoint after every second; then the model.
 fn train_in(folder: &Path) {
-    let mut settings = SegmenterOptions {
-        description: ModelDescription::new(network(), Some(1.0)),
-        window: [16, 16, 16],
-        validation: ValidationOptions {
-            share: 0.25,
-            every: 3,
-            windows: 2,
-            ..ValidationOptions::default()
-        },
-        self_training: SelfTrainingOptions {
-            rounds: 1,
-            ..SelfTrainingOptions::default()
-        },
+    let settings = SegmenterOptions {
+        network: Some(ModelDescription::new(network(), Some(1.0)).into()),
+        window: Some([16, 16, 16]),
+        validation_share: 0.25,
+        validation_every: 3,
+        validation_windows: 2,
+        rounds: 1,
+        steps: 6,
         ..SegmenterOptions::default()
     };
-    settings.schedule.steps = 6;
-    let wanted = LabelledTrainingOptions {
-        settings,
-        ..LabelledTrainingOptions::default()
-    };
-    let mut training = LabelledTraining::new(&wanted, Device::Cpu).unwrap();
+    let mut training = LabelledTraining::new(&settings, Device::Cpu).unwrap();
     let labels = Array3::from_shape_fn(SHAPE, |(_, y, _)| i8::from((10..14).contains(&y)));
     let names = ["membrane".to_owned()];
     let slab = SlabLabels {
@@ -88,21 +76,18 @@ fn train_pictures_in(folder: &Path) {
     config.unet.model_channels = 16;
     config.unet.num_heads = 2;
     config.encoder.block_out_channels = vec![8, 8, 16, 16];
-    let mut settings = SegmenterOptions {
-        description: ModelDescription {
-            input: InputScale::Picture,
-            ..ModelDescription::new(NetworkConfig::SdSeg(Box::new(config)), None)
-        },
-        window: [1, 64, 64],
+    let description = ModelDescription {
+        input: InputScale::Picture,
+        ..ModelDescription::new(NetworkConfig::SdSeg(Box::new(config)), None)
+    };
+    let settings = SegmenterOptions {
+        network: Some(description.into()),
+        window: Some([1, 64, 64]),
         batch: 1,
-        ..SegmenterOptions::preset("sdseg-small").unwrap()
+        steps: 6,
+        ..SegmenterOptions::of_preset("sdseg-small")
     };
-    settings.schedule.steps = 6;
-    let wanted = LabelledTrainingOptions {
-        settings,
-        ..LabelledTrainingOptions::default()
-    };
-    let mut training = LabelledTraining::new(&wanted, Device::Cpu).unwrap();
+    let mut training = LabelledTraining::new(&settings, Device::Cpu).unwrap();
     let mask = Array2::from_shape_fn((64, 64), |(r, c)| r.abs_diff(30).pow(2) + c.abs_diff(36).pow(2) < 150);
     let pair = PicturePair {
         name: "disc".to_owned(),

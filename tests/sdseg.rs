@@ -16,7 +16,8 @@ use ndarray::{Array2, Array3};
 use tch::Device;
 use tomocut::image::{grey_png, PictureFile};
 use tomocut::networks::{InputScale, ModelDescription, NetworkConfig, SdSegConfig};
-use tomocut::segmenter::{LabelledTraining, LabelledTrainingOptions, PicturePair, SegmenterOptions};
+use tomocut::segmenter::{LabelledTraining, PicturePair, SegmenterOptions};
+use tomocut::settings::Settings;
 
 /// A network of some 10^5 weights on the library's mask autoencoder.
 fn tiny() -> SdSegConfig {
@@ -39,17 +40,13 @@ fn description(config: SdSegConfig) -> ModelDescription {
     }
 }
 
-fn options(config: SdSegConfig, steps: u64) -> LabelledTrainingOptions {
-    let mut settings = SegmenterOptions {
-        description: description(config),
-        window: [1, 64, 64],
+fn options(config: SdSegConfig, steps: u64) -> SegmenterOptions {
+    SegmenterOptions {
+        network: Some(description(config).into()),
+        window: Some([1, 64, 64]),
         batch: 2,
-        ..SegmenterOptions::preset("sdseg-small").unwrap()
-    };
-    settings.schedule.steps = steps;
-    LabelledTrainingOptions {
-        settings,
-        ..LabelledTrainingOptions::default()
+        steps,
+        ..SegmenterOptions::of_preset("sdseg-small")
     }
 }
 

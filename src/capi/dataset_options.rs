@@ -178,23 +178,21 @@ pub unsafe extern "C" fn tomocut_dataset_report_init(
 pub(super) unsafe fn translate(options: &tomocut_dataset_options) -> Result<DataSetOptions> {
     let defaults = DataSetOptions::default();
     // SAFETY: passed on.
-    let (slab, mut training, prediction) = unsafe {
+    let (slab, training, prediction) = unsafe {
         (
             slab_options::translate(&sized::read_or_default(options.slab)?)?,
             sized::read_or_default(options.training)?,
             sized::read_or_default(options.prediction)?,
         )
     };
-    if training.steps == 0 {
-        training.steps = DEFAULT_STEPS;
-    }
     // SAFETY: passed on.
-    let (learning, after) = unsafe {
+    let (mut training, after) = unsafe {
         (
-            trainer_options::translate(&training)?,
+            trainer_options::given(&training)?,
             predict_options::translate_after(&prediction)?,
         )
     };
+    training.or("steps", DEFAULT_STEPS);
     let (picking, membranes) = after.of_many()?;
     let or = |value: u64, default: u64| if value == 0 { default } else { value };
     let seconds = given(options.checkpoint_seconds).unwrap_or(defaults.checkpoint_every.as_secs_f64());
@@ -208,8 +206,7 @@ pub(super) unsafe fn translate(options: &tomocut_dataset_options) -> Result<Data
         voxel_nm: given(options.voxel_nm),
         bright: flag("bright", options.bright)?,
         slab,
-        start: learning.start,
-        training: learning.settings,
+        training: training.resolve()?,
         scores: or(options.scores, defaults.scores),
         checkpoint_every: Duration::try_from_secs_f64(seconds)
             .map_err(|_| Error::argument("checkpoint_seconds", seconds, "must be 0 or more"))?,

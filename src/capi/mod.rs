@@ -58,7 +58,6 @@ mod dataset;
 mod dataset_options;
 
 // What the exports are made of.
-mod diffusion_options;
 mod given;
 mod guard;
 mod handle;

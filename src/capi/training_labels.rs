@@ -10,11 +10,11 @@ use super::sized::{self, SizedStruct};
 use super::slab::{slab, tomocut_pick, tomocut_slab};
 use super::slab_options::{flag, to_usize};
 use super::status::tomocut_status;
-use super::strings::{path, text};
-use super::tomogram::{tomocut_tomogram, tomogram, OpenTomogram};
+use super::strings::optional_text;
+use super::tomogram::{tomocut_tomogram, tomogram};
 use super::trainer::{tomocut_trainer, training};
 use super::volume::{tomocut_volume, Dtype, Strided};
-use crate::picks::{Pick, PickFormat, PickSet};
+use crate::picks::Pick;
 use crate::runtime::Stage;
 use crate::segmenter::SlabLabels;
 use crate::{Error, Result};
@@ -32,27 +32,18 @@ const MOST_NAMES: usize = 127;
 pub struct tomocut_training_labels {
     /// sizeof(tomocut_training_labels) of the caller's header.
     pub struct_size: usize,
-    /// First labelled slice, counted from 0.
-    pub z_first: u64,
     /// The labels, 0 for the ground: dtype TOMOCUT_DTYPE_I8 or TOMOCUT_DTYPE_U8, shape (number of slices, ny, nx).
     pub labels: *const tomocut_volume,
-    /// How sure each label is, 0 (left out) to 1: dtype TOMOCUT_DTYPE_F32 or TOMOCUT_DTYPE_F16, shape as labels; NULL: all
+    /// How sure each label is, 0 (ignored) to 1: dtype TOMOCUT_DTYPE_F32 or TOMOCUT_DTYPE_F16, shape as labels; NULL: all
     /// are sure.
     pub confidence: *const tomocut_volume,
-    /// Names of the labels from 1 on, by which the network's outputs find theirs; NULL: "membrane", "molecule", "filament".
-    pub names: *const *const c_char,
-    /// Entries in names, up to 127.
-    pub n_names: usize,
+    /// Names of the labels from 1 on, separated by commas, by which the network's outputs find theirs, up to 127; NULL:
+    /// "membrane,molecule,filament".
+    pub names: *const c_char,
     /// Molecules, for an output "centre": x, y, z in voxels of the whole tomogram and diameter_nm are read; NULL: none.
     pub points: *const tomocut_pick,
     /// Entries in points.
     pub n_points: usize,
-    /// More of them, a file of any format that tomocut_slab_write writes, told by its ending; NULL: none.
-    pub points_file: *const c_char,
-    /// 1: the labels are not learnt from but scored with; 0: learnt from.
-    pub held_out: i32,
-    /// Zero.
-    pub reserved: u32,
 }
 
 // SAFETY: repr(C), struct_size first, numbers and pointers only, no padding; zero is the default of every field.
@@ -60,13 +51,7 @@ unsafe impl SizedStruct for tomocut_training_labels {
     const NAME: &'static str = "tomocut_training_labels";
 }
 
-/// Sets all members to zero.
-///
-/// @param labels The struct to fill.
-/// @param size   sizeof(tomocut_training_labels), as the caller's header has it.
-/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where labels is NULL or size is no size of this struct.
-///
-/// Threads: any.
+/// Sets all members to zero; size is sizeof(tomocut_training_labels), as the caller's header has it.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_training_labels_init(
     labels: *mut tomocut_training_labels,
@@ -77,18 +62,13 @@ pub unsafe extern "C" fn tomocut_training_labels_init(
 }
 
 /// Adds a segmented slab: its labels and points are what is learnt, every voxel alike. Voxels of other slices are seen but
-/// teach nothing.
+/// teach nothing. TOMOCUT_E_INVALID_ARGUMENT also where no label teaches one of the network's outputs.
 ///
 /// @param trainer  The trainer, before its first step.
 /// @param tomogram The tomogram that the slab was cut from. Only what is needed is copied; it may be freed.
 /// @param slab     The slab; may be freed.
 /// @param held_out 1: the slab is not learnt from but scored with; 0: learnt from.
 /// @param cancel   Stops the reading; may be NULL.
-/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (a slab of another tomogram, an output of the network that no label
-///         teaches); TOMOCUT_E_FORMAT (a slab without labels); TOMOCUT_E_IO; TOMOCUT_E_CANCELLED; TOMOCUT_E_OUT_OF_MEMORY;
-///         TOMOCUT_E_STATE (the training has begun).
-///
-/// Threads: any; one call at a time per trainer.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_trainer_add_slab(
     trainer: *mut tomocut_trainer,
@@ -127,16 +107,17 @@ pub unsafe extern "C" fn tomocut_trainer_add_slab(
 ///
 /// @param trainer  The trainer, before its first step.
 /// @param tomogram The tomogram. Only what is needed is copied; it may be freed.
+/// @param z_first  First labelled slice, counted from 0.
 /// @param labels   The labels.
+/// @param held_out 1: the labels are not learnt from but scored with; 0: learnt from.
 /// @param cancel   Stops the reading; may be NULL.
-/// @return As tomocut_trainer_add_slab; TOMOCUT_E_INVALID_ARGUMENT also for labels outside the tomogram or without a name.
-///
-/// Threads: any; one call at a time per trainer.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_trainer_add_labels(
     trainer: *mut tomocut_trainer,
     tomogram: *const tomocut_tomogram,
+    z_first: u64,
     labels: *const tomocut_training_labels,
+    held_out: i32,
     cancel: *const tomocut_cancel,
 ) -> tomocut_status {
     guard(|| {
@@ -148,21 +129,18 @@ pub unsafe extern "C" fn tomocut_trainer_add_labels(
                 sized::read(labels)?,
             )
         };
-        if given.reserved != 0 {
-            return Err(Error::argument("reserved", given.reserved, "must be 0"));
-        }
-        let held_out = flag("held_out", given.held_out)?;
+        let held_out = flag("held_out", held_out)?;
         // SAFETY: as documented for C.
         let (map, confidence, points, names, job) = unsafe {
             (
                 label_map(&given)?,
                 confidence(&given)?,
-                points(&given, &tomogram)?,
+                points(&given)?,
                 names(&given)?,
                 job(&trainer.engine.logger, cancel, None, std::ptr::null_mut::<c_void>())?,
             )
         };
-        let first = to_usize("z_first", given.z_first)?;
+        let first = to_usize("z_first", z_first)?;
         let labels = SlabLabels {
             z: first..first.saturating_add(map.dim().0),
             labels: map.view(),
@@ -179,15 +157,11 @@ pub unsafe extern "C" fn tomocut_trainer_add_labels(
 /// Adds slices of a tomogram without labels: rounds of self-training learn from what the network is sure of in them. They are
 /// kept in memory, in some ten bytes for each voxel.
 ///
-/// @param trainer  The trainer, before its first step, with rounds in its options.
+/// @param trainer  The trainer, before its first step, with rounds in its settings (else TOMOCUT_E_STATE).
 /// @param tomogram The tomogram. Only what is needed is copied; it may be freed.
 /// @param z_first  First slice, counted from 0.
 /// @param z_end    One past the last slice; 0: all from z_first on.
 /// @param cancel   Stops the reading; may be NULL.
-/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (slices that are not there); TOMOCUT_E_IO; TOMOCUT_E_CANCELLED;
-///         TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_STATE (the training has begun, or has no rounds of self-training).
-///
-/// Threads: any; one call at a time per trainer.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_trainer_add_unlabelled(
     trainer: *mut tomocut_trainer,
@@ -256,50 +230,43 @@ unsafe fn confidence(given: &tomocut_training_labels) -> Result<Option<Array3<f3
 }
 
 /// # Safety
-/// The struct's arrays and strings are as documented for C.
+/// The struct's strings are as documented for C.
 unsafe fn names(given: &tomocut_training_labels) -> Result<Vec<String>> {
-    match (given.names.is_null(), given.n_names) {
-        (true, 0) => Ok(SLAB_LABELS.map(str::to_owned).to_vec()),
-        (false, n @ 1..=MOST_NAMES) if given.names.is_aligned() => {
-            // SAFETY: not NULL, aligned, and as long as the caller says.
-            let names = unsafe { std::slice::from_raw_parts(given.names, n) };
-            // SAFETY: passed on.
-            let text = |name: &*const c_char| unsafe { text(*name, "names") }.map(str::to_owned);
-            names.iter().map(text).collect()
-        }
-        (_, n) => {
-            let allowed = format!("must be 1..={MOST_NAMES} where names is an array of so many, 0 where it is NULL");
-            Err(Error::argument("n_names", n, &allowed))
-        }
+    // SAFETY: passed on.
+    let Some(list) = (unsafe { optional_text(given.names, "names") })? else {
+        return Ok(SLAB_LABELS.map(str::to_owned).to_vec());
+    };
+    let names: Vec<String> = list.split(',').map(|name| name.trim().to_owned()).collect();
+    if names.len() > MOST_NAMES || names.iter().any(String::is_empty) {
+        let allowed = format!("must be 1 to {MOST_NAMES} names separated by commas");
+        return Err(Error::argument("names", format!("\"{list}\""), &allowed));
     }
+    Ok(names)
 }
 
 /// # Safety
-/// As [`names`].
-unsafe fn points(given: &tomocut_training_labels, tomogram: &OpenTomogram) -> Result<Vec<Pick>> {
-    let mut picks = Vec::new();
-    if given.n_points > 0 {
-        if given.points.is_null() || !given.points.is_aligned() {
-            let allowed = "must be 0, or points an array of so many";
-            return Err(Error::argument("n_points", given.n_points, allowed));
-        }
-        // SAFETY: not NULL, aligned, and as long as the caller says.
-        let points = unsafe { std::slice::from_raw_parts(given.points, given.n_points) };
-        picks.extend(points.iter().map(|point| Pick {
+/// The struct's arrays are as documented for C.
+unsafe fn points(given: &tomocut_training_labels) -> Result<Vec<Pick>> {
+    if given.n_points == 0 {
+        return Ok(Vec::new());
+    }
+    if given.points.is_null() || !given.points.is_aligned() {
+        let allowed = "must be 0, or points an array of so many";
+        return Err(Error::argument("n_points", given.n_points, allowed));
+    }
+    // SAFETY: not NULL, aligned, and as long as the caller says.
+    let points = unsafe { std::slice::from_raw_parts(given.points, given.n_points) };
+    let picks: Vec<Pick> = points
+        .iter()
+        .map(|point| Pick {
             position: [point.z, point.y, point.x],
             diameter_nm: point.diameter_nm,
             score: point.score,
-        }));
-    }
-    if !given.points_file.is_null() {
-        // SAFETY: passed on.
-        let file = unsafe { path(given.points_file, "points_file") }?;
-        let tomogram = &tomogram.tomogram;
-        let set = PickSet::read(&file, PickFormat::of(&file)?, tomogram.geometry(), tomogram.name())?;
-        picks.extend(set.picks);
-    }
-    let sound = |pick: &&Pick| pick.position.iter().all(|v| v.is_finite()) && (0.0..=1e4).contains(&pick.diameter_nm);
-    match picks.iter().find(|pick| !sound(pick)) {
+        })
+        .collect();
+    let is_sound =
+        |pick: &&Pick| pick.position.iter().all(|v| v.is_finite()) && (0.0..=1e4).contains(&pick.diameter_nm);
+    match picks.iter().find(|pick| !is_sound(pick)) {
         Some(pick) => {
             let allowed = "must have finite positions and diameters of 0..=10000 nm";
             Err(Error::argument("points", format!("{pick:?}"), allowed))

@@ -14,7 +14,6 @@ use crate::runtime::{Error, Result};
 use crate::segmenter::{SegmenterOptions, Start};
 use crate::settings::Settings as _;
 use crate::slab::{Preset, SlabOptions};
-use crate::train::TrainingSchedule;
 
 /// Steps of the training unless the host says otherwise: the start knows membranes and molecules, and is only adapted.
 pub const DEFAULT_STEPS: u64 = 600;
@@ -61,9 +60,7 @@ pub struct DataSetOptions {
     pub bright: bool,
     /// How slabs are labelled; their voxel size and contrast are those said here.
     pub slab: SlabOptions,
-    /// Where the training starts.
-    pub start: Start,
-    /// How the network is trained; but for random weights the network is the start's. A window of zeros is what suits the network.
+    /// How the network is trained, and from what it starts. Voxel size and contrast are those said here.
     pub training: SegmenterOptions,
     /// How often the network is scored on the slices held out while it learns, 1..=1000.
     pub scores: u64,
@@ -83,7 +80,6 @@ pub struct DataSetOptions {
 
 impl Default for DataSetOptions {
     fn default() -> Self {
-        let training = SegmenterOptions::adapting();
         Self {
             slabs: DEFAULT_SLABS,
             thickness: None,
@@ -91,14 +87,9 @@ impl Default for DataSetOptions {
             voxel_nm: None,
             bright: false,
             slab: SlabOptions::new(Preset::Default),
-            start: Start::Builtin,
             training: SegmenterOptions {
-                window: [0; 3],
-                schedule: TrainingSchedule {
-                    steps: DEFAULT_STEPS,
-                    ..training.schedule
-                },
-                ..training
+                steps: DEFAULT_STEPS,
+                ..SegmenterOptions::adapting()
             },
             scores: 6,
             checkpoint_every: Duration::from_secs(60),
@@ -171,7 +162,7 @@ impl DataSetOptions {
         put("picking", format!("{:?}", self.picking));
         put("membranes", format!("{:?}", self.membranes));
         put("diffusion model", model.config().name.clone());
-        let (start, weights) = match &self.start {
+        let (start, weights) = match &self.training.weights() {
             Start::Builtin => ("built-in".to_owned(), Some(SegmentationModel::builtin(model.device())?)),
             Start::Random => ("random weights".to_owned(), None),
             Start::File(path) => {
@@ -257,12 +248,12 @@ mod tests {
         let mut options = DataSetOptions::default();
         let before = of(&options);
         check_alike(Path::new("out"), &before, &before).unwrap();
-        options.training.schedule.adamw.rate = 0.25;
+        options.training.adamw.rate = 0.25;
         let text = check_alike(Path::new("out"), &of(&options), &before)
             .unwrap_err()
             .to_string();
         assert!(
-            text.starts_with("training.schedule.adamw.rate is 0.25, must be 0.0005"),
+            text.starts_with("training.adamw.rate is 0.25, must be 0.0005"),
             "{text}"
         );
         let mut more = before.clone();

@@ -12,7 +12,7 @@ use super::run::Member;
 use super::stops;
 use crate::networks::NetworkConfig;
 use crate::runtime::{Error, Job, Result, Stage};
-use crate::segmenter::{LabelledTraining, LabelledTrainingOptions, SlabLabels};
+use crate::segmenter::{LabelledTraining, SegmenterOptions, SlabLabels};
 use crate::volume::Tomogram;
 
 /// Windows that a score is taken on.
@@ -37,11 +37,10 @@ pub(super) fn train(
     job: &Job,
 ) -> Result<()> {
     let mut training = LabelledTraining::new(
-        &LabelledTrainingOptions {
-            settings: options.training.clone(),
-            start: options.start.clone(),
+        &SegmenterOptions {
             voxel_nm: options.voxel_nm,
             bright: options.bright,
+            ..options.training.clone()
         },
         device,
     )?;
@@ -60,10 +59,10 @@ pub(super) fn train(
     let done = training.step();
     let state = &mut journal.state.training;
     state.held_out = training.counts().1 > 0;
-    state.voxel_nm = training.settings().description.voxel_nm;
+    state.voxel_nm = training.description().voxel_nm;
     state.scores.retain(|scores| scores.step <= done);
     journal.save()?;
-    let steps = training.settings().schedule.steps;
+    let steps = training.settings().steps;
     let part = job.part(READ_SHARE..1.0);
     let minutes = Some(options.checkpoint_every.as_secs_f64() / 60.0);
     loop {
@@ -151,13 +150,8 @@ fn add_slab(
 ) -> Result<u64> {
     let tomogram = Tomogram::open(&member.given.path, job)?;
     let geometry = tomogram.geometry();
-    let margin = training.settings().window[0].saturating_sub(1);
-    let bytes = bytes_of(
-        geometry.shape,
-        &slab.slab.z,
-        margin,
-        &training.settings().description.network,
-    );
+    let margin = training.window()[0].saturating_sub(1);
+    let bytes = bytes_of(geometry.shape, &slab.slab.z, margin, &training.description().network);
     if taken + bytes > options.memory {
         return Err(Error::OutOfMemory(format!(
             "its slices take {} MiB, {} MiB of {} MiB are left",

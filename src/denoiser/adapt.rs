@@ -1,4 +1,6 @@
 //! Adapting a model to a data set, on the data set's own voxels: no labels, minutes.
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use super::matched_volume::MatchedVolume;
@@ -9,8 +11,9 @@ use super::{PhantomPool, CELLS, STRUCTURES};
 use crate::diffusion::{EncoderConfig, LatentMode, ModelFile, NoiseSchedule, Unet};
 use crate::phantom::{simulate_on, PhantomOptions};
 use crate::runtime::{Error, Generator, Job, Result};
+use crate::settings::Settings;
 use crate::train::run::{Objective, Run};
-use crate::train::{AdamWOptions, Parameters, TrainingSchedule};
+use crate::train::{AdamWOptions, CosineSchedule, Parameters, TrainingSchedule};
 use crate::volume::Tomogram;
 
 /// Streams of the seed.
@@ -22,30 +25,40 @@ const SPREAD: i64 = 120;
 /// Decay of the weights' moving average: the runs are short.
 const AVERAGE: f64 = 0.99;
 
-/// How to adapt.
-#[derive(Clone, Debug)]
+/// Settings of an adaptation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct AdaptOptions {
-    /// Steps, 1..=100000.
+    /// Training steps; 200 take some minutes on two processor cores.
+    #[schemars(range(min = 1, max = 100_000))]
     pub steps: u64,
-    /// Crops per step, 2..=256: half phantoms, half the data's own.
+    /// Crops per step: half phantoms, half the data's own.
+    #[schemars(range(min = 2, max = 256))]
     pub batch: usize,
-    /// Side of a crop in voxels, even, 32..=96.
+    /// Side of a crop in voxels, even.
+    #[schemars(range(min = 32, max = 96))]
     pub crop: usize,
-    /// Phantoms at the data's voxel size, 1..=64.
+    /// Phantoms at the data's voxel size.
+    #[schemars(range(min = 1, max = 64))]
     pub phantoms: usize,
-    /// Blocks cut out of each tomogram, 1..=64.
+    /// Blocks cut out of each tomogram.
+    #[schemars(range(min = 1, max = 64))]
     pub blocks: usize,
-    /// Extents (z, y, x) of blocks and phantoms at most.
+    /// Largest extents (z, y, x) of blocks and phantoms, in voxels; at least what a crop sees is taken.
+    #[schemars(inner(range(max = 1024)))]
     pub block_shape: [usize; 3],
-    /// Seed of every draw.
+    /// Seed of every random draw.
     pub seed: u64,
     /// Full learning rate.
+    #[schemars(range(min = 1e-9, max = 1))]
     pub rate: f64,
-    /// Voxel edge in nm, where the files' is wrong or unknown.
+    /// Edge of a voxel in nm, where the tomograms' own is wrong or unknown; null: their own.
+    #[schemars(range(min = 0.01, max = 100))]
     pub voxel_nm: Option<f64>,
-    /// Structures are brighter than their surroundings.
+    /// Whether structures are brighter than their surroundings.
     pub bright: bool,
-    /// Signal-to-noise ratio per voxel; None: estimated.
+    /// Variance of the signal over variance of the noise, per voxel; null: estimated.
+    #[schemars(range(min = 1e-4, max = 1e4))]
     pub snr: Option<f64>,
 }
 
@@ -70,7 +83,7 @@ impl Default for AdaptOptions {
 impl AdaptOptions {
     /// How the weights move: warm-up over a twentieth of the steps, then down along a half cosine.
     fn schedule(&self) -> TrainingSchedule {
-        TrainingSchedule {
+        CosineSchedule {
             steps: self.steps,
             adamw: AdamWOptions {
                 rate: self.rate,
@@ -80,31 +93,23 @@ impl AdaptOptions {
             cool_down: 1.0,
             clip: 1.0,
             ema_decay: AVERAGE,
-            ..TrainingSchedule::default()
         }
+        .into()
+    }
+}
+
+impl Settings for AdaptOptions {
+    const FAMILY: &'static str = "adapt";
+
+    fn of_preset(_: &str) -> Self {
+        Self::default()
     }
 
-    /// Refuses settings out of their documented ranges, by name.
-    pub fn validate(&self) -> Result<()> {
-        let ranges = [
-            ("steps", self.steps as f64, 1.0, 1e5),
-            ("batch", self.batch as f64, 2.0, 256.0),
-            ("crop", self.crop as f64, 32.0, 96.0),
-            ("phantoms", self.phantoms as f64, 1.0, 64.0),
-            ("blocks", self.blocks as f64, 1.0, 64.0),
-            ("rate", self.rate, 1e-9, 1.0),
-            ("voxel_nm", self.voxel_nm.unwrap_or(1.0), 0.01, 100.0),
-            ("snr", self.snr.unwrap_or(1.0), 1e-4, 1e4),
-        ];
-        for (name, value, low, high) in ranges {
-            if !(low..=high).contains(&value) {
-                return Err(Error::argument(name, value, &format!("must be {low}..={high}")));
-            }
+    fn validate_together(&self) -> Result<()> {
+        if self.crop.is_multiple_of(2) {
+            return Ok(());
         }
-        if !self.crop.is_multiple_of(2) {
-            return Err(Error::argument("crop", self.crop, "must be even"));
-        }
-        Ok(())
+        Err(Error::argument("crop", self.crop, "must be even"))
     }
 }
 

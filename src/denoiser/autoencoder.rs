@@ -14,7 +14,8 @@ use super::posterior;
 use super::{AutoencoderOptions, SliceOptions, SlicePool};
 use crate::diffusion::{vae_tensor_shapes, write_autoencoder, LatentDraw, VaeConfig, VaeDecoder, VaeEncoder};
 use crate::runtime::{Error, Generator, Job, Result};
-use crate::train::checkpoint;
+use crate::settings::{Identity, Settings};
+use crate::train::checkpoint::{self, Restored};
 use crate::train::run::{Objective, Run};
 use crate::train::{LossRecord, Parameters};
 
@@ -62,13 +63,13 @@ impl AutoencoderTrainer {
         options.validate()?;
         let mut gen = Generator::new(options.seed, WEIGHTS);
         let weights = Parameters::random_of(vae_tensor_shapes(&options.vae)?, &mut gen, device)?;
-        let run = Run::new(weights, &options.schedule, Generator::new(options.seed, BATCHES))?;
+        let run = Run::new(weights, &options.schedule.into(), Generator::new(options.seed, BATCHES))?;
         Self::assemble(options.clone(), run, device, job)
     }
 
     /// Goes on from a checkpoint, with the same numbers as a run that never stopped (on the CPU, at the same thread count).
     pub fn resume(path: &Path, device: Device, job: &Job) -> Result<Self> {
-        let (options, run) = checkpoint::load::<AutoencoderOptions>(path, device)?;
+        let Restored { options, run, .. } = checkpoint::load::<AutoencoderOptions>(path, device)?;
         Self::assemble(options, run, device, job)
     }
 
@@ -125,7 +126,7 @@ impl AutoencoderTrainer {
     /// A cancel is heard between libtorch calls; the backward pass is one of them and takes about half a step. The step that a
     /// cancel interrupts is lost, so save before or go on from the last checkpoint.
     pub fn train(&mut self, until: u64, job: &Job, go_on: &mut dyn FnMut(u64, f64) -> bool) -> Result<()> {
-        let schedule = self.task.options.schedule;
+        let schedule = self.task.options.schedule.into();
         self.run.train(&mut self.task, &schedule, until, job, go_on)
     }
 
@@ -183,7 +184,7 @@ impl AutoencoderTrainer {
 
     /// Writes a checkpoint, whole or not at all.
     pub fn save(&self, path: &Path) -> Result<()> {
-        checkpoint::save(path, &self.task.options, &self.run)
+        checkpoint::save(path, Identity::new(&self.task.options, &[])?, &self.run)
     }
 
     /// Writes the averaged weights into `folder` as diffusers keeps an `AutoencoderKL`: `config.json` and

@@ -1,12 +1,14 @@
 //! Every setting of the autoencoder's training.
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{DenoiserOptions, SliceOptions};
 use crate::diffusion::{vae_tensor_shapes, UnetConfig, VaeConfig};
 use crate::runtime::{Error, Result};
+use crate::settings::{within, Settings};
 use crate::train::checkpoint::RunOptions;
-use crate::train::ranges::check_ranges;
-use crate::train::{AdamWOptions, TrainingSchedule};
+use crate::train::{AdamWOptions, CosineSchedule, TrainingSchedule};
 
 /// An autoencoder of Stable Diffusion's shape for single-channel images, of any width: 8 x 8 pixels become 4 channels.
 ///
@@ -24,24 +26,28 @@ pub fn small_autoencoder(channels: [i64; 4]) -> VaeConfig {
 }
 
 /// What to train, on what, and how long. Same options and seed, same weights (on one machine and thread count).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AutoencoderOptions {
     /// Architecture; its scaling factor is what [`super::AutoencoderTrainer::measure_scale`] found.
+    #[schemars(with = "Value")]
     pub vae: VaeConfig,
     /// Seed of weights, phantoms and batches.
     pub seed: u64,
     /// The images.
     pub slices: SliceOptions,
-    /// Crops per step, 1..=256.
+    /// Crops per step.
+    #[schemars(range(min = 1, max = 256))]
     pub batch: usize,
-    /// Side of a crop in pixels, a multiple of the autoencoder's factor, 8..=512 and at most the phantoms' sides.
+    /// Side of a crop in pixels, a multiple of the autoencoder's factor, at most the phantoms' sides.
+    #[schemars(range(min = 8, max = 512))]
     pub crop: usize,
     /// Weight of the KL divergence beside the squared error, both summed over an image: 1e-6 in Stable Diffusion. It only keeps the
     /// latents from growing without bound.
+    #[schemars(range(min = 0, max = 1000))]
     pub kl_weight: f64,
     /// How long, and how the weights move.
-    pub schedule: TrainingSchedule,
+    pub schedule: CosineSchedule,
 }
 
 impl Default for AutoencoderOptions {
@@ -53,20 +59,25 @@ impl Default for AutoencoderOptions {
             batch: 8,
             crop: 64,
             kl_weight: 1e-6,
-            schedule: TrainingSchedule {
+            schedule: CosineSchedule {
                 adamw: AdamWOptions {
                     rate: 1e-3,
                     ..AdamWOptions::default()
                 },
-                ..TrainingSchedule::default()
+                ..CosineSchedule::default()
             },
         }
     }
 }
 
-impl AutoencoderOptions {
-    /// Refuses settings out of their documented ranges, by name.
-    pub fn validate(&self) -> Result<()> {
+impl Settings for AutoencoderOptions {
+    const FAMILY: &'static str = "autoencoder";
+
+    fn of_preset(_: &str) -> Self {
+        Self::default()
+    }
+
+    fn validate_together(&self) -> Result<()> {
         self.vae.validate()?;
         if self.vae.in_channels != 1 {
             let found = self.vae.in_channels;
@@ -76,21 +87,15 @@ impl AutoencoderOptions {
                 "must be 1: slices are grey",
             ));
         }
-        self.slices.validate()?;
         let [_, height, width] = self.slices.shape;
-        check_ranges(&[
-            ("batch", self.batch as f64, 1.0, 256.0),
-            ("crop", self.crop as f64, 8.0, height.min(width).min(512) as f64),
-            ("kl_weight", self.kl_weight, 0.0, 1e3),
-        ])?;
-        check_crop("crop", self.crop, &self.vae)?;
-        self.schedule.validate()
+        within("crop", self.crop, 8..=height.min(width))?;
+        check_crop("crop", self.crop, &self.vae)
     }
 }
 
 impl RunOptions for AutoencoderOptions {
-    fn validate(&self) -> Result<()> {
-        Self::validate(self)
+    fn check(&self) -> Result<()> {
+        self.validate()
     }
 
     fn tensor_shapes(&self) -> Result<Vec<(String, Vec<i64>)>> {
@@ -98,7 +103,7 @@ impl RunOptions for AutoencoderOptions {
     }
 
     fn schedule(&self) -> TrainingSchedule {
-        self.schedule
+        self.schedule.into()
     }
 }
 

@@ -9,6 +9,7 @@ use crate::diffusion::{
     with_autoencoder, write_model, CellShape, LatentDraw, ModelFileConfig, Structure, VaeConfig, VaeEncoder,
 };
 use crate::runtime::{Generator, Job, Result};
+use crate::settings::Settings;
 use crate::train::Parameters;
 
 /// Voxel sizes of the phantoms, nm.

@@ -4,7 +4,9 @@
 //! plus a little KL divergence, which keeps latents near unit variance and makes the decoder forgive small errors of them.
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
 use super::posterior;
@@ -12,10 +14,10 @@ use super::random_masks::random_masks;
 use crate::diffusion::{vae_tensor_shapes, VaeConfig, VaeDecoder, VaeEncoder};
 use crate::networks::sdseg::mask_autoencoder;
 use crate::runtime::{Error, Generator, Job, Result};
-use crate::train::checkpoint::{self, RunOptions};
-use crate::train::ranges::check_ranges;
+use crate::settings::{Identity, Settings};
+use crate::train::checkpoint::{self, Restored, RunOptions};
 use crate::train::run::{Objective, Run};
-use crate::train::{AdamWOptions, LossRecord, Parameters, TrainingSchedule};
+use crate::train::{AdamWOptions, CosineSchedule, LossRecord, Parameters, TrainingSchedule};
 use crate::weights::write_tensors;
 
 /// Streams of the seed.
@@ -24,21 +26,25 @@ const BATCHES: u64 = 12;
 const HELD_OUT: u64 = 14;
 
 /// What to train and how long. Same options and seed, same weights (on one machine and thread count).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MaskAutoencoderOptions {
     /// Architecture.
+    #[schemars(with = "Value")]
     pub vae: VaeConfig,
     /// Seed of weights and masks.
     pub seed: u64,
-    /// Masks per step, 1..=256.
+    /// Masks per step.
+    #[schemars(range(min = 1, max = 256))]
     pub batch: usize,
-    /// Side of a mask in pixels, a multiple of the autoencoder's factor, 8..=512.
+    /// Side of a mask in pixels, a multiple of the autoencoder's factor.
+    #[schemars(range(min = 8, max = 512))]
     pub crop: usize,
-    /// Weight of the KL divergence, mean over the latent's numbers, beside the absolute error, mean over pixels, 0..=1.
+    /// Weight of the KL divergence, mean over the latent's numbers, beside the absolute error, mean over pixels.
+    #[schemars(range(min = 0, max = 1))]
     pub kl_weight: f64,
     /// How long, and how the weights move.
-    pub schedule: TrainingSchedule,
+    pub schedule: CosineSchedule,
 }
 
 impl Default for MaskAutoencoderOptions {
@@ -49,31 +55,38 @@ impl Default for MaskAutoencoderOptions {
             batch: 8,
             crop: 128,
             kl_weight: 5e-4,
-            schedule: TrainingSchedule {
+            schedule: CosineSchedule {
                 steps: 3000,
                 adamw: AdamWOptions {
                     rate: 2e-3,
                     ..AdamWOptions::default()
                 },
-                ..TrainingSchedule::default()
+                ..CosineSchedule::default()
             },
         }
     }
 }
 
-impl RunOptions for MaskAutoencoderOptions {
-    fn validate(&self) -> Result<()> {
-        check_ranges(&[
-            ("batch", self.batch as f64, 1.0, 256.0),
-            ("crop", self.crop as f64, 8.0, 512.0),
-            ("kl_weight", self.kl_weight, 0.0, 1.0),
-        ])?;
+impl Settings for MaskAutoencoderOptions {
+    const FAMILY: &'static str = "mask-autoencoder";
+
+    fn of_preset(_: &str) -> Self {
+        Self::default()
+    }
+
+    fn validate_together(&self) -> Result<()> {
         self.vae.validate()?;
         if self.crop as i64 % self.vae.factor() != 0 {
             let allowed = format!("must be a multiple of the autoencoder's factor {}", self.vae.factor());
             return Err(Error::argument("crop", self.crop, &allowed));
         }
-        self.schedule.validate()
+        Ok(())
+    }
+}
+
+impl RunOptions for MaskAutoencoderOptions {
+    fn check(&self) -> Result<()> {
+        self.validate()
     }
 
     fn tensor_shapes(&self) -> Result<Vec<(String, Vec<i64>)>> {
@@ -81,7 +94,7 @@ impl RunOptions for MaskAutoencoderOptions {
     }
 
     fn schedule(&self) -> TrainingSchedule {
-        self.schedule
+        self.schedule.into()
     }
 }
 
@@ -105,13 +118,13 @@ impl MaskAutoencoderTrainer {
         options.validate()?;
         let mut gen = Generator::new(options.seed, WEIGHTS);
         let weights = Parameters::random_of(vae_tensor_shapes(&options.vae)?, &mut gen, device)?;
-        let run = Run::new(weights, &options.schedule, Generator::new(options.seed, BATCHES))?;
+        let run = Run::new(weights, &options.schedule.into(), Generator::new(options.seed, BATCHES))?;
         Self::assemble(options.clone(), run, device)
     }
 
     /// Goes on from a checkpoint, with the same numbers as a run that never stopped.
     pub fn resume(path: &Path, device: Device) -> Result<Self> {
-        let (options, run) = checkpoint::load::<MaskAutoencoderOptions>(path, device)?;
+        let Restored { options, run, .. } = checkpoint::load::<MaskAutoencoderOptions>(path, device)?;
         Self::assemble(options, run, device)
     }
 
@@ -158,13 +171,13 @@ impl MaskAutoencoderTrainer {
 
     /// Trains until `until` steps (at most the schedule's) are done.
     pub fn train(&mut self, until: u64, job: &Job) -> Result<()> {
-        let schedule = self.task.options.schedule;
+        let schedule = self.task.options.schedule.into();
         self.run.train(&mut self.task, &schedule, until, job, &mut |_, _| true)
     }
 
     /// Writes a checkpoint, whole or not at all.
     pub fn save(&self, path: &Path) -> Result<()> {
-        checkpoint::save(path, &self.task.options, &self.run)
+        checkpoint::save(path, Identity::new(&self.task.options, &[])?, &self.run)
     }
 
     /// Dice of masks that are never trained on with what the averaged weights make of the means of their latents, and the

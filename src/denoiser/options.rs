@@ -1,10 +1,13 @@
 //! Every setting of the denoiser's training.
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::diffusion::{unet_channels, unet_tensor_shapes, CellShape, PerLevel, Structure, UnetConfig};
 use crate::runtime::{Error, Result};
+use crate::settings::{within, Settings};
 use crate::train::checkpoint::RunOptions;
-use crate::train::{AdamWOptions, TrainingSchedule};
+use crate::train::{AdamWOptions, CosineSchedule, TrainingSchedule};
 
 /// What the networks that are trained here predict beside the noise.
 pub const STRUCTURES: [Structure; 4] = [
@@ -55,46 +58,61 @@ fn heads(channels: i64) -> i64 {
 }
 
 /// What to train, on what, and how long. Same options and seed, same weights (on one machine and thread count).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DenoiserOptions {
     /// Architecture.
+    #[schemars(with = "Value")]
     pub unet: UnetConfig,
     /// Seed of weights, phantoms and batches.
     pub seed: u64,
-    /// Steps of the whole schedule, 1..=10^7.
+    /// Steps of the whole schedule.
+    #[schemars(range(min = 1, max = 10_000_000))]
     pub steps: u64,
-    /// Crops per step, 1..=256.
+    /// Crops per step.
+    #[schemars(range(min = 1, max = 256))]
     pub batch: usize,
-    /// Side of a crop in voxels, a multiple of 2, 8..=512 and at most the phantoms' sides.
+    /// Side of a crop in voxels, a multiple of 2, at most the phantoms' sides.
+    #[schemars(range(min = 8, max = 512))]
     pub crop: usize,
     /// Side of the occasional large crop, with the same limits; its batch has about as many voxels.
+    #[schemars(range(min = 8, max = 512))]
     pub large_crop: usize,
-    /// Share of the steps of the second half that take large crops, 0..=1.
+    /// Share of the steps of the second half that take large crops.
+    #[schemars(range(min = 0, max = 1))]
     pub large_share: f64,
-    /// Phantoms in memory at once, 1..=256.
+    /// Phantoms in memory at once.
+    #[schemars(range(min = 1, max = 256))]
     pub volumes: usize,
     /// Extents (z, y, x) of a phantom.
+    #[schemars(inner(range(max = 1024)))]
     pub volume_shape: [usize; 3],
     /// Every so many steps the oldest phantom makes room for a new one; 0: never.
     pub refresh: u64,
-    /// Timesteps drawn most of the time: abar 0.67 to 0.03 in Stable Diffusion's schedule, SNR 2 to 0.03.
+    /// Timesteps drawn most of the time, from the first to the second: abar 0.67 to 0.03 in Stable Diffusion's schedule, SNR 2 to 0.03.
+    #[schemars(inner(range(min = 0, max = 999)))]
     pub timesteps: [i64; 2],
     /// Share of timesteps drawn from the whole schedule instead.
+    #[schemars(range(min = 0, max = 1))]
     pub any_timestep: f64,
-    /// Share of the crops that miss some of the slices around, as at a tomogram's faces and in single images, 0..=1.
+    /// Share of the crops that miss some of the slices around, as at a tomogram's faces and in single images.
+    #[schemars(range(min = 0, max = 1))]
     pub missing_share: f64,
     /// Weight of the structures' cross-entropy beside the noise's squared error.
+    #[schemars(range(min = 0, max = 1000))]
     pub structure_weight: f64,
     /// The optimiser, at its full learning rate.
     pub adamw: AdamWOptions,
     /// Steps of linear warm-up.
     pub warm_up: u64,
     /// Share of the steps, at the end, in which the learning rate falls along a half cosine to 2 %.
+    #[schemars(range(min = 0, max = 1))]
     pub cool_down: f64,
     /// Largest global norm of the gradient.
+    #[schemars(range(min = 1e-6, max = 1e6))]
     pub clip: f64,
     /// Decay of the weights' moving average, which is what ships; min(decay, (1 + n) / (10 + n)) after n steps.
+    #[schemars(range(min = 0, max = 1))]
     pub ema_decay: f64,
 }
 
@@ -124,9 +142,14 @@ impl Default for DenoiserOptions {
     }
 }
 
-impl DenoiserOptions {
-    /// Refuses settings out of their documented ranges, by name.
-    pub fn validate(&self) -> Result<()> {
+impl Settings for DenoiserOptions {
+    const FAMILY: &'static str = "denoiser";
+
+    fn of_preset(_: &str) -> Self {
+        Self::default()
+    }
+
+    fn validate_together(&self) -> Result<()> {
         self.unet.validate()?;
         if self.unet.cross_attention_dim.is_some() {
             return Err(Error::argument(
@@ -136,34 +159,18 @@ impl DenoiserOptions {
             ));
         }
         let [depth, height, width] = self.volume_shape;
-        let side = height.min(width).min(512) as f64;
-        let ranges = [
-            ("batch", self.batch as f64, 1.0, 256.0),
-            ("crop", self.crop as f64, 8.0, side),
-            ("large_crop", self.large_crop as f64, 8.0, side),
-            ("large_share", self.large_share, 0.0, 1.0),
-            ("volumes", self.volumes as f64, 1.0, 256.0),
-            ("volume_shape.z", depth as f64, CELLS.slices_seen() as f64, 1024.0),
-            ("timesteps[0]", self.timesteps[0] as f64, 0.0, 999.0),
-            (
-                "timesteps[1]",
-                self.timesteps[1] as f64,
-                self.timesteps[0] as f64,
-                999.0,
-            ),
-            ("any_timestep", self.any_timestep, 0.0, 1.0),
-            ("missing_share", self.missing_share, 0.0, 1.0),
-            ("structure_weight", self.structure_weight, 0.0, 1e3),
-        ];
-        crate::train::ranges::check_ranges(&ranges)?;
+        within("volume_shape.z", depth as i64, CELLS.slices_seen()..=1024)?;
         for (name, side) in [("crop", self.crop), ("large_crop", self.large_crop)] {
+            within(name, side, 8..=height.min(width))?;
             if side % 2 != 0 {
                 return Err(Error::argument(name, side, "must be even"));
             }
         }
-        self.schedule().validate()
+        within("timesteps[1]", self.timesteps[1], self.timesteps[0]..=999)
     }
+}
 
+impl DenoiserOptions {
     /// Refuses a U-Net whose channels are not those of `cells` and `structures` logits per voxel.
     pub(super) fn validate_channels(&self, cells: CellShape, structures: usize) -> Result<()> {
         let found = (self.unet.in_channels, self.unet.out_channels);
@@ -180,21 +187,21 @@ impl DenoiserOptions {
 
     /// How the weights move.
     pub fn schedule(&self) -> TrainingSchedule {
-        TrainingSchedule {
+        CosineSchedule {
             steps: self.steps,
             adamw: self.adamw,
             warm_up: self.warm_up,
             cool_down: self.cool_down,
             clip: self.clip,
             ema_decay: self.ema_decay,
-            ..TrainingSchedule::default()
         }
+        .into()
     }
 }
 
 impl RunOptions for DenoiserOptions {
-    fn validate(&self) -> Result<()> {
-        Self::validate(self)
+    fn check(&self) -> Result<()> {
+        self.validate()
     }
 
     fn tensor_shapes(&self) -> Result<Vec<(String, Vec<i64>)>> {

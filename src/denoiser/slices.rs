@@ -2,6 +2,7 @@
 use std::path::PathBuf;
 
 use ndarray::{Array3, ArrayView2};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
@@ -9,7 +10,7 @@ use super::renewal::occupant;
 use crate::image::{enhance, EnhanceOptions};
 use crate::phantom::{simulate_on, PhantomOptions, MEMBRANE};
 use crate::runtime::{Error, Generator, Job, Result, Stage};
-use crate::train::ranges::check_ranges;
+use crate::settings::Settings;
 use crate::volume::Tomogram;
 
 /// Streams of the seed: stack k has `STACKS + k`.
@@ -18,20 +19,24 @@ const STACKS: u64 = 1 << 33;
 const CONTRAST: [f64; 2] = [0.5, 1.0];
 
 /// Where the slices come from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SliceOptions {
-    /// Stacks of slices in memory at once, 1..=256.
+    /// Stacks of slices in memory at once.
+    #[schemars(range(min = 1, max = 256))]
     pub stacks: usize,
-    /// Extents (z, y, x) of a phantom; of a tomogram of the user's as many slices are taken, spread over its depth. At least 8 each.
+    /// Extents (z, y, x) of a phantom; of a tomogram of the user's as many slices are taken, spread over its depth.
+    #[schemars(inner(range(min = 8, max = 1024)))]
     pub shape: [usize; 3],
     /// Every so many steps the oldest stack makes room for a new one; 0: never.
     pub refresh: u64,
-    /// Share of the phantoms that come without noise, 0..=1, as a stand-in for denoised tomograms; the others have an SNR of 0.03 to 2.
+    /// Share of the phantoms that come without noise, as a stand-in for denoised tomograms; the others have an SNR of 0.03 to 2.
+    #[schemars(range(min = 0, max = 1))]
     pub noise_free: f64,
     /// Tomograms to learn from beside the phantoms: MRC files. Nothing about them has to be known.
     pub tomograms: Vec<PathBuf>,
-    /// Share of the stacks that are slices of the tomograms, 0..=1; without tomograms all are phantoms.
+    /// Share of the stacks that are slices of the tomograms; without tomograms all are phantoms.
+    #[schemars(range(min = 0, max = 1))]
     pub tomogram_share: f64,
     /// Structures in the tomograms are brighter than their surroundings.
     pub bright: bool,
@@ -51,19 +56,15 @@ impl Default for SliceOptions {
     }
 }
 
-impl SliceOptions {
-    pub(super) fn validate(&self) -> Result<()> {
-        let [depth, height, width] = self.shape.map(|n| n as f64);
-        check_ranges(&[
-            ("stacks", self.stacks as f64, 1.0, 256.0),
-            ("shape.z", depth, 8.0, 1024.0),
-            ("shape.y", height, 8.0, 1024.0),
-            ("shape.x", width, 8.0, 1024.0),
-            ("noise_free", self.noise_free, 0.0, 1.0),
-            ("tomogram_share", self.tomogram_share, 0.0, 1.0),
-        ])
-    }
+impl Settings for SliceOptions {
+    const FAMILY: &'static str = "slices";
 
+    fn of_preset(_: &str) -> Self {
+        Self::default()
+    }
+}
+
+impl SliceOptions {
     /// Slots that hold slices of tomograms: the first ones.
     fn tomogram_slots(&self) -> u64 {
         if self.tomograms.is_empty() {

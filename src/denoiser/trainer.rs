@@ -7,7 +7,8 @@ use tch::{Device, Kind, Reduction, Tensor};
 use super::{Batch, BatchSource, DenoiserOptions, PhantomPool, CELLS, STRUCTURES};
 use crate::diffusion::{write_model, ModelFileConfig, NoiseSchedule, ScheduleConfig, Unet};
 use crate::runtime::{Generator, Job, Result};
-use crate::train::checkpoint;
+use crate::settings::{Identity, Settings};
+use crate::train::checkpoint::{self, Restored};
 use crate::train::run::{Objective, Run};
 use crate::train::{LossRecord, Parameters};
 
@@ -88,7 +89,7 @@ impl<S: BatchSource> DenoiserTrainer<S> {
         device: Device,
         source: impl FnOnce(&DenoiserOptions, u64) -> Result<S>,
     ) -> Result<Self> {
-        let (options, run) = checkpoint::load::<DenoiserOptions>(path, device)?;
+        let Restored { options, run, .. } = checkpoint::load::<DenoiserOptions>(path, device)?;
         let source = source(&options, run.step)?;
         Self::assemble(options, run, source, device)
     }
@@ -193,7 +194,7 @@ impl<S: BatchSource> DenoiserTrainer<S> {
 
     /// Writes a checkpoint, whole or not at all.
     pub fn save(&self, path: &Path) -> Result<()> {
-        checkpoint::save(path, &self.task.options, &self.run)
+        checkpoint::save(path, Identity::new(&self.task.options, &[])?, &self.run)
     }
 }
 

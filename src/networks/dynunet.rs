@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::config::{check_names, check_widths};
+use super::limits::{check_names, check_widths};
 use super::{Activation, Logits, Pass, Reach, SegmentationNetwork};
 use crate::runtime::{Error, Job, Result};
 use crate::tensors::term;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use super::recognise::recognise;
-use super::{NetworkConfig, SegmentationNetwork};
+use super::{ModelDescription, SegmentationNetwork};
 use crate::runtime::{write_whole, Error, Generator, Result};
 use crate::weights::{metadata, tensors_to_bytes, FetchTensor, TensorFile};
 
@@ -16,65 +16,12 @@ const KEY: &str = "tomocut-network";
 /// Version of the description; a file of a later one is refused.
 const VERSION: u32 = 1;
 
-/// Scale of a network's input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum InputScale {
-    /// Mean 0 and deviation 1 over the whole tomogram.
-    #[default]
-    Tomogram,
-    /// Mean 0 and deviation 1 over each slice.
-    Slice,
-    /// -1 where black and 1 where white: of a picture's levels; of a tomogram three deviations of its voxels from their mean.
-    Picture,
-}
-
-/// Description of a network for its use on data; written into its file.
-#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
-pub struct ModelDescription {
-    /// The network.
-    #[serde(flatten)]
-    pub network: NetworkConfig,
-    /// Edge of the voxels that it was trained on, in nanometres; `None` where unknown.
-    #[serde(default)]
-    pub voxel_nm: Option<f64>,
-    /// Scale of its input.
-    #[serde(default)]
-    pub input: InputScale,
-    /// Whether structures are brighter than their surroundings in its input; most tomograms have them dark.
-    #[serde(default)]
-    pub bright: bool,
-    /// Origin of the weights, for people.
-    #[serde(default)]
-    pub origin: String,
-}
-
 /// The header's JSON.
 #[derive(Serialize, Deserialize)]
 struct Header {
     version: u32,
     #[serde(flatten)]
     description: ModelDescription,
-}
-
-impl ModelDescription {
-    /// A description of `network` on voxels of `voxel_nm`, with the other settings at their defaults.
-    pub fn new(network: NetworkConfig, voxel_nm: Option<f64>) -> Self {
-        Self {
-            network,
-            voxel_nm,
-            ..Self::default()
-        }
-    }
-
-    fn validate(&self) -> Result<()> {
-        match self.voxel_nm {
-            Some(edge) if !(edge.is_finite() && (1e-3..=1e3).contains(&edge)) => {
-                Err(Error::argument("voxel_nm", edge, "must be 0.001..=1000 or unknown"))
-            }
-            _ => Ok(()),
-        }
-    }
 }
 
 /// A network, its weights on one device, and their description.

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::config::{check_names, check_widths};
+use super::limits::{check_names, check_widths};
 use super::{Activation, Logits, Pass, Reach, SegmentationNetwork};
 use crate::runtime::{Error, Job, Result};
 use crate::weights::{BatchNorm, Conv2d, FetchTensor, Scope};

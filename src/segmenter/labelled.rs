@@ -7,6 +7,7 @@ use tch::{Device, Kind, Tensor};
 use crate::networks::{resample, Axis, GreyScale, ModelDescription};
 use crate::picks::Pick;
 use crate::runtime::{Error, Job, Result};
+use crate::settings::hash_bytes;
 use crate::train::{mark_centre, CERTAIN};
 use crate::volume::Tomogram;
 
@@ -24,7 +25,20 @@ pub struct SlabLabels<'a> {
     pub names: &'a [String],
 }
 
-/// How a tomogram is looked at.
+impl SlabLabels<'_> {
+    /// Content hash of the labels on a tomogram of `shape`.
+    pub(super) fn hash(&self, shape: [usize; 3], held_out: bool) -> String {
+        let Self { z, points, names, .. } = self;
+        let mut bytes = format!("{shape:?} {held_out} {z:?} {names:?} {points:?}").into_bytes();
+        bytes.extend(self.labels.iter().map(|label| *label as u8));
+        for confidence in self.confidence.iter().flatten() {
+            bytes.extend(confidence.to_le_bytes());
+        }
+        hash_bytes(&bytes)
+    }
+}
+
+/// Sampling and contrast of a labelled slab.
 #[derive(Clone, Copy, Debug)]
 pub struct SlabView {
     /// Slices on either side of the labelled ones that windows see, in voxels of the network.

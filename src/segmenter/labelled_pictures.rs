@@ -25,12 +25,17 @@ impl LabelledTraining {
     /// The same for pictures that are read already.
     pub fn add_pairs(&mut self, pairs: &[PicturePair], held_out: bool) -> Result<()> {
         self.require_no_run()?;
-        let [_, rows, cols] = self.settings.window;
+        let [_, rows, cols] = self.plan.window;
         let volumes = pairs
             .iter()
-            .map(|pair| LabelledVolume::of_picture(pair, &self.settings.description, (rows, cols)))
+            .map(|pair| LabelledVolume::of_picture(pair, &self.plan.description, (rows, cols)))
             .collect::<Result<Vec<_>>>()?;
-        let share = if held_out { 1.0 } else { self.settings.validation.share };
+        let share = if held_out {
+            1.0
+        } else {
+            self.plan.settings.validation_share
+        };
+        self.labels.extend(pairs.iter().map(|pair| pair.hash(held_out)));
         for (index, volume) in volumes.into_iter().enumerate() {
             if is_held_out(index, share) {
                 self.held_out.push(volume);

@@ -1,4 +1,5 @@
 //! A training on labelled slices from beginning to end: settings, labels, steps, checkpoints, the model.
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -6,37 +7,28 @@ use std::time::{Duration, Instant};
 use tch::Device;
 
 use super::{
-    LabelledVolume, LabelledVolumes, OutputScore, SegmenterOptions, SegmenterTrainer, SlabLabels, SlabView, Start,
+    LabelledVolume, LabelledVolumes, OutputScore, Plan, SegmenterOptions, SegmenterTrainer, SlabLabels, SlabView,
 };
 use crate::networks::sdseg::Taken;
-use crate::networks::{are_alike, SegmentationModel};
+use crate::networks::{are_alike, ModelDescription, SegmentationModel};
 use crate::runtime::{Error, Generator, Job, Result};
+use crate::settings::{hash_bytes, within, Identity, Settings};
+use crate::train::checkpoint;
 use crate::train::{LossRecord, ScoreRecord};
 use crate::volume::Tomogram;
 
 /// Longest time of one call, in minutes.
 const MOST_MINUTES: f64 = 1e6;
 
-/// What is known before there are labels.
-#[derive(Clone, Debug, Default)]
-pub struct LabelledTrainingOptions {
-    /// How to train; the window may have zero extents, then it is what suits the network.
-    pub settings: SegmenterOptions,
-    /// What to start from.
-    pub start: Start,
-    /// Edge of the tomograms' voxels in nm, where their own is wrong or unknown.
-    pub voxel_nm: Option<f64>,
-    /// Whether structures are brighter than their surroundings in the tomograms.
-    pub bright: bool,
-}
-
 /// A training that is given its labels first and then its steps.
 pub struct LabelledTraining {
-    pub(super) settings: SegmenterOptions,
+    pub(super) plan: Plan,
     start: Option<SegmentationModel>,
     taken: Option<Taken>,
-    voxel_nm: Option<f64>,
-    bright: bool,
+    /// Content hash of the files that it begins with.
+    files: Option<String>,
+    /// Content hashes of the labels, in the order in which they were added.
+    pub(super) labels: Vec<String>,
     device: Device,
     pub(super) learnt: Vec<LabelledVolume>,
     pub(super) held_out: Vec<LabelledVolume>,
@@ -49,42 +41,34 @@ pub struct LabelledTraining {
 
 impl LabelledTraining {
     /// A training without labels. Errors: settings out of their ranges, by name; what opening the start fails with.
-    pub fn new(options: &LabelledTrainingOptions, device: Device) -> Result<Self> {
-        let mut settings = options.settings.clone();
+    pub fn new(settings: &SegmenterOptions, device: Device) -> Result<Self> {
+        settings.validate()?;
+        let mut plan = Plan::new(settings, settings.description());
         // A network that is new is one of the window that it learns from.
-        match settings.window {
-            [1, rows, cols] if rows == cols => settings.description.network.set_window(rows as i64),
+        match plan.window {
+            [1, rows, cols] if rows == cols => plan.description.network.set_window(rows as i64),
             _ => {}
         }
-        let (start, taken) = options.start.open(&settings, device)?;
-        if let Some(model) = &start {
-            settings.description = model.description().clone();
-        }
-        if let Some(voxel) = options.voxel_nm.filter(|v| !(0.01..=100.0).contains(v)) {
-            return Err(Error::argument("voxel_nm", voxel, "must be 0.01..=100"));
-        }
-        settings.validate()?;
-        // Its weights are thrown away: only its needs are asked for.
-        let fresh = match &start {
-            Some(_) => None,
-            None => Some(SegmentationModel::random(
-                settings.description.clone(),
-                &mut Generator::new(0, 0),
-                device,
-            )?),
-        };
-        if let Some(model) = start.as_ref().or(fresh.as_ref()) {
-            if settings.window.contains(&0) {
-                settings.window = SegmenterOptions::window_for(model.network());
+        let weights = settings.weights();
+        let (start, taken) = weights.open(&plan.description, settings.seed, device)?;
+        let plan = match &start {
+            Some(model) => {
+                plan.description = model.description().clone();
+                plan.suited_to(model.network())?
             }
-            settings.validate_window(model.network())?;
-        }
+            None => {
+                // Its weights are thrown away: only its needs are asked for.
+                let mut gen = Generator::new(0, 0);
+                let fresh = SegmentationModel::random(plan.description.clone(), &mut gen, device)?;
+                plan.suited_to(fresh.network())?
+            }
+        };
         Ok(Self {
-            settings,
+            plan,
             start,
             taken,
-            voxel_nm: options.voxel_nm,
-            bright: options.bright,
+            files: weights.hash()?,
+            labels: Vec::new(),
             device,
             learnt: Vec::new(),
             held_out: Vec::new(),
@@ -101,17 +85,16 @@ impl LabelledTraining {
     pub fn add(&mut self, tomogram: &Tomogram, labels: &SlabLabels, held_out: bool, job: &Job) -> Result<()> {
         self.require_no_run()?;
         self.settle_voxel(tomogram, job, |training| {
-            let (description, view) = (&training.settings.description, training.view());
+            let (description, view) = (&training.plan.description, training.view());
             let volume = LabelledVolume::new(tomogram, labels, description, &view, job)?;
+            training.labels.push(labels.hash(tomogram.geometry().shape, held_out));
             if held_out {
                 training.held_out.push(volume);
                 training.counts.1 += 1;
                 return Ok(());
             }
-            let (share, flat) = (
-                training.settings.validation.share,
-                description.network.dimensions() == 2,
-            );
+            let share = training.plan.settings.validation_share;
+            let flat = training.plan.description.network.dimensions() == 2;
             let learnt = if share > 0.0 {
                 let (learnt, scored) = volume.split(share, flat)?;
                 training.held_out.push(scored);
@@ -130,7 +113,7 @@ impl LabelledTraining {
     /// Errors: [`Error::State`] once the run has begun or where the settings have no such rounds; slices out of range.
     pub fn add_unlabelled(&mut self, tomogram: &Tomogram, z: Range<usize>, job: &Job) -> Result<()> {
         self.require_no_run()?;
-        if self.settings.self_training.rounds == 0 {
+        if self.plan.settings.rounds == 0 {
             return Err(Error::State(
                 "slices without labels teach nothing in a training without rounds of self-training".into(),
             ));
@@ -140,7 +123,9 @@ impl LabelledTraining {
                 margin: 0,
                 ..training.view()
             };
-            let volume = LabelledVolume::unlabelled(tomogram, z, &training.settings.description, &view, job)?;
+            let volume = LabelledVolume::unlabelled(tomogram, z.clone(), &training.plan.description, &view, job)?;
+            let shape = tomogram.geometry().shape;
+            training.labels.push(hash_bytes(format!("{shape:?} {z:?}").as_bytes()));
             training.learnt.push(volume);
             Ok(())
         })
@@ -149,10 +134,10 @@ impl LabelledTraining {
     fn view(&self) -> SlabView {
         SlabView {
             // Windows that reach beyond the labels see what is there.
-            margin: self.settings.window[0].saturating_sub(1),
-            bright: self.bright,
-            voxel_nm: self.voxel_nm,
-            rescale: self.settings.rescale,
+            margin: self.plan.window[0].saturating_sub(1),
+            bright: self.plan.settings.bright,
+            voxel_nm: self.plan.settings.voxel_nm,
+            rescale: self.plan.settings.rescale,
         }
     }
 
@@ -172,16 +157,16 @@ impl LabelledTraining {
         job: &Job,
         add: impl FnOnce(&mut Self) -> Result<()>,
     ) -> Result<()> {
-        let known = self.settings.description.voxel_nm;
-        let edge = self.voxel_nm.or(tomogram.geometry().voxel_nm());
-        self.settings.description.voxel_nm = known.or(edge);
+        let known = self.plan.description.voxel_nm;
+        let edge = self.plan.settings.voxel_nm.or(tomogram.geometry().voxel_nm());
+        self.plan.description.voxel_nm = known.or(edge);
         if let Err(error) = add(self) {
-            self.settings.description.voxel_nm = known;
+            self.plan.description.voxel_nm = known;
             return Err(error);
         }
         if let (Some(known), Some(edge)) = (known, edge) {
             if !are_alike(known, edge) {
-                let done = match self.settings.rescale {
+                let done = match self.plan.settings.rescale {
                     true => "it is brought to that size",
                     false => "sizes are learnt in voxels",
                 };
@@ -198,12 +183,9 @@ impl LabelledTraining {
     ///
     /// Errors: no labels; minutes out of range; those of [`SegmenterTrainer::train`].
     pub fn train(&mut self, until: u64, minutes: Option<f64>, job: &Job) -> Result<()> {
-        if let Some(minutes) = minutes.filter(|minutes| !(0.0..=MOST_MINUTES).contains(minutes)) {
-            let allowed = format!("must be 0..={MOST_MINUTES}");
-            return Err(Error::argument("minutes", minutes, &allowed));
-        }
+        within("minutes", minutes.unwrap_or(0.0), 0.0..=MOST_MINUTES)?;
         let end = minutes.map(|minutes| Instant::now() + Duration::from_secs_f64(60.0 * minutes));
-        let rounds = self.settings.self_training.rounds;
+        let rounds = self.plan.settings.rounds;
         let saved = self.saved.clone();
         let trainer = self.begin()?;
         let span = job.span();
@@ -240,7 +222,7 @@ impl LabelledTraining {
         if self.run.is_none() {
             self.require_labels()?;
             let source = LabelledVolumes::new(std::mem::take(&mut self.learnt), self.device)?;
-            let trainer = SegmenterTrainer::new(&self.settings, self.start.as_ref(), source, self.device)?;
+            let trainer = SegmenterTrainer::of_plan(self.plan.clone(), self.start.as_ref(), source, self.device)?;
             self.start_with(trainer)?;
         }
         self.run
@@ -249,6 +231,7 @@ impl LabelledTraining {
     }
 
     fn start_with(&mut self, mut trainer: SegmenterTrainer<LabelledVolumes>) -> Result<()> {
+        trainer.set_inputs(self.inputs());
         if !self.held_out.is_empty() {
             trainer.validate_with(LabelledVolumes::new(std::mem::take(&mut self.held_out), self.device)?);
         }
@@ -275,14 +258,23 @@ impl LabelledTraining {
             ));
         }
         self.require_labels()?;
-        let (settings, learnt, device) = (&self.settings, &mut self.learnt, self.device);
-        let mut trainer = SegmenterTrainer::resume(path, device, |found, _| {
-            check_alike(path, settings, found)?;
+        let restored = checkpoint::load::<Plan>(path, self.device)?;
+        let theirs = identity(&restored.options, restored.identity.inputs.clone())?;
+        identity(&self.plan, self.inputs())?.check_equals(&theirs, &path.display().to_string())?;
+        let (learnt, device) = (&mut self.learnt, self.device);
+        let mut trainer = SegmenterTrainer::restore(restored, device, |_, _| {
             LabelledVolumes::new(std::mem::take(learnt), device)
         })?;
-        trainer.reschedule(self.settings.schedule.steps)?;
+        trainer.reschedule(self.plan.settings.steps)?;
         self.saved = Some((path.to_owned(), trainer.step()));
         self.start_with(trainer)
+    }
+
+    /// Content hashes of what is learnt from and begun with.
+    fn inputs(&self) -> BTreeMap<String, String> {
+        let mut inputs = BTreeMap::from([("labels".to_owned(), hash_bytes(self.labels.concat().as_bytes()))]);
+        inputs.extend(self.files.clone().map(|files| ("start".to_owned(), files)));
+        inputs
     }
 
     /// Writes a checkpoint, whole or not at all. Errors: no labels; the operating system's.
@@ -302,9 +294,7 @@ impl LabelledTraining {
     /// Scores of the result so far on `windows` windows, the same every time, of the labels held out or, where there are none, of those
     /// learnt from. Errors: no labels; windows out of 1..=10000; cancel.
     pub fn scores(&mut self, windows: usize, job: &Job) -> Result<Vec<OutputScore>> {
-        if !(1..=10_000).contains(&windows) {
-            return Err(Error::argument("windows", windows, "must be 1..=10000"));
-        }
+        within("windows", windows, 1..=10_000)?;
         let trainer = self.begin()?;
         trainer.restore_labels(job)?;
         trainer.result_scores(windows, job)
@@ -315,9 +305,19 @@ impl LabelledTraining {
         self.taken.as_ref()
     }
 
-    /// The settings, the voxel size included once there are labels.
+    /// The settings.
     pub fn settings(&self) -> &SegmenterOptions {
-        &self.settings
+        &self.plan.settings
+    }
+
+    /// The network, the voxel size included once there are labels.
+    pub fn description(&self) -> &ModelDescription {
+        &self.plan.description
+    }
+
+    /// Extents (z, y, x) of a window in voxels.
+    pub fn window(&self) -> [usize; 3] {
+        self.plan.window
     }
 
     /// Numbers of slabs to learn from and to score with.
@@ -332,7 +332,7 @@ impl LabelledTraining {
 
     /// Steps of all rounds together.
     pub fn steps(&self) -> u64 {
-        self.settings.schedule.steps * (u64::from(self.settings.self_training.rounds) + 1)
+        self.plan.settings.steps * (u64::from(self.plan.settings.rounds) + 1)
     }
 
     /// Round of self-training, from 0 on.
@@ -342,7 +342,7 @@ impl LabelledTraining {
 
     /// Whether nothing is left to do: all steps are done, or the last round's patience is at an end.
     pub fn is_finished(&self) -> bool {
-        let last = self.settings.self_training.rounds;
+        let last = self.plan.settings.rounds;
         let over = |run: &SegmenterTrainer<_>| run.round() >= last && run.round_is_over();
         self.run.as_ref().is_some_and(over)
     }
@@ -368,21 +368,11 @@ impl LabelledTraining {
     }
 }
 
-/// Refuses a checkpoint whose settings differ by more than the number of steps.
-fn check_alike(path: &Path, ours: &SegmenterOptions, theirs: &SegmenterOptions) -> Result<()> {
-    // As text of limited digits: JSON need not carry every number to the last bit.
-    let text = |settings: &SegmenterOptions| {
-        let mut settings = settings.clone();
-        settings.schedule.steps = ours.schedule.steps;
-        settings.self_training.rounds = ours.self_training.rounds;
-        format!("{settings:.9?}")
-    };
-    if text(ours) == text(theirs) {
-        return Ok(());
-    }
-    Err(Error::argument(
-        "checkpoint",
-        path.display(),
-        "must come from a run of the same network, window, batch, seed, loss and voxel size",
-    ))
+/// What two runs have in common that give the same bytes as far as both go: not their length, nor where the files lie.
+fn identity(plan: &Plan, inputs: BTreeMap<String, String>) -> Result<Identity> {
+    let left_out = ["steps", "rounds", "start", "pretrained", "first_stage"].map(|name| format!("settings.{name}"));
+    Ok(Identity {
+        inputs,
+        ..Identity::new(plan, &left_out.each_ref().map(String::as_str))?
+    })
 }

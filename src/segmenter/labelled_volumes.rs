@@ -2,7 +2,7 @@
 use tch::{Device, Kind, Tensor};
 
 use super::self_training::{relabelled, Labels};
-use super::{LabelledVolume, SegmenterOptions};
+use super::{LabelledVolume, Plan};
 use crate::networks::SegmentationModel;
 use crate::runtime::{Error, Generator, Job, Result};
 use crate::train::{Example, ExampleSource, Windows, CERTAIN};
@@ -29,19 +29,14 @@ impl LabelledVolumes {
     }
 
     /// What `teacher` says of every volume, mixed with what it came with; nothing is changed yet.
-    pub(super) fn relabelled(
-        &self,
-        teacher: &SegmentationModel,
-        options: &SegmenterOptions,
-        job: &Job,
-    ) -> Result<Vec<Labels>> {
+    pub(super) fn relabelled(&self, teacher: &SegmentationModel, plan: &Plan, job: &Job) -> Result<Vec<Labels>> {
         let mut found = Vec::with_capacity(self.volumes.len());
         for (index, volume) in self.volumes.iter().enumerate() {
             let given = match &self.given {
                 Some(given) => given[index].share(),
                 None => Labels::of(volume),
             };
-            found.push(relabelled(&volume.image, &given, teacher, options, job)?);
+            found.push(relabelled(&volume.image, &given, teacher, plan, job)?);
         }
         Ok(found)
     }

@@ -8,6 +8,7 @@ use super::LabelledVolume;
 use crate::image::{resize_nearest, PictureFile};
 use crate::networks::ModelDescription;
 use crate::runtime::{Error, Result};
+use crate::settings::hash_bytes;
 use crate::train::CERTAIN;
 
 /// Least difference between the two levels of a mask of more than two: below it they are the noise of a lossy file.
@@ -49,6 +50,18 @@ impl PicturePair {
             image: picture,
             mask: two_levels(&mask.display().to_string(), &levels)?,
         })
+    }
+}
+
+impl PicturePair {
+    /// Content hash.
+    pub(super) fn hash(&self, held_out: bool) -> String {
+        let mut bytes = format!("{:?} {held_out}", self.image.pixels.dim()).into_bytes();
+        for level in &self.image.pixels {
+            bytes.extend(level.to_le_bytes());
+        }
+        bytes.extend(self.mask.iter().map(|inside| u8::from(*inside)));
+        hash_bytes(&bytes)
     }
 }
 

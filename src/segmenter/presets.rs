@@ -1,16 +1,22 @@
 //! Trainings as papers describe them, as far as this project's pieces allow. What differs stands at each.
-use super::{SegmenterOptions, ValidationOptions};
-use crate::networks::{
-    CompactConfig, DynUnetConfig, InputScale, ModelDescription, NetworkConfig, PickerConfig, SdSegConfig, Unet2dConfig,
-};
-use crate::train::{AdamWOptions, AugmentOptions, LossOptions, RateCurve, SgdOptions, TiltAxis, TrainingSchedule};
+use serde_json::{Map, Value};
+
+use super::{CurveOptions, LossName, OptimiserName, Preset, ScheduleName, SegmenterOptions};
+use crate::runtime::Result;
+use crate::settings::Settings;
+use crate::train::{AdamWOptions, AugmentOptions, TiltAxis};
 
 /// Largest norm of a gradient where a paper clips none.
 const UNCLIPPED: f64 = 1e6;
 
-impl SegmenterOptions {
-    /// Names that [`SegmenterOptions::preset`] knows.
-    pub const PRESETS: [&'static str; 8] = [
+/// Loss of a step, relative to the usual one, from which on it moves nothing: at the last timesteps of a diffusion losses differ by
+/// tens of times, so that only what is far beyond that is a defect.
+const SPIKE: f64 = 100.0;
+
+impl Settings for SegmenterOptions {
+    const FAMILY: &'static str = "train";
+
+    const PRESETS: &'static [&'static str] = &[
         "default",
         "adapt",
         "slab-paper",
@@ -21,52 +27,66 @@ impl SegmenterOptions {
         "sdseg-small",
     ];
 
-    /// The settings of that name; none where it is not one of [`SegmenterOptions::PRESETS`].
-    ///
-    /// All of the papers' score a fifth of every volume, split off by region, and keep the best weights, not an average of the last
-    /// (`ema_decay` 0); where a paper counts epochs the numbers are those of its data, here they are steps.
-    pub fn preset(name: &str) -> Option<Self> {
-        Some(match name {
-            "default" => Self::default(),
-            "adapt" => Self::adapting(),
-            "slab-paper" => slab_paper(),
-            "membrain-seg" => membrain_seg(),
-            "deepetpicker" => deepetpicker(),
-            "deepict" => deepict(),
-            "sdseg" => sdseg(),
-            "sdseg-small" => sdseg_small(),
-            _ => return None,
-        })
-    }
+    const WHOLE: &'static [&'static str] = &["network"];
 
-    /// The default for a network that is trained already: 300 steps at half the rate, minutes on a CPU. Measured with the built-in
-    /// network on slabs of 20 slices, docs/measured/networks.md.
-    pub fn adapting() -> Self {
-        let default = Self::default();
-        Self {
-            schedule: TrainingSchedule {
-                steps: 300,
-                adamw: AdamWOptions {
-                    rate: 5e-4,
-                    ..default.schedule.adamw
-                },
-                ..default.schedule
-            },
-            ..default
+    /// Weights that are trained already are adapted; a network's name stands for the preset of that name.
+    fn preset_of(given: &Map<String, Value>) -> &'static str {
+        let member = |name: &str| given.get(name).filter(|value| !value.is_null());
+        match (member("start"), member("network"), member("scratch")) {
+            (_, Some(Value::String(name)), _) if name == "sdseg" => "sdseg",
+            (_, Some(Value::String(name)), _) if name == "sdseg-small" => "sdseg-small",
+            (Some(_), ..) => "adapt",
+            (None, None, None | Some(Value::Bool(false))) => "adapt",
+            _ => "default",
         }
     }
 
-    /// Whether the preset `name` is a paper's.
-    pub fn is_of_a_paper(name: &str) -> bool {
-        !["default", "adapt"].contains(&name)
+    /// All of the papers' score a fifth of every volume, split off by region, and keep the best weights, not an average of the last
+    /// (`ema_decay` 0); where a paper counts epochs the numbers are those of its data, here they are steps.
+    fn of_preset(name: &str) -> Self {
+        let preset = Preset::named(name).unwrap_or_default();
+        let settings = match preset {
+            Preset::Default => Self::default(),
+            Preset::Adapt => Self::adapting(),
+            Preset::SlabPaper => slab_paper(),
+            Preset::MembrainSeg => membrain_seg(),
+            Preset::Deepetpicker => deepetpicker(),
+            Preset::Deepict => deepict(),
+            Preset::Sdseg => sdseg(),
+            Preset::SdsegSmall => sdseg_small(),
+        };
+        Self { preset, ..settings }
+    }
+
+    fn validate_together(&self) -> Result<()> {
+        self.check_together()
     }
 }
 
-fn scored(every: u64) -> ValidationOptions {
-    ValidationOptions {
-        share: 0.2,
-        every,
-        ..ValidationOptions::default()
+impl SegmenterOptions {
+    /// The default for a network that is trained already: 300 steps at half the rate, minutes on a CPU. Measured with the built-in
+    /// network on slabs of 20 slices, docs/measured/networks.md.
+    pub fn adapting() -> Self {
+        Self {
+            preset: Preset::Adapt,
+            steps: 300,
+            adamw: AdamWOptions {
+                rate: 5e-4,
+                ..AdamWOptions::default()
+            },
+            ..Self::default()
+        }
+    }
+}
+
+/// What most of the papers have in common.
+fn of_a_paper(validation_every: u64) -> SegmenterOptions {
+    SegmenterOptions {
+        clip: UNCLIPPED,
+        ema_decay: 0.0,
+        validation_share: 0.2,
+        validation_every,
+        ..SegmenterOptions::default()
     }
 }
 
@@ -86,15 +106,10 @@ fn adamw(rate: f64, weight_decay: f64, beta2: f64) -> AdamWOptions {
 /// interpolation, drawn beside mirrors and not in their place; the split is by region, not of shuffled slices.
 fn slab_paper() -> SegmenterOptions {
     SegmenterOptions {
-        description: ModelDescription {
-            network: NetworkConfig::Unet2d(Unet2dConfig::default()),
-            input: InputScale::Slice,
-            ..ModelDescription::default()
-        },
-        window: [1, 512, 512],
+        steps: 30_000,
         batch: 8,
         foreground: 0.0,
-        augment: AugmentOptions {
+        augmentation: AugmentOptions {
             tilt_axis: TiltAxis::Any,
             mirror: 0.25,
             turn: 0.25,
@@ -104,20 +119,15 @@ fn slab_paper() -> SegmenterOptions {
             grey: 0.0,
             ..AugmentOptions::default()
         },
-        loss: LossOptions::slab_paper(),
-        schedule: TrainingSchedule {
-            steps: 30_000,
-            sgd: Some(SgdOptions::default()),
-            curve: RateCurve::Step {
-                every: 10_000,
-                factor: 0.1,
-            },
-            clip: UNCLIPPED,
-            ema_decay: 0.0,
-            ..TrainingSchedule::default()
+        loss: LossName::SlabPaper,
+        optimiser: OptimiserName::Sgd,
+        adamw: AdamWOptions::default(),
+        schedule: ScheduleName::Step,
+        curve: CurveOptions {
+            step_every: Some(10_000),
+            ..CurveOptions::default()
         },
-        validation: scored(200),
-        ..SegmenterOptions::default()
+        ..of_a_paper(200)
     }
 }
 
@@ -128,11 +138,10 @@ fn slab_paper() -> SegmenterOptions {
 /// blurs, blanked cuboids and local changes are not; turns are about the tilt axis and z alone; no Fourier-amplitude matching.
 fn membrain_seg() -> SegmenterOptions {
     SegmenterOptions {
-        description: ModelDescription::new(NetworkConfig::DynUnet(DynUnetConfig::default()), Some(1.0)),
-        window: [160; 3],
+        steps: 50_000,
         batch: 2,
         foreground: 0.0,
-        augment: AugmentOptions {
+        augmentation: AugmentOptions {
             tilt_axis: TiltAxis::Any,
             mirror: 0.5,
             turn: 0.75,
@@ -143,23 +152,16 @@ fn membrain_seg() -> SegmenterOptions {
             noise: 0.7,
             ..AugmentOptions::default()
         },
-        loss: LossOptions::membrain(),
-        schedule: TrainingSchedule {
-            steps: 50_000,
-            sgd: Some(SgdOptions {
-                rate: 1e-2,
-                weight_decay: 3e-5,
-                momentum: 0.99,
-                nesterov: true,
-            }),
-            curve: RateCurve::Poly { power: 0.9, every: 50 },
-            clip: UNCLIPPED,
-            ema_decay: 0.0,
-            ..TrainingSchedule::default()
+        loss: LossName::Membrain,
+        optimiser: OptimiserName::Nesterov,
+        adamw: AdamWOptions::default(),
+        schedule: ScheduleName::Poly,
+        curve: CurveOptions {
+            poly_every: 50,
+            ..CurveOptions::default()
         },
-        validation: scored(500),
         mixed_precision: true,
-        ..SegmenterOptions::default()
+        ..of_a_paper(500)
     }
 }
 
@@ -170,11 +172,10 @@ fn membrain_seg() -> SegmenterOptions {
 /// the momentum alone; windows lie anywhere about a labelled voxel; no elastic deformation.
 fn deepetpicker() -> SegmenterOptions {
     SegmenterOptions {
-        description: ModelDescription::new(NetworkConfig::Picker(PickerConfig::default()), None),
-        window: [72; 3],
+        steps: 2000,
         batch: 8,
         foreground: 1.0,
-        augment: AugmentOptions {
+        augmentation: AugmentOptions {
             tilt_axis: TiltAxis::Y,
             mirror: 0.5,
             turn: 0.05,
@@ -184,21 +185,10 @@ fn deepetpicker() -> SegmenterOptions {
             grey: 0.0,
             ..AugmentOptions::default()
         },
-        loss: LossOptions::picker(),
-        schedule: TrainingSchedule {
-            steps: 2000,
-            adamw: adamw(1e-3, 0.01, 0.99),
-            curve: RateCurve::OneCycle {
-                warm_up: 0.1,
-                start: 30.0,
-                end: 100.0,
-            },
-            clip: UNCLIPPED,
-            ema_decay: 0.0,
-            ..TrainingSchedule::default()
-        },
-        validation: scored(100),
-        ..SegmenterOptions::default()
+        loss: LossName::Picker,
+        adamw: adamw(1e-3, 0.01, 0.99),
+        schedule: ScheduleName::OneCycle,
+        ..of_a_paper(100)
     }
 }
 
@@ -209,30 +199,15 @@ fn deepetpicker() -> SegmenterOptions {
 /// take the loss's place in finding a plateau; windows are drawn at random, two thirds about labels, not from a grid of boxes with labels.
 fn deepict() -> SegmenterOptions {
     SegmenterOptions {
-        description: ModelDescription::new(NetworkConfig::Compact(CompactConfig::default()), None),
-        window: [64; 3],
+        steps: 5000,
         batch: 5,
-        augment: AugmentOptions::none(),
-        loss: LossOptions::deepict(),
-        schedule: TrainingSchedule {
-            steps: 5000,
-            adamw: adamw(1e-3, 0.0, 0.999),
-            curve: RateCurve::Plateau {
-                factor: 0.1,
-                patience: 10,
-            },
-            clip: UNCLIPPED,
-            ema_decay: 0.0,
-            ..TrainingSchedule::default()
-        },
-        validation: scored(100),
-        ..SegmenterOptions::default()
+        augmentation: AugmentOptions::none(),
+        loss: LossName::Deepict,
+        adamw: adamw(1e-3, 0.0, 0.999),
+        schedule: ScheduleName::Plateau,
+        ..of_a_paper(100)
     }
 }
-
-/// Loss of a step, relative to the usual one, from which on it moves nothing: at the last timesteps of a diffusion losses differ by
-/// tens of times, so that only what is far beyond that is a defect.
-const SPIKE: f64 = 100.0;
 
 /// SDSeg: latent diffusion of masks, AdamW 1e-5 after 10,000 steps of warm-up, batches of 4 windows of 256, mirrors in y and x, L1 of
 /// noise and latent, moving average 0.9999 of the U-Net.
@@ -240,43 +215,28 @@ const SPIKE: f64 = 100.0;
 /// Differs: a fifth of the data is scored with; mixed precision is bfloat16's.
 fn sdseg() -> SegmenterOptions {
     SegmenterOptions {
-        description: ModelDescription {
-            network: NetworkConfig::SdSeg(Box::default()),
-            input: InputScale::Picture,
-            ..ModelDescription::default()
-        },
-        window: [1, 256, 256],
+        steps: 100_000,
         batch: 4,
         foreground: 0.0,
-        augment: AugmentOptions {
+        augmentation: AugmentOptions {
             mirror: 0.5,
             ..AugmentOptions::none()
         },
-        schedule: TrainingSchedule {
-            steps: 100_000,
-            adamw: adamw(1e-5, 0.01, 0.999),
-            warm_up: 10_000,
-            cool_down: 0.0,
-            clip: UNCLIPPED,
-            ema_decay: 0.9999,
-            spike: SPIKE,
-            ..TrainingSchedule::default()
-        },
-        validation: scored(1000),
+        adamw: adamw(1e-5, 0.01, 0.999),
+        warm_up: 10_000,
+        cool_down: 0.0,
+        ema_decay: 0.9999,
+        spike: SPIKE,
         mixed_precision: true,
-        ..SegmenterOptions::default()
+        ..of_a_paper(1000)
     }
 }
 
 /// SDSeg at a size that two cores train, from random weights but for the mask autoencoder; measured in docs/measured/sdseg.md.
 fn sdseg_small() -> SegmenterOptions {
-    let paper = sdseg();
     SegmenterOptions {
-        description: ModelDescription {
-            network: NetworkConfig::SdSeg(Box::new(SdSegConfig::small())),
-            ..paper.description
-        },
-        augment: AugmentOptions {
+        steps: 2000,
+        augmentation: AugmentOptions {
             tilt_axis: TiltAxis::Any,
             mirror: 0.5,
             turn: 0.3,
@@ -288,18 +248,15 @@ fn sdseg_small() -> SegmenterOptions {
             brightness: 0.1,
             noise: 0.1,
         },
-        schedule: TrainingSchedule {
-            steps: 2000,
-            adamw: adamw(1e-3, 0.01, 0.999),
-            warm_up: 100,
-            cool_down: 0.5,
-            clip: 1.0,
-            ema_decay: 0.99,
-            ..paper.schedule
-        },
-        validation: ValidationOptions::default(),
+        adamw: adamw(1e-3, 0.01, 0.999),
+        warm_up: 100,
+        cool_down: 0.5,
+        clip: 1.0,
+        ema_decay: 0.99,
+        validation_share: 0.0,
+        validation_every: 200,
         mixed_precision: false,
-        ..paper
+        ..sdseg()
     }
 }
 
@@ -308,29 +265,62 @@ mod tests {
     use super::*;
     use crate::networks::SegmentationModel;
     use crate::runtime::Generator;
+    use crate::segmenter::Plan;
+    use crate::settings::{resolve_text, schema};
     use tch::Device;
 
     #[test]
     fn every_preset_is_within_all_ranges() {
         for name in SegmenterOptions::PRESETS {
-            let options = SegmenterOptions::preset(name).unwrap();
+            let options = SegmenterOptions::of_preset(name);
+            assert_eq!(Preset::named(name), Some(options.preset));
             options.validate().unwrap_or_else(|error| panic!("{name}: {error}"));
             // The papers hold out; the small SDSeg is this project's.
-            let holds_out = SegmenterOptions::is_of_a_paper(name) && name != "sdseg-small";
-            assert_eq!(options.validation.share > 0.0, holds_out, "{name}");
+            let holds_out = options.preset.is_of_a_paper() && *name != "sdseg-small";
+            assert_eq!(options.validation_share > 0.0, holds_out, "{name}");
             // The DynUNet's 20 million weights and SDSeg's 413 are for other tests.
-            if !["membrain-seg", "sdseg"].contains(&name) {
+            if !["membrain-seg", "sdseg"].contains(name) {
                 let mut gen = Generator::new(1, 0);
-                let model = SegmentationModel::random(options.description.clone(), &mut gen, Device::Cpu).unwrap();
-                options.validate_window(model.network()).unwrap();
+                let model = SegmentationModel::random(options.description(), &mut gen, Device::Cpu).unwrap();
+                let plan = Plan::new(&options, options.description());
+                plan.suited_to(model.network()).unwrap();
             }
-            let text = serde_json::to_string(&options).unwrap();
-            assert_eq!(
-                serde_json::from_str::<SegmenterOptions>(&text).unwrap(),
-                options,
-                "{name}"
-            );
         }
-        assert!(SegmenterOptions::preset("other").is_none());
+        assert!(resolve_text::<SegmenterOptions>("{\"preset\": \"other\"}").is_err());
+        assert!(schema::<SegmenterOptions>().to_value()["properties"]["curve"].is_object());
+    }
+
+    #[test]
+    fn the_preset_follows_from_what_the_training_begins_with() {
+        let preset = |text: &str| resolve_text::<SegmenterOptions>(text).unwrap().preset;
+        assert_eq!(preset("{}"), Preset::Adapt);
+        assert_eq!(preset("{\"start\": \"a.safetensors\"}"), Preset::Adapt);
+        assert_eq!(preset("{\"scratch\": true}"), Preset::Default);
+        assert_eq!(preset("{\"network\": {\"network\": \"unet2d\"}}"), Preset::Default);
+        assert_eq!(preset("{\"network\": \"sdseg\"}"), Preset::Sdseg);
+        assert_eq!(preset("{\"preset\": \"default\"}"), Preset::Default);
+    }
+
+    #[test]
+    fn settings_out_of_range_are_named() {
+        let refused = |text: &str| resolve_text::<SegmenterOptions>(text).unwrap_err().to_string();
+        for (text, words) in [
+            ("{\"curve.step_every\": 0}", "curve.step_every is 0"),
+            ("{\"curve.plateau_factor\": 1}", "curve.plateau_factor is 1"),
+            ("{\"curve.one_cycle_warm_up\": 1}", "curve.one_cycle_warm_up is 1"),
+            ("{\"spike\": 1}", "spike is 1, must be 2"),
+            ("{\"scratch\": true, \"start\": \"a\"}", "scratch is true"),
+            (
+                "{\"network\": {\"network\": \"unet2d\"}, \"start\": \"a\"}",
+                "network is",
+            ),
+            ("{\"network\": \"sdseg\", \"preset\": \"default\"}", "network is"),
+            ("{\"network\": \"other\"}", "settings.network is \"other\""),
+            ("{\"pretrained\": \"builtin\"}", "pretrained is given"),
+            ("{\"loss\": \"square\"}", "settings.loss is \"square\""),
+        ] {
+            let said = refused(text);
+            assert!(said.contains(words), "{text}: {said}");
+        }
     }
 }

@@ -4,14 +4,12 @@
 //! form) of those that were given and those that the teacher is sure of. With w0 the given confidence, t0 the given truth, c one where
 //! the teacher is sure and zero elsewhere, t1 what it says and m the teacher's share:
 //! w = (1 - m) w0 + m c and t = ((1 - m) w0 t0 + m c t1) / w. Outside the slab w0 is zero, and only what the teacher is sure of counts.
-use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use super::validation::batch_of;
-use super::{LabelledVolume, SegmenterOptions};
+use super::{LabelledVolume, Plan, SegmenterOptions};
 use crate::networks::{starts, tent, Activation, Pass, SegmentationModel};
 use crate::runtime::{Job, Result, Stage};
-use crate::train::ranges::check_ranges;
 use crate::train::CERTAIN;
 
 /// Voxels with labels that are kept of a volume, to draw windows around.
@@ -19,44 +17,6 @@ const MOST_KEPT: usize = 1 << 20;
 
 /// The output whose probability is how near a centre is: it is never hard.
 const CENTRE: &str = "centre";
-
-/// Rounds after the first training, and what their labels are.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SelfTrainingOptions {
-    /// Rounds after the first training, each of as many steps, 0..=20.
-    pub rounds: u32,
-    /// A teacher is sure that a voxel is something from this probability on, 0.5..=1.
-    pub sure: f64,
-    /// A teacher is sure that a voxel is not something up to this probability, 0..=0.5. Not used with a softmax.
-    pub sure_not: f64,
-    /// Share m of the teacher's labels beside those that were given, 0..=1.
-    pub share: f64,
-}
-
-impl Default for SelfTrainingOptions {
-    /// No rounds: on pseudo-labels a network repeats its own mistakes as readily as it mends theirs, so rounds are to be asked for.
-    fn default() -> Self {
-        Self {
-            rounds: 0,
-            sure: 0.9,
-            sure_not: 0.1,
-            share: 0.5,
-        }
-    }
-}
-
-impl SelfTrainingOptions {
-    /// Refuses settings out of their documented ranges, by name.
-    pub fn validate(&self) -> Result<()> {
-        check_ranges(&[
-            ("rounds", f64::from(self.rounds), 0.0, 20.0),
-            ("sure", self.sure, 0.5, 1.0),
-            ("sure_not", self.sure_not, 0.0, 0.5),
-            ("teacher's share", self.share, 0.0, 1.0),
-        ])
-    }
-}
 
 /// Labels of a volume.
 pub(super) struct Labels {
@@ -95,16 +55,16 @@ pub(super) fn relabelled(
     image: &Tensor,
     given: &Labels,
     teacher: &SegmentationModel,
-    options: &SegmenterOptions,
+    plan: &Plan,
     job: &Job,
 ) -> Result<Labels> {
     let _guard = tch::no_grad_guard();
-    let rules = options.self_training;
+    let rules = &plan.settings;
     let outputs = teacher.network().outputs();
-    let found = probabilities(teacher, image, options.window, job)?;
-    let (said, sure) = verdict(&found, outputs, teacher.network().activation(), &rules)?;
-    let given_weight = given.weight.f_mul_scalar(1.0 - rules.share)?;
-    let own_weight = sure.f_mul_scalar(rules.share)?;
+    let found = probabilities(teacher, image, plan.window, job)?;
+    let (said, sure) = verdict(&found, outputs, teacher.network().activation(), rules)?;
+    let given_weight = given.weight.f_mul_scalar(1.0 - rules.teacher_share)?;
+    let own_weight = sure.f_mul_scalar(rules.teacher_share)?;
     let weight = given_weight.f_add(&own_weight)?;
     let given_truth = given.truth.f_to_kind(Kind::Float)?;
     let truth = given_truth
@@ -125,7 +85,7 @@ fn verdict(
     found: &Tensor,
     outputs: &[String],
     activation: Activation,
-    rules: &SelfTrainingOptions,
+    rules: &SegmenterOptions,
 ) -> Result<(Tensor, Tensor)> {
     if activation == Activation::Softmax {
         let (most, _) = found.f_max_dim(0, true)?;
@@ -224,7 +184,7 @@ mod tests {
         let outputs = ["membrane", "molecule", "centre"].map(str::to_owned);
         let found = Tensor::from_slice(&[0.95_f32, 0.5, 0.05, 0.05, 0.05, 0.0, 0.6, 0.05, 0.3, 0.3, 0.3, 0.3]);
         let found = found.view([3, 1, 1, 4]);
-        let rules = SelfTrainingOptions::default();
+        let rules = SegmenterOptions::default();
         let (said, sure) = verdict(&found, &outputs, Activation::Sigmoid, &rules).unwrap();
         let values = |x: &Tensor| -> Vec<f32> { Vec::try_from(x.contiguous().view([-1])).unwrap() };
         assert_eq!(values(&sure), [1.0, 0.0, 0.0, 1.0]);

@@ -3,10 +3,10 @@ use std::path::PathBuf;
 
 use tch::Device;
 
-use super::SegmenterOptions;
 use crate::networks::sdseg::Taken;
-use crate::networks::SegmentationModel;
+use crate::networks::{ModelDescription, SegmentationModel};
 use crate::runtime::{Error, Generator, Result};
+use crate::settings::{hash_bytes, hash_file};
 
 /// Stream of the seed that draws what pretrained weights leave out.
 const PRETRAINED: u64 = 14;
@@ -29,17 +29,29 @@ pub enum Start {
 }
 
 impl Start {
-    /// The model, none where the settings' network begins at random, and what it took of pretrained weights.
+    /// Content hash of the files; none where there are none: what is in the library is of its version.
+    pub(super) fn hash(&self) -> Result<Option<String>> {
+        let files = match self {
+            Self::File(file) => std::slice::from_ref(file),
+            Self::LatentDiffusion(files) => files,
+            Self::Random | Self::Builtin | Self::BuiltinDiffusion => return Ok(None),
+        };
+        let hashes: Vec<String> = files.iter().map(|file| hash_file(file)).collect::<Result<_>>()?;
+        Ok(Some(hash_bytes(hashes.concat().as_bytes())))
+    }
+
+    /// The model, none where the network that is `described` begins at random, and what it took of pretrained weights.
     ///
     /// Errors: what opening a file fails with; pretrained weights for a network that is not SDSeg; random ones for an SDSeg network whose
     /// first stage nobody has trained.
     pub(super) fn open(
         &self,
-        settings: &SegmenterOptions,
+        described: &ModelDescription,
+        seed: u64,
         device: Device,
     ) -> Result<(Option<SegmentationModel>, Option<Taken>)> {
-        let description = || settings.description.clone();
-        let mut gen = Generator::new(settings.seed, PRETRAINED);
+        let description = || described.clone();
+        let mut gen = Generator::new(seed, PRETRAINED);
         let begun = |(model, taken): (SegmentationModel, Taken)| (Some(model), Some(taken));
         Ok(match self {
             Self::File(path) => (Some(SegmentationModel::open(path, device)?), None),
@@ -55,7 +67,7 @@ impl Start {
                 &mut gen,
                 device,
             )?),
-            Self::Random if settings.description.network.can_begin_random() => (None, None),
+            Self::Random if described.network.can_begin_random() => (None, None),
             Self::Random => {
                 let allowed =
                     "must be the library's mask autoencoder, or pretrained weights be given: it is not trained here";

@@ -1,13 +1,15 @@
 //! The training run of a segmentation network.
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use tch::{Device, Kind, Tensor};
 
 use super::validation::{batch_of, score, Draw};
-use super::{mean_dice, LabelledVolumes, OutputScore, SegmenterOptions};
+use super::{mean_dice, LabelledVolumes, OutputScore, Plan, SegmenterOptions};
 use crate::networks::{Logits, Pass, SegmentationModel};
 use crate::runtime::{Autocast, Error, Generator, Job, Result};
-use crate::train::checkpoint;
+use crate::settings::{Identity, Settings};
+use crate::train::checkpoint::{self, Restored};
 use crate::train::run::{Objective, Run};
 use crate::train::validated::Snapshot;
 use crate::train::{augment, segmentation_loss, Example, ExampleSource, LossRecord, Parameters, ScoreRecord, Target};
@@ -18,7 +20,7 @@ const WINDOWS: u64 = 12;
 
 /// What is made small: the loss of windows of one source.
 struct Segmentation<S> {
-    options: SegmenterOptions,
+    plan: Plan,
     model: SegmentationModel,
     source: S,
 }
@@ -31,67 +33,82 @@ pub struct SegmenterTrainer<S> {
     device: Device,
     /// What it is scored with.
     held_out: Option<S>,
+    /// Content hashes of what is learnt from, by name.
+    inputs: BTreeMap<String, String>,
     /// Whether the source's labels are still those that were given, while the run is in a round of a teacher's.
     labels_are_due: bool,
 }
 
 impl<S: ExampleSource> SegmenterTrainer<S> {
-    /// A fresh run, from random weights, or from those of `start`, whose network must be the options'.
+    /// A fresh run, from random weights of the settings' network, or from `start`.
     pub fn new(
-        options: &SegmenterOptions,
+        settings: &SegmenterOptions,
         start: Option<&SegmentationModel>,
         source: S,
         device: Device,
     ) -> Result<Self> {
-        options.validate()?;
+        settings.validate()?;
+        let description = match start {
+            Some(model) => model.description().clone(),
+            None => settings.description(),
+        };
+        Self::of_plan(Plan::new(settings, description), start, source, device)
+    }
+
+    /// A fresh run of a plan whose settings are validated.
+    pub(super) fn of_plan(plan: Plan, start: Option<&SegmentationModel>, source: S, device: Device) -> Result<Self> {
+        let seed = plan.settings.seed;
         let model = match start {
-            Some(model) if model.description().network == options.description.network => model.duplicate(device)?,
-            Some(model) => {
-                return Err(Error::argument(
-                    "network",
-                    format!("{:?}", model.description().network),
-                    &format!("must be the options' {:?}", options.description.network),
-                ))
-            }
-            None => {
-                let mut gen = Generator::new(options.seed, WEIGHTS);
-                SegmentationModel::random(options.description.clone(), &mut gen, device)?
-            }
+            Some(model) => model.duplicate(device)?,
+            None => SegmentationModel::random(plan.description.clone(), &mut Generator::new(seed, WEIGHTS), device)?,
         };
         let mut run = Run::new(
             parameters(model.weights()),
-            &options.schedule,
-            Generator::new(options.seed, WINDOWS),
+            &plan.settings.schedule(),
+            Generator::new(seed, WINDOWS),
         )?;
         run.statistics = parameters(model.statistics());
-        Self::assemble(options.clone(), run, source, device)
+        Self::assemble(plan, run, source, device)
     }
 
     /// Goes on from a checkpoint, with the same numbers as a run that never stopped (on a CPU, at the same number of threads).
-    /// `source(options, step)` makes the data as they were.
-    pub fn resume(
-        path: &Path,
-        device: Device,
-        source: impl FnOnce(&SegmenterOptions, u64) -> Result<S>,
-    ) -> Result<Self> {
-        let (options, run) = checkpoint::load::<SegmenterOptions>(path, device)?;
-        let source = source(&options, run.step)?;
-        Self::assemble(options, run, source, device)
+    /// `source(plan, step)` makes the data as they were.
+    pub fn resume(path: &Path, device: Device, source: impl FnOnce(&Plan, u64) -> Result<S>) -> Result<Self> {
+        Self::restore(checkpoint::load(path, device)?, device, source)
     }
 
-    fn assemble(options: SegmenterOptions, mut run: Run, source: S, device: Device) -> Result<Self> {
-        let network = &options.description.network;
+    /// Goes on from a checkpoint that is read already.
+    pub(super) fn restore(
+        restored: Restored<Plan>,
+        device: Device,
+        source: impl FnOnce(&Plan, u64) -> Result<S>,
+    ) -> Result<Self> {
+        let Restored { options, identity, run } = restored;
+        let source = source(&options, run.step)?;
+        let mut trainer = Self::assemble(options, run, source, device)?;
+        trainer.inputs = identity.inputs;
+        Ok(trainer)
+    }
+
+    /// Says what is learnt from, by content hashes that checkpoints keep.
+    pub(super) fn set_inputs(&mut self, inputs: BTreeMap<String, String>) {
+        self.inputs = inputs;
+    }
+
+    fn assemble(plan: Plan, mut run: Run, source: S, device: Device) -> Result<Self> {
+        let network = &plan.description.network;
         run.unaveraged = run
             .weights
             .names
             .iter()
             .map(|name| !network.is_averaged(name))
             .collect();
-        let model = model_of(&options, &run.weights, &run.statistics, device)?;
-        options.validate_window(model.network())?;
+        let model = model_of(&plan, &run.weights, &run.statistics, device)?;
+        let plan = plan.suited_to(model.network())?;
         Ok(Self {
-            averaged: model_of(&options, &run.average, &run.statistics, device)?,
-            task: Segmentation { options, model, source },
+            averaged: model_of(&plan, &run.average, &run.statistics, device)?,
+            task: Segmentation { plan, model, source },
+            inputs: BTreeMap::new(),
             labels_are_due: run.round > 0,
             run,
             device,
@@ -101,10 +118,10 @@ impl<S: ExampleSource> SegmenterTrainer<S> {
 
     /// Changes the length of the schedule; steps already done stay done. For runs whose pace was misjudged.
     pub fn reschedule(&mut self, steps: u64) -> Result<()> {
-        let mut options = self.task.options.clone();
-        options.schedule.steps = steps;
-        options.validate()?;
-        self.task.options = options;
+        let mut settings = self.task.plan.settings.clone();
+        settings.steps = steps;
+        settings.validate()?;
+        self.task.plan.settings = settings;
         Ok(())
     }
 
@@ -120,17 +137,17 @@ impl<S: ExampleSource> SegmenterTrainer<S> {
 
     /// Whether the steps of this round are done, or its patience is at an end.
     pub fn round_is_over(&self) -> bool {
-        self.run.validated.stopped || self.run.step >= self.task.options.schedule.steps
+        self.run.validated.stopped || self.run.step >= self.task.plan.settings.steps
     }
 
-    /// Gives the run something to be scored with; see [`super::ValidationOptions`]. To be done before the first step, after a resume too.
+    /// Gives the run something to be scored with. To be done before the first step, after a resume too.
     pub fn validate_with(&mut self, source: S) {
         self.held_out = Some(source);
     }
 
-    /// The settings.
-    pub fn options(&self) -> &SegmenterOptions {
-        &self.task.options
+    /// The settings, the network and the window.
+    pub fn plan(&self) -> &Plan {
+        &self.task.plan
     }
 
     /// Where the windows come from.
@@ -164,8 +181,7 @@ impl<S: ExampleSource> SegmenterTrainer<S> {
     /// Errors: [`Error::State`] where the loss is not finite, with the step; what the source and the network report; cancel. The
     /// run is then as it was after the last whole step.
     pub fn train(&mut self, until: u64, job: &Job, go_on: &mut dyn FnMut(u64, f64) -> bool) -> Result<()> {
-        let schedule = self.task.options.schedule;
-        let rules = self.task.options.validation;
+        let schedule = self.task.plan.settings.schedule();
         let until = until.saturating_sub(self.run.earlier).min(schedule.steps);
         if schedule.curve.needs_validation() && self.held_out.is_none() {
             let allowed = "must be another where nothing is held out: a plateau is one of validation scores";
@@ -178,7 +194,7 @@ impl<S: ExampleSource> SegmenterTrainer<S> {
                 return Ok(());
             }
             let stop = match self.held_out {
-                Some(_) => rules.next(self.run.step, schedule.steps).min(until),
+                Some(_) => self.task.plan.settings.next_validation(self.run.step).min(until),
                 None => until,
             };
             let earlier = self.run.earlier;
@@ -192,27 +208,22 @@ impl<S: ExampleSource> SegmenterTrainer<S> {
 
     /// Scores the averaged weights if that is due and not yet done.
     fn validate(&mut self, job: &Job) -> Result<()> {
-        let (options, step) = (&self.task.options, self.step());
-        let due = options.validation.is_due(self.run.step, options.schedule.steps) && !self.run.validated.has(step);
+        let (plan, step) = (&self.task.plan, self.step());
+        let settings = &plan.settings;
+        let due = settings.is_validation_due(self.run.step) && !self.run.validated.has(step);
         let Some(source) = self.held_out.as_ref().filter(|_| due) else {
             return Ok(());
         };
-        let windows = options.validation.windows;
-        let found = mean_dice(&score(
-            &self.averaged,
-            source,
-            &options.windows(),
-            self.draw(windows),
-            job,
-        )?);
+        let draw = self.draw(settings.validation_windows);
+        let dice = mean_dice(&score(&self.averaged, source, &plan.windows(), draw, job)?);
         // Copied first: a failure leaves the run as it was.
         let copy = Snapshot::of(&self.run.average, &self.run.statistics)?;
-        let record = ScoreRecord { step, score: found };
-        if self.run.validated.observe(record, options.validation.patience) {
+        let record = ScoreRecord { step, score: dice };
+        if self.run.validated.observe(record, settings.patience) {
             self.run.best = Some(copy);
         }
-        self.run.plateau.observe(found, &options.schedule.curve);
-        job.set_score(found);
+        self.run.plateau.observe(dice, &settings.schedule().curve);
+        job.set_score(dice);
         Ok(())
     }
 
@@ -221,7 +232,7 @@ impl<S: ExampleSource> SegmenterTrainer<S> {
         score(
             &self.averaged,
             source,
-            &self.task.options.windows(),
+            &self.task.plan.windows(),
             self.draw(windows),
             job,
         )
@@ -233,7 +244,7 @@ impl<S: ExampleSource> SegmenterTrainer<S> {
         score(
             &self.model()?,
             source,
-            &self.task.options.windows(),
+            &self.task.plan.windows(),
             self.draw(windows),
             job,
         )
@@ -241,26 +252,25 @@ impl<S: ExampleSource> SegmenterTrainer<S> {
 
     fn draw(&self, count: usize) -> Draw {
         Draw {
-            seed: self.task.options.seed,
+            seed: self.task.plan.settings.seed,
             count,
         }
     }
 
     /// Writes a checkpoint, whole or not at all.
     pub fn save(&self, path: &Path) -> Result<()> {
-        checkpoint::save(path, &self.task.options, &self.run)
+        let identity = Identity {
+            inputs: self.inputs.clone(),
+            ..Identity::new(&self.task.plan, &[])?
+        };
+        checkpoint::save(path, identity, &self.run)
     }
 
     /// A copy of the result so far, which the run does not change any more: the averaged weights that scored best, or, where nothing
     /// is scored or the best is not to be kept, the averaged weights as they are.
     pub fn model(&self) -> Result<SegmentationModel> {
-        match self
-            .run
-            .best
-            .as_ref()
-            .filter(|_| self.task.options.validation.keep_best)
-        {
-            Some(best) => snapshot_model(&self.task.options, best, self.device),
+        match self.run.best.as_ref().filter(|_| self.task.plan.settings.keep_best) {
+            Some(best) => snapshot_model(&self.task.plan, best, self.device),
             None => self.averaged.duplicate(self.device),
         }
     }
@@ -270,11 +280,11 @@ impl SegmenterTrainer<LabelledVolumes> {
     /// Begins the next round of self-training: the result so far labels what it is sure of, and the schedule begins once more from its
     /// weights. After an error (a cancel) the run is as it was.
     pub fn next_round(&mut self, job: &Job) -> Result<()> {
-        let options = &self.task.options;
+        let plan = &self.task.plan;
         let result = self.model()?;
         let teacher = Snapshot::of(&parameters(result.weights()), &parameters(result.statistics()))?;
-        let labels = self.task.source.relabelled(&result, options, job)?;
-        self.run.next_round(teacher, &options.schedule)?;
+        let labels = self.task.source.relabelled(&result, plan, job)?;
+        self.run.next_round(teacher, &plan.settings.schedule())?;
         self.task.source.replace(labels);
         self.labels_are_due = false;
         Ok(())
@@ -285,9 +295,9 @@ impl SegmenterTrainer<LabelledVolumes> {
         let Some(teacher) = self.run.teacher.as_ref().filter(|_| self.labels_are_due) else {
             return Ok(());
         };
-        let options = &self.task.options;
-        let teacher = snapshot_model(options, teacher, self.device)?;
-        let labels = self.task.source.relabelled(&teacher, options, job)?;
+        let plan = &self.task.plan;
+        let teacher = snapshot_model(plan, teacher, self.device)?;
+        let labels = self.task.source.relabelled(&teacher, plan, job)?;
         self.task.source.replace(labels);
         self.labels_are_due = false;
         Ok(())
@@ -295,9 +305,9 @@ impl SegmenterTrainer<LabelledVolumes> {
 }
 
 /// A model with the weights of `snapshot`, which it does not share.
-fn snapshot_model(options: &SegmenterOptions, snapshot: &Snapshot, device: Device) -> Result<SegmentationModel> {
+fn snapshot_model(plan: &Plan, snapshot: &Snapshot, device: Device) -> Result<SegmentationModel> {
     let _guard = tch::no_grad_guard();
-    SegmentationModel::from_tensors(options.description.clone(), device, &mut |name, _| {
+    SegmentationModel::from_tensors(plan.description.clone(), device, &mut |name, _| {
         let lacking = || Error::Internal(format!("the snapshot lacks the tensor {name}"));
         Ok(snapshot.tensor(name).ok_or_else(lacking)?.f_detach_copy()?)
     })
@@ -308,15 +318,10 @@ fn parameters(named: Vec<(String, Tensor)>) -> Parameters {
     Parameters { names, tensors }
 }
 
-/// The network of `options` on these very tensors.
-fn model_of(
-    options: &SegmenterOptions,
-    weights: &Parameters,
-    statistics: &Parameters,
-    device: Device,
-) -> Result<SegmentationModel> {
+/// The network of `plan` on these very tensors.
+fn model_of(plan: &Plan, weights: &Parameters, statistics: &Parameters, device: Device) -> Result<SegmentationModel> {
     let (mut weight, mut statistic) = (weights.fetch(), statistics.fetch());
-    SegmentationModel::from_tensors(options.description.clone(), device, &mut |name, shape| match statistics
+    SegmentationModel::from_tensors(plan.description.clone(), device, &mut |name, shape| match statistics
         .names
         .iter()
         .any(|known| known == name)
@@ -332,11 +337,12 @@ impl<S: ExampleSource> Objective for Segmentation<S> {
     }
 
     fn loss(&self, _: u64, gen: &mut Generator, job: &Job) -> Result<Tensor> {
-        let options = &self.options;
-        let mut examples: Vec<Example> = Vec::with_capacity(options.batch);
-        for _ in 0..options.batch {
-            let example = self.source.example(&options.windows(), gen)?;
-            examples.push(augment(&example, &options.augment, gen)?);
+        let settings = &self.plan.settings;
+        let variation = settings.augmentation();
+        let mut examples: Vec<Example> = Vec::with_capacity(settings.batch);
+        for _ in 0..settings.batch {
+            let example = self.source.example(&self.plan.windows(), gen)?;
+            examples.push(augment(&example, &variation, gen)?);
         }
         let network = self.model.network();
         let gather = |part: fn(&Example) -> &Tensor| {
@@ -345,7 +351,7 @@ impl<S: ExampleSource> Objective for Segmentation<S> {
         };
         let (image, truth, weight) = (gather(|e| &e.image)?, gather(|e| &e.truth)?, gather(|e| &e.weight)?);
         let (own, logits) = {
-            let reduced = options.mixed_precision && image.device().is_cuda();
+            let reduced = settings.mixed_precision && image.device().is_cuda();
             let _guard = reduced.then(|| Autocast::begin(image.device()));
             let mut pass = Pass::Training(gen);
             match network.objective((&image, &truth, &weight), &mut pass, job)? {
@@ -363,7 +369,7 @@ impl<S: ExampleSource> Objective for Segmentation<S> {
             truth: &truth,
             weight: Some(&weight),
         };
-        segmentation_loss(&logits, network.activation(), &target, &options.loss)
+        segmentation_loss(&logits, network.activation(), &target, &settings.loss())
     }
 }
 

@@ -4,7 +4,6 @@ use tch::{Kind, Tensor};
 
 use crate::networks::{Pass, SegmentationModel};
 use crate::runtime::{Generator, Job, Result};
-use crate::train::ranges::check_ranges;
 use crate::train::{ExampleSource, Windows};
 
 /// Stream of the seed that draws the windows.
@@ -12,60 +11,6 @@ const HELD_OUT: u64 = 13;
 
 /// The output that is whatever the others are not.
 const BACKGROUND: &str = "background";
-
-/// When a run is scored, and what follows from it. Scores are taken of labels that were added as held out and of what `share` splits
-/// off; where there are none, nothing is scored.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ValidationOptions {
-    /// Share of every labelled volume that is split off at one of its faces, 0..=0.5; no voxel is in both parts.
-    pub share: f64,
-    /// Steps between scores, 0..=10^7; 0: only the last step. The last step is always scored.
-    pub every: u64,
-    /// Windows of a score, the same every time, 1..=10000.
-    pub windows: usize,
-    /// A round ends after so many scores none of which was better than the best, 0..=10^6; 0: it does not.
-    pub patience: u64,
-    /// Whether the weights of the best score are the result, not those of the last step.
-    pub keep_best: bool,
-}
-
-impl Default for ValidationOptions {
-    fn default() -> Self {
-        Self {
-            share: 0.0,
-            every: 200,
-            windows: 16,
-            patience: 0,
-            keep_best: true,
-        }
-    }
-}
-
-impl ValidationOptions {
-    /// Refuses settings out of their documented ranges, by name.
-    pub fn validate(&self) -> Result<()> {
-        check_ranges(&[
-            ("validation share", self.share, 0.0, 0.5),
-            ("validation every", self.every as f64, 0.0, 1e7),
-            ("validation windows", self.windows as f64, 1.0, 1e4),
-            ("patience", self.patience as f64, 0.0, 1e6),
-        ])
-    }
-
-    /// Whether a run of `steps` is scored once `step` of them are done.
-    pub(super) fn is_due(&self, step: u64, steps: u64) -> bool {
-        step > 0 && (step == steps || (self.every > 0 && step.is_multiple_of(self.every)))
-    }
-
-    /// The first step after `step` at which a run of `steps` is scored.
-    pub(super) fn next(&self, step: u64, steps: u64) -> u64 {
-        match self.every {
-            0 => steps,
-            every => ((step / every + 1) * every).min(steps),
-        }
-    }
-}
 
 /// How well a network does on windows that it was not trained on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -163,30 +108,6 @@ pub(super) fn batch_of(parts: &[&Tensor], dimensions: usize) -> Result<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn scores_are_due_at_multiples_and_at_the_end() {
-        let of = |every| ValidationOptions {
-            every,
-            ..ValidationOptions::default()
-        };
-        let due = |every| {
-            (0..=10)
-                .filter(|step| of(every).is_due(*step, 10))
-                .collect::<Vec<u64>>()
-        };
-        assert_eq!(due(4), [4, 8, 10]);
-        assert_eq!(due(0), [10]);
-        assert_eq!(
-            (
-                of(4).next(0, 10),
-                of(4).next(4, 10),
-                of(4).next(8, 10),
-                of(0).next(3, 10)
-            ),
-            (4, 8, 10, 10)
-        );
-    }
 
     #[test]
     fn the_background_is_no_merit() {

@@ -19,6 +19,7 @@ pub use range::{finite, within};
 use schemars::{JsonSchema, Schema};
 use serde::de::DeserializeOwned;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::runtime::{Error, Result};
 
@@ -35,6 +36,11 @@ pub trait Settings: Serialize + DeserializeOwned + JsonSchema + Clone {
 
     /// Names of settings whose JSON objects replace the default as a whole instead of changing members of it.
     const WHOLE: &'static [&'static str] = &[];
+
+    /// The preset of settings that do not name one; `given` are the members that they have.
+    fn preset_of(_given: &Map<String, Value>) -> &'static str {
+        Self::PRESETS.first().copied().unwrap_or("")
+    }
 
     /// The settings of `preset`, one of [`Settings::PRESETS`]; without presets, the defaults.
     fn of_preset(preset: &str) -> Self;

@@ -33,7 +33,7 @@ pub fn resolve<S: Settings>(given: Map<String, Value>) -> Result<S> {
     let given = nested(given)?;
     let preset = match given.get("preset") {
         Some(Value::String(name)) if !S::PRESETS.is_empty() => preset_named::<S>(name)?,
-        _ => preset_named::<S>("")?,
+        _ => S::preset_of(&given),
     };
     let mut whole = to_value(&S::of_preset(preset))?;
     let names: Vec<String> = given.keys().cloned().collect();

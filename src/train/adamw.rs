@@ -1,24 +1,30 @@
 //! Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2).
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::optimiser::clipped;
-use crate::runtime::{Error, Result};
+use super::clip::clipped;
+use crate::runtime::Result;
 use crate::tensors::{AdamForm, AdamRule, AdamStep, AdamUpdate};
 
 /// Settings of [`AdamW`].
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdamWOptions {
     /// Full learning rate.
+    #[schemars(range(min = 1e-9, max = 1))]
     pub rate: f64,
     /// Decoupled weight decay, per unit of learning rate.
+    #[schemars(range(min = 0, max = 10))]
     pub weight_decay: f64,
     /// Decay of the first moment.
+    #[schemars(range(min = 0, max = 0.9999))]
     pub beta1: f64,
     /// Decay of the second moment.
+    #[schemars(range(min = 0, max = 0.999_999))]
     pub beta2: f64,
     /// Added to the root of the second moment.
+    #[schemars(range(min = 1e-16, max = 1))]
     pub epsilon: f64,
 }
 
@@ -31,24 +37,6 @@ impl Default for AdamWOptions {
             beta2: 0.999,
             epsilon: 1e-8,
         }
-    }
-}
-
-impl AdamWOptions {
-    pub(super) fn validate(&self) -> Result<()> {
-        let ranges = [
-            ("rate", self.rate, 1e-9, 1.0),
-            ("weight_decay", self.weight_decay, 0.0, 10.0),
-            ("beta1", self.beta1, 0.0, 0.9999),
-            ("beta2", self.beta2, 0.0, 0.999_999),
-            ("epsilon", self.epsilon, 1e-16, 1.0),
-        ];
-        for (name, value, low, high) in ranges {
-            if !(low..=high).contains(&value) {
-                return Err(Error::argument(name, value, &format!("must be {low}..={high}")));
-            }
-        }
-        Ok(())
     }
 }
 

@@ -5,15 +5,15 @@
 //! in each), half turns, scaling of all axes alike, small turns about the tilt axis (a tilt range that is off centre, a lamella
 //! milled at an angle) and smaller ones about z (a tilt axis that is not quite y). Quarter turns about z are for data of both
 //! tilt axes only.
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use super::ranges::check_ranges;
 use super::Example;
 use crate::runtime::{Generator, Result};
 
 /// The axis that the specimen was tilted about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TiltAxis {
     /// y, as most programs reconstruct.
@@ -25,28 +25,37 @@ pub enum TiltAxis {
 }
 
 /// What [`augment`] draws from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AugmentOptions {
-    /// Where the missing wedge is.
+    /// The axis that the specimen was tilted about: it says where the missing wedge is.
     pub tilt_axis: TiltAxis,
-    /// Probability of a mirror, of each axis by itself, 0..=1.
+    /// Probability of a mirror, of each axis by itself.
+    #[schemars(range(min = 0, max = 1))]
     pub mirror: f64,
-    /// Probability of a turn and a scaling, which cost resolution: they interpolate; 0..=1.
+    /// Probability of a turn and a scaling, which cost resolution: they interpolate.
+    #[schemars(range(min = 0, max = 1))]
     pub turn: f64,
-    /// Largest turn about the tilt axis, in degrees, 0..=45.
+    /// Largest turn about the tilt axis, in degrees.
+    #[schemars(range(min = 0, max = 45))]
     pub tilt_degrees: f64,
-    /// Largest turn about z, in degrees, 0..=45.
+    /// Largest turn about z, in degrees.
+    #[schemars(range(min = 0, max = 45))]
     pub plane_degrees: f64,
-    /// Largest change of the scale: factors of exp(-scale)..exp(scale), 0..=0.7.
+    /// Largest change of the scale: factors of exp(-scale)..exp(scale).
+    #[schemars(range(min = 0, max = 0.7))]
     pub scale: f64,
-    /// Probability of a change of the grey values, 0..=1.
+    /// Probability of a change of the grey values.
+    #[schemars(range(min = 0, max = 1))]
     pub grey: f64,
-    /// Largest change of contrast: factors of exp(-contrast)..exp(contrast), 0..=2.
+    /// Largest change of contrast: factors of exp(-contrast)..exp(contrast).
+    #[schemars(range(min = 0, max = 2))]
     pub contrast: f64,
-    /// Largest change of brightness, in units of the input's deviation, 0..=2.
+    /// Largest change of brightness, in units of the input's deviation.
+    #[schemars(range(min = 0, max = 2))]
     pub brightness: f64,
-    /// Largest deviation of added white noise, in the same units, 0..=2.
+    /// Largest deviation of added white noise, in the same units.
+    #[schemars(range(min = 0, max = 2))]
     pub noise: f64,
 }
 
@@ -77,30 +86,14 @@ impl AugmentOptions {
             ..Self::default()
         }
     }
-
-    /// Refuses settings out of their documented ranges, by name.
-    pub fn validate(&self) -> Result<()> {
-        check_ranges(&[
-            ("mirror", self.mirror, 0.0, 1.0),
-            ("turn", self.turn, 0.0, 1.0),
-            ("tilt_degrees", self.tilt_degrees, 0.0, 45.0),
-            ("plane_degrees", self.plane_degrees, 0.0, 45.0),
-            ("scale", self.scale, 0.0, 0.7),
-            ("grey", self.grey, 0.0, 1.0),
-            ("contrast", self.contrast, 0.0, 2.0),
-            ("brightness", self.brightness, 0.0, 2.0),
-            ("noise", self.noise, 0.0, 2.0),
-        ])
-    }
 }
 
 /// `example` as another that could have been: mirrored, turned, with other grey values. What a turn brings in from outside the
 /// window has weight 0. The same generator state gives the same numbers; no gradients are kept.
 ///
-/// Errors: settings out of range, extents that differ.
+/// Errors: extents that differ.
 pub fn augment(example: &Example, options: &AugmentOptions, gen: &mut Generator) -> Result<Example> {
     let _guard = tch::no_grad_guard();
-    options.validate()?;
     example.check()?;
     let mut example = mirrored(example, options, gen)?;
     if gen.chance(options.turn) {

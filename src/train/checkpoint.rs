@@ -12,6 +12,7 @@ use super::run::Run;
 use super::validated::{Snapshot, Validated};
 use super::{LossRecord, Parameters, TrainingSchedule};
 use crate::runtime::{Error, Generator, Result};
+use crate::settings::Identity;
 use crate::weights::{metadata, write_tensors};
 
 /// Key of the state in `__metadata__`.
@@ -20,7 +21,7 @@ const KEY: &str = "tomocut-checkpoint";
 /// The settings of a run, as its checkpoint carries them.
 pub(crate) trait RunOptions: Clone + Serialize + DeserializeOwned {
     /// Refuses settings out of their ranges.
-    fn validate(&self) -> Result<()>;
+    fn check(&self) -> Result<()>;
 
     /// Name and shape of everything that is trained.
     fn tensor_shapes(&self) -> Result<Vec<(String, Vec<i64>)>>;
@@ -34,34 +35,39 @@ pub(crate) trait RunOptions: Clone + Serialize + DeserializeOwned {
     fn schedule(&self) -> TrainingSchedule;
 }
 
+/// A run that goes on, and what it is a run of.
+pub(crate) struct Restored<O> {
+    /// The settings.
+    pub options: O,
+    /// The settings again, with the hashes of what was read.
+    pub identity: Identity,
+    /// The run.
+    pub run: Run,
+}
+
 /// What is not a tensor.
 #[derive(Serialize, Deserialize)]
-struct State<O> {
-    options: O,
+struct State {
+    /// The settings and the hashes of what was read.
+    identity: Identity,
     step: u64,
     optimiser_steps: u64,
     /// Seed, stream and position of the generator of batches; the position as text, because JSON has no 128-bit numbers.
     generator: ([u8; 32], u64, String),
     history: Vec<LossRecord>,
     /// Losses since the last record; f32, which JSON carries exactly.
-    #[serde(default)]
     recent: Vec<f32>,
     /// Steps of the rounds before this one.
-    #[serde(default)]
     earlier: u64,
     /// Round of self-training.
-    #[serde(default)]
     round: u32,
-    #[serde(default)]
     plateau: Plateau,
-    #[serde(default)]
     validated: Validated,
     /// Which of the snapshots are in the file: the best weights, the teacher's.
-    #[serde(default)]
     snapshots: (bool, bool),
 }
 
-impl<O> State<O> {
+impl State {
     fn generator(&self) -> Result<Generator> {
         let (seed, stream, position) = &self.generator;
         let position = position.parse().map_err(|e| Error::format("checkpoint generator", e))?;
@@ -97,11 +103,11 @@ fn groups(run: &Run) -> Vec<Group<'_>> {
     groups
 }
 
-/// Writes a checkpoint to `path`: a temporary file beside it, synced, then renamed.
-pub(crate) fn save<O: RunOptions>(path: &Path, options: &O, run: &Run) -> Result<()> {
+/// Writes a checkpoint of a run of `identity`, made of its [`RunOptions`], to `path`: a temporary file beside it, synced, then renamed.
+pub(crate) fn save(path: &Path, identity: Identity, run: &Run) -> Result<()> {
     let (seed, stream, position) = run.gen.state();
     let state = State {
-        options: options.clone(),
+        identity,
         step: run.step,
         optimiser_steps: run.optimiser.taken(),
         generator: (seed, stream, position.to_string()),
@@ -121,18 +127,30 @@ pub(crate) fn save<O: RunOptions>(path: &Path, options: &O, run: &Run) -> Result
     write_tensors(path, tensors, Kind::Float, metadata(KEY, json))
 }
 
-/// Reads a checkpoint. Errors: the operating system's; [`Error::Format`] that names what is missing or misshapen.
-pub(crate) fn load<O: RunOptions>(path: &Path, device: Device) -> Result<(O, Run)> {
+/// Reads a checkpoint. Errors: the operating system's; [`Error::Version`] for one of another version of the engine; [`Error::Format`]
+/// that names what is missing or misshapen.
+pub(crate) fn load<O: RunOptions>(path: &Path, device: Device) -> Result<Restored<O>> {
     let what = path.display().to_string();
     let bytes = std::fs::read(path).map_err(|e| Error::io("reading", path, e))?;
     let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| Error::format(&what, e))?;
     let text = metadata.metadata().as_ref().and_then(|map| map.get(KEY));
     let text = text.ok_or_else(|| Error::format(&what, "is not a checkpoint: its metadata has no state"))?;
-    let state: State<O> = serde_json::from_str(text).map_err(|e| Error::format(&what, e))?;
-    state.options.validate()?;
+    let refused = |e: serde_json::Error| Error::format(&what, e);
+    let value: serde_json::Value = serde_json::from_str(text).map_err(refused)?;
+    let version = value.pointer("/identity/version").and_then(serde_json::Value::as_str);
+    if version != Some(env!("CARGO_PKG_VERSION")) {
+        return Err(Error::Version(format!(
+            "{what} is a checkpoint of version {}, this is {}: begin the training again",
+            version.unwrap_or("0.1"),
+            env!("CARGO_PKG_VERSION")
+        )));
+    }
+    let state: State = serde_json::from_value(value).map_err(refused)?;
+    let options: O = serde_json::from_value(state.identity.settings.clone()).map_err(refused)?;
+    options.check()?;
     let file = SafeTensors::deserialize(&bytes).map_err(|e| Error::format(&what, e))?;
-    let shapes = state.options.tensor_shapes()?;
-    let statistics = state.options.statistic_shapes()?;
+    let shapes = options.tensor_shapes()?;
+    let statistics = options.statistic_shapes()?;
     let read = |group: &str, shapes: &[(String, Vec<i64>)]| -> Result<Vec<Tensor>> {
         let mut tensors = Vec::with_capacity(shapes.len());
         for (name, shape) in shapes {
@@ -165,7 +183,7 @@ pub(crate) fn load<O: RunOptions>(path: &Path, device: Device) -> Result<(O, Run
         }))
     };
     let mut weights = named("weights", &shapes)?;
-    let mut optimiser = Optimiser::new(&state.options.schedule(), &weights.tensors)?;
+    let mut optimiser = Optimiser::new(options.schedule().rule, &weights.tensors)?;
     optimiser.restore(state.optimiser_steps, |part| read(part, &shapes))?;
     weights.require_gradients()?;
     let run = Run {
@@ -186,5 +204,9 @@ pub(crate) fn load<O: RunOptions>(path: &Path, device: Device) -> Result<(O, Run
         teacher: snapshot(state.snapshots.1, "teacher")?,
         round: state.round,
     };
-    Ok((state.options, run))
+    Ok(Restored {
+        options,
+        identity: state.identity,
+        run,
+    })
 }

@@ -3,16 +3,13 @@
 //!
 //! Every term is an average over weighted voxels: a weight of 0 leaves a voxel out (outside the slab, beside a label that nobody
 //! is sure of), any other is the confidence in its label. Numbers follow MONAI 1.6 where all weights are one.
-use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use super::ranges::check_ranges;
 use crate::networks::{Activation, Logits};
 use crate::runtime::{Error, Result};
 
 /// Which loss.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum LossKind {
     /// `dice` times the Dice loss plus `cross_entropy` times the cross-entropy.
     DiceCrossEntropy {
@@ -33,8 +30,7 @@ pub enum LossKind {
 }
 
 /// Settings of [`segmentation_loss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LossOptions {
     /// Which loss.
     pub kind: LossKind,
@@ -109,29 +105,6 @@ impl LossOptions {
             ..Self::default()
         }
     }
-
-    /// Refuses settings out of their documented ranges, by name.
-    pub fn validate(&self) -> Result<()> {
-        let mut ranges = vec![
-            ("label_smoothing", self.label_smoothing, 0.0, 0.999),
-            ("dice_smooth", self.dice_smooth, 1e-12, 1e3),
-        ];
-        match self.kind {
-            LossKind::DiceCrossEntropy { dice, cross_entropy } => {
-                ranges.extend([("dice", dice, 0.0, 1e3), ("cross_entropy", cross_entropy, 0.0, 1e3)]);
-            }
-            LossKind::Dice => {}
-            LossKind::Focal { gamma, alpha } => {
-                ranges.extend([("gamma", gamma, 0.0, 10.0), ("alpha", alpha.unwrap_or(0.5), 0.0, 1.0)]);
-            }
-        }
-        ranges.extend(
-            self.deep_weights
-                .iter()
-                .map(|weight| ("deep_weights", *weight, 0.0, 1e3)),
-        );
-        check_ranges(&ranges)
-    }
 }
 
 /// What a network should have said.
@@ -144,14 +117,13 @@ pub struct Target<'a> {
 
 /// The loss of `logits`, a scalar of the logits' graph.
 ///
-/// Errors: settings out of range, shapes that do not fit. Where every weight is 0 the loss is 0.
+/// Errors: shapes that do not fit, factors that are all 0. Where every weight is 0 the loss is 0.
 pub fn segmentation_loss(
     logits: &Logits,
     activation: Activation,
     target: &Target,
     options: &LossOptions,
 ) -> Result<Tensor> {
-    options.validate()?;
     if activation == Activation::Picture {
         let text = "outputs that are pictures have no logits to be compared".to_owned();
         return Err(Error::Unsupported(text));

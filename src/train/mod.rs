@@ -5,11 +5,11 @@
 mod adamw;
 mod augment;
 pub(crate) mod checkpoint;
+mod clip;
 mod example;
 mod loss;
 mod optimiser;
 mod parameters;
-pub(crate) mod ranges;
 mod rate;
 pub(crate) mod run;
 mod schedule;
@@ -24,7 +24,7 @@ pub use loss::{segmentation_loss, LossKind, LossOptions, Target};
 pub use parameters::Parameters;
 pub use rate::RateCurve;
 pub use run::LossRecord;
-pub use schedule::TrainingSchedule;
+pub use schedule::{CosineSchedule, TrainingSchedule, UpdateRule};
 pub use sgd::{Sgd, SgdOptions};
 pub use validated::ScoreRecord;
 

@@ -1,7 +1,7 @@
 //! Which rule moves the weights, and what it keeps from step to step.
 use tch::Tensor;
 
-use super::{AdamW, Sgd, TrainingSchedule};
+use super::{AdamW, Sgd, UpdateRule};
 use crate::runtime::Result;
 
 /// A rule with its state.
@@ -11,11 +11,12 @@ pub(crate) enum Optimiser {
 }
 
 impl Optimiser {
-    /// The rule of `schedule`, at rest: SGD where it names one, else AdamW.
-    pub fn new(schedule: &TrainingSchedule, parameters: &[Tensor]) -> Result<Self> {
-        Ok(match schedule.sgd {
-            Some(options) => Self::Sgd(Sgd::new(options, parameters)?),
-            None => Self::AdamW(AdamW::new(schedule.adamw, parameters)?),
+    /// The rule at rest.
+    pub fn new(rule: UpdateRule, parameters: &[Tensor]) -> Result<Self> {
+        Ok(match rule {
+            UpdateRule::AdamW(options) => Self::AdamW(AdamW::new(options, parameters)?),
+            UpdateRule::Sgd(options) => Self::Sgd(Sgd::new(options, false, parameters)?),
+            UpdateRule::Nesterov(options) => Self::Sgd(Sgd::new(options, true, parameters)?),
         })
     }
 
@@ -55,14 +56,4 @@ impl Optimiser {
         }
         Ok(())
     }
-}
-
-/// The global norm of `gradients`, and the factor that makes it at most `clip`.
-pub(super) fn clipped(gradients: &[Tensor], clip: f64) -> Result<(f64, f64)> {
-    let mut squares = 0.0;
-    for gradient in gradients {
-        squares += f64::try_from(gradient.f_norm()?)?.powi(2);
-    }
-    let norm = squares.sqrt();
-    Ok((norm, if norm > clip { clip / norm } else { 1.0 }))
 }

@@ -3,72 +3,47 @@ use std::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
-use super::ranges::check_ranges;
-use crate::runtime::Result;
-
 /// A curve of the learning rate. Steps are those of the optimiser; where a paper counts epochs, `every` is their length in steps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum RateCurve {
     /// A linear warm-up, the full rate, and half a cosine down to 2 % at the end: this project's own.
     #[default]
     Cosine,
     /// `factor`^floor(step / every): PyTorch's StepLR.
     Step {
-        /// Steps at one rate, 1..=10^7.
+        /// Steps at one rate.
         every: u64,
-        /// Factor between them, 0..=1.
+        /// Factor between them.
         factor: f64,
     },
     /// (1 - e / E)^power with e = floor(step / every) and E = ceil(steps / every): nnU-Net's and MemBrain-seg's.
     Poly {
-        /// The power, 0..=10; 0.9 in the papers.
+        /// The power; 0.9 in the papers.
         power: f64,
-        /// Steps at one rate, 1..=10^7.
+        /// Steps at one rate.
         every: u64,
     },
     /// Up along half a cosine from 1 / `start` over the share `warm_up` of the steps, and down along another to 1 / (`start` `end`):
     /// PyTorch's OneCycleLR without its cycle of the momentum.
     OneCycle {
-        /// Share of the steps on the way up, 0..=0.9.
+        /// Share of the steps on the way up.
         warm_up: f64,
-        /// Full rate over the first, 1..=10^6.
+        /// Full rate over the first.
         start: f64,
-        /// First rate over the last, 1..=10^6.
+        /// First rate over the last.
         end: f64,
     },
     /// Times `factor` whenever the validation score has not become better for more than `patience` validations: PyTorch's
     /// ReduceLROnPlateau, of a score to be made large, with its relative threshold of 10^-4. Needs a validation.
     Plateau {
-        /// The factor, 0.001..=0.999.
+        /// The factor.
         factor: f64,
-        /// Validations without improvement that are borne, 0..=10^6.
+        /// Patience, in validations.
         patience: u64,
     },
 }
 
 impl RateCurve {
-    /// Refuses settings out of their documented ranges, by name.
-    pub fn validate(&self) -> Result<()> {
-        match *self {
-            Self::Cosine => Ok(()),
-            Self::Step { every, factor } => {
-                check_ranges(&[("every", every as f64, 1.0, 1e7), ("factor", factor, 0.0, 1.0)])
-            }
-            Self::Poly { power, every } => {
-                check_ranges(&[("power", power, 0.0, 10.0), ("every", every as f64, 1.0, 1e7)])
-            }
-            Self::OneCycle { warm_up, start, end } => check_ranges(&[
-                ("warm_up", warm_up, 0.0, 0.9),
-                ("start", start, 1.0, 1e6),
-                ("end", end, 1.0, 1e6),
-            ]),
-            Self::Plateau { factor, patience } => {
-                check_ranges(&[("factor", factor, 1e-3, 0.999), ("patience", patience as f64, 0.0, 1e6)])
-            }
-        }
-    }
-
     /// Whether the curve follows validation scores.
     pub fn needs_validation(&self) -> bool {
         matches!(self, Self::Plateau { .. })
@@ -127,7 +102,7 @@ impl Default for Plateau {
 }
 
 impl Plateau {
-    /// Takes notice of a validation score.
+    /// Counts a validation score.
     pub fn observe(&mut self, score: f64, curve: &RateCurve) {
         let RateCurve::Plateau { factor, patience } = *curve else {
             return;
@@ -200,22 +175,5 @@ mod tests {
             close(plateau.factor, wanted);
             plateau.observe(score, &curve);
         }
-    }
-
-    #[test]
-    fn settings_out_of_range_are_named() {
-        let refused = |curve: RateCurve| curve.validate().unwrap_err().to_string();
-        assert!(refused(RateCurve::Step { every: 0, factor: 0.1 }).contains("every is 0"));
-        assert!(refused(RateCurve::Plateau {
-            factor: 1.0,
-            patience: 1
-        })
-        .contains("factor is 1"));
-        let bad = RateCurve::OneCycle {
-            warm_up: 1.0,
-            start: 30.0,
-            end: 100.0,
-        };
-        assert!(refused(bad).contains("warm_up is 1"));
     }
 }

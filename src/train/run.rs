@@ -67,7 +67,7 @@ impl Run {
     /// The start of a run from `weights`.
     pub fn new(mut weights: Parameters, schedule: &TrainingSchedule, gen: Generator) -> Result<Self> {
         let average = weights.duplicate()?;
-        let optimiser = Optimiser::new(schedule, &weights.tensors)?;
+        let optimiser = Optimiser::new(schedule.rule, &weights.tensors)?;
         weights.require_gradients()?;
         Ok(Self {
             weights,
@@ -101,7 +101,7 @@ impl Run {
         for (target, name) in self.statistics.tensors.iter_mut().zip(&self.statistics.names) {
             target.f_copy_(required(&teacher, name)?)?;
         }
-        self.optimiser = Optimiser::new(schedule, &self.weights.tensors)?;
+        self.optimiser = Optimiser::new(schedule.rule, &self.weights.tensors)?;
         self.plateau = Plateau::default();
         self.earlier += schedule.steps;
         self.step = 0;

@@ -1,23 +1,24 @@
 //! Stochastic gradient descent with momentum, plain (Polyak 1964) and Nesterov's (Sutskever et al. 2013), as PyTorch has it.
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::optimiser::clipped;
-use super::ranges::check_ranges;
+use super::clip::clipped;
 use crate::runtime::Result;
 
 /// Settings of [`Sgd`].
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SgdOptions {
-    /// Full learning rate, 1e-9..=1.
+    /// Full learning rate.
+    #[schemars(range(min = 1e-9, max = 1))]
     pub rate: f64,
-    /// Weight decay, added to the gradient: times the weight, 0..=10.
+    /// Weight decay, added to the gradient: times the weight.
+    #[schemars(range(min = 0, max = 10))]
     pub weight_decay: f64,
-    /// Decay of the velocity, 0..=0.9999.
+    /// Decay of the velocity.
+    #[schemars(range(min = 0, max = 0.9999))]
     pub momentum: f64,
-    /// Whether the gradient is looked at where the velocity leads.
-    pub nesterov: bool,
 }
 
 impl Default for SgdOptions {
@@ -26,24 +27,25 @@ impl Default for SgdOptions {
             rate: 1e-2,
             weight_decay: 1e-4,
             momentum: 0.9,
-            nesterov: false,
         }
     }
 }
 
 impl SgdOptions {
-    pub(super) fn validate(&self) -> Result<()> {
-        check_ranges(&[
-            ("rate", self.rate, 1e-9, 1.0),
-            ("weight_decay", self.weight_decay, 0.0, 10.0),
-            ("momentum", self.momentum, 0.0, 0.9999),
-        ])
+    /// As nnU-Net and MemBrain-seg have it with Nesterov's momentum.
+    pub fn nesterov() -> Self {
+        Self {
+            weight_decay: 3e-5,
+            momentum: 0.99,
+            ..Self::default()
+        }
     }
 }
 
 /// The velocity of every parameter.
 pub struct Sgd {
     options: SgdOptions,
+    nesterov: bool,
     /// In the order of the parameters; zero before the first step, which equals PyTorch's "the first gradient".
     pub(super) velocity: Vec<Tensor>,
     /// Steps taken.
@@ -51,11 +53,12 @@ pub struct Sgd {
 }
 
 impl Sgd {
-    /// Parameters at rest.
-    pub fn new(options: SgdOptions, parameters: &[Tensor]) -> Result<Self> {
+    /// Parameters at rest; with `nesterov` the gradient is taken where the velocity leads.
+    pub fn new(options: SgdOptions, nesterov: bool, parameters: &[Tensor]) -> Result<Self> {
         let at_rest = |p: &Tensor| Ok(p.f_detach()?.f_zeros_like()?);
         Ok(Self {
             options,
+            nesterov,
             velocity: parameters.iter().map(at_rest).collect::<Result<_>>()?,
             taken: 0,
         })
@@ -77,7 +80,7 @@ impl Sgd {
                 .f_mul_scalar(scale)?
                 .f_add(&parameter.f_mul_scalar(o.weight_decay)?)?;
             let _ = velocity.f_mul_scalar_(o.momentum)?.f_add_(&gradient)?;
-            let update = match o.nesterov {
+            let update = match self.nesterov {
                 true => gradient.f_add(&velocity.f_mul_scalar(o.momentum)?)?,
                 false => velocity.shallow_clone(),
             };

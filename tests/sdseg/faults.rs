@@ -61,11 +61,11 @@ fn a_loss_that_is_no_number_leaves_the_weights_and_names_the_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.checkpoint");
     let mut options = options(tiny(), 60);
-    options.settings.schedule.adamw.rate = 1.0;
-    options.settings.schedule.warm_up = 1;
-    options.settings.schedule.adamw.epsilon = 1e-16;
-    options.settings.schedule.clip = 1e6;
-    options.settings.schedule.adamw.weight_decay = 10.0;
+    options.adamw.rate = 1.0;
+    options.warm_up = 1;
+    options.adamw.epsilon = 1e-16;
+    options.clip = 1e6;
+    options.adamw.weight_decay = 10.0;
     let mut training = LabelledTraining::new(&options, Device::Cpu).unwrap();
     training.add_pairs(&[disc(0), disc(1)], false).unwrap();
     training.save(&path).unwrap();

@@ -13,7 +13,7 @@ use tomocut::diffusion::{
 };
 use tomocut::runtime::{CancelToken, Error, Generator, Job, Logger};
 use tomocut::slab::{segment, Preset, SlabOptions, SolverKind};
-use tomocut::train::{AdamWOptions, TrainingSchedule};
+use tomocut::train::{AdamWOptions, CosineSchedule};
 use tomocut::volume::{Geometry, Tomogram};
 
 fn tiny() -> AutoencoderOptions {
@@ -28,7 +28,7 @@ fn tiny() -> AutoencoderOptions {
         },
         batch: 2,
         crop: 16,
-        schedule: TrainingSchedule {
+        schedule: CosineSchedule {
             steps: 200,
             warm_up: 5,
             adamw: AdamWOptions {
@@ -36,7 +36,7 @@ fn tiny() -> AutoencoderOptions {
                 ..AdamWOptions::default()
             },
             ema_decay: 0.9,
-            ..TrainingSchedule::default()
+            ..CosineSchedule::default()
         },
         ..AutoencoderOptions::default()
     }

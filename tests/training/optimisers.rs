@@ -49,11 +49,10 @@ fn hashed(name: &str, count: usize) -> Tensor {
 
 #[test]
 fn six_steps_end_where_pytorch_ends() {
-    let sgd = |momentum, weight_decay, nesterov| SgdOptions {
+    let sgd = |momentum, weight_decay| SgdOptions {
         rate: 0.1,
         weight_decay,
         momentum,
-        nesterov,
     };
     let adamw = AdamWOptions {
         rate: 0.1,
@@ -65,11 +64,11 @@ fn six_steps_end_where_pytorch_ends() {
         let mut parameters = vec![hashed("weight", 4), hashed("bias", 2)];
         let mut adam = AdamW::new(adamw, &parameters).unwrap();
         let settings = match name {
-            "sgd" => sgd(0.9, 1e-2, false),
-            "nesterov" => sgd(0.99, 3e-2, true),
-            _ => sgd(0.0, 0.0, false),
+            "sgd" => sgd(0.9, 1e-2),
+            "nesterov" => sgd(0.99, 3e-2),
+            _ => sgd(0.0, 0.0),
         };
-        let mut descent = Sgd::new(settings, &parameters).unwrap();
+        let mut descent = Sgd::new(settings, name == "nesterov", &parameters).unwrap();
         for step in 0..6 {
             let gradients = [hashed(&format!("weight/{step}"), 4), hashed(&format!("bias/{step}"), 2)];
             match name {
@@ -91,7 +90,7 @@ fn six_steps_end_where_pytorch_ends() {
 fn gradients_that_are_no_numbers_move_nothing() {
     let mut parameters = vec![hashed("weight", 4)];
     let before = parameters[0].copy();
-    let mut descent = Sgd::new(SgdOptions::default(), &parameters).unwrap();
+    let mut descent = Sgd::new(SgdOptions::default(), false, &parameters).unwrap();
     let norm = descent.step(&mut parameters, &[&before * f64::NAN], 1.0, 1.0).unwrap();
     assert!(norm.is_nan() && parameters[0] == before);
     // A norm of 8 is scaled to 1, and the weights move by the rate.
@@ -101,6 +100,7 @@ fn gradients_that_are_no_numbers_move_nothing() {
             weight_decay: 0.0,
             ..SgdOptions::default()
         },
+        false,
         &parameters,
     )
     .unwrap();

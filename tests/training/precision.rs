@@ -5,7 +5,7 @@ use tomocut::networks::{
     DynUnetConfig, ModelDescription, NetworkConfig, Pass, PickerConfig, SegmentationModel, Unet2dConfig,
 };
 use tomocut::runtime::{open_device, Autocast, Generator, Job};
-use tomocut::segmenter::{mean_dice, LabelledTraining, LabelledTrainingOptions, SlabLabels};
+use tomocut::segmenter::{mean_dice, LabelledTraining, SlabLabels};
 use tomocut::train::{segmentation_loss, LossOptions, Target};
 
 use super::segmenter::{names, options, scene, small, tomogram};
@@ -94,11 +94,7 @@ fn gpu_mixed_precision_trains_as_full_precision_does() {
     let dice = |mixed_precision: bool| {
         let mut settings = options(small(), 120);
         settings.mixed_precision = mixed_precision;
-        let wanted = LabelledTrainingOptions {
-            settings,
-            ..LabelledTrainingOptions::default()
-        };
-        let mut training = LabelledTraining::new(&wanted, device).unwrap();
+        let mut training = LabelledTraining::new(&settings, device).unwrap();
         let (labels, names) = (scene().1, names());
         let slab = SlabLabels {
             z: 4..20,

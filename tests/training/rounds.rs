@@ -3,22 +3,14 @@ use ndarray::s;
 use tch::Device;
 use tomocut::networks::{CompactConfig, NetworkConfig, SegmentationModel, Unet2dConfig};
 use tomocut::runtime::{Error, Job, Progress};
-use tomocut::segmenter::{
-    mean_dice, LabelledTraining, LabelledTrainingOptions, SegmenterOptions, SelfTrainingOptions, SlabLabels,
-    ValidationOptions,
-};
-use tomocut::train::{RateCurve, SgdOptions};
+use tomocut::segmenter::{mean_dice, LabelledTraining, OptimiserName, ScheduleName, SegmenterOptions, SlabLabels};
 
 use super::segmenter::{names, options, scene, small, tomogram};
 
 /// A training on slices 4 to 19 of the scene; with rounds, on the rest of them too.
 fn training(settings: &SegmenterOptions) -> LabelledTraining {
     tch::set_num_threads(2);
-    let wanted = LabelledTrainingOptions {
-        settings: settings.clone(),
-        ..LabelledTrainingOptions::default()
-    };
-    let mut training = LabelledTraining::new(&wanted, Device::Cpu).unwrap();
+    let mut training = LabelledTraining::new(settings, Device::Cpu).unwrap();
     let (labels, names) = (scene().1, names());
     let slab = SlabLabels {
         z: 4..20,
@@ -28,22 +20,20 @@ fn training(settings: &SegmenterOptions) -> LabelledTraining {
         names: &names,
     };
     training.add(&tomogram(), &slab, false, &Job::quiet()).unwrap();
-    if settings.self_training.rounds > 0 {
+    if settings.rounds > 0 {
         training.add_unlabelled(&tomogram(), 0..24, &Job::quiet()).unwrap();
     }
     training
 }
 
 fn scored(network: NetworkConfig, steps: u64) -> SegmenterOptions {
-    let mut options = options(network, steps);
-    options.window = [16, 16, 16];
-    options.validation = ValidationOptions {
-        share: 0.3,
-        every: 2,
-        windows: 3,
-        ..ValidationOptions::default()
-    };
-    options
+    SegmenterOptions {
+        window: Some([16, 16, 16]),
+        validation_share: 0.3,
+        validation_every: 2,
+        validation_windows: 3,
+        ..options(network, steps)
+    }
 }
 
 fn bytes(model: &SegmentationModel) -> Vec<u8> {
@@ -85,24 +75,17 @@ fn resumes_to_the_same(settings: &SegmenterOptions) {
 #[test]
 fn a_scored_run_resumes_to_the_same_bytes() {
     let mut settings = scored(small(), 5);
-    settings.schedule.sgd = Some(SgdOptions::default());
-    settings.schedule.curve = RateCurve::Plateau {
-        factor: 0.1,
-        patience: 0,
-    };
-    settings.validation.every = 1;
+    settings.optimiser = OptimiserName::Sgd;
+    settings.schedule = ScheduleName::Plateau;
+    settings.curve.plateau_patience = 0;
+    settings.validation_every = 1;
     resumes_to_the_same(&settings);
 }
 
 #[test]
 fn rounds_resume_to_the_same_bytes() {
     let mut settings = scored(small(), 3);
-    settings.self_training = SelfTrainingOptions {
-        rounds: 2,
-        sure: 0.5,
-        sure_not: 0.5,
-        ..SelfTrainingOptions::default()
-    };
+    (settings.rounds, settings.sure, settings.sure_not) = (2, 0.5, 0.5);
     resumes_to_the_same(&settings);
     let flat = NetworkConfig::Unet2d(Unet2dConfig {
         widths: vec![4, 8],
@@ -112,9 +95,9 @@ fn rounds_resume_to_the_same_bytes() {
         ..Unet2dConfig::default()
     });
     let mut settings = scored(flat, 2);
-    settings.window = [1, 16, 16];
-    settings.self_training.rounds = 1;
-    settings.validation.share = 0.0;
+    settings.window = Some([1, 16, 16]);
+    settings.rounds = 1;
+    settings.validation_share = 0.0;
     resumes_to_the_same(&settings);
 }
 
@@ -122,12 +105,12 @@ fn rounds_resume_to_the_same_bytes() {
 fn patience_ends_a_run_and_the_best_weights_are_the_result() {
     let mut settings = scored(small(), 400);
     // After a good start the rate is far too high.
-    settings.schedule.warm_up = 300;
-    settings.schedule.adamw.rate = 0.5;
-    settings.schedule.clip = 1e6;
-    settings.schedule.ema_decay = 0.0;
-    settings.validation.every = 5;
-    settings.validation.patience = 4;
+    settings.warm_up = 300;
+    settings.adamw.rate = 0.5;
+    settings.clip = 1e6;
+    settings.ema_decay = 0.0;
+    settings.validation_every = 5;
+    settings.patience = 4;
     let mut training = training(&settings);
     let mut seen = Vec::new();
     let job = Job::quiet().with_every_report().with_progress(|progress: &Progress| {
@@ -158,15 +141,15 @@ fn patience_ends_a_run_and_the_best_weights_are_the_result() {
 
 #[test]
 fn a_round_teaches_what_lies_outside_the_slab() {
-    let mut settings = options(small(), 80);
-    settings.description.network = NetworkConfig::Compact(CompactConfig {
+    let network = NetworkConfig::Compact(CompactConfig {
         widths: vec![16],
         blocks_down: vec![1],
         blocks_up: vec![],
         outputs: names(),
         ..CompactConfig::default()
     });
-    settings.self_training.rounds = 1;
+    let mut settings = options(network, 80);
+    settings.rounds = 1;
     let mut training = training(&settings);
     run(&mut training, 80);
     assert_eq!((training.round(), training.step(), training.steps()), (0, 80, 160));
@@ -182,11 +165,9 @@ fn a_round_teaches_what_lies_outside_the_slab() {
 #[test]
 fn what_has_no_sense_without_its_other_half_is_refused() {
     let mut settings = scored(small(), 4);
-    settings.validation.share = 0.0;
-    settings.schedule.curve = RateCurve::Plateau {
-        factor: 0.1,
-        patience: 1,
-    };
+    settings.validation_share = 0.0;
+    settings.schedule = ScheduleName::Plateau;
+    settings.curve.plateau_patience = 1;
     let error = training(&settings).train(u64::MAX, None, &Job::quiet()).unwrap_err();
     assert!(error.to_string().contains("plateau"), "{error}");
     let mut plain = training(&scored(small(), 4));
@@ -204,8 +185,8 @@ fn a_cancel_in_any_step_changes_nothing() {
         ..Unet2dConfig::default()
     });
     let mut settings = scored(flat, 6);
-    settings.window = [1, 16, 16];
-    settings.validation.share = 0.0;
+    settings.window = Some([1, 16, 16]);
+    settings.validation_share = 0.0;
     let mut whole = training(&settings);
     run(&mut whole, u64::MAX);
     let mut cancelled = training(&settings);

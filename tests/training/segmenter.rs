@@ -58,27 +58,26 @@ fn volume(options: &SegmenterOptions) -> tomocut::Result<LabelledVolume> {
         margin: 4,
         ..SlabView::default()
     };
-    LabelledVolume::new(&tomogram(), &slab, &options.description, &view, &Job::quiet())
+    LabelledVolume::new(&tomogram(), &slab, &options.description(), &view, &Job::quiet())
 }
 
 pub fn options(network: NetworkConfig, steps: u64) -> SegmenterOptions {
-    let mut options = SegmenterOptions {
-        description: ModelDescription::new(network, Some(1.0)),
-        window: [16, 32, 32],
-        augment: AugmentOptions {
+    SegmenterOptions {
+        network: Some(ModelDescription::new(network, Some(1.0)).into()),
+        window: Some([16, 32, 32]),
+        augmentation: AugmentOptions {
             turn: 0.0,
             ..AugmentOptions::default()
         },
+        steps,
+        warm_up: 5,
+        ema_decay: 0.95,
+        adamw: AdamWOptions {
+            rate: 4e-3,
+            ..AdamWOptions::default()
+        },
         ..SegmenterOptions::default()
-    };
-    options.schedule.steps = steps;
-    options.schedule.warm_up = 5;
-    options.schedule.ema_decay = 0.95;
-    options.schedule.adamw = AdamWOptions {
-        rate: 4e-3,
-        ..AdamWOptions::default()
-    };
-    options
+    }
 }
 
 pub fn small() -> NetworkConfig {
@@ -130,7 +129,7 @@ fn a_resumed_run_ends_with_the_same_weights() {
     });
     for (name, network, window) in [("compact", small(), [16, 32, 32]), ("2d", flat, [1, 32, 32])] {
         let options = SegmenterOptions {
-            window,
+            window: Some(window),
             ..options(network, 8)
         };
         let mut whole = trainer(&options);
@@ -140,9 +139,9 @@ fn a_resumed_run_ends_with_the_same_weights() {
         let path = folder.path().join(name);
         first.save(&path).unwrap();
         drop(first);
-        let mut second = SegmenterTrainer::resume(&path, Device::Cpu, |options, step| {
+        let mut second = SegmenterTrainer::resume(&path, Device::Cpu, |plan, step| {
             assert_eq!(step, 3);
-            LabelledVolumes::new(vec![volume(options)?], Device::Cpu)
+            LabelledVolumes::new(vec![volume(&plan.settings)?], Device::Cpu)
         })
         .unwrap();
         second.train(8, &Job::quiet(), &mut |_, _| true).unwrap();
@@ -203,7 +202,7 @@ fn labels_that_teach_nothing_are_refused() {
         LabelledVolume::new(
             &tomogram(),
             &slab,
-            &settings.description,
+            &settings.description(),
             &SlabView::default(),
             &Job::quiet(),
         )
@@ -222,7 +221,7 @@ fn labels_that_teach_nothing_are_refused() {
     single[[0, 0, 0]] = -1;
     assert!(refused(&single, 8..12, &names).is_some());
     let mut odd = settings.clone();
-    odd.window = [15, 32, 32];
+    odd.window = Some([15, 32, 32]);
     let source = LabelledVolumes::new(vec![volume(&odd).unwrap()], Device::Cpu).unwrap();
     let error = SegmenterTrainer::new(&odd, None, source, Device::Cpu)
         .err()

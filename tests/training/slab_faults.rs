@@ -5,9 +5,9 @@ use tomocut::networks::ModelDescription;
 use tomocut::picks::Pick;
 use tomocut::runtime::{Generator, Job};
 use tomocut::segmenter::{
-    LabelledTraining, LabelledTrainingOptions, LabelledVolume, LabelledVolumes, SegmenterOptions, SlabLabels, SlabView,
+    LabelledTraining, LabelledVolume, LabelledVolumes, OptimiserName, SegmenterOptions, SlabLabels, SlabView,
 };
-use tomocut::train::ExampleSource;
+use tomocut::train::{Example, ExampleSource, SgdOptions, Windows};
 use tomocut::volume::{Geometry, Tomogram};
 
 use super::segmenter::{names, options, small};
@@ -22,6 +22,17 @@ fn noise(shape: [usize; 3]) -> Tomogram {
     Tomogram::from_array(voxels, Geometry::new(shape, 10.0)).unwrap()
 }
 
+/// A window of `extents` voxels for the network of `description`.
+fn window(source: &LabelledVolumes, description: &ModelDescription, extents: [usize; 3]) -> Example {
+    let windows = Windows {
+        extents,
+        foreground: SegmenterOptions::default().foreground,
+        outputs: description.network.outputs(),
+        bright: description.bright,
+    };
+    source.example(&windows, &mut Generator::new(1, 1)).unwrap()
+}
+
 /// Trains three steps on all slices with these labels.
 fn three_steps(
     settings: &SegmenterOptions,
@@ -29,11 +40,7 @@ fn three_steps(
     confidence: Option<&Array3<f32>>,
 ) -> tomocut::Result<LabelledTraining> {
     let (depth, rows, cols) = labels.dim();
-    let wanted = LabelledTrainingOptions {
-        settings: settings.clone(),
-        ..LabelledTrainingOptions::default()
-    };
-    let mut training = LabelledTraining::new(&wanted, Device::Cpu)?;
+    let mut training = LabelledTraining::new(settings, Device::Cpu)?;
     let names = names();
     let slab = SlabLabels {
         z: 0..depth,
@@ -62,7 +69,7 @@ fn one_voxel_of_a_label_is_enough() {
     assert_eq!(three_steps(&settings, &labels, None).unwrap().step(), 3);
     // But not to be in two parts.
     let mut split = settings;
-    split.validation.share = 0.2;
+    split.validation_share = 0.2;
     assert!(error_of(three_steps(&split, &labels, None)).contains("validation share"));
 }
 
@@ -106,9 +113,9 @@ fn tomograms_smaller_than_a_window_and_odd_ones_are_padded_and_masked() {
         names: &names,
     };
     let (tomogram, job) = (noise([3, 5, 7]), Job::quiet());
-    let volume = LabelledVolume::new(&tomogram, &slab, &settings.description, &SlabView::default(), &job).unwrap();
+    let volume = LabelledVolume::new(&tomogram, &slab, &settings.description(), &SlabView::default(), &job).unwrap();
     let source = LabelledVolumes::new(vec![volume], Device::Cpu).unwrap();
-    let example = source.example(&settings.windows(), &mut Generator::new(1, 1)).unwrap();
+    let example = window(&source, &settings.description(), [16, 32, 32]);
     assert_eq!(example.image.size(), [1, 16, 32, 32]);
     let sum = |x: &tch::Tensor| x.sum(tch::Kind::Float).double_value(&[]);
     assert_eq!(sum(&example.weight), 105.0);
@@ -120,14 +127,14 @@ fn a_run_that_explodes_stops_with_the_step_and_the_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("good.checkpoint");
     let mut settings = options(small(), 500);
-    settings.schedule.warm_up = 0;
-    settings.schedule.sgd = Some(tomocut::train::SgdOptions {
+    settings.warm_up = 0;
+    settings.optimiser = OptimiserName::Nesterov;
+    settings.nesterov = SgdOptions {
         rate: 1.0,
         momentum: 0.9999,
         weight_decay: 10.0,
-        nesterov: true,
-    });
-    settings.schedule.clip = 1e6;
+    };
+    settings.clip = 1e6;
     let mut labels = Array3::zeros((16, 32, 32));
     labels.slice_mut(s![.., 4..8, ..]).fill(1);
     let mut training = three_steps(&settings, &labels, None).unwrap();
@@ -189,10 +196,7 @@ fn voxels_of_another_size_are_brought_to_the_networks() {
         };
         let volume = LabelledVolume::new(&tomogram, &slab, &description, &view, &Job::quiet()).unwrap();
         let source = LabelledVolumes::new(vec![volume], Device::Cpu).unwrap();
-        let mut settings = options(small(), 3);
-        settings.window = wanted.map(|n: usize| n.next_multiple_of(8));
-        settings.description = description;
-        let example = source.example(&settings.windows(), &mut Generator::new(1, 1)).unwrap();
+        let example = window(&source, &description, wanted.map(|n: usize| n.next_multiple_of(8)));
         let scale = wanted[0] as f64 / shape[0] as f64;
         let close = |found: f64, wanted: f64, far: f64| (found - wanted).abs() < far;
         for plane in [1, 2] {
@@ -225,12 +229,12 @@ fn the_network_keeps_its_voxel_size_or_takes_the_first() {
     let mut labels = Array3::zeros((16, 32, 32));
     labels[[5, 6, 7]] = 2;
     let mut settings = options(small(), 3);
-    settings.description.voxel_nm = Some(2.0);
+    settings.network = Some(ModelDescription::new(small(), Some(2.0)).into());
     let found = |settings: &SegmenterOptions| {
         let mut training = three_steps(settings, &labels, None).unwrap();
         training.model().unwrap().description().voxel_nm
     };
     assert_eq!(found(&settings), Some(2.0));
-    settings.description.voxel_nm = None;
+    settings.network = Some(small().into());
     assert_eq!(found(&settings), Some(1.0));
 }

@@ -127,13 +127,12 @@ fn measure(arguments: &Arguments) -> Result<serde_json::Value> {
             .f_to_kind(Kind::Float)?,
         weight: Tensor::f_ones([1, z, y, x], (Kind::Float, Device::Cpu))?,
     });
-    let mut options = SegmenterOptions {
-        description: model.description().clone(),
-        window: arguments.window.map(|n| n.max(0) as usize),
-        augment: AugmentOptions::none(),
+    let options = SegmenterOptions {
+        window: Some(arguments.window.map(|n| n.max(0) as usize)),
+        augmentation: AugmentOptions::none(),
+        steps: arguments.runs as u64 + 2,
         ..SegmenterOptions::default()
     };
-    options.schedule.steps = arguments.runs as u64 + 2;
     let batch = options.batch;
     let mut trainer = SegmenterTrainer::new(&options, Some(&model), source, Device::Cpu)?;
     // As over the steps of one call.

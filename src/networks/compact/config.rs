@@ -1,7 +1,7 @@
 //! Hyper-parameters of the default network.
 use serde::{Deserialize, Serialize};
 
-use crate::networks::config::{check_names, check_widths};
+use crate::networks::limits::{check_names, check_widths};
 use crate::runtime::{Error, Result};
 
 /// Most blocks of a level.

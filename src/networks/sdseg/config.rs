@@ -1,13 +1,14 @@
 //! Hyper-parameters of an SDSeg network.
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::mask_autoencoder;
 use crate::diffusion::{LdmUnetConfig, NoiseSchedule, PredictionType, ScheduleConfig, VaeConfig};
-use crate::networks::config::{check_names, check_widths};
+use crate::networks::limits::{check_names, check_widths};
 use crate::runtime::{Error, Result};
 
 /// Conditioning of the U-Net on the image's latent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Conditioning {
     /// As further channels beside the noisy latent: the paper's choice.

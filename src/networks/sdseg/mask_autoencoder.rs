@@ -1,7 +1,7 @@
 //! The autoencoder of masks that is compiled into the library; `models/README.md` says how it was made.
 use tch::{Device, Kind, Tensor};
 
-use super::{FIRST_STAGE, SCALE};
+use super::names::{FIRST_STAGE, SCALE};
 use crate::diffusion::VaeConfig;
 use crate::runtime::Result;
 use crate::weights::TensorFile;

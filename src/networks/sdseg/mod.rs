@@ -9,6 +9,7 @@
 
 mod config;
 mod mask_autoencoder;
+mod names;
 mod network;
 mod objective;
 pub(super) mod published;
@@ -23,13 +24,5 @@ pub use sampler::timesteps;
 pub use start::Taken;
 
 pub(super) use mask_autoencoder::tensors as first_stage_tensors;
+pub(super) use names::UNET;
 pub(super) use network::is_trained;
-
-/// Prefix of the U-Net's tensors.
-pub(super) const UNET: &str = "model.diffusion_model.";
-/// Prefix of the autoencoder's.
-pub(super) const FIRST_STAGE: &str = "first_stage_model.";
-/// Prefix of the vision encoder's.
-pub(super) const ENCODER: &str = "cond_stage_model.";
-/// The scale of the latents.
-pub(super) const SCALE: &str = "scale_factor";

@@ -1,7 +1,8 @@
 //! The network as predictors see it: an image in, probabilities of its one output out.
 use tch::{Kind, Tensor};
 
-use super::{Conditioning, SdSegConfig, ENCODER, FIRST_STAGE, SCALE, UNET};
+use super::names::{ENCODER, FIRST_STAGE, SCALE, UNET};
+use super::{Conditioning, SdSegConfig};
 use crate::diffusion::{Dropout, LdmUnet, NoiseSchedule, VaeDecoder, VaeEncoder, VisionEncoder};
 use crate::networks::blend::{starts, tent};
 use crate::networks::segmentation::crop;

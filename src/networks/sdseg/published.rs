@@ -1,5 +1,6 @@
 //! Checkpoints in the authors' layout: where they keep each tensor, and the architecture as it follows from the shapes.
-use super::{SdSegConfig, ENCODER, FIRST_STAGE, SCALE, UNET};
+use super::names::{ENCODER, FIRST_STAGE, SCALE, UNET};
+use super::SdSegConfig;
 use crate::diffusion::{autoencoder_name, LdmUnetConfig, VaeConfig};
 use crate::networks::{InputScale, ModelDescription, NetworkConfig};
 use crate::runtime::{Error, Result};

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
+use super::names::{ENCODER, FIRST_STAGE, SCALE, UNET};
 use super::published::{plain_name, MARK};
-use super::{SdSegConfig, ENCODER, FIRST_STAGE, SCALE, UNET};
+use super::SdSegConfig;
 use crate::diffusion::{builtin_model_bytes, unet_name};
 use crate::networks::{ModelDescription, NetworkConfig, SegmentationModel};
 use crate::runtime::{Error, Generator, Result};

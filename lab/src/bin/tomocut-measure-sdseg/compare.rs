@@ -11,8 +11,8 @@ use tomocut::networks::{
 };
 use tomocut::predict::{mask_dice, picture_mask, predict, predict_picture, Output, PredictOptions, Stability};
 use tomocut::runtime::Job;
-use tomocut::segmenter::{LabelledTraining, LabelledTrainingOptions, PicturePair, SegmenterOptions, SlabLabels};
-use tomocut::train::{AdamWOptions, TrainingSchedule};
+use tomocut::segmenter::{LabelledTraining, PicturePair, SegmenterOptions, SlabLabels};
+use tomocut::settings::Settings;
 use tomocut::volume::Tomogram;
 use tomocut::Result;
 
@@ -60,28 +60,23 @@ pub struct Row {
 }
 
 fn settings(network: NetworkConfig, steps: u64) -> SegmenterOptions {
-    let small = SegmenterOptions::preset("sdseg-small").unwrap_or_default();
+    let small = SegmenterOptions::of_preset("sdseg-small");
     let is_unet = matches!(network, NetworkConfig::Unet2d(_));
+    let description = ModelDescription {
+        network,
+        input: if is_unet {
+            InputScale::Slice
+        } else {
+            InputScale::Picture
+        },
+        ..ModelDescription::default()
+    };
     SegmenterOptions {
-        window: [1, WINDOW, WINDOW],
-        description: ModelDescription {
-            network,
-            input: if is_unet {
-                InputScale::Slice
-            } else {
-                InputScale::Picture
-            },
-            ..ModelDescription::default()
-        },
-        schedule: TrainingSchedule {
-            steps,
-            warm_up: (steps / 20).max(5),
-            adamw: AdamWOptions {
-                rate: if is_unet { 2e-3 } else { small.schedule.adamw.rate },
-                ..small.schedule.adamw
-            },
-            ..small.schedule
-        },
+        window: Some([1, WINDOW, WINDOW]),
+        network: Some(description.into()),
+        steps,
+        warm_up: (steps / 20).max(5),
+        rate: is_unet.then_some(2e-3),
         ..small
     }
 }
@@ -96,11 +91,7 @@ fn unet(set: &DataSet) -> NetworkConfig {
 }
 
 fn training(set: &DataSet, network: NetworkConfig, steps: u64) -> Result<LabelledTraining> {
-    let options = LabelledTrainingOptions {
-        settings: settings(network, steps),
-        ..LabelledTrainingOptions::default()
-    };
-    let mut training = LabelledTraining::new(&options, Device::Cpu)?;
+    let mut training = LabelledTraining::new(&settings(network, steps), Device::Cpu)?;
     match &set.kind {
         Kind::Pictures { learnt, .. } => training.add_pairs(learnt, false)?,
         Kind::Slices {

@@ -6,7 +6,7 @@ use tomocut::denoiser::PhantomExamples;
 use tomocut::networks::{ModelDescription, NetworkConfig};
 use tomocut::runtime::{open_device, Job};
 use tomocut::segmenter::{SegmenterOptions, SegmenterTrainer};
-use tomocut::train::{LossKind, LossRecord};
+use tomocut::train::LossRecord;
 use tomocut::Result;
 
 use crate::arguments::Arguments;
@@ -37,38 +37,36 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let job = Job::quiet();
     let device = open_device(&arguments.device)?;
     let volumes = arguments.options.volumes;
-    let source = |options: &SegmenterOptions, step: u64| {
-        PhantomExamples::new(options.seed, (volumes, SHAPE, REFRESH), step, device, &job)
-    };
+    let source = |seed: u64, step: u64| PhantomExamples::new(seed, (volumes, SHAPE, REFRESH), step, device, &job);
     let pace = Pace::new(&arguments.checkpoint, arguments.minutes);
     let mut trainer = if arguments.checkpoint.exists() {
-        SegmenterTrainer::resume(&arguments.checkpoint, device, source)?
+        SegmenterTrainer::resume(&arguments.checkpoint, device, |plan, step| {
+            source(plan.settings.seed, step)
+        })?
     } else {
         let mut options = SegmenterOptions {
             seed: arguments.options.seed,
             ..SegmenterOptions::default()
         };
         options.batch = arguments.network_batch.unwrap_or(options.batch);
-        options.window = WINDOW;
-        options.schedule.adamw.rate = RATE;
+        options.window = Some(WINDOW);
+        options.adamw.rate = RATE;
         // No window is seen twice: turning it would only blur it.
-        options.augment.turn = 0.0;
-        options.loss.kind = LossKind::DiceCrossEntropy {
-            dice: 0.5,
-            cross_entropy: 2.0,
-        };
+        options.augmentation.turn = 0.0;
+        (options.loss_terms.dice, options.loss_terms.cross_entropy) = (Some(0.5), Some(2.0));
         // Phantoms come in any voxel size; so does what the network is used on.
-        options.description = ModelDescription {
+        let description = ModelDescription {
             origin: arguments.name.clone(),
             ..ModelDescription::new(NetworkConfig::default(), None)
         };
-        let source = source(&options, 0)?;
+        options.network = Some(description.into());
+        let source = source(options.seed, 0)?;
         SegmenterTrainer::new(&options, None, source, device)?
     };
     if let Some(steps) = arguments.steps {
         trainer.reschedule(steps)?;
     }
-    let seed = trainer.options().seed ^ HELD_OUT_SEED;
+    let seed = trainer.plan().settings.seed ^ HELD_OUT_SEED;
     let mut judged = Judged {
         held_out: PhantomExamples::new(seed, (HELD_OUT.0, SHAPE, 0), 0, device, &job)?,
         trainer,
@@ -92,7 +90,7 @@ impl Training for Judged {
     }
 
     fn steps(&self) -> u64 {
-        self.trainer.options().schedule.steps
+        self.trainer.plan().settings.steps
     }
 
     fn history(&self) -> &[LossRecord] {
