@@ -85,9 +85,9 @@ private:
     using C::progress_user_data;
 };
 
-/** The same of a call that takes settings by name, too. */
-template <class C>
-struct CallOptions : ReportingOptions<C> {
+/** The same of a call that takes settings by name, too; of one that reports no progress, `Base` is Options<C>. */
+template <class C, class Base = ReportingOptions<C>>
+struct CallOptions : Base {
     /** Any setting of the call's family by its name in docs/settings.md: a flag, a number, a word, or a list of these. */
     template <class V>
     CallOptions &set(const std::string &name, const V &value) {

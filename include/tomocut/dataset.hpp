@@ -82,7 +82,8 @@ inline DatasetResult run_dataset(Engine &engine, const Model &model, const std::
     detail::Call call;
     tomocut_dataset_options lowered = options.lowered();
     lowered.slab = options.slab ? &slab : nullptr;
-    lowered.training = options.training ? &*options.training : nullptr;
+    const tomocut_trainer_options training = options.training ? options.training->lowered() : tomocut_trainer_options{};
+    lowered.training = options.training ? &training : nullptr;
     lowered.prediction = options.prediction ? &prediction : nullptr;
     call.report(lowered, options.progress);
     call.finish(tomocut_dataset_run(engine.get(), model.get(), entries.data(), entries.size(), &lowered, folder.c_str(),

@@ -15,18 +15,14 @@ template <>
 inline void release(tomocut_model *model) noexcept {
     tomocut_model_free(model);
 }
-template <>
-inline void fill(tomocut_adapt_options *options) {
-    check(tomocut_adapt_options_init(options, sizeof *options));
-}
 
 }  // namespace detail
 
 /** Options of loading a model: settings of the family "model". */
 using ModelOptions = CallOptions;
 
-/** Options of adapt: tomocut_adapt_options. */
-using AdaptOptions = detail::CallOptions<tomocut_adapt_options>;
+/** Options of adapt: settings of the family "adapt". */
+using AdaptOptions = CallOptions;
 
 /** A diffusion model on one device. Immutable; may serve several engines and threads at once. */
 class Model : public detail::Handle<tomocut_model> {
@@ -64,7 +60,7 @@ inline void adapt(Engine &engine, Span<const Tomogram> tomograms, const std::str
     for (const Tomogram &tomogram : tomograms) {
         handles.push_back(tomogram.get());
     }
-    detail::call(options, [&](const tomocut_adapt_options *lowered) {
+    detail::call(options, [&](const tomocut_call_options *lowered) {
         return tomocut_model_adapt(engine.get(), start.empty() ? nullptr : start.c_str(), handles.data(), handles.size(),
                                    lowered, path.c_str());
     });

@@ -4,9 +4,11 @@
 #define TOMOCUT_TRAINER_HPP
 
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "report.hpp"
 #include "slab.hpp"
 
 namespace tomocut {
@@ -31,29 +33,29 @@ inline void fill(tomocut_training_labels *labels) {
 
 }  // namespace detail
 
-/** Options of a trainer: tomocut_trainer_options. */
-using TrainerOptions = detail::Options<tomocut_trainer_options>;
+/** Options of a trainer: tomocut_trainer_options, and settings of the family "train". */
+using TrainerOptions = detail::CallOptions<tomocut_trainer_options, detail::Options<tomocut_trainer_options>>;
 
 /** How far Trainer::run goes: tomocut_train_options. */
-using TrainOptions = detail::CallOptions<tomocut_train_options>;
+using TrainOptions = detail::ReportingOptions<tomocut_train_options>;
 
 /** The host's own labels of some slices: tomocut_training_labels. Views and spans must live until the call returns. */
-struct TrainingLabels : detail::Options<tomocut_training_labels> {
+struct TrainingLabels {
     /** Labels of the slices from `first` on, 0 for the ground: uint8 or int8, (number of slices, ny, nx). */
-    TrainingLabels(std::uint64_t first, const SourceVolume &slices) : labels(slices) { z_first = first; }
+    TrainingLabels(std::uint64_t first, const SourceVolume &slices) : z_first(first), labels(slices) {}
 
+    /** First labelled slice, counted from 0. */
+    std::uint64_t z_first;
     /** The labels. */
     SourceVolume labels;
+    /** Whether they are scored with and not learnt from. */
+    bool held_out = false;
     /** How sure each label is, 0 (left out) to 1: float or Half; none: all are sure. */
     std::optional<SourceVolume> confidence;
     /** Names of the labels from 1 on; empty: "membrane", "molecule", "filament". */
     std::vector<std::string> names;
     /** Molecules, for an output "centre". */
     Span<const tomocut_pick> points;
-
-private:
-    using tomocut_training_labels::n_names;
-    using tomocut_training_labels::n_points;
 };
 
 /** A training: labels are added, then steps taken, in one call or many. Takes one call at a time. */
@@ -61,7 +63,8 @@ class Trainer : public detail::Handle<tomocut_trainer> {
 public:
     /** A trainer without labels. */
     explicit Trainer(const Engine &engine, const TrainerOptions &options = {}) : Handle(engine.log()) {
-        detail::call([&] { return tomocut_trainer_create(engine.get(), &options, out()); });
+        const tomocut_trainer_options lowered = options.lowered();
+        detail::call([&] { return tomocut_trainer_create(engine.get(), &lowered, out()); });
     }
 
     /** Adds a segmented slab; held out: it is scored with and not learnt from. */
@@ -73,26 +76,28 @@ public:
 
     /** Adds the host's own labels. */
     void add(const Tomogram &tomogram, const TrainingLabels &labels, const tomocut_cancel *cancel = nullptr) {
-        std::vector<const char *> names;
-        names.reserve(labels.names.size());
+        std::string names;
         for (const std::string &name : labels.names) {
-            names.push_back(name.c_str());
+            names += (names.empty() ? "" : ",") + name;
         }
-        tomocut_training_labels lowered = labels.lowered();
+        detail::Options<tomocut_training_labels> lowered;
         lowered.labels = labels.labels.get();
         lowered.confidence = labels.confidence ? labels.confidence->get() : nullptr;
-        lowered.names = names.empty() ? nullptr : names.data();
-        lowered.n_names = names.size();
+        lowered.names = names.empty() ? nullptr : names.c_str();
         lowered.points = labels.points.empty() ? nullptr : labels.points.data();
         lowered.n_points = labels.points.size();
-        detail::call([&] { return tomocut_trainer_add_labels(get(), tomogram.get(), &lowered, cancel); });
+        detail::call([&] {
+            return tomocut_trainer_add_labels(get(), tomogram.get(), labels.z_first, &lowered, labels.held_out ? 1 : 0,
+                                              cancel);
+        });
     }
 
     /** Adds pictures and the mask of each, for a network of slices; held out: they are scored with and not learnt from. */
     void add_pairs(const std::vector<std::string> &images, const std::vector<std::string> &masks, bool held_out = false,
                    const tomocut_cancel *cancel = nullptr) {
-        tomocut_training_pairs pairs{};
-        detail::check(tomocut_training_pairs_init(&pairs, sizeof pairs));
+        if (images.size() != masks.size()) {
+            throw std::invalid_argument("tomocut: there must be as many masks as images");
+        }
         std::vector<const char *> files;
         files.reserve(images.size() + masks.size());
         for (const std::vector<std::string> *list : {&images, &masks}) {
@@ -100,12 +105,10 @@ public:
                 files.push_back(file.c_str());
             }
         }
-        pairs.images = files.data();
-        pairs.n_images = images.size();
-        pairs.masks = files.data() + images.size();
-        pairs.n_masks = masks.size();
-        pairs.held_out = held_out ? 1 : 0;
-        detail::call([&] { return tomocut_trainer_add_pairs(get(), &pairs, cancel); });
+        detail::call([&] {
+            return tomocut_trainer_add_pairs(get(), files.data(), files.data() + images.size(), images.size(),
+                                             held_out ? 1 : 0, cancel);
+        });
     }
 
     /**
@@ -123,20 +126,18 @@ public:
         });
     }
 
-    /** How far it is. */
-    tomocut_trainer_state state() {
-        tomocut_trainer_state state{};
-        detail::check(tomocut_trainer_state_init(&state, sizeof state));
-        detail::call([&] { return tomocut_trainer_info(get(), &state); });
-        return state;
+    /** How far it is: number("/step"), number("/finished") ...; tomocut_trainer_info has the names. */
+    Report info() {
+        Report report(log());
+        detail::call([&] { return tomocut_trainer_info(get(), report.out()); });
+        return report;
     }
 
-    /** Scores the network as it stands on `windows` windows; one score for each output. */
-    std::vector<tomocut_output_score> score(Engine &engine, std::uint64_t windows) {
-        return detail::list<tomocut_output_score>([&](tomocut_output_score *scores, std::size_t capacity,
-                                                      std::size_t *needed) {
-            return tomocut_trainer_score(engine.get(), get(), windows, scores, capacity, needed);
-        });
+    /** Scores the network as it stands on `windows` windows: number("/mean_dice"), number("/outputs/0/dice") ... */
+    Report score(Engine &engine, std::uint64_t windows) {
+        Report report(log());
+        detail::call([&] { return tomocut_trainer_score(engine.get(), get(), windows, report.out()); });
+        return report;
     }
 
     /** Writes a checkpoint. */

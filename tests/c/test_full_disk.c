@@ -70,12 +70,12 @@ static void a_checkpoint(struct sample *sample) {
     CHECK_OK(tomocut_training_labels_init(&labels, sizeof labels));
     labels.labels = &volume;
     CHECK_OK(tomocut_trainer_options_init(&options, sizeof options));
-    options.network_json = "{\"network\": \"compact\", \"in_channels\": 1, \"widths\": [8], \"blocks_down\": [1], "
-                           "\"blocks_up\": [], \"outputs\": [\"membrane\"]}";
+    options.network = "{\"network\": \"compact\", \"in_channels\": 1, \"widths\": [8], \"blocks_down\": [1], "
+                      "\"blocks_up\": [], \"outputs\": [\"membrane\"]}";
     options.steps = 4;
-    options.window[0] = options.window[1] = options.window[2] = 16;
+    options.settings = "{\"window\": [16, 16, 16]}";
     CHECK_OK(tomocut_trainer_create(sample->engine, &options, &trainer));
-    CHECK_OK(tomocut_trainer_add_labels(trainer, sample->tomogram, &labels, NULL));
+    CHECK_OK(tomocut_trainer_add_labels(trainer, sample->tomogram, 0, &labels, 0, NULL));
     CHECK_OK(tomocut_train_options_init(&until, sizeof until));
     until.until_step = 2;
     CHECK_OK(tomocut_trainer_run(sample->engine, trainer, &until));

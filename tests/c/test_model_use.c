@@ -80,20 +80,18 @@ static void denoising_lowers_the_noise(struct sample *sample) {
 }
 
 static void an_adapted_model_opens(struct sample *sample) {
-    tomocut_adapt_options options;
+    tomocut_call_options options;
     tomocut_model *adapted = NULL;
     const tomocut_tomogram *list[1] = {sample->tomogram};
     const char *path = scratch("adapted.safetensors");
-    CHECK_OK(tomocut_adapt_options_init(&options, sizeof options));
+    CHECK_OK(tomocut_call_options_init(&options, sizeof options));
     CHECK_REFUSED("n is 0", tomocut_model_adapt(sample->engine, NULL, list, 0, &options, path));
     CHECK_REFUSED("tomogram is NULL",
                   tomocut_model_adapt(sample->engine, NULL, (const tomocut_tomogram *const[]){NULL}, 1, &options, path));
-    options.batch = 1;
-    CHECK_REFUSED("batch is 1", tomocut_model_adapt(sample->engine, NULL, list, 1, &options, path));
+    options.settings = "{\"batch\": 1}";
+    CHECK_REFUSED("settings.batch is 1", tomocut_model_adapt(sample->engine, NULL, list, 1, &options, path));
     CHECK(access(path, F_OK) != 0);
-    options.batch = 2;
-    options.steps = 1;
-    options.snr = 0.5;
+    options.settings = "{\"batch\": 2, \"steps\": 1, \"snr\": 0.5}";
     CHECK_OK(tomocut_model_adapt(sample->engine, NULL, list, 1, &options, path));
     CHECK_OK(tomocut_model_open(sample->engine, path, NULL, &adapted));
     tomocut_model_free(adapted);

@@ -61,22 +61,11 @@ static void write_pictures(void) {
 static tomocut_trainer_options small_options(void) {
     tomocut_trainer_options options;
     CHECK_OK(tomocut_trainer_options_init(&options, sizeof options));
-    options.network_json = "sdseg-small";
-    options.window[0] = 1;
-    options.window[1] = options.window[2] = SIDE;
+    options.network = "sdseg-small";
+    options.settings = "{\"window\": [1, 64, 64], \"batch\": 1}";
     options.steps = 2;
-    options.batch = 1;
     options.seed = 3;
     return options;
-}
-
-static tomocut_training_pairs all_pairs(void) {
-    tomocut_training_pairs pairs;
-    CHECK_OK(tomocut_training_pairs_init(&pairs, sizeof pairs));
-    pairs.images = images;
-    pairs.masks = masks;
-    pairs.n_images = pairs.n_masks = N;
-    return pairs;
 }
 
 static void options_out_of_range(tomocut_engine *engine) {
@@ -89,64 +78,50 @@ static void options_out_of_range(tomocut_engine *engine) {
         CHECK_REFUSED(words, tomocut_trainer_create(engine, &options, &trainer));                                      \
         CHECK(trainer == NULL);                                                                                        \
     } while (0)
-    REFUSED(mask_loss, 7, "mask_loss is 7");
-    REFUSED(latent_loss, -1, "latent_loss is -1");
-    REFUSED(frozen_encoder, 2, "frozen_encoder is 2");
-    REFUSED(conditioning, "sum", "must be concatenation, cross-attention");
+    REFUSED(settings, "{\"mask_loss\": 7}", "mask_loss is 7");
+    REFUSED(settings, "{\"latent_loss\": -1}", "latent_loss is -1");
+    REFUSED(settings, "{\"frozen_encoder\": 2}", "frozen_encoder is 2");
+    REFUSED(settings, "{\"conditioning\": \"sum\"}", "conditioning is \"sum\", must be concatenation or cross-attention");
+    REFUSED(network, "sdseg-large", "network is \"sdseg-large\"");
     /* What only SDSeg has. */
     options = small_options();
-    options.network_json = NULL;
-    options.mask_loss = TOMOCUT_SWITCH_ON;
-    options.window[0] = 16;
+    options.network = NULL;
+    options.settings = "{\"mask_loss\": true}";
     CHECK_REFUSED("must be left alone where the network is not SDSeg", tomocut_trainer_create(engine, &options, &trainer));
 }
 
 static void pairs_that_do_not_fit(tomocut_trainer *trainer) {
-    tomocut_training_pairs pairs = all_pairs();
     uint8_t levels[SIDE][SIDE];
-    pairs.n_masks = 1;
-    CHECK_REFUSED("number of masks is 1, must be as many as there are images, 2",
-                  tomocut_trainer_add_pairs(trainer, &pairs, NULL));
-    pairs = all_pairs();
-    pairs.n_images = pairs.n_masks = 0;
-    CHECK_REFUSED("number of images is 0", tomocut_trainer_add_pairs(trainer, &pairs, NULL));
-    pairs = all_pairs();
-    pairs.masks = NULL;
-    CHECK_REFUSED("masks is 2 entries at 0x0", tomocut_trainer_add_pairs(trainer, &pairs, NULL));
-    pairs = all_pairs();
-    pairs.reserved = 1;
-    CHECK_REFUSED("reserved", tomocut_trainer_add_pairs(trainer, &pairs, NULL));
-    pairs = all_pairs();
-    pairs.held_out = 2;
-    CHECK_REFUSED("held_out", tomocut_trainer_add_pairs(trainer, &pairs, NULL));
+    CHECK_REFUSED("number of images is 0", tomocut_trainer_add_pairs(trainer, images, masks, 0, 0, NULL));
+    CHECK_REFUSED("masks is 2 entries at 0x0", tomocut_trainer_add_pairs(trainer, images, NULL, N, 0, NULL));
+    CHECK_REFUSED("images is 2 entries at 0x0", tomocut_trainer_add_pairs(trainer, NULL, masks, N, 0, NULL));
+    CHECK_REFUSED("held_out", tomocut_trainer_add_pairs(trainer, images, masks, N, 2, NULL));
     for (int y = 0; y < SIDE; y++) {
         memset(levels[y], 4 * y, SIDE);
     }
     const char *grey[N] = {masks[0], write_tiff(scratch("grey"), 0, levels)};
-    pairs = all_pairs();
-    pairs.masks = grey;
-    CHECK_ERROR(TOMOCUT_E_FORMAT, "a mask has two levels", tomocut_trainer_add_pairs(trainer, &pairs, NULL));
+    CHECK_ERROR(TOMOCUT_E_FORMAT, "a mask has two levels", tomocut_trainer_add_pairs(trainer, images, grey, N, 0, NULL));
     const char *absent[N] = {images[0], "/nowhere.png"};
-    pairs = all_pairs();
-    pairs.images = absent;
-    CHECK_ERROR(TOMOCUT_E_IO, "/nowhere.png", tomocut_trainer_add_pairs(trainer, &pairs, NULL));
+    CHECK_ERROR(TOMOCUT_E_IO, "/nowhere.png", tomocut_trainer_add_pairs(trainer, absent, masks, N, 0, NULL));
 }
 
 /* Trains and writes the model. */
 static void train(tomocut_engine *engine, const char *model) {
     const tomocut_trainer_options options = small_options();
-    const tomocut_training_pairs pairs = all_pairs();
     tomocut_train_options run;
-    tomocut_trainer_state state;
+    tomocut_report *report = NULL;
+    double step = NAN, finished = NAN;
     tomocut_trainer *trainer = NULL;
     CHECK_OK(tomocut_trainer_create(engine, &options, &trainer));
     pairs_that_do_not_fit(trainer);
-    CHECK_OK(tomocut_trainer_add_pairs(trainer, &pairs, NULL));
+    CHECK_OK(tomocut_trainer_add_pairs(trainer, images, masks, N, 0, NULL));
     CHECK_OK(tomocut_train_options_init(&run, sizeof run));
     CHECK_OK(tomocut_trainer_run(engine, trainer, &run));
-    CHECK_OK(tomocut_trainer_state_init(&state, sizeof state));
-    CHECK_OK(tomocut_trainer_info(trainer, &state));
-    CHECK(state.step == 2 && state.steps == 2 && state.finished == 1);
+    CHECK_OK(tomocut_trainer_info(trainer, &report));
+    CHECK_OK(tomocut_report_number(report, "/step", &step));
+    CHECK_OK(tomocut_report_number(report, "/finished", &finished));
+    CHECK(step == 2 && finished == 1);
+    tomocut_report_free(report);
     CHECK_OK(tomocut_trainer_export(trainer, model));
     tomocut_trainer_free(trainer);
 }

@@ -14,10 +14,9 @@ static int8_t truth[DEPTH][SAMPLE_NY][SAMPLE_NX];
 static tomocut_trainer_options trainer_options(void) {
     tomocut_trainer_options options;
     CHECK_OK(tomocut_trainer_options_init(&options, sizeof options));
-    options.network_json = network;
+    options.network = network;
     options.steps = 6;
-    options.window[0] = options.window[1] = options.window[2] = 16;
-    options.rate = 0.004;
+    options.settings = "{\"window\": [16, 16, 16], \"rate\": 0.004}";
     return options;
 }
 
@@ -47,7 +46,6 @@ static tomocut_training_labels sample_labels(tomocut_volume *volume) {
     }
     *volume = volume_of(truth, TOMOCUT_DTYPE_I8, DEPTH, SAMPLE_NY, SAMPLE_NX);
     CHECK_OK(tomocut_training_labels_init(&labels, sizeof labels));
-    labels.z_first = FIRST;
     labels.labels = volume;
     labels.points = balls;
     labels.n_points = 2;
@@ -57,14 +55,17 @@ static tomocut_training_labels sample_labels(tomocut_volume *volume) {
 static void add_labels(tomocut_trainer *trainer, const struct sample *sample) {
     tomocut_volume volume;
     tomocut_training_labels labels = sample_labels(&volume);
-    CHECK_OK(tomocut_trainer_add_labels(trainer, sample->tomogram, &labels, NULL));
+    CHECK_OK(tomocut_trainer_add_labels(trainer, sample->tomogram, FIRST, &labels, 0, NULL));
 }
 
-static tomocut_trainer_state state_of(tomocut_trainer *trainer) {
-    tomocut_trainer_state state;
-    CHECK_OK(tomocut_trainer_state_init(&state, sizeof state));
-    CHECK_OK(tomocut_trainer_info(trainer, &state));
-    return state;
+/* A number of the trainer's information. */
+static double state_of(tomocut_trainer *trainer, const char *path) {
+    tomocut_report *report = NULL;
+    double number = NAN;
+    CHECK_OK(tomocut_trainer_info(trainer, &report));
+    CHECK_OK(tomocut_report_number(report, path, &number));
+    tomocut_report_free(report);
+    return number;
 }
 
 static void bad_options(tomocut_engine *engine) {
@@ -80,34 +81,38 @@ static void bad_options(tomocut_engine *engine) {
         CHECK_REFUSED(words, tomocut_trainer_create(engine, &options, &trainer));                                      \
         CHECK(trainer == NULL);                                                                                        \
     } while (0)
-    BAD(network_json, "{\"network\": \"brain\"}", "network_json is");
-    BAD(start, "model.safetensors", "must be NULL where start is given");
-    BAD(loss, "none", "loss is \"none\", must be dice-cross-entropy");
+    BAD(network, "{\"network\": \"brain\"}", "network is");
+    BAD(network, "{brain", "must be a name or one JSON object");
+    BAD(start, "model.safetensors", "must be null where start is given");
     BAD(steps, 100000000, "steps");
-    BAD(window[0], 15, "must be multiples of 2");
-    BAD(rate, -1.0, "rate");
-    BAD(foreground, 2.0, "foreground");
-    BAD(label_smoothing, 1.0, "label_smoothing");
     BAD(voxel_nm, 1e9, "voxel_nm");
-    BAD(batch, 257, "batch");
     BAD(bright, 2, "bright is 2");
-    BAD(augment, 3, "augment is 3");
     BAD(scratch, 2, "scratch is 2");
-    BAD(mask_loss, 3, "mask_loss is 3");
     BAD(preset, "paper", "preset is \"paper\", must be default, adapt, slab-paper, membrain-seg, deepetpicker, deepict");
-    BAD(optimiser, "adam", "optimiser is \"adam\", must be adamw, sgd, nesterov");
-    BAD(schedule, "linear", "schedule is \"linear\", must be cosine, step, poly, one-cycle, plateau");
-    BAD(validation_share, 0.6, "validation share is 0.6");
-    BAD(validation_every, 100000000, "validation every");
-    BAD(patience, 10000000, "patience");
-    BAD(rounds, 21, "rounds is 21");
-    BAD(sure, 0.3, "sure is 0.3");
-    BAD(sure_not, 0.7, "sure_not is 0.7");
-    BAD(teacher_share, 2.0, "teacher's share is 2");
-    BAD(rescale, 3, "rescale is 3");
-    BAD(mixed_precision, 3, "mixed_precision is 3");
+    BAD(settings, "{\"loss\": \"none\"}", "settings.loss is \"none\", must be dice-cross-entropy");
+    BAD(settings, "{\"window\": [15, 16, 16]}", "must be multiples of 2");
+    BAD(settings, "{\"rate\": -1}", "settings.rate is -1");
+    BAD(settings, "{\"foreground\": 2}", "settings.foreground is 2");
+    BAD(settings, "{\"label_smoothing\": 1}", "settings.label_smoothing is 1");
+    BAD(settings, "{\"batch\": 257}", "settings.batch is 257");
+    BAD(settings, "{\"augment\": 3}", "settings.augment is 3, must be true or false");
+    BAD(settings, "{\"mask_loss\": 3}", "settings.mask_loss is 3");
+    BAD(settings, "{\"optimiser\": \"adam\"}", "settings.optimiser is \"adam\", must be adamw, sgd, nesterov");
+    BAD(settings, "{\"schedule\": \"linear\"}",
+        "settings.schedule is \"linear\", must be cosine, step, poly, one-cycle, plateau");
+    BAD(settings, "{\"validation_share\": 0.6}", "settings.validation_share is 0.6");
+    BAD(settings, "{\"validation_every\": 100000000}", "settings.validation_every");
+    BAD(settings, "{\"patience\": 10000000}", "settings.patience");
+    BAD(settings, "{\"rounds\": 21}", "settings.rounds is 21");
+    BAD(settings, "{\"sure\": 0.3}", "settings.sure is 0.3");
+    BAD(settings, "{\"sure_not\": 0.7}", "settings.sure_not is 0.7");
+    BAD(settings, "{\"teacher_share\": 2}", "settings.teacher_share is 2");
+    BAD(settings, "{\"rescale\": 3}", "settings.rescale is 3");
+    BAD(settings, "{\"mixed_precision\": 3}", "settings.mixed_precision is 3");
+    BAD(settings, "{\"steps\": 7}", "must not be given where the struct's own field is set");
+    BAD(settings, "{\"stepz\": 7}", "do you mean steps?");
     options = trainer_options();
-    options.network_json = NULL;
+    options.network = NULL;
     options.start = scratch("no.safetensors");
     CHECK_ERROR(TOMOCUT_E_IO, "no.safetensors", tomocut_trainer_create(engine, &options, &trainer));
 }
@@ -116,29 +121,25 @@ static void bad_labels(struct sample *sample) {
     tomocut_trainer *trainer = new_trainer(sample->engine);
     tomocut_volume volume;
     tomocut_training_labels labels = sample_labels(&volume);
-    const char *const one_name[] = {"membrane"};
     CHECK_STATUS(TOMOCUT_E_STATE, tomocut_trainer_run(sample->engine, trainer, NULL));
     CHECK_ERROR(TOMOCUT_E_STATE, "no labels", tomocut_trainer_export(trainer, scratch("none.safetensors")));
-    labels.z_first = SAMPLE_NZ - 1;
-    CHECK_REFUSED("labels is", tomocut_trainer_add_labels(trainer, sample->tomogram, &labels, NULL));
-    labels.z_first = UINT64_MAX;
-    CHECK_REFUSED("labels is", tomocut_trainer_add_labels(trainer, sample->tomogram, &labels, NULL));
-    labels = sample_labels(&volume);
-    labels.names = one_name;
-    labels.n_names = 1;
-    CHECK_REFUSED("must be 0..=1", tomocut_trainer_add_labels(trainer, sample->tomogram, &labels, NULL));
-    labels.n_names = 0;
-    CHECK_REFUSED("n_names is 0", tomocut_trainer_add_labels(trainer, sample->tomogram, &labels, NULL));
+    CHECK_REFUSED("labels is", tomocut_trainer_add_labels(trainer, sample->tomogram, SAMPLE_NZ - 1, &labels, 0, NULL));
+    CHECK_REFUSED("labels is", tomocut_trainer_add_labels(trainer, sample->tomogram, UINT64_MAX, &labels, 0, NULL));
+    CHECK_REFUSED("held_out is 2", tomocut_trainer_add_labels(trainer, sample->tomogram, FIRST, &labels, 2, NULL));
+    labels.names = "membrane";
+    CHECK_REFUSED("must be 0..=1", tomocut_trainer_add_labels(trainer, sample->tomogram, FIRST, &labels, 0, NULL));
+    labels.names = "membrane,,molecule";
+    CHECK_REFUSED("names is", tomocut_trainer_add_labels(trainer, sample->tomogram, FIRST, &labels, 0, NULL));
     labels = sample_labels(&volume);
     labels.confidence = &volume;
-    CHECK_REFUSED("confidence.dtype is I8", tomocut_trainer_add_labels(trainer, sample->tomogram, &labels, NULL));
+    CHECK_REFUSED("confidence.dtype is I8", tomocut_trainer_add_labels(trainer, sample->tomogram, FIRST, &labels, 0, NULL));
     labels = sample_labels(&volume);
     truth[0][0][0] = -1;
-    CHECK_REFUSED("labels is -1", tomocut_trainer_add_labels(trainer, sample->tomogram, &labels, NULL));
+    CHECK_REFUSED("labels is -1", tomocut_trainer_add_labels(trainer, sample->tomogram, FIRST, &labels, 0, NULL));
     memset(truth, 0, sizeof truth);
-    CHECK_ERROR(TOMOCUT_E_FORMAT, "nothing to learn", tomocut_trainer_add_labels(trainer, sample->tomogram, &labels, NULL));
-    CHECK_REFUSED("trainer is NULL", tomocut_trainer_add_labels(NULL, sample->tomogram, &labels, NULL));
-    CHECK(state_of(trainer).learnt == 0);
+    CHECK_ERROR(TOMOCUT_E_FORMAT, "nothing to learn", tomocut_trainer_add_labels(trainer, sample->tomogram, FIRST, &labels, 0, NULL));
+    CHECK_REFUSED("trainer is NULL", tomocut_trainer_add_labels(NULL, sample->tomogram, FIRST, &labels, 0, NULL));
+    CHECK(state_of(trainer, "/learnt") == 0);
     tomocut_trainer_free(trainer);
     tomocut_trainer_free(NULL);
 }
@@ -147,28 +148,32 @@ static void bad_labels(struct sample *sample) {
 static void training_resumes(struct sample *sample, const char *model) {
     const char *checkpoint = scratch("training.checkpoint"), *other = scratch("other.safetensors");
     tomocut_train_options options;
-    tomocut_output_score scores[3];
-    size_t n = 0;
+    tomocut_report *scores = NULL;
+    double dice = NAN;
+    char text[1024];
     tomocut_trainer *trainer = new_trainer(sample->engine);
     add_labels(trainer, sample);
     CHECK_OK(tomocut_train_options_init(&options, sizeof options));
     options.until_step = 3;
     CHECK_OK(tomocut_trainer_run(sample->engine, trainer, &options));
-    CHECK(state_of(trainer).step == 3 && state_of(trainer).steps == 6 && state_of(trainer).voxel_nm == 1.0);
+    CHECK(state_of(trainer, "/step") == 3 && state_of(trainer, "/steps") == 6 && state_of(trainer, "/voxel_nm") == 1.0);
+    CHECK(state_of(trainer, "/settings/rate") == 0.004 && state_of(trainer, "/window/0") == 16);
     CHECK_OK(tomocut_trainer_save(trainer, checkpoint));
     tomocut_volume volume;
     tomocut_training_labels labels = sample_labels(&volume);
-    CHECK_STATUS(TOMOCUT_E_STATE, tomocut_trainer_add_labels(trainer, sample->tomogram, &labels, NULL));
+    CHECK_STATUS(TOMOCUT_E_STATE, tomocut_trainer_add_labels(trainer, sample->tomogram, FIRST, &labels, 0, NULL));
     CHECK_STATUS(TOMOCUT_E_STATE, tomocut_trainer_resume(trainer, checkpoint));
     CHECK_OK(tomocut_trainer_run(sample->engine, trainer, NULL));
-    CHECK(state_of(trainer).step == 6);
+    CHECK(state_of(trainer, "/step") == 6);
     CHECK_OK(tomocut_trainer_export(trainer, model));
-    CHECK_REFUSED("windows is 0", tomocut_trainer_score(sample->engine, trainer, 0, scores, 3, NULL));
-    CHECK_REFUSED("capacity of scores", tomocut_trainer_score(sample->engine, trainer, 2, scores, 2, NULL));
-    CHECK_OK(tomocut_trainer_score(sample->engine, trainer, 2, NULL, 0, &n));
-    CHECK(n == 3);
-    CHECK_OK(tomocut_trainer_score(sample->engine, trainer, 2, scores, 3, NULL));
-    CHECK(strcmp(scores[1].name, "molecule") == 0 && scores[1].dice >= 0.0 && scores[1].dice <= 1.0);
+    CHECK_REFUSED("windows is 0", tomocut_trainer_score(sample->engine, trainer, 0, &scores));
+    CHECK_OK(tomocut_trainer_score(sample->engine, trainer, 2, &scores));
+    CHECK_OK(tomocut_report_json(scores, text, sizeof text, NULL));
+    CHECK(strstr(text, "\"output\":\"molecule\"") != NULL);
+    CHECK_OK(tomocut_report_number(scores, "/outputs/2/dice", &dice));
+    CHECK(dice >= 0.0 && dice <= 1.0);
+    CHECK_REFUSED("must be in the report", tomocut_report_number(scores, "/outputs/3/dice", &dice));
+    tomocut_report_free(scores);
     tomocut_trainer_free(trainer);
 
     trainer = new_trainer(sample->engine);
@@ -177,7 +182,7 @@ static void training_resumes(struct sample *sample, const char *model) {
     CHECK_STATUS(TOMOCUT_E_IO, tomocut_trainer_resume(trainer, scratch("no.checkpoint")));
     CHECK_STATUS(TOMOCUT_E_FORMAT, tomocut_trainer_resume(trainer, model));
     CHECK_OK(tomocut_trainer_resume(trainer, checkpoint));
-    CHECK(state_of(trainer).step == 3);
+    CHECK(state_of(trainer, "/step") == 3);
     CHECK_OK(tomocut_trainer_run(sample->engine, trainer, NULL));
     CHECK_OK(tomocut_trainer_export(trainer, other));
     CHECK(same_bytes(model, other));
@@ -187,7 +192,7 @@ static void training_resumes(struct sample *sample, const char *model) {
     changed.seed = 2;
     CHECK_OK(tomocut_trainer_create(sample->engine, &changed, &trainer));
     add_labels(trainer, sample);
-    CHECK_REFUSED("must come from a run of the same network", tomocut_trainer_resume(trainer, checkpoint));
+    CHECK_REFUSED("seed is 2, must be 1 as in the run", tomocut_trainer_resume(trainer, checkpoint));
     options.minutes = -1.0;
     CHECK_REFUSED("minutes is -1", tomocut_trainer_run(sample->engine, trainer, &options));
     tomocut_trainer_free(trainer);
@@ -210,11 +215,8 @@ static void a_round_follows(struct sample *sample) {
         int calls = 0;
         CHECK_OK(tomocut_train_options_init(&run, sizeof run));
         options.steps = 4;
-        options.rounds = 1;
-        options.validation_share = 0.25;
-        options.validation_every = 2;
-        options.optimiser = "sgd";
-        options.schedule = "plateau";
+        options.settings = "{\"window\": [16, 16, 16], \"rate\": 0.004, \"rounds\": 1, \"validation_share\": 0.25, "
+                           "\"validation_every\": 2, \"optimiser\": \"sgd\", \"schedule\": \"plateau\"}";
         CHECK_OK(tomocut_trainer_create(sample->engine, &options, &trainer));
         CHECK_ERROR(TOMOCUT_E_INVALID_ARGUMENT, "z is", tomocut_trainer_add_unlabelled(trainer, sample->tomogram, 3, 2, NULL));
         add_labels(trainer, sample);
@@ -228,9 +230,10 @@ static void a_round_follows(struct sample *sample) {
             status = tomocut_trainer_run(sample->engine, trainer, &run);
         }
         CHECK_OK(status);
-        tomocut_trainer_state state = state_of(trainer);
-        CHECK(state.step == 8 && state.steps == 8 && state.round == 1 && state.finished == 1);
-        CHECK(state.score >= 0.0 && state.best_score >= state.score && state.best_step % 2 == 0);
+        CHECK(state_of(trainer, "/step") == 8 && state_of(trainer, "/steps") == 8);
+        CHECK(state_of(trainer, "/round") == 1 && state_of(trainer, "/finished") == 1);
+        CHECK(state_of(trainer, "/score") >= 0.0 && state_of(trainer, "/best_score") >= state_of(trainer, "/score"));
+        CHECK(fmod(state_of(trainer, "/best_step"), 2.0) == 0.0);
         CHECK_OK(tomocut_trainer_export(trainer, files[cancelled]));
         tomocut_trainer_free(trainer);
     }
@@ -243,7 +246,7 @@ static void a_slab_teaches(struct sample *sample, const char *model) {
     tomocut_slab_options slab_of = slab_options(7, 9);
     tomocut_trainer *trainer = NULL;
     tomocut_slab *slab = NULL;
-    options.network_json = NULL;
+    options.network = NULL;
     options.start = model;
     options.steps = 1;
     CHECK_OK(tomocut_slab_segment(sample->engine, sample->model, sample->tomogram, &slab_of, &slab));
@@ -253,7 +256,7 @@ static void a_slab_teaches(struct sample *sample, const char *model) {
     CHECK_OK(tomocut_trainer_add_slab(trainer, sample->tomogram, slab, 1, NULL));
     tomocut_slab_free(slab);
     CHECK_OK(tomocut_trainer_run(sample->engine, trainer, NULL));
-    CHECK(state_of(trainer).learnt == 1 && state_of(trainer).held_out == 1 && state_of(trainer).step == 1);
+    CHECK(state_of(trainer, "/learnt") == 1 && state_of(trainer, "/held_out") == 1 && state_of(trainer, "/step") == 1);
     tomocut_trainer_free(trainer);
 }
 

@@ -74,7 +74,7 @@ static void a_killed_run_goes_on(void) {
     read_said("json");
     CHECK(strstr(said, "there already") != NULL && strstr(said, "\"done\"") == NULL);
     finish(start_run(out, "9"), 3);
-    CHECK(strstr(said, "training.schedule.steps is 9, must be 8 as in the run that stands in") != NULL);
+    CHECK(strstr(said, "training.steps is 9, must be 8 as in the run that stands in") != NULL);
 }
 
 static void a_bad_tomogram_is_told(void) {
@@ -108,15 +108,15 @@ static void bad_arguments(void) {
     BAD_RUN(checkpoint_seconds, -1.0, "checkpoint_seconds is -1");
     BAD_RUN(restart, 5, "restart is 5");
     CHECK_OK(tomocut_trainer_options_init(&training, sizeof training));
-    training.label_smoothing = 2.0;
+    training.settings = "{\"label_smoothing\": 2}";
     BAD_RUN(training, &training, "label_smoothing");
-    training.label_smoothing = 0.0;
+    training.settings = NULL;
     training.start = "some.safetensors";
     CHECK_OK(tomocut_dataset_options_init(&o, sizeof o));
     o.training = &training;
     CHECK_ERROR(TOMOCUT_E_IO, "some.safetensors", tomocut_dataset_run(engine, model, &tomogram, 1, &o, out, NULL, NULL));
     training.scratch = 1;
-    CHECK_REFUSED("scratch is 1", tomocut_dataset_run(engine, model, &tomogram, 1, &o, out, NULL, NULL));
+    CHECK_REFUSED("scratch is true", tomocut_dataset_run(engine, model, &tomogram, 1, &o, out, NULL, NULL));
     CHECK_REFUSED("n is 0", tomocut_dataset_run(engine, model, &tomogram, 0, NULL, out, NULL, NULL));
     CHECK_REFUSED("n is 1", tomocut_dataset_run(engine, model, NULL, 1, NULL, out, NULL, NULL));
     CHECK_REFUSED("must not have the name", tomocut_dataset_run(engine, model, twice, 2, NULL, out, NULL, NULL));

@@ -41,15 +41,17 @@ void slabs(tomocut::Engine &engine, const tomocut::Model &model, const tomocut::
 
     tomocut::TrainerOptions training;
     training.steps = 2;
+    training.set("batch", 3).set("augmentation.turn", 0.0);
     tomocut::Trainer trainer(engine, training);
     trainer.add(tomogram, slab);
-    CHECK(trainer.state().step == 0 && trainer.state().steps == 2);
+    CHECK(trainer.info().number("/step") == 0 && trainer.info().number("/steps") == 2);
+    CHECK(trainer.info().number("/settings/batch") == 3);
     tomocut::Volume<std::uint8_t> own({1, 128, 128});
     own(0, 3, 3) = 1;
     tomocut::TrainingLabels mine(6, own);
     mine.names = {"membrane", "molecule", "filament"};
     trainer.add(tomogram, mine);
-    CHECK(trainer.state().learnt == 2);
+    CHECK(trainer.info().number("/learnt") == 2);
     CHECK_ERROR(TOMOCUT_E_STATE, "rounds", trainer.add_unlabelled(tomogram));
     trainer.save(scratch("checkpoint"));
     CHECK_ERROR(TOMOCUT_E_STATE, "begun", trainer.add(tomogram, slab));
@@ -107,8 +109,7 @@ void tomograms(tomocut::Engine &engine, const tomocut::Model &model, const tomoc
     CHECK((clean.shape() == tomocut::Shape{1, 128, 128}));
     CHECK(clean(0, 44, 66) < clean(0, 44, 40) && model.info_json().find("\"name\"") != std::string::npos);
     tomocut::AdaptOptions wrong;
-    wrong.steps = 1;
-    wrong.batch = 1;
+    wrong.set("steps", 1).set("batch", 1);
     CHECK_ERROR(TOMOCUT_E_INVALID_ARGUMENT, "batch", tomocut::adapt(engine, tomogram, scratch("adapted"), wrong));
 }
 
