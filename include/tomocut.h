@@ -568,52 +568,6 @@ typedef struct tomocut_ncut_node {
 } tomocut_ncut_node;
 
 /**
- * Options of tomocut_model_adapt. Fill with tomocut_adapt_options_init, then change what differs; zero means the default.
- */
-typedef struct tomocut_adapt_options {
-    /**
-     * sizeof(tomocut_adapt_options) of the caller's header.
-     */
-    size_t struct_size;
-    /**
-     * Training steps, 1 to 100000; 0: 200, some minutes on two processor cores.
-     */
-    uint64_t steps;
-    /**
-     * Seed of every random draw; 0 stands for 1.
-     */
-    uint64_t seed;
-    /**
-     * Edge of a voxel in nm, 0.01 to 100, where the tomograms' own is wrong or unknown; 0: their own.
-     */
-    double voxel_nm;
-    /**
-     * Variance of the signal over variance of the noise, per voxel, 1e-4 to 1e4; 0: estimated.
-     */
-    double snr;
-    /**
-     * Crops per step, 2 to 256; 0: 12.
-     */
-    uint32_t batch;
-    /**
-     * 1: structures are brighter than their surroundings; 0: darker.
-     */
-    int32_t bright;
-    /**
-     * Stops the call; may be NULL. Must live until the call returns.
-     */
-    const struct tomocut_cancel *cancel;
-    /**
-     * Reports on the call, the loss included; may be NULL.
-     */
-    tomocut_progress_fn progress;
-    /**
-     * Handed to progress.
-     */
-    void *progress_user_data;
-} tomocut_adapt_options;
-
-/**
  * A self-attention layer of one tile. Set struct_size before use.
  */
 typedef struct tomocut_attention_layer {
@@ -1010,7 +964,6 @@ typedef struct tomocut_predict_report {
 
 /**
  * Options of a trainer. Fill with tomocut_trainer_options_init, then change what differs; zero and NULL mean the default.
- * All strings are read during the call.
  */
 typedef struct tomocut_trainer_options {
     /**
@@ -1018,158 +971,44 @@ typedef struct tomocut_trainer_options {
      */
     size_t struct_size;
     /**
+     * What every other default is taken from: "default", "adapt", or a paper's training: "slab-paper", "membrain-seg",
+     * "deepetpicker", "deepict", "sdseg", "sdseg-small". NULL: "adapt" for weights that are trained already, else "default".
+     */
+    const char *preset;
+    /**
      * The model file to start from, one that tomocut_predictor_open opens: its network and weights; NULL: those of the
-     * network that is compiled into the library, unless network_json, scratch or a paper's preset say otherwise.
+     * network that is compiled into the library, unless network, scratch or a paper's preset say otherwise.
      */
     const char *start;
     /**
-     * A network to start from random weights, as one JSON object, such as the member "model" of tomocut_predictor_info:
-     * {"network": "compact", "in_channels": 1, "widths": [32, 64, 96], "blocks_down": [1, 1, 2], "blocks_up": [1, 1],
-     * "outputs": ["membrane", "molecule", "centre"]}; NULL: the network of the start or of the preset. An output is the name of a
-     * label, "background" or "centre" (how near the centre of a point is). Or a name: "sdseg" or "sdseg-small" stand for the
-     * presets of these names.
+     * A network to start from random weights: "sdseg", "sdseg-small", or one JSON object, such as the member "model" of
+     * tomocut_predictor_info. NULL: the start's or the preset's.
      */
-    const char *network_json;
+    const char *network;
     /**
-     * "dice-cross-entropy", "dice", "focal", or a paper's: "slab-paper", "membrain", "picker", "deepict"; NULL: the preset's, by
-     * default "dice-cross-entropy".
+     * Any other setting by name, one JSON object of the family "train" (docs/settings.md). NULL: none.
      */
-    const char *loss;
+    const char *settings;
     /**
-     * Steps of a training or, where there are rounds of self-training, of each round, 1 to 10^7; 0: the preset's, 300 or 2000.
+     * Steps of a training or, where there are rounds of self-training, of each round; 0: the preset's, 300 or 2000.
      */
     uint64_t steps;
     /**
-     * Seed of weights and windows; 0 stands for 1.
+     * Seed of weights and windows; 0: 1.
      */
     uint64_t seed;
     /**
-     * Extents z y x of a window in voxels, multiples of the network's divisor, 8 to 512 each (z of a network of slices 1);
-     * all zero: the preset's, without one what suits the network: 32, 80, 80 or a little more (of slices 256, 256).
-     */
-    uint64_t window[3];
-    /**
-     * Learning rate, above 0 to 1; 0: the optimiser's or the preset's, 0.0005 or 0.001.
-     */
-    double rate;
-    /**
-     * Share of windows that lie around a labelled voxel, above 0 to 1; 0: the preset's, by default 0.67.
-     */
-    double foreground;
-    /**
-     * Share of a label that cross-entropy spreads over the classes, 0 to 0.999: for labels that are wrong now and then.
-     */
-    double label_smoothing;
-    /**
-     * Edge of the tomograms' voxels in nm, 0.01 to 100, where their own is wrong or unknown; 0: their own. A network that
-     * does not say which voxels it is for is then for those of the first tomogram.
+     * Edge of the tomograms' voxels in nm, where their own is wrong or unknown; 0: their own.
      */
     double voxel_nm;
-    /**
-     * Windows per step, 1 to 256; 0: the preset's, by default 2.
-     */
-    uint32_t batch;
     /**
      * 1: structures are brighter than their surroundings in the tomograms; 0: darker.
      */
     int32_t bright;
     /**
-     * Whether windows are mirrored, turned, scaled and changed in contrast, TOMOCUT_SWITCH_*; by default on.
-     */
-    tomocut_switch augment;
-    /**
      * 1: random weights, without a start; 0: not.
      */
     int32_t scratch;
-    /**
-     * What every default above and below is taken from: "default", "adapt", or a paper's training as far as it can be had here,
-     * "slab-paper" (2D U-Net, SGD), "membrain-seg" (DynUNet, Nesterov), "deepetpicker" (residual U-Net, one cycle), "deepict"
-     * (Adam, plateau; the network is the compact one), "sdseg" (latent diffusion of masks, 413 million weights) or "sdseg-small"
-     * (the same at 4 million): network, window, batch, steps, optimiser, schedule, loss,
-     * augmentation and validation. Where start or network_json is given the network and the window are not the preset's;
-     * otherwise a paper's starts from random weights. NULL: "adapt" (300 steps at half the rate) for weights that are trained
-     * already, else "default" (AdamW, 2000 steps).
-     */
-    const char *preset;
-    /**
-     * "adamw", "sgd" (momentum 0.9) or "nesterov" (SGD with Nesterov's momentum 0.99), each with its own usual rate; NULL: the
-     * preset's, by default "adamw".
-     */
-    const char *optimiser;
-    /**
-     * How the learning rate goes: "cosine" (warm-up, then half a cosine over the last third), "step" (a tenth after each third
-     * of the steps), "poly" ((1 - step / steps)^0.9), "one-cycle", "plateau" (a tenth after 10 validations without a better
-     * score); NULL: the preset's, by default "cosine".
-     */
-    const char *schedule;
-    /**
-     * Share of every slab that is not learnt from but scored with, up to 0.5: a part at one face, no voxel is in both; 0: the
-     * preset's (by default none; a fifth in the papers'); below 0: none.
-     */
-    double validation_share;
-    /**
-     * Steps between validations; 0: the preset's, by default 200. Takes place where something is held out.
-     */
-    uint64_t validation_every;
-    /**
-     * A round ends after so many validations without a better score; 0: it does not.
-     */
-    uint64_t patience;
-    /**
-     * Rounds of self-training: from this probability on the network is sure that a voxel is something, 0.5 to 1; 0: 0.9.
-     */
-    double sure;
-    /**
-     * Up to this probability it is sure that a voxel is not something, above 0 to 0.5; 0: 0.1.
-     */
-    double sure_not;
-    /**
-     * Share of its own labels beside those that were given, above 0 to 1; 0: 0.5.
-     */
-    double teacher_share;
-    /**
-     * Rounds of self-training after the first training, up to 20, each of as many steps: the network labels what it is sure of,
-     * and learns from that too. 0: none.
-     */
-    uint32_t rounds;
-    /**
-     * Whether tomograms of other voxels than the network's are brought to its voxel size, TOMOCUT_SWITCH_*; by default on. A
-     * network without a voxel size takes that of the first tomogram.
-     */
-    tomocut_switch rescale;
-    /**
-     * Whether convolutions are computed in bfloat16 on a GPU, TOMOCUT_SWITCH_*; by default as the preset's: on in
-     * "membrain-seg". A CPU takes no notice.
-     */
-    tomocut_switch mixed_precision;
-    /**
-     * SDSeg: whether the drawn mask has a loss of its own, Dice plus cross-entropy of its pixels, TOMOCUT_SWITCH_*; by default as the
-     * network's: on in "sdseg-small", off in "sdseg".
-     */
-    tomocut_switch mask_loss;
-    /**
-     * SDSeg: the safetensors of a latent diffusion model whose weights it begins with, as far as they fit (an input convolution for
-     * fewer channels is widened by zeros, the vision encoder begins as the autoencoder's encoder), or "builtin": the built-in
-     * diffusion model's. The log says how much was taken. NULL: random weights.
-     */
-    const char *pretrained;
-    /**
-     * SDSeg: a file with the autoencoder of that model, where pretrained does not hold it; NULL: none.
-     */
-    const char *first_stage;
-    /**
-     * SDSeg, an ablation: how the U-Net sees the image, "concatenation" or "cross-attention"; NULL: the network's, by default
-     * "concatenation".
-     */
-    const char *conditioning;
-    /**
-     * SDSeg, an ablation: whether the error of the latent counts beside that of the noise, TOMOCUT_SWITCH_*; by default on.
-     */
-    tomocut_switch latent_loss;
-    /**
-     * SDSeg, an ablation: 1: the vision encoder stays as it begins; 0: it is trained.
-     */
-    int32_t frozen_encoder;
 } tomocut_trainer_options;
 
 /**
@@ -1203,82 +1042,6 @@ typedef struct tomocut_train_options {
 } tomocut_train_options;
 
 /**
- * How far a training is. Set struct_size, by tomocut_trainer_state_init, before use.
- */
-typedef struct tomocut_trainer_state {
-    /**
-     * sizeof(tomocut_trainer_state) of the caller's header.
-     */
-    size_t struct_size;
-    /**
-     * Steps done, of all rounds together. A round that ends early counts as whole once the next has begun.
-     */
-    uint64_t step;
-    /**
-     * Steps of all rounds together.
-     */
-    uint64_t steps;
-    /**
-     * Slabs that are learnt from.
-     */
-    uint64_t learnt;
-    /**
-     * Slabs that are held out, to be scored with.
-     */
-    uint64_t held_out;
-    /**
-     * Mean loss of the latest 25 steps that are done together; NaN before the first.
-     */
-    double loss;
-    /**
-     * Edge of the voxels that the network is for, in nm; 0: unknown.
-     */
-    double voxel_nm;
-    /**
-     * Latest validation score: mean Dice of the outputs, 0 to 1; NaN before the first and where nothing is held out.
-     */
-    double score;
-    /**
-     * The best of them; its weights are what is exported. NaN as above.
-     */
-    double best_score;
-    /**
-     * Step of the best score.
-     */
-    uint64_t best_step;
-    /**
-     * Round of self-training, from 0 on.
-     */
-    uint32_t round;
-    /**
-     * 1: nothing is left to do: all steps are done, or the patience is at an end.
-     */
-    int32_t finished;
-} tomocut_trainer_state;
-
-/**
- * How well one output of a network does. This struct never changes.
- */
-typedef struct tomocut_output_score {
-    /**
-     * Its name, NUL-terminated UTF-8, cut where it is longer.
-     */
-    char name[64];
-    /**
-     * Dice of probability above one half with truth above one half, 0 to 1; 1 where both are empty.
-     */
-    double dice;
-    /**
-     * Mean probability.
-     */
-    double mean_probability;
-    /**
-     * Mean truth; the same where the network is neither too bold nor too shy.
-     */
-    double mean_truth;
-} tomocut_output_score;
-
-/**
  * The host's own labels of some slices of a tomogram. Fill with tomocut_training_labels_init, set labels, then change what
  * differs. All arrays and strings are read during the call.
  */
@@ -1288,26 +1051,19 @@ typedef struct tomocut_training_labels {
      */
     size_t struct_size;
     /**
-     * First labelled slice, counted from 0.
-     */
-    uint64_t z_first;
-    /**
      * The labels, 0 for the ground: dtype TOMOCUT_DTYPE_I8 or TOMOCUT_DTYPE_U8, shape (number of slices, ny, nx).
      */
     const struct tomocut_volume *labels;
     /**
-     * How sure each label is, 0 (left out) to 1: dtype TOMOCUT_DTYPE_F32 or TOMOCUT_DTYPE_F16, shape as labels; NULL: all
+     * How sure each label is, 0 (ignored) to 1: dtype TOMOCUT_DTYPE_F32 or TOMOCUT_DTYPE_F16, shape as labels; NULL: all
      * are sure.
      */
     const struct tomocut_volume *confidence;
     /**
-     * Names of the labels from 1 on, by which the network's outputs find theirs; NULL: "membrane", "molecule", "filament".
+     * Names of the labels from 1 on, separated by commas, by which the network's outputs find theirs, up to 127; NULL:
+     * "membrane,molecule,filament".
      */
-    const char *const *names;
-    /**
-     * Entries in names, up to 127.
-     */
-    size_t n_names;
+    const char *names;
     /**
      * Molecules, for an output "centre": x, y, z in voxels of the whole tomogram and diameter_nm are read; NULL: none.
      */
@@ -1316,54 +1072,7 @@ typedef struct tomocut_training_labels {
      * Entries in points.
      */
     size_t n_points;
-    /**
-     * More of them, a file of any format that tomocut_slab_write writes, told by its ending; NULL: none.
-     */
-    const char *points_file;
-    /**
-     * 1: the labels are not learnt from but scored with; 0: learnt from.
-     */
-    int32_t held_out;
-    /**
-     * Zero.
-     */
-    uint32_t reserved;
 } tomocut_training_labels;
-
-/**
- * Pictures and their masks, for a network of slices. Fill with tomocut_training_pairs_init, then set the lists. All arrays and
- * strings are read during the call.
- */
-typedef struct tomocut_training_pairs {
-    /**
-     * sizeof(tomocut_training_pairs) of the caller's header.
-     */
-    size_t struct_size;
-    /**
-     * PNG, JPEG or TIFF files, grey or in colour.
-     */
-    const char *const *images;
-    /**
-     * Entries in images.
-     */
-    size_t n_images;
-    /**
-     * The mask of each, black where nothing is and white where something is, of the picture's rows and columns.
-     */
-    const char *const *masks;
-    /**
-     * Entries in masks, as many as in images.
-     */
-    size_t n_masks;
-    /**
-     * 1: they are not learnt from but scored with; 0: learnt from, but for the share of them that validation_share says.
-     */
-    int32_t held_out;
-    /**
-     * Zero.
-     */
-    uint32_t reserved;
-} tomocut_training_pairs;
 
 /**
  * A tomogram of a data set. This struct never changes.
@@ -2281,40 +1990,23 @@ tomocut_status tomocut_ncut_write(const struct tomocut_ncut *ncut,
                                   const struct tomocut_call_options *options);
 
 /**
- * Sets all options to their defaults.
- *
- * @param options The struct to fill.
- * @param size    sizeof(tomocut_adapt_options), as the caller's header has it.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
- *
- * Threads: any.
- */
-TOMOCUT_API
-tomocut_status tomocut_adapt_options_init(struct tomocut_adapt_options *options,
-                                          size_t size);
-
-/**
  * Trains the built-in model, or another one that was made from it, on for some minutes on the voxels of tomograms of one
  * kind (microscope, voxel size, sample), and writes the adapted model, which tomocut_model_open opens. Nothing has to be
  * annotated: the data's own noise serves as noise, and estimates are held against the data itself.
  *
  * @param engine     Computes; serves this call alone until it returns.
- * @param model_path The model to start from, in tomocut's own form; NULL: the built-in one.
+ * @param model_path The model to start from, in tomocut's own form (another is TOMOCUT_E_UNSUPPORTED); NULL: the built-in one.
  * @param tomograms  Tomograms to adapt to.
  * @param n          Their number, 1 to 1024.
- * @param options    What differs from the defaults; NULL: nothing.
+ * @param options    Settings of the family "adapt"; NULL: the defaults.
  * @param path       The file of the adapted model; written under a temporary name and renamed when it is whole.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_IO; TOMOCUT_E_FORMAT; TOMOCUT_E_UNSUPPORTED for models of
- *         another kind; TOMOCUT_E_CANCELLED; TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE; TOMOCUT_E_STATE.
- *
- * Threads: any; one call at a time per engine.
  */
 TOMOCUT_API
 tomocut_status tomocut_model_adapt(struct tomocut_engine *engine,
                                    const char *model_path,
                                    const struct tomocut_tomogram *const *tomograms,
                                    size_t n,
-                                   const struct tomocut_adapt_options *options,
+                                   const struct tomocut_call_options *options,
                                    const char *path);
 
 /**
@@ -2763,11 +2455,7 @@ void tomocut_predictor_free(struct tomocut_predictor *predictor);
  *
  * @param engine  Gives the device and the log.
  * @param options What differs from the defaults; NULL: nothing.
- * @param out     Receives the trainer, to be freed by tomocut_trainer_free; NULL on failure.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an option out of its range); as tomocut_predictor_open where a start is
- *         given.
- *
- * Threads: any.
+ * @param out     Receives the trainer, to be freed by tomocut_trainer_free.
  */
 TOMOCUT_API
 tomocut_status tomocut_trainer_create(const struct tomocut_engine *engine,
@@ -2775,19 +2463,16 @@ tomocut_status tomocut_trainer_create(const struct tomocut_engine *engine,
                                       struct tomocut_trainer **out);
 
 /**
- * Takes steps. The first call ends the adding of labels.
+ * Takes steps. The first call ends the adding of labels. Same options, labels and thread count: same weights on a CPU, however
+ * the steps are divided into calls and whatever is cancelled between.
+ *
+ * TOMOCUT_OK also where nothing was left to do (the member "finished" of tomocut_trainer_info says so). After
+ * TOMOCUT_E_CANCELLED the trainer is as after its last whole step: save it, or call again. TOMOCUT_E_STATE: no labels, or a loss
+ * that is no number; the weights are those of the step before, and the text names the latest checkpoint.
  *
  * @param engine  Computes; serves this call alone until it returns.
  * @param trainer The trainer; on the engine's device.
  * @param options How many steps or minutes; NULL: all steps.
- * @return TOMOCUT_OK, also where nothing was left to do (tomocut_trainer_state.finished says so); TOMOCUT_E_INVALID_ARGUMENT;
- *         TOMOCUT_E_CANCELLED (the trainer is as after its last whole step: save it, or call again);
- *         TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE; TOMOCUT_E_STATE (no labels; a loss that is no number: the weights are
- *         those of the step before, and the text names the latest checkpoint).
- *
- * Same options, labels and thread count: same weights on a CPU, however the steps are divided into calls and whatever is
- * cancelled between. Threads: any; one
- * call at a time per engine and per trainer.
  */
 TOMOCUT_API
 tomocut_status tomocut_trainer_run(struct tomocut_engine *engine,
@@ -2795,53 +2480,29 @@ tomocut_status tomocut_trainer_run(struct tomocut_engine *engine,
                                    const struct tomocut_train_options *options);
 
 /**
- * Sets all members to zero.
- *
- * @param state The struct to fill.
- * @param size  sizeof(tomocut_trainer_state), as the caller's header has it.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where state is NULL or size is no size of this struct.
- *
- * Threads: any.
- */
-TOMOCUT_API
-tomocut_status tomocut_trainer_state_init(struct tomocut_trainer_state *state,
-                                          size_t size);
-
-/**
- * How far a training is.
- *
- * @param trainer The trainer.
- * @param state   Receives the answer; its struct_size must be set (tomocut_trainer_state_init).
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE (another call has the trainer).
- *
- * Threads: any; one call at a time per trainer.
+ * How far a training is, as a report: "step" and "steps" of all rounds together, "round" of self-training, from 0 on, "finished" (all
+ * steps are done, or the patience is at an end), "learnt" and "held_out" (slabs or pictures), "loss" (mean of the latest 25 steps
+ * that are done together), "score", "best_score" and "best_step" (validations: mean Dice of the outputs; the weights of the best are
+ * exported), "voxel_nm" and "window" (of the network) and "settings". null: not known yet.
  */
 TOMOCUT_API
 tomocut_status tomocut_trainer_info(struct tomocut_trainer *trainer,
-                                    struct tomocut_trainer_state *state);
+                                    struct tomocut_report **report);
 
 /**
  * Scores what tomocut_trainer_export would write on windows of the slabs held out, the same windows every time; where none are held out,
- * of those it learns from, which says how well it fits them.
+ * of those it learns from, which says how well it fits them. The report has "mean_dice" and, for each of "outputs", its name "output",
+ * "dice" (of probability above one half with truth above one half, 1 where both are empty), "mean_probability" and "mean_truth".
  *
- * @param engine   Computes; serves this call alone until it returns.
- * @param trainer  The trainer; on the engine's device.
- * @param windows  Number of windows, 1 to 10000.
- * @param scores   Receives one score for each output of the network, or NULL to ask for their number.
- * @param capacity Entries in scores.
- * @param needed   Receives the number of outputs; may be NULL when scores is given.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where capacity is too small; TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE;
- *         TOMOCUT_E_STATE (no labels).
- *
- * Threads: any; one call at a time per engine and per trainer.
+ * @param engine  Computes; serves this call alone until it returns.
+ * @param trainer The trainer, with its labels; on the engine's device.
+ * @param windows Number of windows, 1 to 10000.
  */
 TOMOCUT_API
 tomocut_status tomocut_trainer_score(struct tomocut_engine *engine,
                                      struct tomocut_trainer *trainer,
                                      uint64_t windows,
-                                     struct tomocut_output_score *scores,
-                                     size_t capacity,
-                                     size_t *needed);
+                                     struct tomocut_report **report);
 
 /**
  * Writes a checkpoint: weights, optimiser, generator, scores, best weights, the round with its teacher, and settings, whole or
@@ -2849,9 +2510,6 @@ tomocut_status tomocut_trainer_score(struct tomocut_engine *engine,
  *
  * @param trainer The trainer, with its labels.
  * @param path    The file; written under a temporary name and renamed when it is whole.
- * @return TOMOCUT_OK; TOMOCUT_E_IO; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE (no labels).
- *
- * Threads: any; one call at a time per trainer.
  */
 TOMOCUT_API
 tomocut_status tomocut_trainer_save(struct tomocut_trainer *trainer,
@@ -2859,15 +2517,11 @@ tomocut_status tomocut_trainer_save(struct tomocut_trainer *trainer,
 
 /**
  * Goes on from a checkpoint: on a CPU, at the same number of threads, the rest of the steps gives the same bytes as a
- * training that never stopped.
+ * training that never stopped. TOMOCUT_E_VERSION: a checkpoint of another version of the library; TOMOCUT_E_INVALID_ARGUMENT: of
+ * other settings or labels, the first of which is named. After a failure the training may begin afresh.
  *
  * @param trainer The trainer: of the same options as the checkpoint's (but for the numbers of steps and rounds, which are
  *                the trainer's), given the same labels in the same order, before its first step.
- * @param path    The checkpoint.
- * @return TOMOCUT_OK; TOMOCUT_E_IO; TOMOCUT_E_FORMAT (no checkpoint, a damaged one); TOMOCUT_E_INVALID_ARGUMENT (one of
- *         other options); TOMOCUT_E_STATE (no labels; the training has begun). After a failure the training may begin afresh.
- *
- * Threads: any; one call at a time per trainer.
  */
 TOMOCUT_API
 tomocut_status tomocut_trainer_resume(struct tomocut_trainer *trainer,
@@ -2879,58 +2533,33 @@ tomocut_status tomocut_trainer_resume(struct tomocut_trainer *trainer,
  *
  * @param trainer The trainer, with its labels.
  * @param path    The file; written under a temporary name and renamed when it is whole.
- * @return TOMOCUT_OK; TOMOCUT_E_IO; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE (no labels).
- *
- * Threads: any; one call at a time per trainer.
  */
 TOMOCUT_API
 tomocut_status tomocut_trainer_export(struct tomocut_trainer *trainer,
                                       const char *path);
 
 /**
- * Frees a trainer. What is not saved or exported is lost.
- *
- * @param trainer The trainer; NULL is fine.
- *
- * Threads: any, but not while a call that was given it runs. In a forked child: does nothing.
+ * Frees a trainer; NULL is fine. What is not saved or exported is lost.
  */
 TOMOCUT_API
 void tomocut_trainer_free(struct tomocut_trainer *trainer);
 
 /**
- * Sets all options to their defaults.
- *
- * @param options The struct to fill.
- * @param size    sizeof(tomocut_trainer_options), as the caller's header has it.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
- *
- * Threads: any.
+ * Sets all options to their defaults; size is sizeof(tomocut_trainer_options), as the caller's header has it.
  */
 TOMOCUT_API
 tomocut_status tomocut_trainer_options_init(struct tomocut_trainer_options *options,
                                             size_t size);
 
 /**
- * Sets all options to their defaults.
- *
- * @param options The struct to fill.
- * @param size    sizeof(tomocut_train_options), as the caller's header has it.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
- *
- * Threads: any.
+ * Sets all options to their defaults; size is sizeof(tomocut_train_options), as the caller's header has it.
  */
 TOMOCUT_API
 tomocut_status tomocut_train_options_init(struct tomocut_train_options *options,
                                           size_t size);
 
 /**
- * Sets all members to zero.
- *
- * @param labels The struct to fill.
- * @param size   sizeof(tomocut_training_labels), as the caller's header has it.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where labels is NULL or size is no size of this struct.
- *
- * Threads: any.
+ * Sets all members to zero; size is sizeof(tomocut_training_labels), as the caller's header has it.
  */
 TOMOCUT_API
 tomocut_status tomocut_training_labels_init(struct tomocut_training_labels *labels,
@@ -2938,18 +2567,13 @@ tomocut_status tomocut_training_labels_init(struct tomocut_training_labels *labe
 
 /**
  * Adds a segmented slab: its labels and points are what is learnt, every voxel alike. Voxels of other slices are seen but
- * teach nothing.
+ * teach nothing. TOMOCUT_E_INVALID_ARGUMENT also where no label teaches one of the network's outputs.
  *
  * @param trainer  The trainer, before its first step.
  * @param tomogram The tomogram that the slab was cut from. Only what is needed is copied; it may be freed.
  * @param slab     The slab; may be freed.
  * @param held_out 1: the slab is not learnt from but scored with; 0: learnt from.
  * @param cancel   Stops the reading; may be NULL.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (a slab of another tomogram, an output of the network that no label
- *         teaches); TOMOCUT_E_FORMAT (a slab without labels); TOMOCUT_E_IO; TOMOCUT_E_CANCELLED; TOMOCUT_E_OUT_OF_MEMORY;
- *         TOMOCUT_E_STATE (the training has begun).
- *
- * Threads: any; one call at a time per trainer.
  */
 TOMOCUT_API
 tomocut_status tomocut_trainer_add_slab(struct tomocut_trainer *trainer,
@@ -2963,31 +2587,28 @@ tomocut_status tomocut_trainer_add_slab(struct tomocut_trainer *trainer,
  *
  * @param trainer  The trainer, before its first step.
  * @param tomogram The tomogram. Only what is needed is copied; it may be freed.
+ * @param z_first  First labelled slice, counted from 0.
  * @param labels   The labels.
+ * @param held_out 1: the labels are not learnt from but scored with; 0: learnt from.
  * @param cancel   Stops the reading; may be NULL.
- * @return As tomocut_trainer_add_slab; TOMOCUT_E_INVALID_ARGUMENT also for labels outside the tomogram or without a name.
- *
- * Threads: any; one call at a time per trainer.
  */
 TOMOCUT_API
 tomocut_status tomocut_trainer_add_labels(struct tomocut_trainer *trainer,
                                           const struct tomocut_tomogram *tomogram,
+                                          uint64_t z_first,
                                           const struct tomocut_training_labels *labels,
+                                          int32_t held_out,
                                           const struct tomocut_cancel *cancel);
 
 /**
  * Adds slices of a tomogram without labels: rounds of self-training learn from what the network is sure of in them. They are
  * kept in memory, in some ten bytes for each voxel.
  *
- * @param trainer  The trainer, before its first step, with rounds in its options.
+ * @param trainer  The trainer, before its first step, with rounds in its settings (else TOMOCUT_E_STATE).
  * @param tomogram The tomogram. Only what is needed is copied; it may be freed.
  * @param z_first  First slice, counted from 0.
  * @param z_end    One past the last slice; 0: all from z_first on.
  * @param cancel   Stops the reading; may be NULL.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (slices that are not there); TOMOCUT_E_IO; TOMOCUT_E_CANCELLED;
- *         TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_STATE (the training has begun, or has no rounds of self-training).
- *
- * Threads: any; one call at a time per trainer.
  */
 TOMOCUT_API
 tomocut_status tomocut_trainer_add_unlabelled(struct tomocut_trainer *trainer,
@@ -2997,34 +2618,22 @@ tomocut_status tomocut_trainer_add_unlabelled(struct tomocut_trainer *trainer,
                                               const struct tomocut_cancel *cancel);
 
 /**
- * Sets all members to zero.
+ * Adds pictures with their masks. Each is resized to the window. Nothing is added where one of them cannot be read:
+ * TOMOCUT_E_FORMAT names a file that is no picture, or a mask of another size or of more than two levels.
  *
- * @param pairs The struct to fill.
- * @param size  sizeof(tomocut_training_pairs), as the caller's header has it.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where pairs is NULL or size is no size of this struct.
- *
- * Threads: any.
- */
-TOMOCUT_API
-tomocut_status tomocut_training_pairs_init(struct tomocut_training_pairs *pairs,
-                                           size_t size);
-
-/**
- * Adds pictures with their masks. Each is resized to the window. Nothing is added where one of them cannot be read.
- *
- * @param trainer The trainer, of a network of slices with one output beside "background", before its first step.
- * @param pairs   The pictures.
- * @param cancel  Stops the reading; may be NULL.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (lists that differ in length, a network of several outputs); TOMOCUT_E_IO;
- *         TOMOCUT_E_FORMAT (a file that is no picture, a mask of another size or of more than two levels: the text names
- *         it); TOMOCUT_E_UNSUPPORTED (a network of three dimensions); TOMOCUT_E_CANCELLED; TOMOCUT_E_OUT_OF_MEMORY;
- *         TOMOCUT_E_STATE (the training has begun).
- *
- * Threads: any; one call at a time per trainer.
+ * @param trainer  The trainer, of a network of slices with one output beside "background", before its first step.
+ * @param images   PNG, JPEG or TIFF files, grey or in colour.
+ * @param masks    The mask of each, black where nothing is and white where something is, of the picture's rows and columns.
+ * @param n        Entries in images and in masks.
+ * @param held_out 1: they are not learnt from but scored with; 0: learnt from, but for the validation_share of them.
+ * @param cancel   Stops the reading; may be NULL.
  */
 TOMOCUT_API
 tomocut_status tomocut_trainer_add_pairs(struct tomocut_trainer *trainer,
-                                         const struct tomocut_training_pairs *pairs,
+                                         const char *const *images,
+                                         const char *const *masks,
+                                         size_t n,
+                                         int32_t held_out,
                                          const struct tomocut_cancel *cancel);
 
 /**

@@ -62,8 +62,7 @@
     S(tomocut_status, ncut_tree, (const struct tomocut_ncut *ncut, size_t cell, struct tomocut_ncut_node *nodes, size_t capacity, size_t *needed), (ncut, cell, nodes, capacity, needed)) \
     S(tomocut_status, picture_read, (const char *path, uint64_t *shape, double *range, struct tomocut_volume *pixels), (path, shape, range, pixels)) \
     S(tomocut_status, ncut_write, (const struct tomocut_ncut *ncut, const struct tomocut_volume *image, const struct tomocut_tomogram *tomogram, const char *folder, const char *stem, const char *format, const struct tomocut_call_options *options), (ncut, image, tomogram, folder, stem, format, options)) \
-    S(tomocut_status, adapt_options_init, (struct tomocut_adapt_options *options, size_t size), (options, size)) \
-    S(tomocut_status, model_adapt, (struct tomocut_engine *engine, const char *model_path, const struct tomocut_tomogram *const *tomograms, size_t n, const struct tomocut_adapt_options *options, const char *path), (engine, model_path, tomograms, n, options, path)) \
+    S(tomocut_status, model_adapt, (struct tomocut_engine *engine, const char *model_path, const struct tomocut_tomogram *const *tomograms, size_t n, const struct tomocut_call_options *options, const char *path), (engine, model_path, tomograms, n, options, path)) \
     S(tomocut_status, slab_attention_extract, (struct tomocut_engine *engine, const struct tomocut_model *model, const struct tomocut_tomogram *tomogram, uint64_t z, const struct tomocut_slab_options *options, struct tomocut_attention **out), (engine, model, tomogram, z, options, out)) \
     S(tomocut_status, attention_count, (struct tomocut_attention *attention, size_t *count), (attention, count)) \
     S(tomocut_status, attention_layer_info, (struct tomocut_attention *attention, size_t layer, struct tomocut_attention_layer *info), (attention, layer, info)) \
@@ -94,9 +93,8 @@
     V(void, predictor_free, (struct tomocut_predictor *predictor), (predictor)) \
     S(tomocut_status, trainer_create, (const struct tomocut_engine *engine, const struct tomocut_trainer_options *options, struct tomocut_trainer **out), (engine, options, out)) \
     S(tomocut_status, trainer_run, (struct tomocut_engine *engine, struct tomocut_trainer *trainer, const struct tomocut_train_options *options), (engine, trainer, options)) \
-    S(tomocut_status, trainer_state_init, (struct tomocut_trainer_state *state, size_t size), (state, size)) \
-    S(tomocut_status, trainer_info, (struct tomocut_trainer *trainer, struct tomocut_trainer_state *state), (trainer, state)) \
-    S(tomocut_status, trainer_score, (struct tomocut_engine *engine, struct tomocut_trainer *trainer, uint64_t windows, struct tomocut_output_score *scores, size_t capacity, size_t *needed), (engine, trainer, windows, scores, capacity, needed)) \
+    S(tomocut_status, trainer_info, (struct tomocut_trainer *trainer, struct tomocut_report **report), (trainer, report)) \
+    S(tomocut_status, trainer_score, (struct tomocut_engine *engine, struct tomocut_trainer *trainer, uint64_t windows, struct tomocut_report **report), (engine, trainer, windows, report)) \
     S(tomocut_status, trainer_save, (struct tomocut_trainer *trainer, const char *path), (trainer, path)) \
     S(tomocut_status, trainer_resume, (struct tomocut_trainer *trainer, const char *path), (trainer, path)) \
     S(tomocut_status, trainer_export, (struct tomocut_trainer *trainer, const char *path), (trainer, path)) \
@@ -105,10 +103,9 @@
     S(tomocut_status, train_options_init, (struct tomocut_train_options *options, size_t size), (options, size)) \
     S(tomocut_status, training_labels_init, (struct tomocut_training_labels *labels, size_t size), (labels, size)) \
     S(tomocut_status, trainer_add_slab, (struct tomocut_trainer *trainer, const struct tomocut_tomogram *tomogram, const struct tomocut_slab *slab, int32_t held_out, const struct tomocut_cancel *cancel), (trainer, tomogram, slab, held_out, cancel)) \
-    S(tomocut_status, trainer_add_labels, (struct tomocut_trainer *trainer, const struct tomocut_tomogram *tomogram, const struct tomocut_training_labels *labels, const struct tomocut_cancel *cancel), (trainer, tomogram, labels, cancel)) \
+    S(tomocut_status, trainer_add_labels, (struct tomocut_trainer *trainer, const struct tomocut_tomogram *tomogram, uint64_t z_first, const struct tomocut_training_labels *labels, int32_t held_out, const struct tomocut_cancel *cancel), (trainer, tomogram, z_first, labels, held_out, cancel)) \
     S(tomocut_status, trainer_add_unlabelled, (struct tomocut_trainer *trainer, const struct tomocut_tomogram *tomogram, uint64_t z_first, uint64_t z_end, const struct tomocut_cancel *cancel), (trainer, tomogram, z_first, z_end, cancel)) \
-    S(tomocut_status, training_pairs_init, (struct tomocut_training_pairs *pairs, size_t size), (pairs, size)) \
-    S(tomocut_status, trainer_add_pairs, (struct tomocut_trainer *trainer, const struct tomocut_training_pairs *pairs, const struct tomocut_cancel *cancel), (trainer, pairs, cancel)) \
+    S(tomocut_status, trainer_add_pairs, (struct tomocut_trainer *trainer, const char *const *images, const char *const *masks, size_t n, int32_t held_out, const struct tomocut_cancel *cancel), (trainer, images, masks, n, held_out, cancel)) \
     S(tomocut_status, dataset_run, (struct tomocut_engine *engine, const struct tomocut_model *model, const struct tomocut_dataset_tomogram *tomograms, size_t n, const struct tomocut_dataset_options *options, const char *folder, struct tomocut_dataset_report *report, struct tomocut_dataset_outcome *outcomes), (engine, model, tomograms, n, options, folder, report, outcomes)) \
     S(tomocut_status, dataset_options_init, (struct tomocut_dataset_options *options, size_t size), (options, size)) \
     S(tomocut_status, dataset_report_init, (struct tomocut_dataset_report *report, size_t size), (report, size))

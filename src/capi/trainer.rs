@@ -3,6 +3,7 @@ use std::cell::{RefCell, RefMut};
 use std::ffi::c_char;
 use std::sync::Arc;
 
+use super::cancel::tomocut_cancel;
 use super::engine::{engine_to_compute, engine_to_read, tomocut_engine, Engine};
 use super::guard::{guard, guard_anywhere, log_panics_to};
 use super::handle::{exclusive, free, InUse, NewHandle, Opaque};
@@ -13,6 +14,7 @@ use super::slab_options::{given, to_usize};
 use super::status::tomocut_status;
 use super::strings::path;
 use super::trainer_options::{tomocut_train_options, tomocut_trainer_options, translate};
+use crate::runtime::{Job, Stage};
 use crate::segmenter::LabelledTraining;
 use crate::{Error, Result};
 
@@ -48,6 +50,17 @@ pub(super) unsafe fn trainer(handle: *mut tomocut_trainer) -> Result<InUse<tomoc
 pub(super) fn training(trainer: &InUse<tomocut_trainer>) -> Result<RefMut<'_, LabelledTraining>> {
     let taken = |_| Error::State("trainer is in use by the call whose callback this is".into());
     trainer.training.try_borrow_mut().map_err(taken)
+}
+
+/// The job of a call that reads what is learnt from.
+///
+/// # Safety
+/// `cancel` is as documented for C.
+pub(super) unsafe fn reading(trainer: &Trainer, cancel: *const tomocut_cancel) -> Result<Job<'static>> {
+    // SAFETY: passed on.
+    let job = unsafe { job(&trainer.engine.logger, cancel, None, std::ptr::null_mut()) }?;
+    job.enter(Stage::Read)?;
+    Ok(job)
 }
 
 fn check_device(engine: &Engine, trainer: &Trainer) -> Result<()> {

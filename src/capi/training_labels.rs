@@ -1,21 +1,19 @@
 //! Labels to learn from: those of a segmented slab, and the host's own.
-use std::ffi::{c_char, c_void};
+use std::ffi::c_char;
 
 use ndarray::Array3;
 
 use super::cancel::tomocut_cancel;
 use super::guard::{guard, guard_anywhere};
-use super::progress::job;
 use super::sized::{self, SizedStruct};
 use super::slab::{slab, tomocut_pick, tomocut_slab};
 use super::slab_options::{flag, to_usize};
 use super::status::tomocut_status;
 use super::strings::optional_text;
 use super::tomogram::{tomocut_tomogram, tomogram};
-use super::trainer::{tomocut_trainer, training};
+use super::trainer::{reading, tomocut_trainer, training};
 use super::volume::{tomocut_volume, Dtype, Strided};
 use crate::picks::Pick;
-use crate::runtime::Stage;
 use crate::segmenter::SlabLabels;
 use crate::{Error, Result};
 
@@ -79,25 +77,19 @@ pub unsafe extern "C" fn tomocut_trainer_add_slab(
 ) -> tomocut_status {
     guard(|| {
         // SAFETY: as documented for C.
-        let (trainer, tomogram, slab) = unsafe {
-            (
-                super::trainer::trainer(trainer)?,
-                self::tomogram(tomogram)?,
-                self::slab(slab)?,
-            )
-        };
-        let held_out = flag("held_out", held_out)?;
+        let trainer = unsafe { super::trainer::trainer(trainer) }?;
         // SAFETY: as documented for C.
-        let job = unsafe { job(&trainer.engine.logger, cancel, None, std::ptr::null_mut::<c_void>()) }?;
-        let found = &slab.segmentation;
+        let (tomogram, slab, job) =
+            unsafe { (self::tomogram(tomogram)?, self::slab(slab)?, reading(&trainer, cancel)?) };
+        let segmentation = &slab.segmentation;
         let labels = SlabLabels {
-            z: found.z.clone(),
-            labels: found.labels.view(),
+            z: segmentation.z.clone(),
+            labels: segmentation.labels.view(),
             confidence: None,
-            points: &found.points,
+            points: &segmentation.points,
             names: &SLAB_LABELS.map(str::to_owned),
         };
-        job.enter(Stage::Read)?;
+        let held_out = flag("held_out", held_out)?;
         let mut training = training(&trainer)?;
         training.add(&tomogram.tomogram, &labels, held_out, &job)
     })
@@ -122,24 +114,12 @@ pub unsafe extern "C" fn tomocut_trainer_add_labels(
 ) -> tomocut_status {
     guard(|| {
         // SAFETY: as documented for C.
-        let (trainer, tomogram, given) = unsafe {
-            (
-                super::trainer::trainer(trainer)?,
-                self::tomogram(tomogram)?,
-                sized::read(labels)?,
-            )
-        };
-        let held_out = flag("held_out", held_out)?;
+        let (trainer, given) = unsafe { (super::trainer::trainer(trainer)?, sized::read(labels)?) };
         // SAFETY: as documented for C.
-        let (map, confidence, points, names, job) = unsafe {
-            (
-                label_map(&given)?,
-                confidence(&given)?,
-                points(&given)?,
-                names(&given)?,
-                job(&trainer.engine.logger, cancel, None, std::ptr::null_mut::<c_void>())?,
-            )
-        };
+        let (tomogram, job) = unsafe { (self::tomogram(tomogram)?, reading(&trainer, cancel)?) };
+        // SAFETY: as documented for C.
+        let (map, confidence, points, names) =
+            unsafe { (label_map(&given)?, confidence(&given)?, points(&given)?, names(&given)?) };
         let first = to_usize("z_first", z_first)?;
         let labels = SlabLabels {
             z: first..first.saturating_add(map.dim().0),
@@ -148,7 +128,7 @@ pub unsafe extern "C" fn tomocut_trainer_add_labels(
             points: &points,
             names: &names,
         };
-        job.enter(Stage::Read)?;
+        let held_out = flag("held_out", held_out)?;
         let mut training = training(&trainer)?;
         training.add(&tomogram.tomogram, &labels, held_out, &job)
     })
@@ -172,15 +152,14 @@ pub unsafe extern "C" fn tomocut_trainer_add_unlabelled(
 ) -> tomocut_status {
     guard(|| {
         // SAFETY: as documented for C.
-        let (trainer, tomogram) = unsafe { (super::trainer::trainer(trainer)?, self::tomogram(tomogram)?) };
+        let trainer = unsafe { super::trainer::trainer(trainer) }?;
         // SAFETY: as documented for C.
-        let job = unsafe { job(&trainer.engine.logger, cancel, None, std::ptr::null_mut::<c_void>()) }?;
+        let (tomogram, job) = unsafe { (self::tomogram(tomogram)?, reading(&trainer, cancel)?) };
         let first = to_usize("z_first", z_first)?;
         let end = match z_end {
             0 => tomogram.tomogram.geometry().shape[0],
             end => to_usize("z_end", end)?,
         };
-        job.enter(Stage::Read)?;
         let mut training = training(&trainer)?;
         training.add_unlabelled(&tomogram.tomogram, first..end, &job)
     })

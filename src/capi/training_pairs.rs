@@ -1,15 +1,13 @@
 //! Pictures with masks to learn from.
-use std::ffi::{c_char, c_void};
+use std::ffi::c_char;
 use std::path::PathBuf;
 
 use super::cancel::tomocut_cancel;
 use super::guard::guard;
-use super::progress::job;
 use super::slab_options::flag;
 use super::status::tomocut_status;
 use super::strings::path;
-use super::trainer::{tomocut_trainer, training};
-use crate::runtime::Stage;
+use super::trainer::{reading, tomocut_trainer, training};
 use crate::{Error, Result};
 
 /// Pictures of a list, at most.
@@ -36,16 +34,15 @@ pub unsafe extern "C" fn tomocut_trainer_add_pairs(
     guard(|| {
         // SAFETY: as documented for C.
         let trainer = unsafe { super::trainer::trainer(trainer) }?;
-        let held_out = flag("held_out", held_out)?;
         // SAFETY: as documented for C.
         let (images, masks, job) = unsafe {
             (
                 paths(images, n, "images")?,
                 paths(masks, n, "masks")?,
-                job(&trainer.engine.logger, cancel, None, std::ptr::null_mut::<c_void>())?,
+                reading(&trainer, cancel)?,
             )
         };
-        job.enter(Stage::Read)?;
+        let held_out = flag("held_out", held_out)?;
         let mut training = training(&trainer)?;
         training.add_pictures(&images, &masks, held_out, &job)
     })
