@@ -113,17 +113,20 @@ impl Settings for AdaptOptions {
     }
 }
 
-/// Trains `model` on for a few minutes on the voxels of `tomograms`, which should be of one kind (microscope, voxel size, sample).
+/// Trains `model` on for a few minutes on the voxels of `tomograms`, which should be of one kind (microscope, voxel
+/// size, sample).
 ///
-/// Half of every batch are phantoms of the data's voxel size under the data's own noise (what the model takes for noise in it, cut
-/// elsewhere, mirrored, of random sign), at about the data's noise level; from them the network learns noise and structures as in
-/// its first training. The other half are crops of the data itself, y = sqrt(abar_0) x0 + sqrt(1 - abar_0) eps0, to which more of that
-/// noise is added, x = sqrt(r) y + sqrt(1 - r) n with r = abar_1 / abar_0: the network's estimate of y from x,
-/// sqrt(abar_0) x0_hat + (1 - abar_0) sqrt(r / (1 - abar_1)) eps_hat, is held against y, which needs no clean image
-/// (Moran et al. 2020, "Noisier2Noise"; Daras et al. 2024, "Consistent Diffusion Meets Tweedie", eq. 5).
+/// Half of every batch are phantoms of the data's voxel size under the data's own noise (what the model takes for noise
+/// in it, cut elsewhere, mirrored, of random sign), at about the data's noise level; from them the network learns noise
+/// and structures as in its first training. The other half are crops of the data itself, y = sqrt(abar_0) x0 + sqrt(1 -
+/// abar_0) eps0, to which more of that noise is added, x = sqrt(r) y + sqrt(1 - r) n with r = abar_1 / abar_0: the
+/// network's estimate of y from x, sqrt(abar_0) x0_hat + (1 - abar_0) sqrt(r / (1 - abar_1)) eps_hat, is held against
+/// y, which needs no clean image (Moran et al. 2020, "Noisier2Noise"; Daras et al. 2024, "Consistent Diffusion Meets
+/// Tweedie", eq. 5).
 ///
-/// `go_on(steps done, loss)` may end it early. Returns the moving average of the weights. On the CPU the same input gives the same weights at
-/// the same thread count. Errors: settings out of range, unreadable or too small tomograms, a model that is not of [`CELLS`], cancel.
+/// `go_on(steps done, loss)` may end it early. Returns the moving average of the weights. On the CPU the same input
+/// gives the same weights at the same thread count. Errors: settings out of range, unreadable or too small tomograms, a
+/// model that is not of [`CELLS`], cancel.
 pub fn adapt(
     model: &ModelFile,
     tomograms: &[&Tomogram],

@@ -1,10 +1,10 @@
 //! The training run of an autoencoder of Stable Diffusion's shape on slices of tomograms.
 //!
-//! What goes in is what comes out: the slice with its noise, enhanced as the slab enhances it before an encoder. So phantoms and the
-//! user's own tomograms, of which no noise-free version exists, are learnt from alike, and what the encoder sees later is what it saw
-//! here. The error is squared because noise has zero mean: the reconstruction with the least squared error against a noisy slice is
-//! also the one with the least against its signal (Lehtinen et al. 2018), and the noise, which 4 numbers per 64 pixels cannot
-//! hold, only adds a constant to the loss.
+//! What goes in is what comes out: the slice with its noise, enhanced as the slab enhances it before an encoder. So
+//! phantoms and the user's own tomograms, of which no noise-free version exists, are learnt from alike, and what the
+//! encoder sees later is what it saw here. The error is squared because noise has zero mean: the reconstruction with
+//! the least squared error against a noisy slice is also the one with the least against its signal (Lehtinen et al.
+//! 2018), and the noise, which 4 numbers per 64 pixels cannot hold, only adds a constant to the loss.
 use std::path::Path;
 
 use serde::Serialize;
@@ -67,7 +67,8 @@ impl AutoencoderTrainer {
         Self::assemble(options.clone(), run, device, job)
     }
 
-    /// Goes on from a checkpoint, with the same numbers as a run that never stopped (on the CPU, at the same thread count).
+    /// Goes on from a checkpoint, with the same numbers as a run that never stopped (on the CPU, at the same thread
+    /// count).
     pub fn resume(path: &Path, device: Device, job: &Job) -> Result<Self> {
         let Restored { options, run, .. } = checkpoint::load::<AutoencoderOptions>(path, device)?;
         Self::assemble(options, run, device, job)
@@ -123,15 +124,16 @@ impl AutoencoderTrainer {
 
     /// Trains until `until` steps (at most the schedule's) are done or `go_on(steps done, loss)` says no.
     ///
-    /// A cancel is heard between libtorch calls; the backward pass is one of them and takes about half a step. The step that a
-    /// cancel interrupts is lost, so save before or go on from the last checkpoint.
+    /// A cancel is heard between libtorch calls; the backward pass is one of them and takes about half a step. The step
+    /// that a cancel interrupts is lost, so save before or go on from the last checkpoint.
     pub fn train(&mut self, until: u64, job: &Job, go_on: &mut dyn FnMut(u64, f64) -> bool) -> Result<()> {
         let schedule = self.task.options.schedule.into();
         self.run.train(&mut self.task, &schedule, until, job, go_on)
     }
 
-    /// Sets the scaling factor to 1 / the standard deviation of the latents that the averaged weights draw for slices of the pool (all
-    /// channels together, as Rombach et al. 2022, section G, did), and returns it. A U-Net on the scaled latents sees unit variance.
+    /// Sets the scaling factor to 1 / the standard deviation of the latents that the averaged weights draw for slices
+    /// of the pool (all channels together, as Rombach et al. 2022, section G, did), and returns it. A U-Net on the
+    /// scaled latents sees unit variance.
     pub fn measure_scale(&mut self, job: &Job) -> Result<f64> {
         let _guard = tch::no_grad_guard();
         let options = &self.task.options;
@@ -155,7 +157,8 @@ impl AutoencoderTrainer {
         Ok(deviation.recip())
     }
 
-    /// Reconstructs the same `crops` of `phantoms` held-out phantoms every time; `noise_free` of them (0..=1) come without noise.
+    /// Reconstructs the same `crops` of `phantoms` held-out phantoms every time; `noise_free` of them (0..=1) come
+    /// without noise.
     pub fn held_out(&self, phantoms: usize, crops: usize, noise_free: f64, job: &Job) -> Result<Reconstruction> {
         let _guard = tch::no_grad_guard();
         let options = &self.task.options;

@@ -12,8 +12,8 @@ use crate::train::{AdamWOptions, CosineSchedule, TrainingSchedule};
 
 /// An autoencoder of Stable Diffusion's shape for single-channel images, of any width: 8 x 8 pixels become 4 channels.
 ///
-/// Widths must be multiples of 8. One residual block per level where Stable Diffusion has two: at full resolution, where most of the
-/// time goes, that is a third less.
+/// Widths must be multiples of 8. One residual block per level where Stable Diffusion has two: at full resolution,
+/// where most of the time goes, that is a third less.
 pub fn small_autoencoder(channels: [i64; 4]) -> VaeConfig {
     VaeConfig {
         in_channels: 1,
@@ -42,8 +42,8 @@ pub struct AutoencoderOptions {
     /// Side of a crop in pixels, a multiple of the autoencoder's factor, at most the phantoms' sides.
     #[schemars(range(min = 8, max = 512))]
     pub crop: usize,
-    /// Weight of the KL divergence beside the squared error, both summed over an image: 1e-6 in Stable Diffusion. It only keeps the
-    /// latents from growing without bound.
+    /// Weight of the KL divergence beside the squared error, both summed over an image: 1e-6 in Stable Diffusion. It
+    /// only keeps the latents from growing without bound.
     #[schemars(range(min = 0, max = 1000))]
     pub kl_weight: f64,
     /// How long, and how the weights move.
@@ -108,8 +108,8 @@ impl RunOptions for AutoencoderOptions {
 }
 
 impl DenoiserOptions {
-    /// Settings of an ordinary denoiser on the latents of an autoencoder, as Stable Diffusion was trained: white noise at uniform
-    /// timesteps. `unet` is taken with the latents' channels; the images are the autoencoder's.
+    /// Settings of an ordinary denoiser on the latents of an autoencoder, as Stable Diffusion was trained: white noise
+    /// at uniform timesteps. `unet` is taken with the latents' channels; the images are the autoencoder's.
     pub fn on_latents(autoencoder: &AutoencoderOptions, unet: UnetConfig) -> Self {
         let channels = autoencoder.vae.latent_channels;
         let [_, height, width] = autoencoder.slices.shape;

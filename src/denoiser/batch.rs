@@ -41,7 +41,8 @@ impl Batch {
     }
 }
 
-/// A source of batches. What it holds at a step depends on its settings and the step alone, so that a resumed run sees the same.
+/// A source of batches. What it holds at a step depends on its settings and the step alone, so that a resumed run sees
+/// the same.
 pub trait BatchSource: Sized {
     /// What the channels of a latent are.
     fn cells(&self) -> CellShape;

@@ -27,7 +27,8 @@ pub struct LatentPool {
 }
 
 impl LatentPool {
-    /// Latents of the autoencoder's kind of slices, by its averaged weights and its scaling factor, as they stand at `step`.
+    /// Latents of the autoencoder's kind of slices, by its averaged weights and its scaling factor, as they stand at
+    /// `step`.
     fn new(options: &DenoiserOptions, autoencoder: &AutoencoderTrainer, step: u64, job: &Job) -> Result<Self> {
         let theirs = autoencoder.options();
         check_crop("crop", options.crop, &theirs.vae)?;

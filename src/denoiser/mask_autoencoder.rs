@@ -1,7 +1,9 @@
-//! The training run of the mask autoencoder that SDSeg's small network stands on: shapes that are drawn at random, no data.
+//! The training run of the mask autoencoder that SDSeg's small network stands on: shapes that are drawn at random, no
+//! data.
 //!
-//! Its loss is the mean absolute error of the mask's picture (-1 and 1), which, unlike the squared one, has sharp edges for its optimum,
-//! plus a little KL divergence, which keeps latents near unit variance and makes the decoder forgive small errors of them.
+//! Its loss is the mean absolute error of the mask's picture (-1 and 1), which, unlike the squared one, has sharp edges
+//! for its optimum, plus a little KL divergence, which keeps latents near unit variance and makes the decoder forgive
+//! small errors of them.
 use std::path::Path;
 
 use schemars::JsonSchema;
@@ -180,8 +182,8 @@ impl MaskAutoencoderTrainer {
         checkpoint::save(path, Identity::new(&self.task.options, &[])?, &self.run)
     }
 
-    /// Dice of masks that are never trained on with what the averaged weights make of the means of their latents, and the
-    /// standard deviation of these; of `count` masks.
+    /// Dice of masks that are never trained on with what the averaged weights make of the means of their latents, and
+    /// the standard deviation of these; of `count` masks.
     pub fn held_out(&self, count: usize, job: &Job) -> Result<(f64, f64)> {
         let _guard = tch::no_grad_guard();
         let options = &self.task.options;
@@ -198,7 +200,8 @@ impl MaskAutoencoderTrainer {
         Ok((dice, mean.f_std(true)?.f_double_value(&[])?))
     }
 
-    /// Writes the averaged weights in float16 by their diffusers names and `scale_factor`, 1 / the standard deviation of latents.
+    /// Writes the averaged weights in float16 by their diffusers names and `scale_factor`, 1 / the standard deviation
+    /// of latents.
     pub fn export(&self, path: &Path, job: &Job) -> Result<()> {
         let (_, deviation) = self.held_out(64, job)?;
         if !(deviation.is_finite() && deviation > 1e-12) {

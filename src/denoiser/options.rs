@@ -26,15 +26,15 @@ pub const CELLS: CellShape = CellShape {
     context: 2,
 };
 
-/// Width of an attention head: at the finest level the softmax is most of the work on a CPU, and its cost goes with the number of
-/// heads, so heads are as wide as in Stable Diffusion 2 rather than many.
+/// Width of an attention head: at the finest level the softmax is most of the work on a CPU, and its cost goes with the
+/// number of heads, so heads are as wide as in Stable Diffusion 2 rather than many.
 const HEAD_WIDTH: i64 = 32;
 
-/// An SD-shaped U-Net of any width on [`CELLS`] without cross-attention: attention at the three finest levels and in the middle,
-/// heads of width 32.
+/// An SD-shaped U-Net of any width on [`CELLS`] without cross-attention: attention at the three finest levels and in
+/// the middle, heads of width 32.
 ///
-/// With four levels and two residual blocks it has SD's 16 self-attention layers (6 + 1 + 9). Widths must be multiples of 8; those
-/// that are no multiple of 32 have one head.
+/// With four levels and two residual blocks it has SD's 16 self-attention layers (6 + 1 + 9). Widths must be multiples
+/// of 8; those that are no multiple of 32 have one head.
 pub fn small_unet(channels: [i64; 4]) -> UnetConfig {
     let (in_channels, out_channels) = unet_channels(CELLS, STRUCTURES.len());
     UnetConfig {
@@ -89,7 +89,8 @@ pub struct DenoiserOptions {
     pub volume_shape: [usize; 3],
     /// Every so many steps the oldest phantom makes room for a new one; 0: never.
     pub refresh: u64,
-    /// Timesteps drawn most of the time, from the first to the second: abar 0.67 to 0.03 in Stable Diffusion's schedule, SNR 2 to 0.03.
+    /// Timesteps drawn most of the time, from the first to the second: abar 0.67 to 0.03 in Stable Diffusion's
+    /// schedule, SNR 2 to 0.03.
     #[schemars(inner(range(min = 0, max = 999)))]
     pub timesteps: [i64; 2],
     /// Share of timesteps drawn from the whole schedule instead.

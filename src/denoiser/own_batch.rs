@@ -7,7 +7,8 @@ use super::CELLS;
 use crate::diffusion::{space_to_depth, NoiseSchedule};
 use crate::runtime::{Generator, Result};
 
-/// Ratio of abar after and before noise is added to the data: little added noise teaches nothing, much hides everything.
+/// Ratio of abar after and before noise is added to the data: little added noise teaches nothing, much hides
+/// everything.
 const ADDED: [f64; 2] = [0.35, 0.8];
 
 /// Crops of the data with more noise on them, and what their estimate is held against.
@@ -78,8 +79,9 @@ impl OwnBatch {
 mod tests {
     #[test]
     fn the_estimate_of_the_data_from_noised_data_is_the_datas_mean() {
-        // With the true conditional means in place of the network's, y_hat = a x + b eps must be E[y | x]. In one dimension with Gaussian
-        // x0 of unit variance, eps_hat = sqrt(1 - abar_1) x, so y_hat / x must be cov(y, x) / var(x) = sqrt(r) as var(y) = var(x) = 1.
+        // With the true conditional means in place of the network's, y_hat = a x + b eps must be E[y | x]. In one
+        // dimension with Gaussian x0 of unit variance, eps_hat = sqrt(1 - abar_1) x, so y_hat / x must be cov(y, x) /
+        // var(x) = sqrt(r) as var(y) = var(x) = 1.
         let (before, r) = (0.3f64, 0.6f64);
         let after = before * r;
         let a = r.sqrt().recip();

@@ -34,7 +34,8 @@ pub(super) struct BlockRules {
 }
 
 impl OwnBlock {
-    /// Cuts random blocks out of `tomogram`. Errors: slices that cannot be read or are constant, a tomogram smaller than a tile, cancel.
+    /// Cuts random blocks out of `tomogram`. Errors: slices that cannot be read or are constant, a tomogram smaller
+    /// than a tile, cancel.
     pub fn cut(
         model: &DiffusionModel,
         tomogram: &Tomogram,
@@ -106,8 +107,8 @@ fn latents_of(observed: &Tensor) -> Result<Vec<Tensor>> {
 
 /// The model's estimate of the noise of a whole block, tile by tile, brought to zero mean and unit variance.
 ///
-/// The estimate is the conditional mean, a little smoother than the noise itself; standardised, it has its spectrum to within the
-/// signal's share.
+/// The estimate is the conditional mean, a little smoother than the noise itself; standardised, it has its spectrum to
+/// within the signal's share.
 fn noise_of(model: &DiffusionModel, observed: &Tensor, timestep: i64, job: &Job) -> Result<Tensor> {
     let (depth, height, width) = observed.size3()?;
     let context = CELLS.context * CELLS.slices;

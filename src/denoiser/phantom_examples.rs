@@ -16,8 +16,8 @@ pub struct PhantomExamples {
 }
 
 impl PhantomExamples {
-    /// `volumes` phantoms of `shape` (z, y, x) of the numbers that follow from `seed`, as they stand at `step`; every `refresh` steps
-    /// (0: never) the oldest makes room for a new one.
+    /// `volumes` phantoms of `shape` (z, y, x) of the numbers that follow from `seed`, as they stand at `step`; every
+    /// `refresh` steps (0: never) the oldest makes room for a new one.
     pub fn new(
         seed: u64,
         (volumes, shape, refresh): (usize, [usize; 3], u64),

@@ -14,7 +14,8 @@ const EMPTY: f64 = 0.12;
 /// Redraws of an empty crop.
 const REDRAWS: usize = 2;
 
-/// Phantoms in memory. What it holds at a step depends on the seed and the step alone, so that a resumed run sees the same.
+/// Phantoms in memory. What it holds at a step depends on the seed and the step alone, so that a resumed run sees the
+/// same.
 pub struct PhantomPool {
     seed: u64,
     shape: [usize; 3],
@@ -70,9 +71,9 @@ impl PhantomPool {
         MatchedVolume::simulate(self.seed, index, self.shape, self.device, job)
     }
 
-    /// `count` crops of `side` x `side` voxels by the slices that the network sees. Signal and noise are flipped independently (the
-    /// wedge allows mirrors along every axis, but no quarter turns), the noise has a random sign and comes from another volume half
-    /// the time, `missing` of the crops lack some of the slices around.
+    /// `count` crops of `side` x `side` voxels by the slices that the network sees. Signal and noise are flipped
+    /// independently (the wedge allows mirrors along every axis, but no quarter turns), the noise has a random sign and
+    /// comes from another volume half the time, `missing` of the crops lack some of the slices around.
     pub fn draw(&self, count: usize, side: usize, missing: f64, gen: &mut Generator) -> Result<Batch> {
         let _guard = tch::no_grad_guard();
         let mut parts: [Vec<Tensor>; 3] = Default::default();
@@ -105,7 +106,8 @@ impl PhantomPool {
         })
     }
 
-    /// Signal and noise (z, y, x) and truth (structures, z, y, x; 0 to [`CERTAIN`]) of one random crop of `extent` voxels, mirrored.
+    /// Signal and noise (z, y, x) and truth (structures, z, y, x; 0 to [`CERTAIN`]) of one random crop of `extent`
+    /// voxels, mirrored.
     pub(super) fn window(&self, extent: [i64; 3], gen: &mut Generator) -> Result<[Tensor; 3]> {
         if self.slots.is_empty() {
             return Err(Error::State("no phantoms to train on".into()));
@@ -171,8 +173,8 @@ impl BatchSource for PhantomPool {
     }
 }
 
-/// Which of the slices seen are there: all, or, for the share `missing`, a run around the middle cell's first. A fifth of these are
-/// single images.
+/// Which of the slices seen are there: all, or, for the share `missing`, a run around the middle cell's first. A fifth
+/// of these are single images.
 fn slices_present(missing: f64, gen: &mut Generator) -> Vec<bool> {
     let (seen, middle) = (CELLS.slices_seen(), CELLS.context * CELLS.slices);
     let (mut first, mut last) = (0, seen - 1);

@@ -3,8 +3,8 @@ use tch::Tensor;
 
 use crate::runtime::{Generator, Result};
 
-/// A latent drawn from the posterior N(`mean`, exp(`log_variance`)), and of each of its numbers the divergence from N(0, 1):
-/// KL = (mean^2 + variance - 1 - log variance) / 2 (Kingma and Welling 2014, appendix B).
+/// A latent drawn from the posterior N(`mean`, exp(`log_variance`)), and of each of its numbers the divergence from
+/// N(0, 1): KL = (mean^2 + variance - 1 - log variance) / 2 (Kingma and Welling 2014, appendix B).
 pub(super) fn draw(mean: &Tensor, log_variance: &Tensor, gen: &mut Generator) -> Result<(Tensor, Tensor)> {
     let normal = gen.normal_tensor(&mean.size(), mean.device())?;
     let latent = mean.f_add(&log_variance.f_mul_scalar(0.5)?.f_exp()?.f_mul(&normal)?)?;

@@ -1,4 +1,5 @@
-//! Shapes drawn at random: blobs, curved lines, ellipses and their outlines, walls between cells, spots, at every scale.
+//! Shapes drawn at random: blobs, curved lines, ellipses and their outlines, walls between cells, spots, at every
+//! scale.
 use tch::{Device, Kind, Tensor};
 
 use crate::runtime::{Generator, Result};
@@ -71,7 +72,8 @@ fn ellipses(side: i64, outline: bool, gen: &mut Generator) -> Result<Tensor> {
     Ok(inside)
 }
 
-/// Walls one to five pixels thick between the cells of random seeds, [1, side, side]: where the two nearest seeds are about as far.
+/// Walls one to five pixels thick between the cells of random seeds, [1, side, side]: where the two nearest seeds are
+/// about as far.
 fn walls(side: i64, gen: &mut Generator) -> Result<Tensor> {
     let apart = gen.uniform(8.0f64.ln(), 40.0f64.ln()).exp();
     let seeds = ((side as f64 / apart).powi(2).round() as i64).max(2);

@@ -1,7 +1,7 @@
 //! Which volume is in which place of a rolling pool.
 
-/// Number of the volume that slot `slot` of `slots` holds at `step`: every `refresh` steps (0: never) the next slot moves on to a
-/// volume that was not there before. It depends on nothing else, so that a resumed run sees the same.
+/// Number of the volume that slot `slot` of `slots` holds at `step`: every `refresh` steps (0: never) the next slot
+/// moves on to a volume that was not there before. It depends on nothing else, so that a resumed run sees the same.
 pub(super) fn occupant(slot: u64, slots: u64, refresh: u64, step: u64) -> u64 {
     let renewals = step.checked_div(refresh).unwrap_or(0);
     // Slot s has been renewed once for every renewal number s, s + slots, ... below `renewals`.

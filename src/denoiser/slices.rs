@@ -15,7 +15,8 @@ use crate::volume::Tomogram;
 
 /// Streams of the seed: stack k has `STACKS + k`.
 const STACKS: u64 = 1 << 33;
-/// Contrast of a crop relative to its slice's: a slice's own depends on its brightest and darkest pixel, hence on its size.
+/// Contrast of a crop relative to its slice's: a slice's own depends on its brightest and darkest pixel, hence on its
+/// size.
 const CONTRAST: [f64; 2] = [0.5, 1.0];
 
 /// Where the slices come from.
@@ -30,7 +31,8 @@ pub struct SliceOptions {
     pub shape: [usize; 3],
     /// Every so many steps the oldest stack makes room for a new one; 0: never.
     pub refresh: u64,
-    /// Share of the phantoms that come without noise, as a stand-in for denoised tomograms; the others have an SNR of 0.03 to 2.
+    /// Share of the phantoms that come without noise, as a stand-in for denoised tomograms; the others have an SNR of
+    /// 0.03 to 2.
     #[schemars(range(min = 0, max = 1))]
     pub noise_free: f64,
     /// Tomograms to learn from beside the phantoms: MRC files. Nothing about them has to be known.
@@ -81,7 +83,8 @@ struct Stack {
     truth: Option<(Tensor, Tensor)>,
 }
 
-/// Stacks in memory. What it holds at a step depends on the options, the seed and the step alone, so that a resumed run sees the same.
+/// Stacks in memory. What it holds at a step depends on the options, the seed and the step alone, so that a resumed run
+/// sees the same.
 pub struct SlicePool {
     options: SliceOptions,
     seed: u64,
@@ -142,8 +145,8 @@ impl SlicePool {
         Ok(())
     }
 
-    /// `count` crops of `side` x `side` pixels, mirrored and with less contrast at random. No quarter turns: the missing wedge would
-    /// have to turn too.
+    /// `count` crops of `side` x `side` pixels, mirrored and with less contrast at random. No quarter turns: the
+    /// missing wedge would have to turn too.
     pub fn draw(&self, count: usize, side: usize, gen: &mut Generator) -> Result<SliceBatch> {
         let _guard = tch::no_grad_guard();
         let side = side as i64;

@@ -43,8 +43,9 @@ struct NoisePrediction<S> {
     device: Device,
 }
 
-/// A run: weights, their moving average, optimiser, data and where in the schedule it stands. `S` is where the batches come
-/// from: phantoms and their own noise for a matched model, latents of an autoencoder and white noise for an ordinary one.
+/// A run: weights, their moving average, optimiser, data and where in the schedule it stands. `S` is where the batches
+/// come from: phantoms and their own noise for a matched model, latents of an autoencoder and white noise for an
+/// ordinary one.
 pub struct DenoiserTrainer<S = PhantomPool> {
     task: NoisePrediction<S>,
     averaged_network: Unet,
@@ -60,7 +61,8 @@ impl DenoiserTrainer {
         Self::start(options, pool, device)
     }
 
-    /// Goes on from a checkpoint, with the same numbers as a run that never stopped (on the CPU, at the same thread count).
+    /// Goes on from a checkpoint, with the same numbers as a run that never stopped (on the CPU, at the same thread
+    /// count).
     pub fn resume(path: &Path, device: Device, job: &Job) -> Result<Self> {
         Self::resume_with(path, device, |options, step| {
             options.validate_channels(CELLS, STRUCTURES.len())?;
@@ -147,8 +149,8 @@ impl<S: BatchSource> DenoiserTrainer<S> {
 
     /// Trains until `until` steps (at most the schedule's) are done or `go_on(steps done, loss)` says no.
     ///
-    /// A cancel is heard between libtorch calls; the backward pass is one of them and takes about half a step. The step that a
-    /// cancel interrupts is lost, so save before or go on from the last checkpoint.
+    /// A cancel is heard between libtorch calls; the backward pass is one of them and takes about half a step. The step
+    /// that a cancel interrupts is lost, so save before or go on from the last checkpoint.
     pub fn train(&mut self, until: u64, job: &Job, go_on: &mut dyn FnMut(u64, f64) -> bool) -> Result<()> {
         let schedule = self.task.options.schedule();
         self.run.train(&mut self.task, &schedule, until, job, go_on)
@@ -235,7 +237,8 @@ impl<S: BatchSource> Objective for NoisePrediction<S> {
     }
 }
 
-/// Mean squared error of the noise of the middle cell where its slices are there, and mean cross-entropy of the structures.
+/// Mean squared error of the noise of the middle cell where its slices are there, and mean cross-entropy of the
+/// structures.
 pub(super) fn errors(predicted: &Tensor, batch: &Batch) -> Result<(Tensor, Tensor)> {
     let cells = batch.cells;
     let channels = cells.cell_channels();

@@ -75,11 +75,11 @@ pub struct LabelledVolume {
 }
 
 impl LabelledVolume {
-    /// The slices `labels.z` of `tomogram` and a margin on either side, as far as there is one, in the grey scale, at the voxel size
-    /// and with the outputs of `description`.
+    /// The slices `labels.z` of `tomogram` and a margin on either side, as far as there is one, in the grey scale, at
+    /// the voxel size and with the outputs of `description`.
     ///
-    /// Errors: slices out of range, labels of another shape or without a name, an output that the labels cannot teach, labels
-    /// that are all ground or of no confidence; whatever reading fails with.
+    /// Errors: slices out of range, labels of another shape or without a name, an output that the labels cannot teach,
+    /// labels that are all ground or of no confidence; whatever reading fails with.
     pub fn new(
         tomogram: &Tomogram,
         labels: &SlabLabels,

@@ -6,13 +6,14 @@ use super::{LabelledTraining, LabelledVolume, PicturePair};
 use crate::runtime::{Job, Result};
 
 impl LabelledTraining {
-    /// Adds pictures with their masks (a file of the same number in the list), to learn from or, where `held_out`, to score with. Of those
-    /// to learn from the settings' validation share is scored with, whole pictures of it, evenly taken from the list.
+    /// Adds pictures with their masks (a file of the same number in the list), to learn from or, where `held_out`, to
+    /// score with. Of those to learn from the settings' validation share is scored with, whole pictures of it, evenly
+    /// taken from the list.
     ///
     /// Each is resized to the settings' window. Nothing is added where one of them cannot be read.
     ///
-    /// Errors: lists that differ in length; [`crate::runtime::Error::State`] once the run has begun; those of [`PicturePair::read`] and
-    /// [`LabelledVolume::of_picture`]; cancel.
+    /// Errors: lists that differ in length; [`crate::runtime::Error::State`] once the run has begun; those of
+    /// [`PicturePair::read`] and [`LabelledVolume::of_picture`]; cancel.
     pub fn add_pictures(&mut self, images: &[PathBuf], masks: &[PathBuf], held_out: bool, job: &Job) -> Result<()> {
         let mut read = Vec::with_capacity(images.len());
         for (image, mask) in paired(images, masks)? {

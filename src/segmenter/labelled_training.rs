@@ -78,8 +78,8 @@ impl LabelledTraining {
         })
     }
 
-    /// Adds labelled slices of `tomogram`, to learn from or, where `held_out`, to score with. Of those to learn from the settings'
-    /// validation share is split off.
+    /// Adds labelled slices of `tomogram`, to learn from or, where `held_out`, to score with. Of those to learn from
+    /// the settings' validation share is split off.
     ///
     /// Errors: [`Error::State`] once the run has begun; those of [`LabelledVolume::new`] and [`LabelledVolume::split`].
     pub fn add(&mut self, tomogram: &Tomogram, labels: &SlabLabels, held_out: bool, job: &Job) -> Result<()> {
@@ -178,8 +178,8 @@ impl LabelledTraining {
         Ok(())
     }
 
-    /// Trains until `until` steps, of all rounds together, are done (at most all), or `minutes` have passed since the call, or the
-    /// patience is at an end. A round of self-training that its patience ends counts as whole.
+    /// Trains until `until` steps, of all rounds together, are done (at most all), or `minutes` have passed since the
+    /// call, or the patience is at an end. A round of self-training that its patience ends counts as whole.
     ///
     /// Errors: no labels; minutes out of range; those of [`SegmenterTrainer::train`].
     pub fn train(&mut self, until: u64, minutes: Option<f64>, job: &Job) -> Result<()> {
@@ -246,11 +246,12 @@ impl LabelledTraining {
         Err(Error::State("there are no labels to learn from; add some first".into()))
     }
 
-    /// Goes on from a checkpoint of a run of the same settings (but for the number of steps, which is this training's) on the
-    /// same labels, added in the same order.
+    /// Goes on from a checkpoint of a run of the same settings (but for the number of steps, which is this training's)
+    /// on the same labels, added in the same order.
     ///
-    /// Errors: [`Error::State`] where the run has begun or there are no labels; [`Error::InvalidArgument`] where the settings differ;
-    /// what reading the checkpoint fails with. The labels stay, so that a run may begin afresh after a failure.
+    /// Errors: [`Error::State`] where the run has begun or there are no labels; [`Error::InvalidArgument`] where the
+    /// settings differ; what reading the checkpoint fails with. The labels stay, so that a run may begin afresh after a
+    /// failure.
     pub fn resume(&mut self, path: &Path) -> Result<()> {
         if self.run.is_some() {
             return Err(Error::State(
@@ -291,8 +292,8 @@ impl LabelledTraining {
         self.begin()?.model()
     }
 
-    /// Scores of the result so far on `windows` windows, the same every time, of the labels held out or, where there are none, of those
-    /// learnt from. Errors: no labels; windows out of 1..=10000; cancel.
+    /// Scores of the result so far on `windows` windows, the same every time, of the labels held out or, where there
+    /// are none, of those learnt from. Errors: no labels; windows out of 1..=10000; cancel.
     pub fn scores(&mut self, windows: usize, job: &Job) -> Result<Vec<OutputScore>> {
         within("windows", windows, 1..=10_000)?;
         let trainer = self.begin()?;

@@ -56,7 +56,8 @@ pub struct LossTerms {
 }
 
 impl LossTerms {
-    /// The loss `name` with these numbers; cross-entropy spreads the share `label_smoothing` of a label over the classes.
+    /// The loss `name` with these numbers; cross-entropy spreads the share `label_smoothing` of a label over the
+    /// classes.
     pub(super) fn of(&self, name: LossName, label_smoothing: f64) -> LossOptions {
         let mut loss = match name {
             LossName::DiceCrossEntropy | LossName::Dice | LossName::Focal => LossOptions::default(),

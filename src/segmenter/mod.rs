@@ -1,8 +1,10 @@
-//! Training of segmentation networks: on labels of slabs that nobody drew, on pictures with masks, on any other source of windows.
+//! Training of segmentation networks: on labels of slabs that nobody drew, on pictures with masks, on any other source
+//! of windows.
 //!
-//! `options` are the settings, `presets` those of papers, `plan` what they come to with a network. `pictures` reads pairs of pictures and
-//! masks, `labelled` brings slabs with labels to the network's voxels and grey scale, `split` holds a part of them out, `labelled_volumes`
-//! cuts windows; `trainer` is the run with its validation and its rounds of self-training; `labelled_training` is all of it in one.
+//! `options` are the settings, `presets` those of papers, `plan` what they come to with a network. `pictures` reads
+//! pairs of pictures and masks, `labelled` brings slabs with labels to the network's voxels and grey scale, `split`
+//! holds a part of them out, `labelled_volumes` cuts windows; `trainer` is the run with its validation and its rounds
+//! of self-training; `labelled_training` is all of it in one.
 
 mod labelled;
 mod labelled_pictures;

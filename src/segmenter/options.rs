@@ -17,21 +17,23 @@ const BUILTIN: &str = "builtin";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SegmenterOptions {
-    /// What every default is taken from. Not given: `adapt` for weights that are trained already, the preset of the network's name,
-    /// else `default`. A paper's begins with random weights and its own network, unless start or network say otherwise.
+    /// What every default is taken from. Not given: `adapt` for weights that are trained already, the preset of the
+    /// network's name, else `default`. A paper's begins with random weights and its own network, unless start or
+    /// network say otherwise.
     pub preset: Preset,
-    /// The model file to start from: its network and weights. null: the network that is compiled into the library, unless network,
-    /// scratch or a paper's preset say otherwise.
+    /// The model file to start from: its network and weights. null: the network that is compiled into the library,
+    /// unless network, scratch or a paper's preset say otherwise.
     pub start: Option<String>,
     /// Whether to begin with random weights, without a start.
     pub scratch: bool,
-    /// The network to begin with at random weights: `sdseg` or `sdseg-small`, which stand for the presets of these names, or an object,
-    /// such as the member "model" of a predictor's information: {"network": "compact", "in_channels": 1, "widths": [32, 96],
-    /// "blocks_down": [1, 3], "blocks_up": [1], "outputs": ["membrane", "molecule", "centre"]}. An output is the name of a label,
-    /// "background" or "centre" (how near the centre of a point is). null: the start's or the preset's.
+    /// The network to begin with at random weights: `sdseg` or `sdseg-small`, which stand for the presets of these
+    /// names, or an object, such as the member "model" of a predictor's information: {"network": "compact",
+    /// "in_channels": 1, "widths": [32, 96], "blocks_down": [1, 3], "blocks_up": [1], "outputs": ["membrane",
+    /// "molecule", "centre"]}. An output is the name of a label, "background" or "centre" (how near the centre of a
+    /// point is). null: the start's or the preset's.
     pub network: Option<NetworkChoice>,
-    /// SDSeg: the safetensors of a latent diffusion model whose weights it begins with, as far as they fit, or `builtin`: the built-in
-    /// diffusion model's. The log says how much was taken. null: random weights.
+    /// SDSeg: the safetensors of a latent diffusion model whose weights it begins with, as far as they fit, or
+    /// `builtin`: the built-in diffusion model's. The log says how much was taken. null: random weights.
     pub pretrained: Option<String>,
     /// SDSeg: a file with the autoencoder of that model, where pretrained does not hold it.
     pub first_stage: Option<String>,
@@ -39,20 +41,20 @@ pub struct SegmenterOptions {
     pub conditioning: Option<Conditioning>,
     /// SDSeg, an ablation: whether the error of the latent counts beside that of the noise.
     pub latent_loss: bool,
-    /// SDSeg: whether the drawn mask has a loss of its own, Dice plus cross-entropy of its pixels. null: the network's own, which is yes
-    /// in `sdseg-small` and no in `sdseg`.
+    /// SDSeg: whether the drawn mask has a loss of its own, Dice plus cross-entropy of its pixels. null: the network's
+    /// own, which is yes in `sdseg-small` and no in `sdseg`.
     pub mask_loss: Option<bool>,
     /// SDSeg, an ablation: whether the vision encoder stays as it begins.
     pub frozen_encoder: bool,
 
-    /// Edge of the tomograms' voxels in nm, where their own is wrong or unknown. A network that does not say which voxels it is for is
-    /// then for those of the first tomogram. null: their own.
+    /// Edge of the tomograms' voxels in nm, where their own is wrong or unknown. A network that does not say which
+    /// voxels it is for is then for those of the first tomogram. null: their own.
     #[schemars(range(min = 0.01, max = 100))]
     pub voxel_nm: Option<f64>,
     /// Whether structures are brighter than their surroundings in the tomograms.
     pub bright: bool,
-    /// Whether tomograms of other voxels than the network's are brought to its voxel size; a network that has none takes the first
-    /// tomogram's.
+    /// Whether tomograms of other voxels than the network's are brought to its voxel size; a network that has none
+    /// takes the first tomogram's.
     pub rescale: bool,
 
     /// Steps of a training or, where there are rounds of self-training, of each round.
@@ -60,8 +62,8 @@ pub struct SegmenterOptions {
     pub steps: u64,
     /// Seed of weights and windows.
     pub seed: u64,
-    /// Extents (z, y, x) of a window in voxels, multiples of the network's divisor, 8 to 512 each (z of a network of slices: 1). null:
-    /// the paper's, else what suits the network: 32, 80, 80 or a little more (of slices 1, 256, 256).
+    /// Extents (z, y, x) of a window in voxels, multiples of the network's divisor, 8 to 512 each (z of a network of
+    /// slices: 1). null: the paper's, else what suits the network: 32, 80, 80 or a little more (of slices 1, 256, 256).
     pub window: Option<[usize; 3]>,
     /// Windows per step.
     #[schemars(range(min = 1, max = 256))]
@@ -69,8 +71,8 @@ pub struct SegmenterOptions {
     /// Share of the windows of labelled volumes that lie around a labelled voxel: most of a cell is ground.
     #[schemars(range(min = 0, max = 1))]
     pub foreground: f64,
-    /// Whether convolutions of the forward pass are computed in bfloat16 on a GPU; weights, losses and the optimiser stay in float32.
-    /// Ignored on CPU.
+    /// Whether convolutions of the forward pass are computed in bfloat16 on a GPU; weights, losses and the optimiser
+    /// stay in float32. Ignored on CPU.
     pub mixed_precision: bool,
 
     /// The loss.
@@ -99,7 +101,8 @@ pub struct SegmenterOptions {
     /// Steps of linear warm-up of the schedule `cosine`.
     #[schemars(range(max = 10_000_000))]
     pub warm_up: u64,
-    /// Share of the steps, at the end, in which the learning rate of the schedule `cosine` falls along a half cosine to 2 %.
+    /// Share of the steps, at the end, in which the learning rate of the schedule `cosine` falls along a half cosine to
+    /// 2 %.
     #[schemars(range(min = 0, max = 1))]
     pub cool_down: f64,
     /// Largest global norm of the gradient.
@@ -108,8 +111,8 @@ pub struct SegmenterOptions {
     /// Decay of the weights' moving average, which is what is exported; min(decay, (1 + n) / (10 + n)) after n steps.
     #[schemars(range(min = 0, max = 1))]
     pub ema_decay: f64,
-    /// A loss of more than so many times the mean of the last 25 moves nothing, and ten of them in a row end the run; 2 or more, or 0:
-    /// every loss counts.
+    /// A loss of more than so many times the mean of the last 25 moves nothing, and ten of them in a row end the run; 2
+    /// or more, or 0: every loss counts.
     #[schemars(range(min = 0, max = 1e6))]
     pub spike: f64,
 
@@ -118,10 +121,12 @@ pub struct SegmenterOptions {
     /// What windows are varied by.
     pub augmentation: AugmentOptions,
 
-    /// Share of every labelled volume that is not learnt from but scored with: a part at one of its faces; no voxel is in both parts.
+    /// Share of every labelled volume that is not learnt from but scored with: a part at one of its faces; no voxel is
+    /// in both parts.
     #[schemars(range(min = 0, max = 0.5))]
     pub validation_share: f64,
-    /// Steps between validations; 0: only the last step. The last step is always scored. Takes place where something is held out.
+    /// Steps between validations; 0: only the last step. The last step is always scored. Takes place where something is
+    /// held out.
     #[schemars(range(max = 10_000_000))]
     pub validation_every: u64,
     /// Windows of a validation, the same every time.
@@ -133,8 +138,9 @@ pub struct SegmenterOptions {
     /// Whether the weights of the best score are the result, not those of the last step.
     pub keep_best: bool,
 
-    /// Rounds of self-training after the first training, each of as many steps: the network labels what it is sure of, and learns from
-    /// that too. On pseudo-labels it repeats its own mistakes as readily as it mends theirs, so rounds are to be asked for.
+    /// Rounds of self-training after the first training, each of as many steps: the network labels what it is sure of,
+    /// and learns from that too. On pseudo-labels it repeats its own mistakes as readily as it mends theirs, so rounds
+    /// are to be asked for.
     #[schemars(range(max = 20))]
     pub rounds: u32,
     /// Rounds: from this probability on the network is sure that a voxel is something.

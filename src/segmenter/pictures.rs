@@ -33,8 +33,8 @@ pub struct PicturePair {
 impl PicturePair {
     /// Reads a picture and its mask: black where nothing is, white where something is.
     ///
-    /// Errors: as [`PictureFile::read`]; [`Error::Format`] for a mask of another size, or of more than two levels (edges that a lossy
-    /// file has blurred are borne).
+    /// Errors: as [`PictureFile::read`]; [`Error::Format`] for a mask of another size, or of more than two levels
+    /// (edges that a lossy file has blurred are tolerated).
     pub fn read(image: &Path, mask: &Path) -> Result<Self> {
         let (picture, levels) = (PictureFile::read(image)?, PictureFile::read(mask)?);
         let ((_, rows, cols), (_, mask_rows, mask_cols)) = (picture.pixels.dim(), levels.pixels.dim());
@@ -91,7 +91,8 @@ fn two_levels(what: &str, file: &PictureFile) -> Result<Array2<bool>> {
     let share = between as f64 / levels.len().max(1) as f64;
     if share > MOST_BETWEEN {
         let detail = format!(
-            "has {between} pixels ({:.1} %) between its lowest level {low} and its highest {high}; a mask has two levels",
+            "has {between} pixels ({:.1} %) between its lowest level {low} and its highest {high}; a mask has \
+             two levels",
             100.0 * share
         );
         return Err(Error::format(what, detail));
@@ -100,8 +101,8 @@ fn two_levels(what: &str, file: &PictureFile) -> Result<Array2<bool>> {
 }
 
 impl LabelledVolume {
-    /// A picture in the scale and with the channels of `description`, resized to `side` (rows, columns): linearly, its mask by the nearest
-    /// pixel.
+    /// A picture in the scale and with the channels of `description`, resized to `side` (rows, columns): linearly, its
+    /// mask by the nearest pixel.
     ///
     /// Errors: those of [`ModelDescription::picture_input`]; a network of other than one output beside "background".
     pub fn of_picture(pair: &PicturePair, description: &ModelDescription, side: (usize, usize)) -> Result<Self> {

@@ -65,8 +65,8 @@ impl Plan {
     }
 }
 
-/// The window that suits `network`: the usual extents or a little more, multiples of its divisor; in two dimensions a slice of 256 x 256,
-/// or of the side that the network blends.
+/// The window that suits `network`: the usual extents or a little more, multiples of its divisor; in two dimensions a
+/// slice of 256 x 256, or of the side that the network blends.
 fn window_for(network: &dyn SegmentationNetwork) -> [usize; 3] {
     let divisor = network.divisor().max(1) as usize;
     match (network.dimensions(), network.reach()) {

@@ -9,8 +9,8 @@ use crate::train::{AdamWOptions, AugmentOptions, TiltAxis};
 /// Largest norm of a gradient where a paper clips none.
 const UNCLIPPED: f64 = 1e6;
 
-/// Loss of a step, relative to the usual one, from which on it moves nothing: at the last timesteps of a diffusion losses differ by
-/// tens of times, so that only what is far beyond that is a defect.
+/// Loss of a step, relative to the usual one, from which on it moves nothing: at the last timesteps of a diffusion
+/// losses differ by tens of times, so that only what is far beyond that is a defect.
 const SPIKE: f64 = 100.0;
 
 impl Settings for SegmenterOptions {
@@ -41,8 +41,8 @@ impl Settings for SegmenterOptions {
         }
     }
 
-    /// All of the papers' score a fifth of every volume, split off by region, and keep the best weights, not an average of the last
-    /// (`ema_decay` 0); where a paper counts epochs the numbers are those of its data, here they are steps.
+    /// All of the papers' score a fifth of every volume, split off by region, and keep the best weights, not an average
+    /// of the last (`ema_decay` 0); where a paper counts epochs the numbers are those of its data, here they are steps.
     fn of_preset(name: &str) -> Self {
         let preset = Preset::named(name).unwrap_or_default();
         let settings = match preset {
@@ -64,8 +64,8 @@ impl Settings for SegmenterOptions {
 }
 
 impl SegmenterOptions {
-    /// The default for a network that is trained already: 300 steps at half the rate, minutes on a CPU. Measured with the built-in
-    /// network on slabs of 20 slices, docs/measured/networks.md.
+    /// The default for a network that is trained already: 300 steps at half the rate, minutes on a CPU. Measured with
+    /// the built-in network on slabs of 20 slices, docs/measured/networks.md.
     pub fn adapting() -> Self {
         Self {
             preset: Preset::Adapt,
@@ -99,11 +99,12 @@ fn adamw(rate: f64, weight_decay: f64, beta2: f64) -> AdamWOptions {
     }
 }
 
-/// The membrane network of the slab paper: 2D U-Net, SGD 0.01 with momentum 0.9, a tenth every 10,000 of 30,000 steps, batches of 8
-/// slices, half Dice and half cross-entropy.
+/// The membrane network of the slab paper: 2D U-Net, SGD 0.01 with momentum 0.9, a tenth every 10,000 of 30,000 steps,
+/// batches of 8 slices, half Dice and half cross-entropy.
 ///
-/// Differs: windows of 512 voxels of a slice, as the paper predicts, in the place of whole slices resized to 1024; turns with linear
-/// interpolation, drawn beside mirrors and not in their place; the split is by region, not of shuffled slices.
+/// Differs: windows of 512 voxels of a slice, as the paper predicts, in the place of whole slices resized to 1024;
+/// turns with linear interpolation, drawn beside mirrors and not in their place; the split is by region, not of
+/// shuffled slices.
 fn slab_paper() -> SegmenterOptions {
     SegmenterOptions {
         steps: 30_000,
@@ -131,11 +132,12 @@ fn slab_paper() -> SegmenterOptions {
     }
 }
 
-/// MemBrain-seg: DynUNet with two deep heads, SGD 0.01 with Nesterov momentum 0.99, (1 - e / 1000)^0.9, batches of 2 windows of 160^3,
-/// Dice plus cross-entropy with deep supervision, mixed precision.
+/// MemBrain-seg: DynUNet with two deep heads, SGD 0.01 with Nesterov momentum 0.99, (1 - e / 1000)^0.9, batches of 2
+/// windows of 160^3, Dice plus cross-entropy with deep supervision, mixed precision.
 ///
-/// Differs: 1000 epochs of 50 steps; of its augmentations turns, scales, mirrors, noise, contrast and brightness are here, and its
-/// blurs, blanked cuboids and local changes are not; turns are about the tilt axis and z alone; no Fourier-amplitude matching.
+/// Differs: 1000 epochs of 50 steps; of its augmentations turns, scales, mirrors, noise, contrast and brightness are
+/// here, and its blurs, blanked cuboids and local changes are not; turns are about the tilt axis and z alone; no
+/// Fourier-amplitude matching.
 fn membrain_seg() -> SegmenterOptions {
     SegmenterOptions {
         steps: 50_000,
@@ -165,11 +167,11 @@ fn membrain_seg() -> SegmenterOptions {
     }
 }
 
-/// DeepETPicker: residual U-Net with coordinates, AdamW 0.001 (betas 0.9 and 0.99, decay 0.01), one cycle, batches of 8 windows of
-/// 72^3 about particles, Dice over the batch.
+/// DeepETPicker: residual U-Net with coordinates, AdamW 0.001 (betas 0.9 and 0.99, decay 0.01), one cycle, batches of 8
+/// windows of 72^3 about particles, Dice over the batch.
 ///
-/// Differs: labels are what is given, not balls of a fixed diameter about points; the cycle goes by steps, not by epochs, and leaves
-/// the momentum alone; windows lie anywhere about a labelled voxel; no elastic deformation.
+/// Differs: labels are what is given, not balls of a fixed diameter about points; the cycle goes by steps, not by
+/// epochs, and leaves the momentum alone; windows lie anywhere about a labelled voxel; no elastic deformation.
 fn deepetpicker() -> SegmenterOptions {
     SegmenterOptions {
         steps: 2000,
@@ -192,11 +194,12 @@ fn deepetpicker() -> SegmenterOptions {
     }
 }
 
-/// DeePiCt's 3D network: Adam, a tenth of the rate at a plateau (patience 10), batches of 5 windows of 64^3, Dice with squares, no
-/// augmentation.
+/// DeePiCt's 3D network: Adam, a tenth of the rate at a plateau (patience 10), batches of 5 windows of 64^3, Dice with
+/// squares, no augmentation.
 ///
-/// Differs: the network, in whose place stands this project's compact one (both are small 3D U-Nets); rate 0.001, Adam's usual; scores
-/// take the loss's place in finding a plateau; windows are drawn at random, two thirds about labels, not from a grid of boxes with labels.
+/// Differs: the network, in whose place stands this project's compact one (both are small 3D U-Nets); rate 0.001,
+/// Adam's usual; scores take the loss's place in finding a plateau; windows are drawn at random, two thirds about
+/// labels, not from a grid of boxes with labels.
 fn deepict() -> SegmenterOptions {
     SegmenterOptions {
         steps: 5000,
@@ -209,8 +212,8 @@ fn deepict() -> SegmenterOptions {
     }
 }
 
-/// SDSeg: latent diffusion of masks, AdamW 1e-5 after 10,000 steps of warm-up, batches of 4 windows of 256, mirrors in y and x, L1 of
-/// noise and latent, moving average 0.9999 of the U-Net.
+/// SDSeg: latent diffusion of masks, AdamW 1e-5 after 10,000 steps of warm-up, batches of 4 windows of 256, mirrors in
+/// y and x, L1 of noise and latent, moving average 0.9999 of the U-Net.
 ///
 /// Differs: a fifth of the data is scored with; mixed precision is bfloat16's.
 fn sdseg() -> SegmenterOptions {
@@ -232,7 +235,8 @@ fn sdseg() -> SegmenterOptions {
     }
 }
 
-/// SDSeg at a size that two cores train, from random weights but for the mask autoencoder; measured in docs/measured/sdseg.md.
+/// SDSeg at a size that two cores train, from random weights but for the mask autoencoder; measured in
+/// docs/measured/sdseg.md.
 fn sdseg_small() -> SegmenterOptions {
     SegmenterOptions {
         steps: 2000,

@@ -1,9 +1,10 @@
 //! Rounds of self-training: a trained network labels what it is sure of, and another training learns from that too.
 //!
-//! Labels of a round are a mixture (Reed et al. 2015, "Training deep neural networks on noisy labels with bootstrapping", in its hard
-//! form) of those that were given and those that the teacher is sure of. With w0 the given confidence, t0 the given truth, c one where
-//! the teacher is sure and zero elsewhere, t1 what it says and m the teacher's share:
-//! w = (1 - m) w0 + m c and t = ((1 - m) w0 t0 + m c t1) / w. Outside the slab w0 is zero, and only what the teacher is sure of counts.
+//! Labels of a round are a mixture (Reed et al. 2015, "Training deep neural networks on noisy labels with
+//! bootstrapping", in its hard form) of those that were given and those that the teacher is sure of. With w0 the given
+//! confidence, t0 the given truth, c one where the teacher is sure and zero elsewhere, t1 what it says and m the
+//! teacher's share: w = (1 - m) w0 + m c and t = ((1 - m) w0 t0 + m c t1) / w. Outside the slab w0 is zero, and only
+//! what the teacher is sure of counts.
 use tch::{Device, Kind, Tensor};
 
 use super::validation::batch_of;
@@ -129,7 +130,8 @@ fn labelled(truth: &Tensor, weight: &Tensor, outputs: &[String]) -> Result<Vec<[
     Ok(places.map(|at| [at[0], at[1], at[2]]).collect())
 }
 
-/// Probabilities [K, z, y, x] of `image` [1, z, y, x] on the host, from windows that overlap by half and are blended by tents.
+/// Probabilities [K, z, y, x] of `image` [1, z, y, x] on the host, from windows that overlap by half and are blended by
+/// tents.
 pub(super) fn probabilities(
     model: &SegmentationModel,
     image: &Tensor,

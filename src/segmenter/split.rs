@@ -2,13 +2,14 @@
 use super::LabelledVolume;
 use crate::runtime::{Error, Result};
 
-/// Most of a part's thickness that the other's labels may take from it: a cut leaves at least this share of labels on either side.
+/// Most of a part's thickness that the other's labels may take from it: a cut leaves at least this share of labels on
+/// either side.
 const LEAST: f64 = 0.02;
 
 impl LabelledVolume {
-    /// Splits off `share` (0..=0.5) of the volume at one of its faces: (to learn from, to score with). No voxel is in both, seen or
-    /// labelled. Of the faces across y and x (of a network of slices, `flat`: across z as well) it is the one whose part has the
-    /// share of labels that is nearest to `share`, the first of equals.
+    /// Splits off `share` (0..=0.5) of the volume at one of its faces: (to learn from, to score with). No voxel is in
+    /// both, seen or labelled. Of the faces across y and x (of a network of slices, `flat`: across z as well) it is the
+    /// one whose part has the share of labels that is nearest to `share`, the first of equals.
     ///
     /// Errors: [`Error::Format`] where no such cut leaves labels on both sides.
     pub fn split(self, share: f64, flat: bool) -> Result<(Self, Self)> {
@@ -35,7 +36,8 @@ impl LabelledVolume {
         }
         let Some((_, axis, length, low)) = best else {
             let detail = format!(
-                "no part of {share} of the volume has labels while the rest has too: add labels, or hold a whole slab out"
+                "no part of {share} of the volume has labels while the rest has too: add labels, or hold a \
+                 whole slab out"
             );
             return Err(Error::format("validation share", detail));
         };

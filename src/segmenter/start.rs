@@ -21,8 +21,8 @@ pub enum Start {
     Builtin,
     /// Those of a model file; the settings' network is then not used.
     File(PathBuf),
-    /// Those of a latent diffusion model, as far as files have them ([`SegmentationModel::from_latent_diffusion`]); of the network that
-    /// the settings describe.
+    /// Those of a latent diffusion model, as far as files have them ([`SegmentationModel::from_latent_diffusion`]); of
+    /// the network that the settings describe.
     LatentDiffusion(Vec<PathBuf>),
     /// Those of the built-in diffusion model, as far as they fit ([`SegmentationModel::from_builtin_diffusion`]).
     BuiltinDiffusion,
@@ -42,8 +42,8 @@ impl Start {
 
     /// The model, none where the network that is `described` begins at random, and what it took of pretrained weights.
     ///
-    /// Errors: what opening a file fails with; pretrained weights for a network that is not SDSeg; random ones for an SDSeg network whose
-    /// first stage nobody has trained.
+    /// Errors: what opening a file fails with; pretrained weights for a network that is not SDSeg; random ones for an
+    /// SDSeg network whose first stage nobody has trained.
     pub(super) fn open(
         &self,
         described: &ModelDescription,

@@ -38,7 +38,7 @@ pub struct TrainerState {
 /// How well a network does.
 #[derive(Clone, Debug, Serialize)]
 pub struct ScoreReport {
-    /// Mean Dice of the outputs, "background" left out.
+    /// Mean Dice of the outputs, except "background".
     pub mean_dice: f64,
     /// Each output.
     pub outputs: Vec<OutputScore>,

@@ -71,8 +71,8 @@ impl<S: ExampleSource> SegmenterTrainer<S> {
         Self::assemble(plan, run, source, device)
     }
 
-    /// Goes on from a checkpoint, with the same numbers as a run that never stopped (on a CPU, at the same number of threads).
-    /// `source(plan, step)` makes the data as they were.
+    /// Goes on from a checkpoint, with the same numbers as a run that never stopped (on a CPU, at the same number of
+    /// threads). `source(plan, step)` makes the data as they were.
     pub fn resume(path: &Path, device: Device, source: impl FnOnce(&Plan, u64) -> Result<S>) -> Result<Self> {
         Self::restore(checkpoint::load(path, device)?, device, source)
     }
@@ -175,11 +175,12 @@ impl<S: ExampleSource> SegmenterTrainer<S> {
         &self.averaged
     }
 
-    /// Trains until `until` steps, those of earlier rounds included, are done (at most the round's), the patience is at an end, or
-    /// `go_on(steps done, loss)` says no. On the way the averaged weights are scored where there is something to score them with.
+    /// Trains until `until` steps, those of earlier rounds included, are done (at most the round's), the patience is at
+    /// an end, or `go_on(steps done, loss)` says no. On the way the averaged weights are scored where there is
+    /// something to score them with.
     ///
-    /// Errors: [`Error::State`] where the loss is not finite, with the step; what the source and the network report; cancel. The
-    /// run is then as it was after the last whole step.
+    /// Errors: [`Error::State`] where the loss is not finite, with the step; what the source and the network report;
+    /// cancel. The run is then as it was after the last whole step.
     pub fn train(&mut self, until: u64, job: &Job, go_on: &mut dyn FnMut(u64, f64) -> bool) -> Result<()> {
         let schedule = self.task.plan.settings.schedule();
         let until = until.saturating_sub(self.run.earlier).min(schedule.steps);
@@ -238,7 +239,8 @@ impl<S: ExampleSource> SegmenterTrainer<S> {
         )
     }
 
-    /// Scores of what [`SegmenterTrainer::model`] gives, on what the run is scored with or, where there is nothing, learns from.
+    /// Scores of what [`SegmenterTrainer::model`] gives, on what the run is scored with or, where there is nothing,
+    /// learns from.
     pub fn result_scores(&self, windows: usize, job: &Job) -> Result<Vec<OutputScore>> {
         let source = self.held_out.as_ref().unwrap_or(&self.task.source);
         score(
@@ -266,8 +268,8 @@ impl<S: ExampleSource> SegmenterTrainer<S> {
         checkpoint::save(path, identity, &self.run)
     }
 
-    /// A copy of the result so far, which the run does not change any more: the averaged weights that scored best, or, where nothing
-    /// is scored or the best is not to be kept, the averaged weights as they are.
+    /// A copy of the result so far, which the run does not change any more: the averaged weights that scored best, or,
+    /// where nothing is scored or the best is not to be kept, the averaged weights as they are.
     pub fn model(&self) -> Result<SegmentationModel> {
         match self.run.best.as_ref().filter(|_| self.task.plan.settings.keep_best) {
             Some(best) => snapshot_model(&self.task.plan, best, self.device),
@@ -277,8 +279,8 @@ impl<S: ExampleSource> SegmenterTrainer<S> {
 }
 
 impl SegmenterTrainer<LabelledVolumes> {
-    /// Begins the next round of self-training: the result so far labels what it is sure of, and the schedule begins once more from its
-    /// weights. After an error (a cancel) the run is as it was.
+    /// Begins the next round of self-training: the result so far labels what it is sure of, and the schedule begins
+    /// once more from its weights. After an error (a cancel) the run is as it was.
     pub fn next_round(&mut self, job: &Job) -> Result<()> {
         let plan = &self.task.plan;
         let result = self.model()?;

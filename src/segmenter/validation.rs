@@ -25,7 +25,7 @@ pub struct OutputScore {
     pub mean_truth: f64,
 }
 
-/// The one number that validations compare: mean Dice of the outputs, "background" left out.
+/// The one number that validations compare: mean Dice of the outputs except "background".
 pub fn mean_dice(scores: &[OutputScore]) -> f64 {
     let counted: Vec<f64> = scores
         .iter()

@@ -65,7 +65,8 @@ impl AdamW {
         Ok(Self { options, update })
     }
 
-    /// One update in place, at `rate` times the full learning rate, after scaling the gradients to a global norm of at most `clip`.
+    /// One update in place, at `rate` times the full learning rate, after scaling the gradients to a global norm of at
+    /// most `clip`.
     ///
     /// Returns the norm before scaling. Gradients that are not finite change nothing. Call it with autograd off.
     pub fn step(&mut self, parameters: &mut [Tensor], gradients: &[Tensor], rate: f64, clip: f64) -> Result<f64> {

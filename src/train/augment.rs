@@ -1,10 +1,10 @@
 //! Augmentation of training windows in three dimensions, by which the missing wedge stays where real data have it.
 //!
-//! Tilting about the y axis leaves a wedge around z empty in the x-z plane of Fourier space, whatever lies in the tomogram. A
-//! window that is turned takes its wedge along, so that only these look like data: mirrors in x, y and z (the wedge is symmetric
-//! in each), half turns, scaling of all axes alike, small turns about the tilt axis (a tilt range that is off centre, a lamella
-//! milled at an angle) and smaller ones about z (a tilt axis that is not quite y). Quarter turns about z are for data of both
-//! tilt axes only.
+//! Tilting about the y axis leaves a wedge around z empty in the x-z plane of Fourier space, whatever lies in the
+//! tomogram. A window that is turned takes its wedge along, so that only these look like data: mirrors in x, y and z
+//! (the wedge is symmetric in each), half turns, scaling of all axes alike, small turns about the tilt axis (a tilt
+//! range that is off centre, a lamella milled at an angle) and smaller ones about z (a tilt axis that is not quite y).
+//! Quarter turns about z are for data of both tilt axes only.
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
@@ -88,8 +88,8 @@ impl AugmentOptions {
     }
 }
 
-/// `example` as another that could have been: mirrored, turned, with other grey values. What a turn brings in from outside the
-/// window has weight 0. The same generator state gives the same numbers; no gradients are kept.
+/// `example` as another that could have been: mirrored, turned, with other grey values. What a turn brings in from
+/// outside the window has weight 0. The same generator state gives the same numbers; no gradients are kept.
 ///
 /// Errors: extents that differ.
 pub fn augment(example: &Example, options: &AugmentOptions, gen: &mut Generator) -> Result<Example> {
@@ -153,7 +153,8 @@ impl Turn {
         }
     }
 
-    /// Where the voxels of a window of `size` [C, z, y, x] come from, as libtorch's grid: [1, z, y, x, 3], -1..=1 over the window.
+    /// Where the voxels of a window of `size` [C, z, y, x] come from, as libtorch's grid: [1, z, y, x, 3], -1..=1 over
+    /// the window.
     fn grid(&self, size: &[i64], device: Device) -> Result<Tensor> {
         let extents = [size[3], size[2], size[1]];
         let mut theta = [0.0_f32; 12];

@@ -1,4 +1,5 @@
-//! Checkpoints: everything a run needs to go on with the same numbers, in one safetensors file, written whole or not at all.
+//! Checkpoints: everything a run needs to go on with the same numbers, in one safetensors file, written whole or not at
+//! all.
 use std::path::Path;
 
 use safetensors::{Dtype, SafeTensors};
@@ -52,7 +53,8 @@ struct State {
     identity: Identity,
     step: u64,
     optimiser_steps: u64,
-    /// Seed, stream and position of the generator of batches; the position as text, because JSON has no 128-bit numbers.
+    /// Seed, stream and position of the generator of batches; the position as text, because JSON has no 128-bit
+    /// numbers.
     generator: ([u8; 32], u64, String),
     history: Vec<LossRecord>,
     /// Losses since the last record; f32, which JSON carries exactly.
@@ -103,7 +105,8 @@ fn groups(run: &Run) -> Vec<Group<'_>> {
     groups
 }
 
-/// Writes a checkpoint of a run of `identity`, made of its [`RunOptions`], to `path`: a temporary file beside it, synced, then renamed.
+/// Writes a checkpoint of a run of `identity`, made of its [`RunOptions`], to `path`: a temporary file beside it,
+/// synced, then renamed.
 pub(crate) fn save(path: &Path, identity: Identity, run: &Run) -> Result<()> {
     let (seed, stream, position) = run.gen.state();
     let state = State {
@@ -127,8 +130,8 @@ pub(crate) fn save(path: &Path, identity: Identity, run: &Run) -> Result<()> {
     write_tensors(path, tensors, Kind::Float, metadata(KEY, json))
 }
 
-/// Reads a checkpoint. Errors: the operating system's; [`Error::Version`] for one of another version of the engine; [`Error::Format`]
-/// that names what is missing or misshapen.
+/// Reads a checkpoint. Errors: the operating system's; [`Error::Version`] for one of another version of the engine;
+/// [`Error::Format`] that names what is missing or misshapen.
 pub(crate) fn load<O: RunOptions>(path: &Path, device: Device) -> Result<Restored<O>> {
     let what = path.display().to_string();
     let bytes = std::fs::read(path).map_err(|e| Error::io("reading", path, e))?;

@@ -55,7 +55,8 @@ pub struct Windows<'a> {
     pub bright: bool,
 }
 
-/// A source of windows. What it holds at a step depends on its settings and the step alone, so that a resumed run sees the same.
+/// A source of windows. What it holds at a step depends on its settings and the step alone, so that a resumed run sees
+/// the same.
 pub trait ExampleSource {
     /// Brings the data to `step`.
     fn advance(&mut self, step: u64, job: &Job) -> Result<()>;

@@ -1,8 +1,9 @@
-//! Losses of segmentation networks: Dice (Milletari et al. 2016), cross-entropy, focal (Lin et al. 2017), their weights and what
-//! they leave out.
+//! Losses of segmentation networks: Dice (Milletari et al. 2016), cross-entropy, focal (Lin et al. 2017), their weights
+//! and what they leave out.
 //!
-//! Every term is an average over weighted voxels: a weight of 0 leaves a voxel out (outside the slab, beside a label that nobody
-//! is sure of), any other is the confidence in its label. Numbers follow MONAI 1.6 where all weights are one.
+//! Every term is an average over weighted voxels: a weight of 0 leaves a voxel out (outside the slab, beside a label
+//! that nobody is sure of), any other is the confidence in its label. Numbers follow MONAI 1.6 where all weights are
+//! one.
 use tch::{Kind, Tensor};
 
 use crate::networks::{Activation, Logits};
@@ -34,7 +35,8 @@ pub enum LossKind {
 pub struct LossOptions {
     /// Which loss.
     pub kind: LossKind,
-    /// Share of a label that cross-entropy spreads evenly over the classes, 0..1: for labels that are wrong now and then.
+    /// Share of a label that cross-entropy spreads evenly over the classes, 0..1: for labels that are wrong now and
+    /// then.
     pub label_smoothing: f64,
     /// Added to numerator and denominator of Dice, 1e-12..=1e3, so that an empty class that stays empty has loss 0.
     pub dice_smooth: f64,
@@ -199,8 +201,8 @@ impl<'a> Terms<'a> {
         }
     }
 
-    /// 1 - (2 sum w p t + s) / (sum w p + sum w t + s), averaged over classes and, unless over the batch, samples; p^2 and t^2 in the
-    /// denominator where squares are asked for.
+    /// 1 - (2 sum w p t + s) / (sum w p + sum w t + s), averaged over classes and, unless over the batch, samples; p^2
+    /// and t^2 in the denominator where squares are asked for.
     fn dice(&self) -> Result<Tensor> {
         let mut p = self.activation.probabilities(self.logits)?;
         let mut t = self.truth.shallow_clone();

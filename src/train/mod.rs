@@ -1,6 +1,8 @@
-//! What every training run shares: the loop, optimisers, the schedule of the learning rate, checkpoints, losses and augmentation.
+//! What every training run shares: the loop, optimisers, the schedule of the learning rate, checkpoints, losses and
+//! augmentation.
 //!
-//! [`crate::segmenter`] makes segmentation networks of labels, [`crate::denoiser`] makes diffusion models of phantoms; both stand on this.
+//! [`crate::segmenter`] makes segmentation networks of labels, [`crate::denoiser`] makes diffusion models of phantoms;
+//! both stand on this.
 
 mod adamw;
 mod augment;

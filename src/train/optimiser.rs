@@ -20,8 +20,8 @@ impl Optimiser {
         })
     }
 
-    /// One update in place, at `rate` times the full learning rate, of gradients scaled to a global norm of at most `clip`; the norm
-    /// before. Gradients that are not finite change nothing.
+    /// One update in place, at `rate` times the full learning rate, of gradients scaled to a global norm of at most
+    /// `clip`; the norm before. Gradients that are not finite change nothing.
     pub fn step(&mut self, parameters: &mut [Tensor], gradients: &[Tensor], rate: f64, clip: f64) -> Result<f64> {
         match self {
             Self::AdamW(rule) => rule.step(parameters, gradients, rate, clip),

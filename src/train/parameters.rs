@@ -20,7 +20,8 @@ impl Parameters {
         Self::random_of(unet_tensor_shapes(config)?, gen, device)
     }
 
-    /// Fresh weights with PyTorch's default bounds: weights and biases uniform within 1 / sqrt(fan in), norms one and zero.
+    /// Fresh weights with PyTorch's default bounds: weights and biases uniform within 1 / sqrt(fan in), norms one and
+    /// zero.
     pub fn random_of(shapes: Vec<(String, Vec<i64>)>, gen: &mut Generator, device: Device) -> Result<Self> {
         let (mut names, mut tensors) = (Vec::new(), Vec::new());
         // A bias follows its weight, whose fan-in bounds it; 0 marks a norm.
@@ -80,8 +81,8 @@ impl Parameters {
         Ok(())
     }
 
-    /// What `loss` gives, a scalar, and its gradients in the order of the tensors. Gradients are on meanwhile, whatever the caller has;
-    /// the backward pass is one libtorch call, before and after which `job` is asked.
+    /// What `loss` gives, a scalar, and its gradients in the order of the tensors. Gradients are on meanwhile, whatever
+    /// the caller has; the backward pass is one libtorch call, before and after which `job` is asked.
     pub fn gradients(&self, job: &Job, loss: impl FnOnce() -> Result<Tensor>) -> Result<(f64, Vec<Tensor>)> {
         tch::with_grad(|| {
             let loss = loss()?;

@@ -3,7 +3,8 @@ use std::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
-/// A curve of the learning rate. Steps are those of the optimiser; where a paper counts epochs, `every` is their length in steps.
+/// A curve of the learning rate. Steps are those of the optimiser; where a paper counts epochs, `every` is their length
+/// in steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum RateCurve {
     /// A linear warm-up, the full rate, and half a cosine down to 2 % at the end: this project's own.
@@ -23,8 +24,8 @@ pub enum RateCurve {
         /// Steps at one rate.
         every: u64,
     },
-    /// Up along half a cosine from 1 / `start` over the share `warm_up` of the steps, and down along another to 1 / (`start` `end`):
-    /// PyTorch's OneCycleLR without its cycle of the momentum.
+    /// Up along half a cosine from 1 / `start` over the share `warm_up` of the steps, and down along another to 1 /
+    /// (`start` `end`): PyTorch's OneCycleLR without its cycle of the momentum.
     OneCycle {
         /// Share of the steps on the way up.
         warm_up: f64,
@@ -33,8 +34,9 @@ pub enum RateCurve {
         /// First rate over the last.
         end: f64,
     },
-    /// Times `factor` whenever the validation score has not become better for more than `patience` validations: PyTorch's
-    /// ReduceLROnPlateau, of a score to be made large, with its relative threshold of 10^-4. Needs a validation.
+    /// Times `factor` whenever the validation score has not become better for more than `patience` validations:
+    /// PyTorch's ReduceLROnPlateau, of a score to be made large, with its relative threshold of 10^-4. Needs a
+    /// validation.
     Plateau {
         /// The factor.
         factor: f64,
@@ -49,8 +51,8 @@ impl RateCurve {
         matches!(self, Self::Plateau { .. })
     }
 
-    /// The rate of step `step` (0-based) of `steps`, relative to the full one; `cosine` is (steps of warm-up, share of cool-down) of the
-    /// project's own curve. A plateau's is 1 here: [`Plateau`] has its factor.
+    /// The rate of step `step` (0-based) of `steps`, relative to the full one; `cosine` is (steps of warm-up, share of
+    /// cool-down) of the project's own curve. A plateau's is 1 here: [`Plateau`] has its factor.
     pub(super) fn at(&self, step: u64, steps: u64, cosine: (u64, f64)) -> f64 {
         let between = |from: f64, to: f64, share: f64| to + (from - to) * 0.5 * (1.0 + (PI * share).cos());
         match *self {

@@ -1,4 +1,5 @@
-//! The loop that every training run shares: a batch's loss, its gradients, the optimiser, the moving average, the history of losses.
+//! The loop that every training run shares: a batch's loss, its gradients, the optimiser, the moving average, the
+//! history of losses.
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -38,7 +39,8 @@ pub(crate) struct Run {
     pub average: Parameters,
     /// Weights, by their place, whose last value is their average; empty: none.
     pub unaveraged: Vec<bool>,
-    /// What batches move without gradients: running means and variances. Shared with the network, which updates them in place.
+    /// What batches move without gradients: running means and variances. Shared with the network, which updates them in
+    /// place.
     pub statistics: Parameters,
     pub optimiser: Optimiser,
     /// Of a curve that follows validation scores.
@@ -89,7 +91,8 @@ impl Run {
         })
     }
 
-    /// Begins the schedule once more, from the weights of `teacher`: the next round. Generator, histories and best weights stay.
+    /// Begins the schedule once more, from the weights of `teacher`: the next round. Generator, histories and best
+    /// weights stay.
     pub fn next_round(&mut self, teacher: Snapshot, schedule: &TrainingSchedule) -> Result<()> {
         let _guard = tch::no_grad_guard();
         for (target, name) in self.weights.tensors.iter_mut().zip(&self.weights.names) {
@@ -114,8 +117,8 @@ impl Run {
 
     /// Trains until `until` steps (at most the schedule's) are done or `go_on(steps done, loss)` says no.
     ///
-    /// A cancel is heard between libtorch calls; the backward pass is one of them and takes about half a step. A step that a cancel or
-    /// an error interrupts leaves the run as it was before it: what follows has the same numbers.
+    /// A cancel is heard between libtorch calls; the backward pass is one of them and takes about half a step. A step
+    /// that a cancel or an error interrupts leaves the run as it was before it: what follows has the same numbers.
     pub fn train(
         &mut self,
         objective: &mut dyn Objective,
@@ -154,7 +157,8 @@ impl Run {
         let failed = match found {
             Ok((loss, gradients)) if loss.is_finite() => return Ok((loss, gradients)),
             Ok((loss, _)) => Error::State(format!(
-                "the loss of step {step} is {loss}; the weights are those of the step before: lower the rate and go on from the last checkpoint"
+                "the loss of step {step} is {loss}; the weights are those of the step before: lower the \
+                 rate and go on from the last checkpoint"
             )),
             Err(error) => error,
         };
@@ -176,7 +180,8 @@ impl Run {
         if self.idle >= MOST_IDLE {
             self.idle = 0;
             return Err(Error::State(format!(
-                "the losses of {MOST_IDLE} steps up to {step} are far above the usual {usual:.4} (the last is {loss:.4}) and moved nothing: lower the rate and go on from the last checkpoint"
+                "the losses of {MOST_IDLE} steps up to {step} are far above the usual {usual:.4} (the last is \
+                 {loss:.4}) and moved nothing: lower the rate and go on from the last checkpoint"
             )));
         }
         let text =
@@ -197,7 +202,8 @@ impl Run {
         if self.idle >= MOST_IDLE {
             self.idle = 0;
             return Err(Error::State(format!(
-                "the gradients of {MOST_IDLE} steps up to {} are not finite and moved nothing: lower the rate and go on from the last checkpoint",
+                "the gradients of {MOST_IDLE} steps up to {} are not finite and moved nothing: lower the rate and go \
+                 on from the last checkpoint",
                 self.step
             )));
         }

@@ -26,14 +26,15 @@ pub struct TrainingSchedule {
     pub curve: RateCurve,
     /// Steps of linear warm-up of [`RateCurve::Cosine`].
     pub warm_up: u64,
-    /// Share of the steps, at the end, in which the learning rate of [`RateCurve::Cosine`] falls along a half cosine to 2 %.
+    /// Share of the steps, at the end, in which the learning rate of [`RateCurve::Cosine`] falls along a half cosine to
+    /// 2 %.
     pub cool_down: f64,
     /// Largest global norm of the gradient.
     pub clip: f64,
     /// Decay of the weights' moving average, which is what ships; min(decay, (1 + n) / (10 + n)) after n steps.
     pub ema_decay: f64,
-    /// A loss of more than so many times the mean of the last 25 before it moves nothing, and ten of them in a row end the run; 0:
-    /// every loss counts.
+    /// A loss of more than so many times the mean of the last 25 before it moves nothing, and ten of them in a row end
+    /// the run; 0: every loss counts.
     pub spike: f64,
 }
 

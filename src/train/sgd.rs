@@ -1,4 +1,5 @@
-//! Stochastic gradient descent with momentum, plain (Polyak 1964) and Nesterov's (Sutskever et al. 2013), as PyTorch has it.
+//! Stochastic gradient descent with momentum, plain (Polyak 1964) and Nesterov's (Sutskever et al. 2013), as PyTorch
+//! has it.
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
@@ -64,8 +65,9 @@ impl Sgd {
         })
     }
 
-    /// One update in place, at `rate` times the full learning rate, after scaling the gradients to a global norm of at most `clip`:
-    /// v = momentum v + g, p = p - rate v, or of Nesterov p = p - rate (g + momentum v); g holds the weight decay.
+    /// One update in place, at `rate` times the full learning rate, after scaling the gradients to a global norm of at
+    /// most `clip`: v = momentum v + g, p = p - rate v, or of Nesterov p = p - rate (g + momentum v); g holds the
+    /// weight decay.
     ///
     /// Returns the norm before scaling. Gradients that are not finite change nothing. Call it with autograd off.
     pub fn step(&mut self, parameters: &mut [Tensor], gradients: &[Tensor], rate: f64, clip: f64) -> Result<f64> {

@@ -3,7 +3,8 @@ use ndarray::Array3;
 
 /// What a certain structure is in the truth's bytes.
 pub(crate) const CERTAIN: u8 = 250;
-/// Standard deviation of the Gaussian around a molecule's centre, in units of its diameter; at least [`LEAST_SPREAD`] voxels.
+/// Standard deviation of the Gaussian around a molecule's centre, in units of its diameter; at least [`LEAST_SPREAD`]
+/// voxels.
 const CENTRE_SPREAD: f64 = 0.18;
 const LEAST_SPREAD: f64 = 0.8;
 

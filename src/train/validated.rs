@@ -54,8 +54,8 @@ pub(crate) struct Validated {
 }
 
 impl Validated {
-    /// Takes notice of a score; whether it is the best so far. After more than `patience` (0: any number) without a better one the run
-    /// is stopped.
+    /// Takes notice of a score; whether it is the best so far. After more than `patience` (0: any number) without a
+    /// better one the run is stopped.
     pub fn observe(&mut self, record: ScoreRecord, patience: u64) -> bool {
         self.history.push(record);
         let better = self.best.is_none_or(|best| record.score > best.score);

@@ -20,8 +20,8 @@ fn frequencies(side: i64) -> [Tensor; 3] {
     [line.view([-1, 1, 1]), line.view([1, -1, 1]), line.view([1, 1, -1])]
 }
 
-/// Share of the power within the wedge that tilts up to 45 degrees about y leave empty, the zero frequency and the highest ones
-/// (which have no mirror image on an even grid) aside.
+/// Share of the power within the wedge that tilts up to 45 degrees about y leave empty, the zero frequency and the
+/// highest ones (which have no mirror image on an even grid) aside.
 fn in_the_wedge(volume: &Tensor) -> f64 {
     let side = volume.size()[0];
     let [z, y, x] = frequencies(side);
