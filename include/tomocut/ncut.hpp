@@ -67,13 +67,14 @@ public:
          const NcutOptions &options = {})
         : Handle(engine.log()) {
         detail::call(options, [&](const tomocut_ncut_options *lowered) {
-            return tomocut_ncut_segment_slices(engine.get(), model.get(), tomogram.get(), z_first, z_end, lowered, out());
+            return tomocut_ncut_segment_slices(engine.get(), model.get(), tomogram.get(), z_first, z_end, lowered,
+                                               out());
         });
     }
 
     /**
-     * A matrix of the host's own: `kind` is TOMOCUT_MATRIX_*, the shape (1, N, N) or, for features, (1, N, D), with N tokens
-     * of `grid` row by row. Labels have the extents of `image`; none: those of the grid.
+     * A matrix of the host's own: `kind` is TOMOCUT_MATRIX_*, the shape (1, N, N) or, for features, (1, N, D), with N
+     * tokens of `grid` row by row. Labels have the extents of `image`; none: those of the grid.
      */
     static Ncut of_matrix(Engine &engine, tomocut_matrix_kind kind, const SourceVolume &matrix, Grid grid,
                           const NcutOptions &options = {}, Grid image = {}) {
@@ -165,7 +166,8 @@ public:
 
     /** The tree of cuts of one pass, the whole first. */
     std::vector<tomocut_ncut_node> tree(std::size_t cell = 0) const {
-        return detail::list<tomocut_ncut_node>([&](tomocut_ncut_node *nodes, std::size_t capacity, std::size_t *needed) {
+        return detail::list<tomocut_ncut_node>([&](tomocut_ncut_node *nodes, std::size_t capacity,
+                                                   std::size_t *needed) {
             return tomocut_ncut_tree(get(), cell, nodes, capacity, needed);
         });
     }

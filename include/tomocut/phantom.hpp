@@ -20,7 +20,7 @@ struct PhantomOptions : CallOptions {
     explicit PhantomOptions(Shape extents) { set("shape", std::vector<std::uint64_t>(extents.begin(), extents.end())); }
 };
 
-/** Simulates a tomogram and writes it, its noise-free part and its truth to FOLDER/STEM.mrc, FOLDER/STEM_labels.mrc ... */
+/** Simulates a tomogram and writes it, its noise-free part and its truth to FOLDER/STEM.mrc, STEM_labels.mrc ... */
 inline void simulate_phantom(Engine &engine, const std::string &folder, const std::string &stem,
                              const PhantomOptions &options = {}) {
     detail::call(options, [&](const tomocut_call_options *lowered) {

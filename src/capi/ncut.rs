@@ -71,12 +71,12 @@ pub(super) unsafe fn image_of(
     Ok((pixels, settings.grey_range().or(of_bytes)))
 }
 
-/// Segments an image by the self-attention of a model. The image has shape (channels, rows, columns): 1 channel (grey) or 3 (red,
-/// green, blue); any strides, so that interleaved colours are strides (1, 3 * columns, 3). Same input, options and device: same
-/// result, to the byte. out is to be freed by tomocut_ncut_free.
+/// Segments an image by the self-attention of a model. The image has shape (channels, rows, columns): 1 channel (grey)
+/// or 3 (red, green, blue); any strides, so that interleaved colours are strides (1, 3 * columns, 3). Same input,
+/// options and device: same result, to the byte. out is to be freed by tomocut_ncut_free.
 ///
-/// TOMOCUT_E_FORMAT: pixels that are not finite, an image of one value for a model of matched noise. TOMOCUT_E_UNSUPPORTED: settings
-/// that do not go together; the text says why.
+/// TOMOCUT_E_FORMAT: pixels that are not finite, an image of one value for a model of matched noise.
+/// TOMOCUT_E_UNSUPPORTED: settings that do not go together; the text says why.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_ncut_segment_image(
     engine: *mut tomocut_engine,
@@ -102,8 +102,9 @@ pub unsafe extern "C" fn tomocut_ncut_segment_image(
     })
 }
 
-/// Segments the slices z_first to z_end - 1 (from 0) of a tomogram by the self-attention of a model, each with the neighbours that the
-/// model sees; only these are read. A segment keeps its number from slice to slice. Otherwise as tomocut_ncut_segment_image.
+/// Segments the slices z_first to z_end - 1 (from 0) of a tomogram by the self-attention of a model, each with the
+/// neighbours that the model sees; only these are read. A segment keeps its number from slice to slice. Otherwise as
+/// tomocut_ncut_segment_image.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_ncut_segment_slices(
     engine: *mut tomocut_engine,
@@ -131,10 +132,11 @@ pub unsafe extern "C" fn tomocut_ncut_segment_slices(
     })
 }
 
-/// Segments a matrix of the host's own: an affinity, a transition or a feature matrix (TOMOCUT_MATRIX_*) over a grid of tokens, row by
-/// row. Its shape is (1, N, N) or, for features, (1, N, D), N = grid_rows * grid_columns. Labels have rows x columns pixels; 0 and 0:
-/// those of the grid. Methods by cuts of walks take affinities or transitions, diffseg transitions, all others features (diffcut
-/// affinities too). TOMOCUT_E_INVALID_ARGUMENT names a wrong entry or row of the matrix.
+/// Segments a matrix of the host's own: an affinity, a transition or a feature matrix (TOMOCUT_MATRIX_*) over a grid of
+/// tokens, row by row. Its shape is (1, N, N) or, for features, (1, N, D), N = grid_rows * grid_columns. Labels have
+/// rows x columns pixels; 0 and 0: those of the grid. Methods by cuts of walks take affinities or transitions, diffseg
+/// transitions, all others features (diffcut affinities too). TOMOCUT_E_INVALID_ARGUMENT names a wrong entry or row of
+/// the matrix.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_ncut_segment_matrix(
     engine: *mut tomocut_engine,

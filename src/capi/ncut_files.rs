@@ -17,7 +17,7 @@ use crate::{Error, Result};
 /// Reads a PNG, JPEG or TIFF picture: first its shape, then its pixels.
 ///
 /// @param shape  Receives channels (1: grey, 3: red, green, blue), rows and columns; may be NULL where pixels is given.
-/// @param range  Receives the values of black and white, two zeros where the file's type does not say them; may be NULL.
+/// @param range  Receives the values of black and white, two zeros where the file's type does not say them, or NULL.
 /// @param pixels Receives the pixels: dtype TOMOCUT_DTYPE_F32, that shape; may be NULL where shape is given.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_picture_read(
@@ -57,11 +57,11 @@ pub unsafe extern "C" fn tomocut_picture_read(
     })
 }
 
-/// Writes a segmentation for other programs into folder, which is made where it is missing. Of an image or a matrix: STEM_labels.png
-/// (grey levels are the numbers, 8 bits up to 256 segments, else 16) or .tif; of a slab: STEM_labels.mrc (int16), with start and
-/// origin set so that it overlays the tomogram. STEM_overlay.png, the image or the middle slice with its segments in colours;
-/// STEM_tree.json. Further segmentations are STEM_level0_labels... and so on. After a failure the files written before it are there,
-/// whole.
+/// Writes a segmentation for other programs into folder, which is made where it is missing. Of an image or a matrix:
+/// STEM_labels.png (grey levels are the numbers, 8 bits up to 256 segments, else 16) or .tif; of a slab:
+/// STEM_labels.mrc (int16), with start and origin set so that it overlays the tomogram. STEM_overlay.png, the image or
+/// the middle slice with its segments in colours; STEM_tree.json. Further segmentations are STEM_level0_labels... and
+/// so on. After a failure the files written before it are there, whole.
 ///
 /// @param image    The image that was segmented; NULL for slabs and matrices.
 /// @param tomogram The tomogram that was segmented; NULL for images and matrices.

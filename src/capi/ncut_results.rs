@@ -44,10 +44,10 @@ pub struct tomocut_ncut_node {
     pub limit: f64,
 }
 
-/// The segmentation as a report: "/settings", "/report" (shape of the labels: slices, rows, columns; segments; dim, the length of a
-/// segment's mean feature; cells, the passes; grid, the rows and columns of tokens; eigenvectors; levels; model, latent_mode, timestep
-/// and snr, null where there was none; seconds), "/segments", "/cells" (the trees) and "/levels" (the further segmentations). To be
-/// freed by tomocut_report_free.
+/// The segmentation as a report: "/settings", "/report" (shape of the labels: slices, rows, columns; segments; dim, the
+/// length of a segment's mean feature; cells, the passes; grid, the rows and columns of tokens; eigenvectors; levels;
+/// model, latent_mode, timestep and snr, null where there was none; seconds), "/segments", "/cells" (the trees) and
+/// "/levels" (the further segmentations). To be freed by tomocut_report_free.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_ncut_report(
     ncut: *const tomocut_ncut,
@@ -60,8 +60,8 @@ pub unsafe extern "C" fn tomocut_ncut_report(
     })
 }
 
-/// Copies the labels, the segment of every pixel, into the caller's volume: dtype TOMOCUT_DTYPE_U8, _I16, _U16, _U32 or _F32 that holds
-/// every number; shape (slices, rows, columns), one slice for images and matrices.
+/// Copies the labels, the segment of every pixel, into the caller's volume: dtype TOMOCUT_DTYPE_U8, _I16, _U16, _U32 or
+/// _F32 that holds every number; shape (slices, rows, columns), one slice for images and matrices.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_ncut_labels(ncut: *const tomocut_ncut, labels: *mut tomocut_volume) -> tomocut_status {
     guard(|| {
@@ -72,8 +72,8 @@ pub unsafe extern "C" fn tomocut_ncut_labels(ncut: *const tomocut_ncut, labels: 
     })
 }
 
-/// The same of one of the further segmentations, whose numbers are its own; level is its place in the settings thresholds or counts.
-/// labels or segments, the number of segments, may be NULL.
+/// The same of one of the further segmentations, whose numbers are its own; level is its place in the settings
+/// thresholds or counts. labels or segments, the number of segments, may be NULL.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_ncut_level_labels(
     ncut: *const tomocut_ncut,
@@ -97,7 +97,8 @@ pub unsafe extern "C" fn tomocut_ncut_level_labels(
     })
 }
 
-/// Copies the segments, in the order of their numbers, into the caller's array; NULL and capacity 0 ask for their number.
+/// Copies the segments, in the order of their numbers, into the caller's array; NULL and capacity 0 ask for their
+/// number.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_ncut_segments(
     ncut: *const tomocut_ncut,
@@ -120,8 +121,8 @@ pub unsafe extern "C" fn tomocut_ncut_segments(
     })
 }
 
-/// Copies the mean feature of every segment (of the rows of the walk or of the affinity, or of the features that were cut) into the
-/// caller's volume: dtype TOMOCUT_DTYPE_F32, shape (1, segments, dim).
+/// Copies the mean feature of every segment (of the rows of the walk or of the affinity, or of the features that were
+/// cut) into the caller's volume: dtype TOMOCUT_DTYPE_F32, shape (1, segments, dim).
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_ncut_features(
     ncut: *const tomocut_ncut,
@@ -136,9 +137,9 @@ pub unsafe extern "C" fn tomocut_ncut_features(
     })
 }
 
-/// Copies the leading eigenvectors of the graph of the pass number cell into the caller's volume: those after the constant one, largest
-/// eigenvalue first; the first cut went along the first of them. dtype TOMOCUT_DTYPE_F32, shape (eigenvectors, rows of tokens, columns
-/// of tokens). TOMOCUT_E_UNSUPPORTED where the settings ask for none.
+/// Copies the leading eigenvectors of the graph of the pass number cell into the caller's volume: those after the
+/// constant one, largest eigenvalue first; the first cut went along the first of them. dtype TOMOCUT_DTYPE_F32, shape
+/// (eigenvectors, rows of tokens, columns of tokens). TOMOCUT_E_UNSUPPORTED where the settings ask for none.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_ncut_eigenvectors(
     ncut: *const tomocut_ncut,
@@ -162,7 +163,8 @@ pub unsafe extern "C" fn tomocut_ncut_eigenvectors(
     })
 }
 
-/// Copies the tree of the pass number cell, the whole first, into the caller's array; NULL and capacity 0 ask for its number of nodes.
+/// Copies the tree of the pass number cell, the whole first, into the caller's array; NULL and capacity 0 ask for its
+/// number of nodes.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_ncut_tree(
     ncut: *const tomocut_ncut,

@@ -25,10 +25,11 @@ pub(super) unsafe fn stem_of<'a>(stem: *const c_char) -> Result<&'a str> {
     Ok(stem)
 }
 
-/// Simulates a tomogram of membranes, molecules and filaments and writes it with its truth to folder: STEM.mrc (float32),
-/// STEM_signal.mrc and STEM_noise.mrc (its two parts), STEM_labels.mrc (0 background, 1 membrane, 2 molecule, 3 filament),
-/// STEM_instances.csv (every object), STEM_parameters.json (the settings) and STEM_preview.png (tomogram, signal and labels of
-/// the middle slice, and below of the middle section across y). Settings of family "phantom". Same settings and device: same bytes.
+/// Simulates a tomogram of membranes, molecules and filaments and writes it with its truth to folder: STEM.mrc
+/// (float32), STEM_signal.mrc and STEM_noise.mrc (its two parts), STEM_labels.mrc (0 background, 1 membrane, 2
+/// molecule, 3 filament), STEM_instances.csv (every object), STEM_parameters.json (the settings) and STEM_preview.png
+/// (tomogram, signal and labels of the middle slice, and below of the middle section across y). Settings of family
+/// "phantom". Same settings and device: same bytes.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_phantom_simulate(
     engine: *mut tomocut_engine,

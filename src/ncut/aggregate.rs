@@ -10,10 +10,11 @@ const BLOCK_ELEMENTS: i64 = 1 << 22;
 /// Attention of `taps` as one row-stochastic matrix P, `[N, N]` float32, on the finest grid among them (rows, columns;
 /// N = rows * columns, row-major).
 ///
-/// DiffSeg's aggregation (`aggregate_weights`), for grids of any shape: heads and layers of one resolution are averaged;
-/// the key axis, seen as an image, is enlarged bilinearly (half-pixel centres) to the finest grid and divided by its sum;
-/// the query axis is repeated (nearest); resolutions are added with weights proportional to sqrt(h w), the side of a
-/// square grid, which sum to one. The mean over heads and layers instead of DiffSeg's sum is the same after the division.
+/// DiffSeg's aggregation (`aggregate_weights`), for grids of any shape: heads and layers of one resolution are
+/// averaged; the key axis, seen as an image, is enlarged bilinearly (half-pixel centres) to the finest grid and divided
+/// by its sum; the query axis is repeated (nearest); resolutions are added with weights proportional to sqrt(h w), the
+/// side of a square grid, which sum to one. The mean over heads and layers instead of DiffSeg's sum is the same after
+/// the division.
 ///
 /// Memory: N^2 floats and one block of rows. Errors: no taps; a cancel; too little memory.
 pub fn aggregate(taps: &[AttentionTap], job: &Job) -> Result<(Tensor, (usize, usize))> {

@@ -7,8 +7,8 @@ use crate::runtime::{Error, Job, Result};
 /// Enlarged scores held at once, in numbers: 64 MiB.
 const BLOCK_ELEMENTS: i64 = 1 << 24;
 
-/// Mean of the rows of `features` `[N, D]` over each segment, `[K, D]` float32. `tokens[i]`, below `count`, is the segment
-/// of token i; a segment without tokens has a mean of zeros.
+/// Mean of the rows of `features` `[N, D]` over each segment, `[K, D]` float32. `tokens[i]`, below `count`, is the
+/// segment of token i; a segment without tokens has a mean of zeros.
 pub fn segment_means(features: &Tensor, tokens: &[u32], count: usize) -> Result<Tensor> {
     let (n, width) = features.size2()?;
     let members: Vec<i64> = tokens.iter().map(|&label| i64::from(label)).collect();
@@ -30,8 +30,8 @@ pub fn segment_means(features: &Tensor, tokens: &[u32], count: usize) -> Result<
     Ok(membership.f_matmul(&features)?.f_div(&sizes)?)
 }
 
-/// How alike every token and every segment are, `[K, N]`: `features` `[N, D]` times `means` `[K, D]`, the latter divided by
-/// their lengths where `cosine`.
+/// How alike every token and every segment are, `[K, N]`: `features` `[N, D]` times `means` `[K, D]`, the latter
+/// divided by their lengths where `cosine`.
 ///
 /// The cosine of a pixel also divides by the length of the pixel's own enlarged feature, which is the same for all
 /// segments and decides nothing.
@@ -53,8 +53,8 @@ pub fn one_hot(tokens: &[u32], count: usize, device: Device) -> Result<Tensor> {
     Ok(planes.f_scatter_value(0, &index.f_unsqueeze(0)?, 1.0)?)
 }
 
-/// The segment with the largest score at every pixel of an image of `shape` (rows, columns): `scores` `[K, N]` on `grid`,
-/// each plane enlarged bilinearly (half-pixel centres); the lowest number wins a tie.
+/// The segment with the largest score at every pixel of an image of `shape` (rows, columns): `scores` `[K, N]` on
+/// `grid`, each plane enlarged bilinearly (half-pixel centres); the lowest number wins a tie.
 ///
 /// Enlarging is linear, so this is the argmax over segments of the product with the enlarged features, which would take
 /// rows * columns * D numbers and are never made. Memory: a few planes of the image.

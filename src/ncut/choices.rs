@@ -19,7 +19,8 @@ pub enum Preset {
     /// DiffSeg (CVPR 2024): attention maps merged by their divergence.
     #[serde(rename = "diffseg")]
     DiffSeg,
-    /// DiffCut (NeurIPS 2024): recursive NCut on cosines of one layer's output, with the settings of Stable Diffusion 1.4.
+    /// DiffCut (NeurIPS 2024): recursive NCut on cosines of one layer's output, with the settings of Stable Diffusion
+    /// 1.4.
     #[serde(rename = "diffcut")]
     DiffCut,
     /// TokenCut (CVPR 2022) on keys of the U-Net instead of DINO's: one object.
@@ -28,8 +29,8 @@ pub enum Preset {
     /// MaskCut (CutLER, CVPR 2023) on keys of the U-Net: up to three objects.
     #[serde(rename = "maskcut")]
     MaskCut,
-    /// The first step of EmerDiff (ICLR 2024): k-means on query vectors. Its second step, modulated denoising, is not here:
-    /// it costs 61 partial denoisings per image.
+    /// The first step of EmerDiff (ICLR 2024): k-means on query vectors. Its second step, modulated denoising, is not
+    /// here: it costs 61 partial denoisings per image.
     #[serde(rename = "emerdiff_kmeans")]
     EmerDiffKmeans,
 }
@@ -117,7 +118,8 @@ pub enum StoppingRule {
     Fixed,
     /// NCut below the segment's mean edge: MAN-C with NCut.
     MancNcut,
-    /// The scaled minimum cut below the segment's mean edge: MAN-C with the scaled minimum cut, that of the bipartition.
+    /// The scaled minimum cut below the segment's mean edge: MAN-C with the scaled minimum cut, that of the
+    /// bipartition.
     MancMincut,
     /// The same with the least weight that ties one node to the others.
     MancMinDegree,

@@ -17,8 +17,8 @@ const BISECTIONS: usize = 20;
 /// Settings of the merge, in the ranges of [`super::NcutOptions`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct DiffSegOptions {
-    /// Maps closer than this, in nats of the symmetric Kullback-Leibler divergence, are merged; positive. 1.1 on COCO-Stuff,
-    /// 0.9 on Cityscapes.
+    /// Maps closer than this, in nats of the symmetric Kullback-Leibler divergence, are merged; positive. 1.1 on
+    /// COCO-Stuff, 0.9 on Cityscapes.
     pub threshold: f64,
     /// Anchors along each axis of the grid: DiffSeg's M.
     pub anchors: usize,
@@ -59,12 +59,12 @@ impl AttentionMaps {
 
     /// Merged maps `[K, N]`: a pixel belongs to the one that is largest there once all are enlarged.
     ///
-    /// Round 1: around each anchor, the mean of all maps within `threshold`. Further rounds, in order: the first map that
-    /// no earlier one has taken, and the mean of all maps (taken or not) within `threshold` of it.
+    /// Round 1: around each anchor, the mean of all maps within `threshold`. Further rounds, in order: the first map
+    /// that no earlier one has taken, and the mean of all maps (taken or not) within `threshold` of it.
     ///
     /// Differs from the published code in one thing: it computes divergences in half precision, where the logarithm of
-    /// small probabilities is infinite and such maps never merge; here they are single precision and probabilities below
-    /// 1e-12 count as 1e-12.
+    /// small probabilities is infinite and such maps never merge; here they are single precision and probabilities
+    /// below 1e-12 count as 1e-12.
     pub fn merge(&self, options: &DiffSegOptions, job: &Job) -> Result<Tensor> {
         let mut maps = self.merge_rounds(options.threshold, options.rounds, job)?;
         if options.refine {
@@ -73,8 +73,8 @@ impl AttentionMaps {
         Ok(maps)
     }
 
-    /// [`AttentionMaps::merge`] at the threshold that leaves `count` maps or, where none does, the next larger number that
-    /// bisection finds; all that there are where they are fewer.
+    /// [`AttentionMaps::merge`] at the threshold that leaves `count` maps or, where none does, the next larger number
+    /// that bisection finds; all that there are where they are fewer.
     pub fn merge_to(&self, count: usize, options: &DiffSegOptions, job: &Job) -> Result<Tensor> {
         let maps_at = |log: f64| -> Result<i64> { Ok(self.merge_rounds(log.exp(), options.rounds, job)?.size2()?.0) };
         let [mut low, mut high] = LOG_THRESHOLDS;
@@ -126,8 +126,8 @@ fn anchor_tokens(grid: (usize, usize), count: usize) -> Vec<i64> {
         .collect()
 }
 
-/// Half the sum of both Kullback-Leibler divergences between every row of `a` `[m, N]` and of `b` `[n, N]`, `[m, n]`, nats:
-/// 1/2 sum (x - y) (log x - log y).
+/// Half the sum of both Kullback-Leibler divergences between every row of `a` `[m, N]` and of `b` `[n, N]`, `[m, n]`,
+/// nats: 1/2 sum (x - y) (log x - log y).
 fn divergence(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let log = |x: &Tensor| x.f_clamp_min(LEAST)?.f_log();
     let (log_a, log_b) = (log(a)?, log(b)?);

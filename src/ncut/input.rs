@@ -82,8 +82,8 @@ impl<'a> ImageInput<'a> {
 
     /// What the model's encoder takes for this image resized to `shape`, [1, slices or channels, rows, columns].
     ///
-    /// Autoencoders take 0..=1. Cells of slices take luminance of zero mean and unit variance in every slice: an image is
-    /// as thick as the model looks. Errors: a constant image, for cells.
+    /// Autoencoders take 0..=1. Cells of slices take luminance of zero mean and unit variance in every slice: an image
+    /// is as thick as the model looks. Errors: a constant image, for cells.
     pub(super) fn for_model(&self, model: &DiffusionModel, shape: (usize, usize), bright: bool) -> Result<Tensor> {
         match model.encoder() {
             LatentEncoder::Vae(_) => {

@@ -17,8 +17,8 @@ pub struct Clusters {
     pub centres: Tensor,
 }
 
-/// Lloyd's iteration on `data` `[N, D]` from `centres` `[K, D]` until no row changes its cluster (Euclidean distance, the
-/// lowest number wins a tie).
+/// Lloyd's iteration on `data` `[N, D]` from `centres` `[K, D]` until no row changes its cluster (Euclidean distance,
+/// the lowest number wins a tie).
 pub fn lloyd(data: &Tensor, centres: &Tensor, job: &Job) -> Result<Clusters> {
     let (count, _) = centres.size2()?;
     let mut centres = centres.f_to_kind(Kind::Float)?;
@@ -42,7 +42,8 @@ pub fn lloyd(data: &Tensor, centres: &Tensor, job: &Job) -> Result<Clusters> {
     Ok(Clusters { labels, centres })
 }
 
-/// `count` rows of `data` `[N, D]` as first centres by k-means++ (Arthur and Vassilvitskii 2007): each is drawn with the
+/// `count` rows of `data` `[N, D]` as first centres by k-means++ (Arthur and Vassilvitskii 2007): each is drawn with
+/// the
 /// probability of its squared distance to the nearest one before. Errors: more centres than rows, or none.
 pub fn seeded_centres(data: &Tensor, count: usize, generator: &mut Generator) -> Result<Tensor> {
     let (n, _) = data.size2()?;

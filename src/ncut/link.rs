@@ -27,7 +27,8 @@ impl SegmentLinks {
         self.next
     }
 
-    /// Numbers of the segments of the next slice, `numbers[k]` that of segment k: `labels` (rows, columns), below K, and
+    /// Numbers of the segments of the next slice, `numbers[k]` that of segment k: `labels` (rows, columns), below K,
+    /// and
     /// `features` (K, D), the mean feature of each.
     ///
     /// A segment takes over the number of one in the slice before where their intersection over union is at least
@@ -117,7 +118,8 @@ mod tests {
     use super::*;
     use ndarray::array;
 
-    /// A disc of radius 5 that moves by three pixels a slice over a striped ground, numbered differently in every slice.
+    /// A disc of radius 5 that moves by three pixels a slice over a striped ground, numbered differently in every
+    /// slice.
     #[test]
     fn a_moving_shape_keeps_its_number() {
         let mut links = SegmentLinks::default();

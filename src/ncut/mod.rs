@@ -1,14 +1,15 @@
 //! Image to segments: "Unsupervised Segmentation by Diffusing, Walking and Cutting" (WACV 2026) and the methods it is
 //! compared with.
 //!
-//! An image, or a slice with its neighbours (`input`), passes the U-Net once (`pass`). Its self-attention becomes one random
-//! walk over tokens (`aggregate`), or one layer gives features; `partition` divides the tokens by the method of the settings
-//! (recursive NCut of [`crate::spectral::cut`], or `diffseg`, `objects`, `kmeans`); `assign` takes the segments to pixels and
+//! An image, or a slice with its neighbours (`input`), passes the U-Net once (`pass`). Its self-attention becomes one
+//! random walk over tokens (`aggregate`), or one layer gives features; `partition` divides the tokens by the method of
+//! the settings (recursive NCut of [`crate::spectral::cut`], or `diffseg`, `objects`, `kmeans`); `assign` takes the
+//! segments to pixels and
 //! `pamr` to the image's edges; `link` keeps the numbers of segments from slice to slice. `pipeline` runs all this;
 //! `options` holds the settings, `presets` those of each paper.
 //!
-//! Where a published program differs from its paper or has a defect, the function that replaces it says so:
-//! divergences in single precision ([`diffseg::AttentionMaps::merge`]); tokens whose weight happens to be exactly zero stay in
+//! Where a published program differs from its paper or has a defect, the function that replaces it says so: divergences
+//! in single precision ([`diffseg::AttentionMaps::merge`]); tokens whose weight happens to be exactly zero stay in
 //! DiffCut's recursion, and its label map numbers segments by smallest token instead of by sums of masks.
 
 pub mod aggregate;

@@ -17,8 +17,9 @@ const SAME_OBJECT: f64 = 0.5;
 
 /// TokenCut: 1 on the object, 0 elsewhere, for every token of `features` `[N, D]` on `grid`.
 ///
-/// Edges are 1 where the cosine exceeds `tau`, 1e-5 elsewhere; the second generalised eigenvector is cut at its mean; the
-/// side of the token of largest absolute value is the foreground, and its 4-connected part around that token the object.
+/// Edges are 1 where the cosine exceeds `tau`, 1e-5 elsewhere; the second generalised eigenvector is cut at its mean;
+/// the side of the token of largest absolute value is the foreground, and its 4-connected part around that token the
+/// object.
 pub fn tokencut(
     features: &Tensor,
     grid: (usize, usize),
@@ -40,9 +41,9 @@ pub fn tokencut(
 /// MaskCut: 0 for the background, 1 to `count` for the objects in the order of the rounds.
 ///
 /// Each round is TokenCut on the features with the tokens of earlier objects set to zero, but the sides are also
-/// exchanged where the foreground has three or four of the grid's corners, and the seed is then the largest value of the
-/// exchanged vector. A later object that overlaps the one before by more than half, or is at most 1 % of the grid, is
-/// dropped; tokens of earlier objects stay theirs.
+/// exchanged where the foreground has three or four of the grid's corners, and the seed is then the largest value of
+/// the exchanged vector. A later object that overlaps the one before by more than half, or is at most 1 % of the grid,
+/// is dropped; tokens of earlier objects stay theirs.
 pub fn maskcut(
     features: &Tensor,
     grid: (usize, usize),

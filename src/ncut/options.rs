@@ -11,8 +11,8 @@ use super::pamr::PamrOptions;
 
 /// Segments of a model of matched noise unless something else is asked for.
 ///
-/// Such a model attends much more evenly than Stable Diffusion, for which the papers' thresholds were tuned: every NCut lies above 0.9
-/// there, and the rules would return the image in one piece.
+/// Such a model attends much more evenly than Stable Diffusion, for which the papers' thresholds were tuned: every NCut
+/// lies above 0.9 there, and the rules would return the image in one piece.
 pub const BUILTIN_SEGMENTS: usize = 8;
 
 /// The best fixed threshold of the walk-and-cut paper on A = P P^T.
@@ -22,21 +22,22 @@ const WALK_AND_CUT_THRESHOLD: f64 = 0.4;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NcutOptions {
-    /// The paper whose settings the others begin from. It also gives the latent mode and timestep of a model not made for matched noise.
+    /// The paper whose settings the others begin from. It also gives the latent mode and timestep of a model not made
+    /// for matched noise.
     pub preset: Preset,
     /// How tokens are divided.
     pub method: Method,
-    /// Number of segments, the best cuts first, or fewer where there are no more; 0: by the stopping rule. DiffSeg, which merges by a
-    /// threshold, searches for one that leaves this many, or the next larger number it can leave; k-means takes it for its clusters.
-    /// Null: by the stopping rule; but 8 where attention of a model of matched noise is cut by the preset's own rule, because such
-    /// attention is too even for the papers' thresholds.
+    /// Number of segments, the best cuts first, or fewer where there are no more; 0: by the stopping rule. DiffSeg,
+    /// which merges by a threshold, searches for one that leaves this many, or the next larger number it can leave;
+    /// k-means takes it for its clusters. Null: by the stopping rule; but 8 where attention of a model of matched noise
+    /// is cut by the preset's own rule, because such attention is too even for the papers' thresholds.
     #[schemars(range(max = 4096))]
     pub segments: Option<usize>,
     /// When a cut is made, where no threshold is given.
     pub criterion: StoppingRule,
-    /// NCut below which a cut is made, at most 2; for "merge", divergence in nats below which maps are merged. Given, it takes the
-    /// place of the criterion. Null: for "fixed" 0.3 with random_walk, 0.2 with diffcut, else 0.4; for "merge" 1.1 (DiffSeg's on
-    /// COCO-Stuff; 0.9 on Cityscapes).
+    /// NCut below which a cut is made, at most 2; for "merge", divergence in nats below which maps are merged. Given,
+    /// it takes the place of the criterion. Null: for "fixed" 0.3 with random_walk, 0.2 with diffcut, else 0.4; for
+    /// "merge" 1.1 (DiffSeg's on COCO-Stuff; 0.9 on Cityscapes).
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub threshold: Option<f64>,
     /// Further segmentations of the same run, one for each of these values of `threshold`.
@@ -47,11 +48,13 @@ pub struct NcutOptions {
     pub counts: Vec<usize>,
     /// Structures are brighter than their surroundings: grey levels are inverted. For tomograms.
     pub bright: bool,
-    /// Value of black in an image; null, with `white` null: 0 and 255 for bytes, else the outer half percents of the pixels.
+    /// Value of black in an image; null, with `white` null: 0 and 255 for bytes, else the outer half percents of the
+    /// pixels.
     pub black: Option<f64>,
     /// Value of white in an image.
     pub white: Option<f64>,
-    /// The image is resized so that its finest attention grid has the tokens of a square of this side; 64 is 512 pixels in Stable Diffusion.
+    /// The image is resized so that its finest attention grid has the tokens of a square of this side; 64 is 512 pixels
+    /// in Stable Diffusion.
     #[schemars(range(min = 8, max = 256))]
     pub working_tokens: usize,
     /// Resize to a square, as the papers do, instead of keeping the aspect.
@@ -64,7 +67,8 @@ pub struct NcutOptions {
     /// U-Net passes of DDIM inversion; fewer where the timestep is smaller.
     #[schemars(range(min = 1, max = 1000))]
     pub inversion_steps: i64,
-    /// Variance of the signal over variance of the noise, per pixel of the resized image, for the matched mode; null: estimated.
+    /// Variance of the signal over variance of the noise, per pixel of the resized image, for the matched mode; null:
+    /// estimated.
     #[schemars(range(min = 1e-4, max = 1e4))]
     pub snr: Option<f64>,
     /// Seed of added noise and of k-means.

@@ -126,8 +126,8 @@ pub fn refine_labels(
     Ok(median_3x3(&label_image(&refined.f_argmax(0, false)?)?))
 }
 
-/// Median of the labels in the 3x3 pixels around each, the border reflected (scipy's default): always one of the nine, so
-/// no label appears that was not there.
+/// Median of the labels in the 3x3 pixels around each, the border reflected (scipy's default): always one of the nine,
+/// so no label appears that was not there.
 fn median_3x3(labels: &Array2<u32>) -> Array2<u32> {
     let (rows, cols) = labels.dim();
     let place = |i: usize, step: usize, length: usize| (i + step).saturating_sub(1).min(length - 1);

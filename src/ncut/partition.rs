@@ -39,8 +39,8 @@ pub(super) struct Partition {
     pub eigenvectors: Option<Tensor>,
 }
 
-/// Divides the tokens of `source` on `grid` as `options` say. Errors: a method that does not go with the source, those of
-/// graph and cut.
+/// Divides the tokens of `source` on `grid` as `options` say. Errors: a method that does not go with the source, those
+/// of graph and cut.
 pub(super) fn divide(source: &Source, grid: (usize, usize), options: &NcutOptions, job: &Job) -> Result<Partition> {
     job.enter(Stage::Cut)?;
     let name = options.preset.name();

@@ -9,8 +9,8 @@ use super::choices::Method;
 use super::options::NcutOptions;
 use super::source::Source;
 
-/// libtorch's sums depend on the number of threads in their last bits, and a cut can turn on these; a pass is a small part of a
-/// run, so that the same labels for any number of threads cost little.
+/// libtorch's sums depend on the number of threads in their last bits, and a cut can turn on these; a pass is a small
+/// part of a run, so that the same labels for any number of threads cost little.
 const ONE_THREAD: usize = 1;
 
 /// How images enter the U-Net, resolved for one model and one image or slab.
@@ -23,8 +23,8 @@ pub(super) struct PassPlan {
 }
 
 impl PassPlan {
-    /// The plan for `image` (as the encoder takes it): given modes and timesteps first, then the model's matched noise, then
-    /// the paper's. Estimating the signal-to-noise ratio takes about six passes over the middle of the image.
+    /// The plan for `image` (as the encoder takes it): given modes and timesteps first, then the model's matched noise,
+    /// then the paper's. Estimating the signal-to-noise ratio takes about six passes over the middle of the image.
     pub fn resolve(model: &DiffusionModel, image: &Tensor, options: &NcutOptions, job: &Job) -> Result<Self> {
         let _threads = HostState::enter(ONE_THREAD);
         let matched = model.config().latent_mode == LatentMode::Matched;
@@ -58,8 +58,8 @@ impl PassPlan {
     }
 }
 
-/// Sends `image` through the U-Net once and gives the matrix that the method of `options` cuts, with its token grid. `stream` numbers
-/// the image, so that each has its own noise.
+/// Sends `image` through the U-Net once and gives the matrix that the method of `options` cuts, with its token grid.
+/// `stream` numbers the image, so that each has its own noise.
 pub(super) fn source_of(
     model: &DiffusionModel,
     image: &Tensor,

@@ -25,9 +25,9 @@ const PASSES_SHARE: f64 = 0.95;
 
 /// Segments `image` with the attention of `model`.
 ///
-/// Errors: settings out of range or that do not go together, a constant image for a model of matched noise, cancel, out of
-/// memory, device failures. Memory beyond the model's own need: about three N x N float32 matrices, N being the tokens of
-/// the finest attention grid, and a few planes of the image.
+/// Errors: settings out of range or that do not go together, a constant image for a model of matched noise, cancel, out
+/// of memory, device failures. Memory beyond the model's own need: about three N x N float32 matrices, N being the
+/// tokens of the finest attention grid, and a few planes of the image.
 pub fn segment_image(
     model: &DiffusionModel,
     image: ImageInput,
@@ -99,8 +99,8 @@ pub fn segment_slices(
 /// Segments a matrix of the host's own over a grid of (rows, columns) tokens. Labels come on the grid itself or,
 /// where `shape` is given, enlarged to that image.
 ///
-/// Errors: a matrix that does not fit the grid or the method, whose values are not allowed, or that is too large for the
-/// memory; PAMR, which needs an image.
+/// Errors: a matrix that does not fit the grid or the method, whose values are not allowed, or that is too large for
+/// the memory; PAMR, which needs an image.
 pub fn segment_matrix(
     matrix: MatrixInput,
     grid: (usize, usize),

@@ -9,7 +9,8 @@ use super::options::{Hierarchy, NcutOptions};
 use super::pamr::PamrOptions;
 
 impl NcutOptions {
-    /// The settings of `preset`, each from its paper or, where that is silent, its code; every one of them can be changed.
+    /// The settings of `preset`, each from its paper or, where that is silent, its code; every one of them can be
+    /// changed.
     pub fn new(preset: Preset) -> Self {
         let (cut, merge, pamr) = (CutOptions::default(), DiffSegOptions::default(), PamrOptions::default());
         let base = Self {

@@ -8,8 +8,8 @@ use super::tree::TreeNode;
 /// An image, a matrix or a slab in segments.
 #[derive(Clone, Debug)]
 pub struct Segmentation {
-    /// Segment of every pixel, (slices, rows, columns) at the input's own resolution; one slice for images and matrices.
-    /// Numbers below `segments.len()`; in a slab they mean the same in every slice.
+    /// Segment of every pixel, (slices, rows, columns) at the input's own resolution; one slice for images and
+    /// matrices. Numbers below `segments.len()`; in a slab they mean the same in every slice.
     pub labels: Array3<u32>,
     /// The segments by number.
     pub segments: Vec<Segment>,

@@ -39,9 +39,10 @@ pub enum Subject<'a> {
     Matrix,
 }
 
-/// Writes `<stem>_labels.png` or `.tif` (of a slab: `.mrc`, int16, with start and origin set), `<stem>_overlay.png` (of a
-/// slab: its middle slice; of a matrix: none) and `<stem>_tree.json` into `folder`, which is made if absent. Further
-/// segmentations of the hierarchy go to `<stem>_level0_labels...` and so on. Returns the files. Each is whole or absent.
+/// Writes `<stem>_labels.png` or `.tif` (of a slab: `.mrc`, int16, with start and origin set), `<stem>_overlay.png` (of
+/// a slab: its middle slice; of a matrix: none) and `<stem>_tree.json` into `folder`, which is made if absent. Further
+/// segmentations of the hierarchy go to `<stem>_level0_labels...` and so on. Returns the files. Each is whole or
+/// absent.
 ///
 /// Errors name the file; more than 32,767 (MRC) or 65,535 segments.
 pub fn write_segmentation(

@@ -5,7 +5,8 @@ use super::instance::{Instance, BACKGROUND, MEMBRANE};
 use super::options::PhantomOptions;
 use crate::runtime::Generator;
 
-/// Share of a body's peak density down to which a voxel belongs to it: a molecule's envelope, the clefts between its domains included.
+/// Share of a body's peak density down to which a voxel belongs to it: a molecule's envelope, the clefts between its
+/// domains included.
 const ENVELOPE: f32 = 0.22;
 
 /// A Gaussian of density.
@@ -89,8 +90,8 @@ impl Canvas {
             .is_none_or(|index| self.labels[index] == BACKGROUND)
     }
 
-    /// Draws blobs as one body: the sum s saturates as 1 - exp(-s), is scaled by `amplitude` and added; unlabelled voxels above
-    /// [`ENVELOPE`] of the body's peak take `label`. Returns the voxels labelled.
+    /// Draws blobs as one body: the sum s saturates as 1 - exp(-s), is scaled by `amplitude` and added; unlabelled
+    /// voxels above [`ENVELOPE`] of the body's peak take `label`. Returns the voxels labelled.
     pub fn draw(&mut self, blobs: &[Blob], amplitude: f32, label: u8) -> usize {
         let (depth, height, width) = self.density.dim();
         let mut low = [usize::MAX; 3];

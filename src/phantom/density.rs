@@ -36,8 +36,8 @@ pub(super) struct Density {
     copies: Option<usize>,
 }
 
-/// Reads the densities that `options` name. Errors: those of reading, an unknown voxel size, a threshold that nothing or
-/// everything exceeds.
+/// Reads the densities that `options` name. Errors: those of reading, an unknown voxel size, a threshold that nothing
+/// or everything exceeds.
 pub(super) fn load(options: &PhantomOptions, job: &Job) -> Result<Vec<Density>> {
     let load = |(index, density)| Density::load(density, index, options.voxel_nm, job);
     options.densities.iter().enumerate().map(load).collect()
@@ -70,7 +70,8 @@ impl Density {
         )
     }
 
-    /// `values` with voxels of `voxel` nm in units of protein, without solvent. None where `level` does not part the two.
+    /// `values` with voxels of `voxel` nm in units of protein, without solvent. None where `level` does not part the
+    /// two.
     fn new(
         mut values: Array3<f32>,
         voxel: f64,
@@ -209,8 +210,8 @@ impl Density {
     }
 }
 
-/// Places copies: first the densities with a number of copies, then the others until they fill their part of `crowding`.
-/// Returns the share of the ice that is left for the drawn species.
+/// Places copies: first the densities with a number of copies, then the others until they fill their part of
+/// `crowding`. Returns the share of the ice that is left for the drawn species.
 pub(super) fn place(
     canvas: &mut Canvas,
     densities: &[Density],

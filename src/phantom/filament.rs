@@ -87,7 +87,8 @@ struct Frame {
     binormal: [f64; 3],
 }
 
-/// A path from a random point with a persistent bend, in steps of `rise`, cut where it leaves the field or comes too close.
+/// A path from a random point with a persistent bend, in steps of `rise`, cut where it leaves the field or comes too
+/// close.
 fn path(canvas: &Canvas, rise: f64, width: f64, gen: &mut Generator) -> Vec<Frame> {
     let extent = canvas.extent();
     let mut point = canvas.point(gen);

@@ -1,8 +1,9 @@
-//! Projection over the tilts, contrast transfer, noise and weighted back-projection; all linear, so signal and noise run apart.
+//! Projection over the tilts, contrast transfer, noise and weighted back-projection; all linear, so signal and noise
+//! run apart.
 //!
-//! Geometry: the tilt axis is y through the volume's centre. At tilt t a voxel (z, y, x) falls on row y and column
-//! u = (x - cx) cos t + (z - cz) sin t + cu. Row y of every projection depends on plane y alone, so the planes are the channels of
-//! one two-dimensional `grid_sampler` over (z, x) and share its grid.
+//! Geometry: the tilt axis is y through the volume's centre. At tilt t a voxel (z, y, x) falls on row y and column u =
+//! (x - cx) cos t + (z - cz) sin t + cu. Row y of every projection depends on plane y alone, so the planes are the
+//! channels of one two-dimensional `grid_sampler` over (z, x) and share its grid.
 use std::f64::consts::PI;
 
 use tch::{Device, Kind, Tensor};
@@ -19,11 +20,11 @@ const BILINEAR: i64 = 0;
 const ZEROS: i64 = 0;
 const EDGE: i64 = 1;
 
-/// Line integrals of `density` (z, y, x) at every true tilt, turned by the error of the tilt axis: (tilt, row, column), in
-/// voxels.
+/// Line integrals of `density` (z, y, x) at every true tilt, turned by the error of the tilt axis: (tilt, row, column),
+/// in voxels.
 ///
-/// Rays are sampled on planes of constant z, subdivided at high tilt so that samples stay about a voxel apart. Beyond the x faces
-/// the specimen is mirrored (a real specimen goes on); beyond the z faces is vacuum.
+/// Rays are sampled on planes of constant z, subdivided at high tilt so that samples stay about a voxel apart. Beyond
+/// the x faces the specimen is mirrored (a real specimen goes on); beyond the z faces is vacuum.
 pub fn project(density: &Tensor, series: &TiltSeries, job: &Job) -> Result<Tensor> {
     let (depth, rows, width) = density.size3()?;
     let planes = density.f_permute([1, 0, 2])?.f_contiguous()?.f_unsqueeze(0)?;
@@ -96,7 +97,8 @@ fn mirrored(x: f64, last: f64) -> f64 {
     folded.min(2.0 * last - folded)
 }
 
-/// Contrast transfer, exposure damping exp(-N / (2 Ne)) (Grant and Grigorieff 2015, eq. 5) and alignment error of every projection.
+/// Contrast transfer, exposure damping exp(-N / (2 Ne)) (Grant and Grigorieff 2015, eq. 5) and alignment error of every
+/// projection.
 pub(super) fn image_projections(
     clean: &Tensor,
     options: &PhantomOptions,
@@ -129,7 +131,8 @@ pub(super) fn image_projections(
     Ok(Tensor::f_stack(&imaged, 0)?)
 }
 
-/// Noise of every projection: white shot noise, noise that passed the contrast transfer (ice) and slow noise, growing with tilt.
+/// Noise of every projection: white shot noise, noise that passed the contrast transfer (ice) and slow noise, growing
+/// with tilt.
 pub(super) fn noise_projections(
     options: &PhantomOptions,
     series: &TiltSeries,
@@ -170,8 +173,8 @@ pub(super) fn noise_projections(
     Ok(Tensor::f_stack(&noise, 0)?)
 }
 
-/// Weighted back-projection of (tilt, row, column) to a volume (z, y, x): the ramp |k|^exponent with a smooth cut-off, then the
-/// sum over tilts of every projection at u(z, x). The scale is arbitrary, the mean zero.
+/// Weighted back-projection of (tilt, row, column) to a volume (z, y, x): the ramp |k|^exponent with a smooth cut-off,
+/// then the sum over tilts of every projection at u(z, x). The scale is arbitrary, the mean zero.
 pub fn reconstruct(projections: &Tensor, series: &TiltSeries, shape: [usize; 3], job: &Job) -> Result<Tensor> {
     let [depth, rows, width] = shape.map(|n| n as i64);
     let device = projections.device();
@@ -223,7 +226,8 @@ fn column_grid(tilt: f64, [depth, _, width]: [usize; 3], columns: usize) -> Vec<
     grid
 }
 
-/// Ramp with a raised-cosine fall from 80 % to 120 % of the cut-off and, where asked for, without the slowest waves, (row, column) frequencies of the real FFT.
+/// Ramp with a raised-cosine fall from 80 % to 120 % of the cut-off and, where asked for, without the slowest waves,
+/// (row, column) frequencies of the real FFT.
 fn reconstruction_filter(series: &TiltSeries) -> Result<Tensor> {
     let Filter {
         exponent,

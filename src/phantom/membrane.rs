@@ -110,7 +110,8 @@ impl Membrane {
         };
         let centre = canvas.point(gen);
         let orientation = match shape {
-            // Mostly upright, as membranes in thin ice are; a sheet parallel to the slices falls into the missing wedge.
+            // Mostly upright, as membranes in thin ice are; a sheet parallel to the slices falls into the missing
+            // wedge.
             Shape::Sheet => upright(gen, std::f64::consts::FRAC_PI_2),
             Shape::Tube { .. } => upright(gen, 0.0),
             _ => random_rotation(gen),
@@ -151,8 +152,8 @@ impl Membrane {
         }
     }
 
-    /// Signed distance from the outer bilayer's middle, and from the nearest bilayer's middle, both in nm. The waves are left out
-    /// where even they cannot bring the point within `reach` of a bilayer.
+    /// Signed distance from the outer bilayer's middle, and from the nearest bilayer's middle, both in nm. The waves
+    /// are left out where even they cannot bring the point within `reach` of a bilayer.
     fn depth(&self, point: [f64; 3], reach: f64) -> f64 {
         let [w, a, b, c] = self.orientation;
         let offset = [
@@ -236,7 +237,8 @@ fn fits(canvas: &Canvas, membrane: &Membrane, job: &Job) -> Result<bool> {
     Ok(met >= 20)
 }
 
-/// Two leaflets and the dip between them, each a Gaussian averaged over the voxel; labelled out to half a leaflet beyond the heads.
+/// Two leaflets and the dip between them, each a Gaussian averaged over the voxel; labelled out to half a leaflet
+/// beyond the heads.
 fn draw(canvas: &mut Canvas, membrane: &Membrane, job: &Job) -> Result<()> {
     let (_, height, width) = canvas.labels.dim();
     let sigma = canvas.blurred(LEAFLET_SIGMA);

@@ -1,4 +1,5 @@
-//! Macromolecules: random globular assemblies, rings and barrels of Gaussian blobs; every instance of a species is the same body.
+//! Macromolecules: random globular assemblies, rings and barrels of Gaussian blobs; every instance of a species is the
+//! same body.
 use super::canvas::{Blob, Canvas};
 use super::instance::{Instance, InstanceKind, BACKGROUND, MOLECULE};
 use super::rotation::{random_rotation, rotated};
@@ -142,8 +143,8 @@ pub(super) fn place(canvas: &mut Canvas, species: usize, crowding: f64, gen: &mu
     Ok(())
 }
 
-/// Draws `count` small proteins of 4 to 9 nm into the membranes. They change the density alone: their voxels stay membrane or
-/// background, because at a tomogram's resolution they are part of the bilayer.
+/// Draws `count` small proteins of 4 to 9 nm into the membranes. They change the density alone: their voxels stay
+/// membrane or background, because at a tomogram's resolution they are part of the bilayer.
 pub(super) fn embed(canvas: &mut Canvas, count: usize, gen: &mut Generator) {
     for _ in 0..count {
         let Some(centre) = canvas.membrane_point(gen) else {
@@ -161,8 +162,8 @@ pub(super) fn embed(canvas: &mut Canvas, count: usize, gen: &mut Generator) {
 /// Diameters of the debris, nm.
 const DEBRIS_NM: [f64; 2] = [2.5, 7.0];
 
-/// Fills the share `share` of the ice with small proteins, anywhere: the crowd of a cell besides the labelled molecules. They change the
-/// density alone and carry no label.
+/// Fills the share `share` of the ice with small proteins, anywhere: the crowd of a cell besides the labelled
+/// molecules. They change the density alone and carry no label.
 pub(super) fn scatter(canvas: &mut Canvas, share: f64, gen: &mut Generator, job: &Job) -> Result<()> {
     let (_, height, width) = canvas.labels.dim();
     let target = share * (canvas.ice.len() * height * width) as f64 * canvas.voxel.powi(3);

@@ -100,10 +100,12 @@ pub struct PhantomOptions {
     /// Cut-off of the reconstruction filter, cycles per voxel.
     #[schemars(range(min = 0.05, max = 0.5))]
     pub filter_cutoff: f64,
-    /// Wavelength, nm, beyond which a Gaussian high-pass takes slow density away, as many pipelines do; 0: none; else 10..=2000.
+    /// Wavelength, nm, beyond which a Gaussian high-pass takes slow density away, as many pipelines do; 0: none; else
+    /// 10..=2000.
     #[schemars(range(min = 0.0, max = 2000.0))]
     pub high_pass_nm: f64,
-    /// Whether the cut-off is on the radial frequency of the projections (also along the tilt axis) or across the axis only.
+    /// Whether the cut-off is on the radial frequency of the projections (also along the tilt axis) or across the axis
+    /// only.
     pub filter_radial: bool,
     /// Whether protein is darker than ice (as in most deposited tomograms).
     pub protein_dark: bool,
@@ -150,7 +152,8 @@ impl Default for PhantomOptions {
 }
 
 impl PhantomOptions {
-    /// Settings drawn widely: voxel 0.4..3.2 nm, SNR 0.03..2, in focus or 1..8 um underfocus, empty to crowded, thin or full ice.
+    /// Settings drawn widely: voxel 0.4..3.2 nm, SNR 0.03..2, in focus or 1..8 um underfocus, empty to crowded, thin or
+    /// full ice.
     ///
     /// Few settings are correlated: fine voxels go with small fields, so membranes and filaments are fewer there.
     pub fn random(gen: &mut Generator) -> Self {
@@ -256,8 +259,8 @@ impl Settings for PhantomOptions {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DensityOptions {
-    /// MRC file with bright protein, at most 512 voxels along a side; it is turned about its voxel n / 2, as RELION, IMOD
-    /// and Dynamo do.
+    /// MRC file with bright protein, at most 512 voxels along a side; it is turned about its voxel n / 2, as RELION,
+    /// IMOD and Dynamo do.
     #[schemars(length(min = 1))]
     pub path: PathBuf,
     /// Level above which the molecule is labelled, in the file's units; null: Otsu's.
@@ -271,7 +274,8 @@ pub struct DensityOptions {
     #[serde(default)]
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub voxel_nm: Option<f64>,
-    /// Number of copies to try to place; null: as many as its part of `crowding` takes, every species having an equal part.
+    /// Number of copies to try to place; null: as many as its part of `crowding` takes, every species having an equal
+    /// part.
     #[serde(default)]
     #[schemars(range(min = 1, max = 10000))]
     pub copies: Option<usize>,

@@ -43,7 +43,8 @@ pub(super) struct Filter {
 }
 
 impl TiltSeries {
-    /// Draws defocus, shifts, and errors of angle and axis; the exposure follows the dose-symmetric scheme (Hagen et al. 2017): lowest tilts first.
+    /// Draws defocus, shifts, and errors of angle and axis; the exposure follows the dose-symmetric scheme (Hagen et
+    /// al. 2017): lowest tilts first.
     pub fn new(options: &PhantomOptions, gen: &mut Generator) -> Self {
         let angles = options.tilt_angles();
         let [depth, rows, width] = options.shape;

@@ -15,7 +15,8 @@ use crate::settings::Settings;
 pub struct Phantom {
     /// Signal plus noise.
     pub tomogram: Array3<f32>,
-    /// Reconstruction of the noise-free projections (contrast transfer, tilt errors and missing wedge in it), zero mean, unit variance.
+    /// Reconstruction of the noise-free projections (contrast transfer, tilt errors and missing wedge in it), zero
+    /// mean, unit variance.
     pub signal: Array3<f32>,
     /// Reconstruction of pure noise, zero mean, variance 1 / SNR.
     pub noise: Array3<f32>,

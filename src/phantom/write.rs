@@ -8,8 +8,10 @@ use crate::runtime::{Error, Result};
 use crate::volume::{write_atomically, write_f32, write_labels, Geometry};
 
 impl Phantom {
-    /// Writes `<stem>.mrc`, `<stem>_signal.mrc`, `<stem>_noise.mrc` (float32), `<stem>_labels.mrc` (int8), `<stem>_instances.csv`,
-    /// `<stem>_parameters.json` and `<stem>_preview.png` into `folder`, each whole or not at all; returns the paths in this order.
+    /// Writes `<stem>.mrc`, `<stem>_signal.mrc`, `<stem>_noise.mrc` (float32), `<stem>_labels.mrc` (int8),
+    /// `<stem>_instances.csv`,
+    /// `<stem>_parameters.json` and `<stem>_preview.png` into `folder`, each whole or not at all; returns the paths in
+    /// this order.
     pub fn write(&self, folder: &Path, stem: &str) -> Result<Vec<PathBuf>> {
         let geometry = Geometry::new(self.parameters.shape, 10.0 * self.parameters.voxel_nm);
         let place = |suffix: &str| folder.join(format!("{stem}{suffix}"));

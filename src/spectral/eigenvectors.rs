@@ -12,8 +12,8 @@ pub struct Eigenvectors {
     /// Signs: the sum of cubes is not negative; where it vanishes (|sum| <= 1e-4 of the sum of absolute cubes) the
     /// first component of at least a thousandth of the largest is positive.
     pub vectors: Tensor,
-    /// One number per vector, descending. [`super::Krylov`]: Rayleigh quotients, on the scale of the mean of z^T P z over
-    /// layers and heads. [`super::Adam`]: singular values of the normalised channels (spec section 4, read-out).
+    /// One number per vector, descending. [`super::Krylov`]: Rayleigh quotients, on the scale of the mean of z^T P z
+    /// over layers and heads. [`super::Adam`]: singular values of the normalised channels (spec section 4, read-out).
     pub values: Vec<f64>,
     /// Largest `||M v - (v^T M v) v||` over the vectors, relative to the largest |Rayleigh quotient| where that
     /// exceeds 1. M is the mean symmetric affinity of the attention that was drawn ([`super::Adam`]: of the last draw).

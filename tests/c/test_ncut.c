@@ -23,6 +23,12 @@ static double number_of(const tomocut_ncut *ncut, const char *path) {
     return number;
 }
 
+/* A matrix on the grid, labelled on the grid. */
+static tomocut_status cut(tomocut_engine *engine, tomocut_matrix_kind kind, const tomocut_volume *matrix,
+                          const tomocut_ncut_options *options, tomocut_ncut **ncut) {
+    return tomocut_ncut_segment_matrix(engine, kind, matrix, ROWS, COLUMNS, 0, 0, options, ncut);
+}
+
 /* Left, middle and right third of the grid. */
 static int block_of(int token) {
     return token % COLUMNS / 2;
@@ -58,11 +64,12 @@ static void test_walks(tomocut_engine *engine) {
     tomocut_volume matrix = volume_of(walk, TOMOCUT_DTYPE_F32, 1, TOKENS, TOKENS);
     tomocut_volume out = volume_of(labels, TOMOCUT_DTYPE_U32, 1, ROWS, COLUMNS);
     tomocut_ncut_options options = ncut_options("walk_and_cut");
-    options.settings = "{\"criterion\": \"fixed\", \"threshold\": 0.5, \"eigenvectors\": 2, \"thresholds\": [0.05, 0.9]}";
+    options.settings = "{\"criterion\": \"fixed\", \"threshold\": 0.5, \"eigenvectors\": 2,"
+                       " \"thresholds\": [0.05, 0.9]}";
     options.progress = count_calls;
     options.progress_user_data = &calls;
     tomocut_ncut *ncut = NULL;
-    CHECK_OK(tomocut_ncut_segment_matrix(engine, TOMOCUT_MATRIX_TRANSITION, &matrix, ROWS, COLUMNS, 0, 0, &options, &ncut));
+    CHECK_OK(cut(engine, TOMOCUT_MATRIX_TRANSITION, &matrix, &options, &ncut));
     CHECK(calls > 0);
     CHECK(number_of(ncut, "/report/shape/0") == 1 && number_of(ncut, "/report/shape/1") == ROWS);
     CHECK(number_of(ncut, "/report/shape/2") == COLUMNS && number_of(ncut, "/report/segments") == 3);
@@ -126,7 +133,8 @@ static void test_walks(tomocut_engine *engine) {
 
     matrix.data = affinity;
     options.settings = "{\"threshold\": 0.5}";
-    CHECK_OK(tomocut_ncut_segment_matrix(engine, TOMOCUT_MATRIX_AFFINITY, &matrix, ROWS, COLUMNS, 40, 60, &options, &ncut));
+    CHECK_OK(tomocut_ncut_segment_matrix(engine, TOMOCUT_MATRIX_AFFINITY, &matrix, ROWS, COLUMNS, 40, 60, &options,
+                                         &ncut));
     CHECK(number_of(ncut, "/report/shape/1") == 40 && number_of(ncut, "/report/shape/2") == 60);
     CHECK(number_of(ncut, "/report/segments") == 3);
     CHECK_ERROR(TOMOCUT_E_UNSUPPORTED, "settings.eigenvectors", tomocut_ncut_eigenvectors(ncut, 0, &maps));
@@ -134,32 +142,29 @@ static void test_walks(tomocut_engine *engine) {
 
     options.progress = stop_at_once;
     CHECK_STATUS(TOMOCUT_E_CANCELLED,
-                 tomocut_ncut_segment_matrix(engine, TOMOCUT_MATRIX_AFFINITY, &matrix, ROWS, COLUMNS, 0, 0, &options, &ncut));
+                 cut(engine, TOMOCUT_MATRIX_AFFINITY, &matrix, &options, &ncut));
     CHECK(ncut == NULL);
     options.progress = NULL;
 
     /* What is no walk, and what does not go together. */
     walk[3][3] += 0.5f;
     matrix.data = walk;
-    CHECK_REFUSED("sum of row 3", tomocut_ncut_segment_matrix(engine, TOMOCUT_MATRIX_TRANSITION, &matrix, ROWS, COLUMNS, 0,
-                                                              0, &options, &ncut));
+    CHECK_REFUSED("sum of row 3", cut(engine, TOMOCUT_MATRIX_TRANSITION, &matrix, &options, &ncut));
     matrix.data = affinity;
     affinity[1][2] = affinity[2][1] = NAN;
-    CHECK_REFUSED("affinity[1, 2] is NaN", tomocut_ncut_segment_matrix(engine, TOMOCUT_MATRIX_AFFINITY, &matrix, ROWS,
-                                                                       COLUMNS, 0, 0, &options, &ncut));
+    CHECK_REFUSED("affinity[1, 2] is NaN", cut(engine, TOMOCUT_MATRIX_AFFINITY, &matrix, &options, &ncut));
     affinity[1][2] = affinity[2][1] = 1.0f;
-    CHECK_REFUSED("N = 5 x 5", tomocut_ncut_segment_matrix(engine, TOMOCUT_MATRIX_AFFINITY, &matrix, 5, 5, 0, 0, &options,
-                                                           &ncut));
-    CHECK_REFUSED("both be 0", tomocut_ncut_segment_matrix(engine, TOMOCUT_MATRIX_AFFINITY, &matrix, ROWS, COLUMNS, 9, 0,
+    CHECK_REFUSED("N = 5 x 5", tomocut_ncut_segment_matrix(engine, TOMOCUT_MATRIX_AFFINITY, &matrix, 5, 5, 0, 0,
                                                            &options, &ncut));
-    CHECK_REFUSED("kind is 3", tomocut_ncut_segment_matrix(engine, 3, &matrix, ROWS, COLUMNS, 0, 0, &options, &ncut));
+    CHECK_REFUSED("both be 0", tomocut_ncut_segment_matrix(engine, TOMOCUT_MATRIX_AFFINITY, &matrix, ROWS, COLUMNS, 9,
+                                                           0, &options, &ncut));
+    CHECK_REFUSED("kind is 3", cut(engine, 3, &matrix, &options, &ncut));
     options.preset = "diffseg";
     options.settings = NULL;
     CHECK_ERROR(TOMOCUT_E_UNSUPPORTED, "needs an image or a transition matrix",
-                tomocut_ncut_segment_matrix(engine, TOMOCUT_MATRIX_AFFINITY, &matrix, ROWS, COLUMNS, 0, 0, &options, &ncut));
+                cut(engine, TOMOCUT_MATRIX_AFFINITY, &matrix, &options, &ncut));
     options.preset = "ncut";
-    CHECK_REFUSED("must be walk_and_cut", tomocut_ncut_segment_matrix(engine, TOMOCUT_MATRIX_AFFINITY, &matrix, ROWS,
-                                                                      COLUMNS, 0, 0, &options, &ncut));
+    CHECK_REFUSED("must be walk_and_cut", cut(engine, TOMOCUT_MATRIX_AFFINITY, &matrix, &options, &ncut));
     options = ncut_options(NULL);
     options.settings = "{\"adjacency\": \"cosine\"}";
     for (int i = 0; i < TOKENS; i++) {
@@ -168,8 +173,7 @@ static void test_walks(tomocut_engine *engine) {
         }
     }
     matrix.data = walk;
-    CHECK_REFUSED("MAN-C", tomocut_ncut_segment_matrix(engine, TOMOCUT_MATRIX_TRANSITION, &matrix, ROWS, COLUMNS, 0, 0,
-                                                       &options, &ncut));
+    CHECK_REFUSED("MAN-C", cut(engine, TOMOCUT_MATRIX_TRANSITION, &matrix, &options, &ncut));
     CHECK(ncut == NULL);
 }
 
@@ -192,7 +196,7 @@ static void test_features(tomocut_engine *engine) {
         tomocut_ncut_options options = ncut_options(presets[k]);
         tomocut_ncut *ncut = NULL;
         options.segments = k == 3 ? 3 : 0;
-        CHECK_OK(tomocut_ncut_segment_matrix(engine, TOMOCUT_MATRIX_FEATURES, &matrix, ROWS, COLUMNS, 0, 0, &options, &ncut));
+        CHECK_OK(cut(engine, TOMOCUT_MATRIX_FEATURES, &matrix, &options, &ncut));
         CHECK_OK(tomocut_ncut_labels(ncut, &out));
         for (int i = 0; i < TOKENS; i++) {
             /* Whatever the numbers: the same within a block, and another block beside it for the first two. */
@@ -230,7 +234,8 @@ static void test_model(const struct sample *sample) {
     CHECK(stat(scratch("ncut/image_labels.tif"), &file) == 0 && stat(scratch("ncut/image_overlay.png"), &file) == 0);
     CHECK(stat(scratch("ncut/image_tree.json"), &file) == 0);
     CHECK_REFUSED("only one", tomocut_ncut_write(ncut, &image, sample->tomogram, scratch("ncut"), "image", NULL, NULL));
-    CHECK_REFUSED("must be png or tiff", tomocut_ncut_write(ncut, &image, NULL, scratch("ncut"), "image", "jpeg", NULL));
+    CHECK_REFUSED("must be png or tiff",
+                  tomocut_ncut_write(ncut, &image, NULL, scratch("ncut"), "image", "jpeg", NULL));
     tomocut_ncut_free(ncut);
 
     /* The labels written are read back as a picture. */
@@ -255,7 +260,8 @@ static void test_model(const struct sample *sample) {
     CHECK(number_of(ncut, "/report/segments") == 4);
     tomocut_ncut_free(ncut);
     image.shape[0] = 2;
-    CHECK_REFUSED("1 or 3 channels", tomocut_ncut_segment_image(sample->engine, sample->model, &image, &options, &ncut));
+    CHECK_REFUSED("1 or 3 channels",
+                  tomocut_ncut_segment_image(sample->engine, sample->model, &image, &options, &ncut));
 
     options.settings = "{\"working_tokens\": 32}";
     CHECK_OK(tomocut_ncut_segment_slices(sample->engine, sample->model, sample->tomogram, 6, 9, &options, &ncut));

@@ -63,7 +63,8 @@ static void densities_are_placed(tomocut_engine *engine, const char *folder) {
     write_ball(ball);
     CHECK_OK(tomocut_call_options_init(&options, sizeof options));
     snprintf(json, sizeof json,
-             "{\"shape\": [24, 40, 40], \"tilt_step\": 12, \"membranes\": 0, \"filaments\": 0, \"species\": 0, \"tilt_axis_error\": 1,"
+             "{\"shape\": [24, 40, 40], \"tilt_step\": 12, \"membranes\": 0, \"filaments\": 0, \"species\": 0,"
+             " \"tilt_axis_error\": 1,"
              " \"tilt_angle_error\": 0.5, \"densities\": [{\"path\": \"%s\", \"copies\": 3}]}", ball);
     options.settings = json;
     CHECK_OK(tomocut_phantom_simulate(engine, &options, folder, "balls"));

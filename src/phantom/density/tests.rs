@@ -8,7 +8,8 @@ use crate::phantom::Specimen;
 use crate::settings::{resolve_text, Settings};
 use crate::volume::{write_f32, Geometry};
 
-/// Voxels of 0.5 nm: background 10, 14 in a bar of 12 nm along +x from the centre voxel and a ball of 2 nm radius at it.
+/// Voxels of 0.5 nm: background 10, 14 in a bar of 12 nm along +x from the centre voxel and a ball of 2 nm radius at
+/// it.
 fn bar_voxels() -> Array3<f32> {
     Array3::from_shape_fn((40, 40, 60), |(z, y, x)| {
         let [z, y, x] = [z as f64 - 20.0, y as f64 - 20.0, x as f64 - 30.0].map(|v| 0.5 * v);

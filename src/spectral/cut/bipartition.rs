@@ -27,8 +27,8 @@ pub struct Bipartition {
 
 /// The best bipartition of `graph`, whatever the criterion then says ([`ProposedCut::judgement`]).
 ///
-/// Errors: options out of range, MAN-C on cosine weights, one node, a vector that no threshold separates, cancel, out of
-/// memory.
+/// Errors: options out of range, MAN-C on cosine weights, one node, a vector that no threshold separates, cancel, out
+/// of memory.
 pub fn bipartition(graph: &Graph, options: &CutOptions, job: &Job) -> Result<Bipartition> {
     let _guard = tch::no_grad_guard();
     options.check(graph)?;

@@ -1,8 +1,8 @@
 //! Normalised cuts of one graph: its second eigenvector, the best threshold along it, and the recursion.
 //!
-//! [`Graph`] holds checked weights, [`bipartition()`] makes one cut, [`recursive_ncut`] a tree of them. The mathematics is
-//! that of Shi and Malik (PAMI 2000) with the graphs and the stopping rules of "Unsupervised Segmentation by Diffusing,
-//! Walking and Cutting" (WACV 2026).
+//! [`Graph`] holds checked weights, [`bipartition()`] makes one cut, [`recursive_ncut`] a tree of them. The mathematics
+//! is that of Shi and Malik (PAMI 2000) with the graphs and the stopping rules of "Unsupervised Segmentation by
+//! Diffusing, Walking and Cutting" (WACV 2026).
 
 pub mod bipartition;
 pub mod criterion;

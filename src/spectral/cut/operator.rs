@@ -5,8 +5,8 @@ use crate::runtime::Result;
 /// M = D^-1/2 W D^-1/2 of a symmetric graph, or P itself of a walk, restricted to what is orthogonal to the known
 /// eigenvector t of the eigenvalue 1: x -> (1 - t t^T) M x.
 ///
-/// For a symmetric graph t = D^1/2 1 / |D^1/2 1|. For a walk t = 1 / sqrt(n); taking the mean out is Wielandt's deflation
-/// of the right eigenvector 1, which keeps the other eigenvalues and shifts their eigenvectors by constants.
+/// For a symmetric graph t = D^1/2 1 / |D^1/2 1|. For a walk t = 1 / sqrt(n); taking the mean out is Wielandt's
+/// deflation of the right eigenvector 1, which keeps the other eigenvalues and shifts their eigenvectors by constants.
 pub(super) struct Operator<'a> {
     weights: &'a dyn Weights,
     /// D^-1/2 of a symmetric graph, None for a walk.

@@ -15,8 +15,8 @@ const CHECKED_TERMS: usize = 1 << 32;
 /// Edge of the blocks in which a triangle is mirrored.
 const MIRROR: usize = 64;
 
-/// Replaces `left` (`[n, n]`, row by row) by `left * right`, block of rows by block of rows. `share` of the job's span is
-/// reported.
+/// Replaces `left` (`[n, n]`, row by row) by `left * right`, block of rows by block of rows. `share` of the job's span
+/// is reported.
 pub(super) fn multiply_in_place(left: &mut [f32], right: &[f32], n: usize, share: Range<f64>, job: &Job) -> Result<()> {
     let right = MatRef::from_row_major_slice(right, n, n);
     let step = rows_per_check(n, n);
@@ -69,8 +69,8 @@ pub(super) fn gram(features: &[f32], n: usize, width: usize, share: Range<f64>, 
     Ok(out)
 }
 
-/// Rows of a product of `n` columns and `depth` terms each between two looks at the cancel flag: a multiple of the blocks
-/// of several threads, some tenths of a second at most.
+/// Rows of a product of `n` columns and `depth` terms each between two looks at the cancel flag: a multiple of the
+/// blocks of several threads, some tenths of a second at most.
 fn rows_per_check(n: usize, depth: usize) -> usize {
     let blocks = CHECKED_TERMS / (n * depth * BLOCK).max(1);
     BLOCK * blocks.clamp(4, 64)

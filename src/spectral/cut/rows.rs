@@ -6,8 +6,8 @@ use crate::runtime::{Error, Result};
 /// Elements below which a second thread costs more than it saves.
 const SERIAL_ELEMENTS: usize = 1 << 17;
 
-/// Calls `fill(first_row, rows)` for consecutive blocks of `block` rows of `width` items of `out`, on as many threads as
-/// libtorch has here. `work` is the total number of elements that are read. Every block is filled by one thread, so
+/// Calls `fill(first_row, rows)` for consecutive blocks of `block` rows of `width` items of `out`, on as many threads
+/// as libtorch has here. `work` is the total number of elements that are read. Every block is filled by one thread, so
 /// the values do not depend on the number of threads as long as `fill` looks at nothing but its rows.
 pub(super) fn fill_rows<T: Send>(
     out: &mut [T],
