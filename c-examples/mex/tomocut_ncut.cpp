@@ -1,34 +1,17 @@
 /* [labels, info] = tomocut_ncut(image, options); see tomocut_ncut.m. */
 #include "session.hpp"
 
+#include <limits>
+
 namespace {
 
-/** The members of the options struct that are the engine's own. */
-void read(mex::Options &given, tomocut::NcutOptions &options) {
-    given.text("preset", options.preset);
-    given.text("latent_mode", options.latent_mode);
-    given.number("snr", options.snr);
-    given.count("seed", options.seed);
-    given.number("black", options.black);
-    given.number("white", options.white);
-    given.flag("bright", options.bright);
-    given.flag("square", options.square);
-    given.count("working_tokens", options.working_tokens);
-    given.count("levels", options.levels);
-    given.count("layer", options.layer);
-    given.text("adjacency", options.adjacency);
-    given.count("walk_power", options.walk_power);
-    given.count("segments", options.segments);
-    given.text("criterion", options.criterion);
-    given.number("threshold", options.threshold);
-    given.count("min_nodes", options.min_nodes);
-    given.count("max_segments", options.max_segments);
-    given.count("max_depth", options.max_depth);
-    given.number("tau", options.tau);
-    given.count("masks", options.masks);
-    given.toggle("refine", options.refine);
-    given.toggle("pamr", options.pamr);
-    given.number("min_overlap", options.min_overlap);
+/** A number of the report; NaN where it is null. */
+double number_or_nan(const tomocut::Report &report, const char *path) {
+    try {
+        return report.number(path);
+    } catch (const tomocut::Error &) {
+        return std::numeric_limits<double>::quiet_NaN();
+    }
 }
 
 /** Segments as rows of pixels, first and last slice (counted from 1); the tree of cuts as JSON. */
@@ -42,11 +25,11 @@ mxArray *info(const tomocut::Ncut &ncut) {
         mxGetPr(table)[n + i] = static_cast<double>(segments[i].z_first + 1);
         mxGetPr(table)[2 * n + i] = static_cast<double>(segments[i].z_end);
     }
-    const tomocut_ncut_info sizes = ncut.info();
+    const tomocut::Report report = ncut.report();
     mex::set(structure, "segments", table);
-    mex::set(structure, "timestep", mxCreateDoubleScalar(static_cast<double>(sizes.timestep)));
-    mex::set(structure, "snr", mxCreateDoubleScalar(sizes.snr));
-    mex::set(structure, "tree", mxCreateString(ncut.tree_json().c_str()));
+    mex::set(structure, "timestep", mxCreateDoubleScalar(report.number("/report/timestep")));
+    mex::set(structure, "snr", mxCreateDoubleScalar(number_or_nan(report, "/report/snr")));
+    mex::set(structure, "tree", mxCreateString(report.json().c_str()));
     return structure;
 }
 
@@ -62,10 +45,10 @@ void mexFunction(int n_out, mxArray *out[], int n_in, const mxArray *in[]) {
         tomocut::NcutOptions options;
         std::uint64_t first = 0, end = 0;
         double voxel_nm = 0.0;
-        read(given, options);
+        given.flag("bright", options.bright);
         given.number("voxel_nm", voxel_nm);
         const bool of_tomogram = given.slices("slices", first, end) || mxIsChar(in[0]);
-        given.refuse_others();
+        given.settings_of_others(options);
         if (of_tomogram && end == 0) {
             throw mex::BadArgument("'slices' is missing: [first last], counted from 1, of the file");
         }
@@ -83,17 +66,17 @@ void mexFunction(int n_out, mxArray *out[], int n_in, const mxArray *in[]) {
         };
         const tomocut::Ncut ncut = cut();
 
-        const tomocut_ncut_info sizes = ncut.info();
+        const tomocut::NcutInfo sizes = ncut.info();
         if (of_tomogram) {
-            const mex::Result<std::uint32_t> labels({sizes.shape[0], sizes.shape[1], sizes.shape[2]});
+            const mex::Result<std::uint32_t> labels(sizes.shape);
             ncut.labels(labels.view());
             out[0] = labels.array;
         } else {
             // (row, column), of which MATLAB stores a column together.
             const mex::Result<std::uint32_t> labels({1, sizes.shape[2], sizes.shape[1]});
             const auto rows = static_cast<std::int64_t>(sizes.shape[1]);
-            ncut.labels(tomocut::VolumeView<std::uint32_t>(labels.data(), {1, sizes.shape[1], sizes.shape[2]},
-                                                           {rows * static_cast<std::int64_t>(sizes.shape[2]), 1, rows}));
+            const tomocut::Strides by_column = {rows * static_cast<std::int64_t>(sizes.shape[2]), 1, rows};
+            ncut.labels(tomocut::VolumeView<std::uint32_t>(labels.data(), sizes.shape, by_column));
             out[0] = labels.array;
         }
         if (n_out > 1) {

@@ -20,6 +20,7 @@ pub mod link;
 pub mod objects;
 pub mod pamr;
 
+mod assembly;
 mod choices;
 #[cfg(test)]
 mod fixtures;

@@ -1,5 +1,5 @@
 //! End to end on the built-in model and on matrices.
-use ndarray::Array3;
+use ndarray::{Array2, Array3};
 
 use super::*;
 use crate::diffusion::LoadOptions;
