@@ -2,10 +2,11 @@
 use std::ops::Range;
 
 use ndarray::{Array2, Array3};
-use tch::{Device, Kind, Tensor};
+use tch::Tensor;
 
 use crate::image::resize_nearest;
 use crate::runtime::{Error, Job, Result, Stage};
+use crate::tensors::to_array;
 
 use super::assign::argmax_enlarged;
 use super::link::SegmentLinks;
@@ -85,7 +86,7 @@ impl<'a> Assembly<'a> {
         for node in &mut tree {
             node.segment = node.segment.and_then(|segment| numbers.get(segment as usize).copied());
         }
-        let eigenvectors = partition.eigenvectors.as_ref().map(matrix).transpose()?;
+        let eigenvectors = partition.eigenvectors.as_ref().map(to_array).transpose()?;
         self.cells.push(Cell {
             z: [place.z.start, place.z.end],
             grid: place.grid.into(),
@@ -144,7 +145,7 @@ impl Stack {
         if self.slices.is_empty() {
             self.first = place.z.start;
         }
-        let means = matrix(&division.means)?;
+        let means: Array2<f32> = to_array(&division.means)?;
         let plain = argmax_enlarged(&division.scores, place.grid, planes.shape, job)?;
         let mut labelled = Vec::new();
         for image in &place.images {
@@ -205,16 +206,4 @@ impl Stack {
         }
         Ok((labels, self.links.count() as usize))
     }
-}
-
-/// A tensor of two axes as an array.
-fn matrix(tensor: &Tensor) -> Result<Array2<f32>> {
-    let (rows, cols) = tensor.size2()?;
-    let flat = tensor
-        .f_to_device(Device::Cpu)?
-        .f_to_kind(Kind::Float)?
-        .f_contiguous()?
-        .f_view([-1])?;
-    Array2::from_shape_vec((rows as usize, cols as usize), Vec::try_from(&flat)?)
-        .map_err(|error| Error::Internal(format!("tensor to matrix: {error}")))
 }

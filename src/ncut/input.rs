@@ -7,6 +7,7 @@ use tch::Tensor;
 use crate::diffusion::{CellShape, DiffusionModel, LatentEncoder};
 use crate::image::{enhance, gaussian_f32, percentiles, resize_linear_f32, EnhanceOptions};
 use crate::runtime::{Error, Result};
+use crate::tensors::from_array;
 use crate::volume::{grey_scale, Tomogram, CLIP_SIGMA};
 
 /// Percent of the grey levels clipped at either end where an image says no range.
@@ -150,10 +151,9 @@ fn standardise(mut slices: Array3<f32>, bright: bool, source: &str) -> Result<Ar
     Ok(slices)
 }
 
+/// `[1, planes, rows, cols]`.
 fn to_tensor(stack: ArrayView3<f32>) -> Result<Tensor> {
-    let (planes, rows, cols) = stack.dim();
-    let values: Vec<f32> = stack.iter().copied().collect();
-    Ok(Tensor::f_from_slice(&values)?.f_view([1, planes as i64, rows as i64, cols as i64])?)
+    from_array(stack.insert_axis(Axis(0)))
 }
 
 /// The slices of a slab and those around it that the model also sees, resized for it.

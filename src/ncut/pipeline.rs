@@ -1,13 +1,14 @@
 //! Image, slab or matrix in, segments out.
 use std::ops::Range;
 
-use ndarray::{ArrayView3, Axis};
+use ndarray::Axis;
 use tch::Tensor;
 
 use crate::diffusion::{DiffusionModel, LatentMode};
 use crate::image::percentiles;
 use crate::runtime::{Error, Job, Result, Stage};
 use crate::settings::Settings;
+use crate::tensors::from_array;
 use crate::volume::Tomogram;
 
 use super::assembly::{Assembly, Place};
@@ -43,7 +44,7 @@ pub fn segment_image(
     let partition = divide(&source, grid, options, job)?;
     drop(source);
     let refined = match options.refinement() {
-        Some(pamr) => Some(planes_tensor(image.unit(pamr.working_shape(image.shape())).view())?),
+        Some(pamr) => Some(from_array(image.unit(pamr.working_shape(image.shape())).view())?),
         None => None,
     };
     let mut whole = Assembly::new(options, image.shape());
@@ -175,12 +176,6 @@ fn report(job: &Job, options: &NcutOptions, passes: Option<Passes>) -> NcutRepor
     }
 }
 
-fn planes_tensor(planes: ArrayView3<f32>) -> Result<Tensor> {
-    let (count, rows, cols) = planes.dim();
-    let values: Vec<f32> = planes.iter().copied().collect();
-    Ok(Tensor::f_from_slice(&values)?.f_view([count as i64, rows as i64, cols as i64])?)
-}
-
 /// Slice `z` in 0..=1, resized, `[1, rows, cols]`.
 fn slice_tensor(tomogram: &Tomogram, z: usize, shape: (usize, usize)) -> Result<Tensor> {
     let slice = tomogram.read_slices(z..z + 1)?;
@@ -189,7 +184,7 @@ fn slice_tensor(tomogram: &Tomogram, z: usize, shape: (usize, usize)) -> Result<
         Some(&[low, high]) if low < high => Some([low, high]),
         _ => None,
     };
-    planes_tensor(ImageInput::new(slice.view(), range)?.unit(shape).view())
+    from_array(ImageInput::new(slice.view(), range)?.unit(shape).view())
 }
 
 #[cfg(test)]

@@ -7,8 +7,9 @@ use super::instance::Instance;
 use super::options::PhantomOptions;
 use super::series::TiltSeries;
 use super::specimen::Specimen;
-use crate::runtime::{Error, Generator, Job, Result, Stage};
+use crate::runtime::{Generator, Job, Result, Stage};
 use crate::settings::Settings;
+use crate::tensors::{from_array, to_array};
 
 /// A simulated tomogram and its truth. All volumes are (z, y, x) of one shape.
 #[derive(Clone, Debug)]
@@ -40,9 +41,7 @@ pub fn simulate_on(options: &PhantomOptions, device: Device, job: &Job) -> Resul
     // Independent streams, so that another noise draw or optics leaves the specimen as it is.
     let specimen = Specimen::draw(options, &mut Generator::new(options.seed, 0), job)?;
     job.advance(0.3)?;
-    let density = Tensor::f_from_slice(specimen.density.as_slice().ok_or_else(not_contiguous)?)?
-        .f_reshape(options.shape.map(|n| n as i64))?
-        .f_to_device(device)?;
+    let density = from_array(specimen.density.view())?.f_to_device(device)?;
     let series = TiltSeries::new(options, &mut Generator::new(options.seed, 1));
     let clean = project(&density, &series, job)?;
     drop(density);
@@ -59,9 +58,9 @@ pub fn simulate_on(options: &PhantomOptions, device: Device, job: &Job) -> Resul
     let noise = standardised(&noise)?.f_mul_scalar(options.snr.recip().sqrt())?;
     let tomogram = signal.f_add(&noise)?;
     Ok(Phantom {
-        tomogram: to_array(&tomogram, options.shape)?,
-        signal: to_array(&signal, options.shape)?,
-        noise: to_array(&noise, options.shape)?,
+        tomogram: to_array(&tomogram)?,
+        signal: to_array(&signal)?,
+        noise: to_array(&noise)?,
         labels: specimen.labels,
         instances: specimen.instances,
         parameters: options.clone(),
@@ -73,16 +72,4 @@ fn standardised(volume: &Tensor) -> Result<Tensor> {
     let centred = volume.f_sub(&volume.f_mean(None)?)?;
     let deviation = centred.f_square()?.f_mean(None)?.f_sqrt()?.f_clamp_min(1e-20)?;
     Ok(centred.f_div(&deviation)?)
-}
-
-fn to_array(volume: &Tensor, shape: [usize; 3]) -> Result<Array3<f32>> {
-    let flat = volume.f_to_device(Device::Cpu)?.f_contiguous()?.f_view([-1])?;
-    let mut values = vec![0f32; flat.numel()];
-    let count = values.len();
-    flat.f_copy_data(&mut values, count)?;
-    Array3::from_shape_vec(shape, values).map_err(|e| Error::Internal(format!("phantom volume: {e}")))
-}
-
-fn not_contiguous() -> Error {
-    Error::Internal("specimen density is not contiguous".into())
 }
