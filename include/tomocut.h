@@ -474,10 +474,10 @@ typedef struct tomocut_ncut_options {
      */
     size_t struct_size;
     /**
-     * "walk_and_cut" (recursive NCut on P P^T, WACV 2026), "random_walk" (on P itself), "power_walk_mincut" (on P^3 P^3T),
-     * "diffseg" (maps merged by divergence, CVPR 2024), "diffcut" (recursive NCut on cosines of features, NeurIPS 2024),
-     * "tokencut" (one object, CVPR 2022), "maskcut" (three objects, CVPR 2023) or "emerdiff_kmeans" (k-means on queries,
-     * the first step of EmerDiff, ICLR 2024); NULL: "walk_and_cut".
+     * "walk_and_cut" (recursive NCut on P P^T, WACV 2026), "random_walk" (on P itself), "power_walk_mincut" (on P^3
+     * P^3T), "diffseg" (maps merged by divergence, CVPR 2024), "diffcut" (recursive NCut on cosines of features,
+     * NeurIPS 2024), "tokencut" (one object, CVPR 2022), "maskcut" (three objects, CVPR 2023) or "emerdiff_kmeans"
+     * (k-means on queries, the first step of EmerDiff, ICLR 2024); NULL: "walk_and_cut".
      */
     const char *preset;
     /**
@@ -1840,12 +1840,12 @@ tomocut_status tomocut_ncut_options_init(struct tomocut_ncut_options *options,
                                          size_t size);
 
 /**
- * Segments an image by the self-attention of a model. The image has shape (channels, rows, columns): 1 channel (grey) or 3 (red,
- * green, blue); any strides, so that interleaved colours are strides (1, 3 * columns, 3). Same input, options and device: same
- * result, to the byte. out is to be freed by tomocut_ncut_free.
+ * Segments an image by the self-attention of a model. The image has shape (channels, rows, columns): 1 channel (grey)
+ * or 3 (red, green, blue); any strides, so that interleaved colours are strides (1, 3 * columns, 3). Same input,
+ * options and device: same result, to the byte. out is to be freed by tomocut_ncut_free.
  *
- * TOMOCUT_E_FORMAT: pixels that are not finite, an image of one value for a model of matched noise. TOMOCUT_E_UNSUPPORTED: settings
- * that do not go together; the text says why.
+ * TOMOCUT_E_FORMAT: pixels that are not finite, an image of one value for a model of matched noise.
+ * TOMOCUT_E_UNSUPPORTED: settings that do not go together; the text says why.
  */
 TOMOCUT_API
 tomocut_status tomocut_ncut_segment_image(struct tomocut_engine *engine,
@@ -1855,8 +1855,9 @@ tomocut_status tomocut_ncut_segment_image(struct tomocut_engine *engine,
                                           struct tomocut_ncut **out);
 
 /**
- * Segments the slices z_first to z_end - 1 (from 0) of a tomogram by the self-attention of a model, each with the neighbours that the
- * model sees; only these are read. A segment keeps its number from slice to slice. Otherwise as tomocut_ncut_segment_image.
+ * Segments the slices z_first to z_end - 1 (from 0) of a tomogram by the self-attention of a model, each with the
+ * neighbours that the model sees; only these are read. A segment keeps its number from slice to slice. Otherwise as
+ * tomocut_ncut_segment_image.
  */
 TOMOCUT_API
 tomocut_status tomocut_ncut_segment_slices(struct tomocut_engine *engine,
@@ -1868,10 +1869,11 @@ tomocut_status tomocut_ncut_segment_slices(struct tomocut_engine *engine,
                                            struct tomocut_ncut **out);
 
 /**
- * Segments a matrix of the host's own: an affinity, a transition or a feature matrix (TOMOCUT_MATRIX_*) over a grid of tokens, row by
- * row. Its shape is (1, N, N) or, for features, (1, N, D), N = grid_rows * grid_columns. Labels have rows x columns pixels; 0 and 0:
- * those of the grid. Methods by cuts of walks take affinities or transitions, diffseg transitions, all others features (diffcut
- * affinities too). TOMOCUT_E_INVALID_ARGUMENT names a wrong entry or row of the matrix.
+ * Segments a matrix of the host's own: an affinity, a transition or a feature matrix (TOMOCUT_MATRIX_*) over a grid of
+ * tokens, row by row. Its shape is (1, N, N) or, for features, (1, N, D), N = grid_rows * grid_columns. Labels have
+ * rows x columns pixels; 0 and 0: those of the grid. Methods by cuts of walks take affinities or transitions, diffseg
+ * transitions, all others features (diffcut affinities too). TOMOCUT_E_INVALID_ARGUMENT names a wrong entry or row of
+ * the matrix.
  */
 TOMOCUT_API
 tomocut_status tomocut_ncut_segment_matrix(struct tomocut_engine *engine,
@@ -1891,26 +1893,26 @@ TOMOCUT_API
 void tomocut_ncut_free(struct tomocut_ncut *ncut);
 
 /**
- * The segmentation as a report: "/settings", "/report" (shape of the labels: slices, rows, columns; segments; dim, the length of a
- * segment's mean feature; cells, the passes; grid, the rows and columns of tokens; eigenvectors; levels; model, latent_mode, timestep
- * and snr, null where there was none; seconds), "/segments", "/cells" (the trees) and "/levels" (the further segmentations). To be
- * freed by tomocut_report_free.
+ * The segmentation as a report: "/settings", "/report" (shape of the labels: slices, rows, columns; segments; dim, the
+ * length of a segment's mean feature; cells, the passes; grid, the rows and columns of tokens; eigenvectors; levels;
+ * model, latent_mode, timestep and snr, null where there was none; seconds), "/segments", "/cells" (the trees) and
+ * "/levels" (the further segmentations). To be freed by tomocut_report_free.
  */
 TOMOCUT_API
 tomocut_status tomocut_ncut_report(const struct tomocut_ncut *ncut,
                                    struct tomocut_report **report);
 
 /**
- * Copies the labels, the segment of every pixel, into the caller's volume: dtype TOMOCUT_DTYPE_U8, _I16, _U16, _U32 or _F32 that holds
- * every number; shape (slices, rows, columns), one slice for images and matrices.
+ * Copies the labels, the segment of every pixel, into the caller's volume: dtype TOMOCUT_DTYPE_U8, _I16, _U16, _U32 or
+ * _F32 that holds every number; shape (slices, rows, columns), one slice for images and matrices.
  */
 TOMOCUT_API
 tomocut_status tomocut_ncut_labels(const struct tomocut_ncut *ncut,
                                    struct tomocut_volume *labels);
 
 /**
- * The same of one of the further segmentations, whose numbers are its own; level is its place in the settings thresholds or counts.
- * labels or segments, the number of segments, may be NULL.
+ * The same of one of the further segmentations, whose numbers are its own; level is its place in the settings
+ * thresholds or counts. labels or segments, the number of segments, may be NULL.
  */
 TOMOCUT_API
 tomocut_status tomocut_ncut_level_labels(const struct tomocut_ncut *ncut,
@@ -1919,7 +1921,8 @@ tomocut_status tomocut_ncut_level_labels(const struct tomocut_ncut *ncut,
                                          uint64_t *segments);
 
 /**
- * Copies the segments, in the order of their numbers, into the caller's array; NULL and capacity 0 ask for their number.
+ * Copies the segments, in the order of their numbers, into the caller's array; NULL and capacity 0 ask for their
+ * number.
  */
 TOMOCUT_API
 tomocut_status tomocut_ncut_segments(const struct tomocut_ncut *ncut,
@@ -1928,17 +1931,17 @@ tomocut_status tomocut_ncut_segments(const struct tomocut_ncut *ncut,
                                      size_t *needed);
 
 /**
- * Copies the mean feature of every segment (of the rows of the walk or of the affinity, or of the features that were cut) into the
- * caller's volume: dtype TOMOCUT_DTYPE_F32, shape (1, segments, dim).
+ * Copies the mean feature of every segment (of the rows of the walk or of the affinity, or of the features that were
+ * cut) into the caller's volume: dtype TOMOCUT_DTYPE_F32, shape (1, segments, dim).
  */
 TOMOCUT_API
 tomocut_status tomocut_ncut_features(const struct tomocut_ncut *ncut,
                                      struct tomocut_volume *features);
 
 /**
- * Copies the leading eigenvectors of the graph of the pass number cell into the caller's volume: those after the constant one, largest
- * eigenvalue first; the first cut went along the first of them. dtype TOMOCUT_DTYPE_F32, shape (eigenvectors, rows of tokens, columns
- * of tokens). TOMOCUT_E_UNSUPPORTED where the settings ask for none.
+ * Copies the leading eigenvectors of the graph of the pass number cell into the caller's volume: those after the
+ * constant one, largest eigenvalue first; the first cut went along the first of them. dtype TOMOCUT_DTYPE_F32, shape
+ * (eigenvectors, rows of tokens, columns of tokens). TOMOCUT_E_UNSUPPORTED where the settings ask for none.
  */
 TOMOCUT_API
 tomocut_status tomocut_ncut_eigenvectors(const struct tomocut_ncut *ncut,
@@ -1946,7 +1949,8 @@ tomocut_status tomocut_ncut_eigenvectors(const struct tomocut_ncut *ncut,
                                          struct tomocut_volume *eigenvectors);
 
 /**
- * Copies the tree of the pass number cell, the whole first, into the caller's array; NULL and capacity 0 ask for its number of nodes.
+ * Copies the tree of the pass number cell, the whole first, into the caller's array; NULL and capacity 0 ask for its
+ * number of nodes.
  */
 TOMOCUT_API
 tomocut_status tomocut_ncut_tree(const struct tomocut_ncut *ncut,
@@ -1959,7 +1963,7 @@ tomocut_status tomocut_ncut_tree(const struct tomocut_ncut *ncut,
  * Reads a PNG, JPEG or TIFF picture: first its shape, then its pixels.
  *
  * @param shape  Receives channels (1: grey, 3: red, green, blue), rows and columns; may be NULL where pixels is given.
- * @param range  Receives the values of black and white, two zeros where the file's type does not say them; may be NULL.
+ * @param range  Receives the values of black and white, two zeros where the file's type does not say them, or NULL.
  * @param pixels Receives the pixels: dtype TOMOCUT_DTYPE_F32, that shape; may be NULL where shape is given.
  */
 TOMOCUT_API
@@ -1969,11 +1973,11 @@ tomocut_status tomocut_picture_read(const char *path,
                                     struct tomocut_volume *pixels);
 
 /**
- * Writes a segmentation for other programs into folder, which is made where it is missing. Of an image or a matrix: STEM_labels.png
- * (grey levels are the numbers, 8 bits up to 256 segments, else 16) or .tif; of a slab: STEM_labels.mrc (int16), with start and
- * origin set so that it overlays the tomogram. STEM_overlay.png, the image or the middle slice with its segments in colours;
- * STEM_tree.json. Further segmentations are STEM_level0_labels... and so on. After a failure the files written before it are there,
- * whole.
+ * Writes a segmentation for other programs into folder, which is made where it is missing. Of an image or a matrix:
+ * STEM_labels.png (grey levels are the numbers, 8 bits up to 256 segments, else 16) or .tif; of a slab:
+ * STEM_labels.mrc (int16), with start and origin set so that it overlays the tomogram. STEM_overlay.png, the image or
+ * the middle slice with its segments in colours; STEM_tree.json. Further segmentations are STEM_level0_labels... and
+ * so on. After a failure the files written before it are there, whole.
  *
  * @param image    The image that was segmented; NULL for slabs and matrices.
  * @param tomogram The tomogram that was segmented; NULL for images and matrices.
@@ -2133,10 +2137,11 @@ tomocut_status tomocut_tomogram_denoise_to_file(struct tomocut_engine *engine,
                                                 const char *path);
 
 /**
- * Simulates a tomogram of membranes, molecules and filaments and writes it with its truth to folder: STEM.mrc (float32),
- * STEM_signal.mrc and STEM_noise.mrc (its two parts), STEM_labels.mrc (0 background, 1 membrane, 2 molecule, 3 filament),
- * STEM_instances.csv (every object), STEM_parameters.json (the settings) and STEM_preview.png (tomogram, signal and labels of
- * the middle slice, and below of the middle section across y). Settings of family "phantom". Same settings and device: same bytes.
+ * Simulates a tomogram of membranes, molecules and filaments and writes it with its truth to folder: STEM.mrc
+ * (float32), STEM_signal.mrc and STEM_noise.mrc (its two parts), STEM_labels.mrc (0 background, 1 membrane, 2
+ * molecule, 3 filament), STEM_instances.csv (every object), STEM_parameters.json (the settings) and STEM_preview.png
+ * (tomogram, signal and labels of the middle slice, and below of the middle section across y). Settings of family
+ * "phantom". Same settings and device: same bytes.
  */
 TOMOCUT_API
 tomocut_status tomocut_phantom_simulate(struct tomocut_engine *engine,
