@@ -300,7 +300,7 @@ mod tests {
         assert_eq!(preset("{}"), Preset::Adapt);
         assert_eq!(preset("{\"start\": \"a.safetensors\"}"), Preset::Adapt);
         assert_eq!(preset("{\"scratch\": true}"), Preset::Default);
-        assert_eq!(preset("{\"network\": {\"network\": \"unet2d\"}}"), Preset::Default);
+        assert_eq!(preset("{\"network\": {\"network\": \"sdseg\"}}"), Preset::Default);
         assert_eq!(preset("{\"network\": \"sdseg\"}"), Preset::Sdseg);
         assert_eq!(preset("{\"preset\": \"default\"}"), Preset::Default);
     }
@@ -315,7 +315,7 @@ mod tests {
             ("{\"spike\": 1}", "spike is 1, must be 2"),
             ("{\"scratch\": true, \"start\": \"a\"}", "scratch is true"),
             (
-                "{\"network\": {\"network\": \"unet2d\"}, \"start\": \"a\"}",
+                "{\"network\": {\"network\": \"sdseg\"}, \"start\": \"a\"}",
                 "network is",
             ),
             ("{\"network\": \"sdseg\", \"preset\": \"default\"}", "network is"),
