@@ -70,14 +70,6 @@ pub(super) fn slices(first: u64, end: u64) -> Result<Range<usize>> {
     Ok(to_usize("z_first", first)?..to_usize("z_end", end)?)
 }
 
-/// How the timestep of a U-Net pass is chosen, TOMOCUT_TIMESTEP_*.
-pub type tomocut_timestep_rule = i32;
-
-/// By the model.
-pub const TOMOCUT_TIMESTEP_AUTO: tomocut_timestep_rule = 0;
-/// The timestep given.
-pub const TOMOCUT_TIMESTEP_FIXED: tomocut_timestep_rule = 1;
-
 /// A setting that a preset decides unless the host does, TOMOCUT_SWITCH_*.
 pub type tomocut_switch = i32;
 

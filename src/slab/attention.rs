@@ -3,7 +3,7 @@ use crate::diffusion::{AttentionTap, DiffusionModel};
 use crate::runtime::{Error, Job, Result};
 use crate::volume::Tomogram;
 
-use super::cell::with_cell;
+use super::one_slice::with_cell;
 use super::options::SlabOptions;
 
 /// What one U-Net pass over one tile of a slice gave.
@@ -27,7 +27,7 @@ pub fn slice_features(
     with_cell(model, tomogram, z, options, job, |run| {
         let mut tiles = Vec::with_capacity(run.tiles());
         for index in 0..run.tiles() {
-            let (_, mut attention) = run.tile_attention(index, true, job)?;
+            let mut attention = run.attention(index, true, job)?;
             attention.pass(job)?;
             let (timestep, extraction) = attention
                 .into_last()

@@ -13,13 +13,22 @@ use crate::runtime::{Job, Result};
 pub struct BlobRules {
     /// Diameters at which molecules are sought, in nm, at least one.
     pub diameters_nm: Vec<f64>,
-    /// The best so many; None: as many as promise the best F1.
-    pub count: Option<usize>,
+    /// How many are taken.
+    pub count: PointCount,
+}
+
+/// How many molecules are taken, the best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PointCount {
+    /// As many as promise the best F1.
+    BestF1,
+    /// Every candidate.
+    All,
 }
 
 impl BlobRules {
     /// One diameter where it is known; else an octave, in half steps, about the geometric mean of the diameters accepted.
-    pub fn new(known_nm: Option<f64>, accepted_nm: (f64, f64), count: Option<usize>) -> Self {
+    pub fn new(known_nm: Option<f64>, accepted_nm: (f64, f64), count: PointCount) -> Self {
         let middle = (accepted_nm.0 * accepted_nm.1).sqrt();
         let diameters_nm = match known_nm {
             Some(diameter) => vec![diameter],
@@ -90,7 +99,10 @@ pub fn molecule_points(
     }
     candidates.sort_by(|a, b| b.response.total_cmp(&a.response));
     let kept = apart(candidates, voxel_nm);
-    let count = rules.count.unwrap_or_else(|| expected_f1_count(&kept));
+    let count = match rules.count {
+        PointCount::BestF1 => expected_f1_count(&kept),
+        PointCount::All => kept.len(),
+    };
     let points = kept.iter().take(count).map(|candidate| Pick {
         position: candidate.at.map(|v| v as f64),
         diameter_nm: candidate.diameter_nm,
@@ -182,9 +194,11 @@ mod tests {
         let (density, molecule) = scene();
         let rules = BlobRules {
             diameters_nm: diameters_nm.to_vec(),
-            count,
+            count: count.map_or(PointCount::BestF1, |_| PointCount::All),
         };
-        molecule_points(density.view(), &molecule, &rules, 1.0, &Job::quiet()).unwrap()
+        let mut points = molecule_points(density.view(), &molecule, &rules, 1.0, &Job::quiet()).unwrap();
+        points.truncate(count.unwrap_or(points.len()));
+        points
     }
 
     #[test]

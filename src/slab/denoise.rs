@@ -10,13 +10,14 @@ use crate::runtime::{Error, Job, Result, Stage};
 use crate::settings::Settings;
 use crate::volume::Tomogram;
 
-use super::canvas::SliceCanvas;
 use super::cell::CellRun;
-use super::choices::{CanvasRule, Preset, Tiling, TimestepRule};
-use super::context::SlabContext;
-use super::features::Timesteps;
+use super::choices::{Preset, Tiling, TimestepRule};
+use super::context::PreparedSlab;
+use super::line::Line;
 use super::options::SlabOptions;
-use super::stack::{check_slices, SlabStack};
+use super::stack::{check_slices, RawStack};
+use super::timesteps::Timesteps;
+use super::ways::Denoised;
 
 /// Slices held at once, beside their neighbours.
 const CHUNK: usize = 16;
@@ -68,7 +69,7 @@ impl Settings for DenoiseOptions {
 }
 
 impl DenoiseOptions {
-    /// The same for a slab whose canvas is the denoised image.
+    /// The same for a slab.
     fn of_slab(&self) -> SlabOptions {
         SlabOptions {
             voxel_nm: self.voxel_nm,
@@ -82,7 +83,6 @@ impl DenoiseOptions {
             tiling: self.tiling,
             tile_overlap: self.tile_overlap,
             tile_cells: self.tile_cells,
-            canvas: CanvasRule::Denoised,
             ..SlabOptions::new(Preset::Default)
         }
     }
@@ -128,32 +128,30 @@ pub fn denoise(
             model.config().name
         )));
     }
-    job.enter(Stage::Read)?;
     let chunk = CHUNK.next_multiple_of(model.cells().slices as usize);
     let (first, end) = (z.start, z.end);
     let middle = first + (end - first).saturating_sub(chunk) / 2;
-    let stack = SlabStack::read(tomogram, middle..(middle + chunk).min(end), model.cells())?;
-    let context = SlabContext::new(model, tomogram.geometry(), &stack, &settings, job)?;
-    drop(stack);
+    let middle = middle..(middle + chunk).min(end);
+    let context = PreparedSlab::read(model, tomogram, middle, &settings, job)?.context;
     let Timesteps::Around(timestep) = context.timesteps else {
         return Err(Error::Internal("a matched model draws no timesteps".into()));
     };
     let abar = model.schedule().alpha_cumprod(timestep)?;
+    let line = Denoised {
+        eigenvector_weight: 0.0,
+    };
     for start in (first..end).step_by(chunk) {
         let slab = start..(start + chunk).min(end);
         job.enter(Stage::Read)?;
-        let stack = SlabStack::read(tomogram, slab, model.cells())?;
+        let stack = RawStack::read(tomogram, slab, model.cells())?.scaled(&context.scale, job)?;
         for z in stack.cell_starts() {
             job.set_span((z - first) as f64 / (end - first) as f64..1.0);
-            let run = CellRun::new(&context, &stack, z, job)?;
-            let tiles = (0..run.tiles())
-                .map(|tile| Ok(run.run_tile(tile, false, job)?.map))
+            let cell = CellRun::new(&context, &stack, z)?;
+            let tiles = (0..cell.tiles())
+                .map(|tile| line.tile_map(&context, &cell.run_tile(tile, false, job)?))
                 .collect::<Result<Vec<_>>>()?;
-            for (offset, canvas) in run.join(tiles)?.into_iter().enumerate() {
-                let SliceCanvas::Score(score) = canvas else {
-                    return Err(Error::Internal("a denoised slice is no score map".into()));
-                };
-                let slice = score.mapv(|v| context.density(-v * abar.sqrt() as f32));
+            for (offset, score) in line.slice_maps(&cell, tiles)?.into_iter().enumerate() {
+                let slice = score.mapv(|v| context.scale.density(-v * abar.sqrt() as f32));
                 put(z + offset, slice.view())?;
             }
         }

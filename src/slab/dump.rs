@@ -10,9 +10,11 @@ use crate::tensors::from_array;
 use crate::volume::Tomogram;
 use crate::weights::{metadata, write_tensors};
 
-use super::canvas::TileMap;
-use super::cell::with_cell;
+use super::line::Line;
+use super::one_slice::with_cell;
 use super::options::SlabOptions;
+use super::tile_tensor::tile_tensor;
+use super::way::Way;
 
 /// Writes the intermediates of slice `z` to `path` (safetensors, float32, atomic).
 ///
@@ -29,6 +31,7 @@ pub fn dump_slice(
     job: &Job,
 ) -> Result<()> {
     with_cell(model, tomogram, z, options, job, |run| {
+        let way = Way::choose(model, options);
         let mut tensors: Vec<(String, Tensor)> = Vec::new();
         for index in 0..run.tiles() {
             let prefix = if run.tiles() > 1 {
@@ -45,7 +48,7 @@ pub fn dump_slice(
                 tensors.push((format!("{prefix}{name}"), tensor));
                 Ok(())
             };
-            keep("image", &tile.image)?;
+            keep("image", &tile_tensor(run.pixels(index)?.view(), model.device())?)?;
             keep("latent", &tile.latent)?;
             keep("unet_input", &tile.extraction.input)?;
             keep("timestep", &Tensor::f_from_slice(&[tile.timestep as f32])?)?;
@@ -60,13 +63,18 @@ pub fn dump_slice(
                 let values: Vec<f32> = found.values.iter().map(|value| *value as f32).collect();
                 keep("eigenvalues", &Tensor::f_from_slice(&values)?)?;
             }
-            match tile.map {
-                TileMap::Canvas(canvas) => keep("canvas", &from_array(canvas.mapv(f32::from).view())?)?,
-                TileMap::Score(slices) => keep("canvas", &slices_tensor(&slices)?)?,
-                TileMap::Structures(kinds) => {
-                    for (structure, slices) in model.config().structures.iter().zip(&kinds) {
+            let context = run.context();
+            match &way {
+                Way::Structures(line) => {
+                    let maps = line.tile_map(context, &tile)?;
+                    for (structure, slices) in model.config().structures.iter().zip(&maps) {
                         keep(structure.name(), &slices_tensor(slices)?)?;
                     }
+                }
+                Way::Denoised(line) => keep("canvas", &slices_tensor(&line.tile_map(context, &tile)?)?)?,
+                Way::Paper(line) => {
+                    let canvas = line.tile_map(context, &tile)?.pixels;
+                    keep("canvas", &from_array(canvas.mapv(f32::from).view())?)?;
                 }
             }
             job.check()?;

@@ -1,22 +1,27 @@
 //! A slab of a tomogram to membrane mask, molecule points and a score: the slab paper end to end.
 //!
-//! Stages, one file each, in the order a slice passes them: `stack` (slices and their neighbours), `context` (what the slab shares,
-//! and how a slice is enhanced), `tiles`, `features` (attention of a tile), `cell` (eigenvectors and maps of the tiles), `aggregate` and `canvas` (one map), `zcorrect`,
-//! `refine`, `binarise`, `split`, `points` and `blobs`; `pipeline` runs them, `outputs`, `overlay` and `dump` write what they found. `suggest`
-//! says beforehand which slabs are worth it.
+//! Three ways lead from a slab to its labels (`way`): by the structures that the model predicts, by its denoised image, and the papers', by
+//! the eigenvectors of its attention. Each is a `line` of its own in `ways`, from a tile's map to the decision.
+//!
+//! In the order that a slice passes them: `stack` (slices and their neighbours), `grey` (their scale), `context` (what the slab shares),
+//! `tiles`, `tile_attention`, `cell` (tiles through the model), then the line's stages: `aggregate`, `zcorrect`, `refine`, `binarise`, `split`,
+//! `points` and `blobs`. `pipeline` runs them; `outputs`, `overlay` and `dump` write files. `suggest` says beforehand which slabs are worth
+//! it.
 
 pub mod aggregate;
 mod attention;
 pub mod binarise;
 mod blobs;
-pub mod canvas;
 mod cell;
 mod choices;
-pub mod context;
-mod decide;
+mod context;
+mod decision;
 mod denoise;
 mod dump;
-mod features;
+mod grey;
+mod labels;
+mod line;
+mod one_slice;
 mod options;
 mod outputs;
 pub mod overlay;
@@ -25,20 +30,27 @@ pub mod points;
 mod refine;
 mod seams;
 pub mod split;
+mod split_mask;
 mod stack;
 mod structures;
 mod suggest;
+mod tile_attention;
+mod tile_tensor;
 pub mod tiles;
+mod timesteps;
+mod voxel;
+mod way;
+mod ways;
 pub mod zcorrect;
 
 pub use attention::{slice_features, TileFeatures};
 pub use choices::{CanvasRule, Preset, SolverKind, SplitRule, ThresholdRule, Tiling, TimestepRule};
 pub use denoise::{denoise, DenoiseOptions, DenoiseReport};
 pub use dump::dump_slice;
-pub use features::Timesteps;
+pub use labels::{FILAMENT, MEMBRANE, MOLECULE};
 pub use options::SlabOptions;
 pub use outputs::{write_outputs, OutputFiles, SlabFileOptions};
 pub use pipeline::{segment, SlabReport, SlabSegmentation};
-pub use split::{FILAMENT, MEMBRANE, MOLECULE};
 pub use structures::StructureMaps;
 pub use suggest::{suggest_slabs, SuggestOptions, SuggestedSlab, Suggestions};
+pub use timesteps::Timesteps;

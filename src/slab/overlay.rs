@@ -9,7 +9,7 @@ use crate::picks::Pick;
 use crate::runtime::{Error, Result};
 use crate::volume::write_atomically;
 
-use super::split::{FILAMENT, MEMBRANE, MOLECULE};
+use super::labels::{FILAMENT, MEMBRANE, MOLECULE};
 
 /// Longer side of a panel, in pixels: smaller slices are enlarged to the first, larger ones reduced to the second.
 const PANEL: (usize, usize) = (768, 2048);

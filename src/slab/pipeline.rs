@@ -1,23 +1,25 @@
 //! The slab pipeline end to end: slices in, membrane mask, molecule points and a score volume out.
 use std::ops::Range;
 
-use ndarray::{Array3, Axis};
+use ndarray::Array3;
 use serde::Serialize;
 
 use crate::diffusion::DiffusionModel;
 use crate::picks::Pick;
-use crate::runtime::{Job, MemoryReuse, Result, Stage};
+use crate::runtime::{Job, MemoryReuse, Result};
 use crate::settings::Settings;
 use crate::volume::{Geometry, Tomogram};
 
-use super::canvas::SliceCanvas;
 use super::cell::CellRun;
-use super::choices::{CanvasRule, Preset};
-use super::context::SlabContext;
-use super::decide::decide;
+use super::choices::Preset;
+use super::context::PreparedSlab;
+use super::decision::Decision;
+use super::labels::{MEMBRANE, MOLECULE};
+use super::line::Line;
 use super::options::SlabOptions;
-use super::stack::{check_slices, SlabStack};
+use super::stack::check_slices;
 use super::structures::StructureMaps;
+use super::way::Way;
 
 /// Share of the call that the slices take; the rest is z correction, split and points.
 const SLICES_SHARE: f64 = 0.95;
@@ -74,14 +76,41 @@ pub struct SlabReport {
     pub seconds: Vec<(String, f64)>,
 }
 
-/// The slab and, where the model says itself what is structure, one cell of slices more on either side: a molecule whose centre lies
-/// beyond the slab is then seen to.
-fn with_margin(model: &DiffusionModel, z: &Range<usize>, options: &SlabOptions, depth: usize) -> Range<usize> {
-    if options.canvas != CanvasRule::Structures || model.config().structures.is_empty() {
-        return z.clone();
+impl SlabReport {
+    /// What is known before the first slice.
+    fn new(slab: &PreparedSlab, z: &Range<usize>) -> Self {
+        let context = &slab.context;
+        Self {
+            preset: context.options.preset,
+            settings: context.options.clone(),
+            model: context.model.config().name.clone(),
+            z: [z.start, z.end],
+            voxel_nm: context.voxel_nm,
+            snr: context.snr.is_finite().then_some(context.snr),
+            timesteps: format!("{:?}", context.timesteps),
+            tiles_per_slice: 0,
+            worst_residual: 0.0,
+            empty_tiles: 0,
+            membrane_share: 0.0,
+            molecule_share: 0.0,
+            points: 0,
+            seconds: Vec::new(),
+        }
     }
-    let margin = model.cells().slices as usize;
-    z.start.saturating_sub(margin)..(z.end + margin).min(depth)
+
+    /// Adds what was decided, and the time that it took.
+    fn count(&mut self, decision: &Decision, job: &Job) {
+        let voxels = decision.labels.len() as f64;
+        let share = |label: i8| decision.labels.iter().filter(|l| **l == label).count() as f64 / voxels;
+        self.membrane_share = share(MEMBRANE);
+        self.molecule_share = share(MOLECULE);
+        self.points = decision.points.len();
+        self.seconds = job
+            .stage_times()
+            .into_iter()
+            .map(|(stage, time)| (stage.name().to_owned(), time.as_secs_f64()))
+            .collect();
+    }
 }
 
 /// Segments the slices `z` of `tomogram`.
@@ -99,72 +128,21 @@ pub fn segment(
     options.validate()?;
     options.check_files()?;
     check_slices(&z, geometry.shape[0])?;
-    job.enter(Stage::Read)?;
-    let seen_z = with_margin(model, &z, options, geometry.shape[0]);
-    let seen = SlabOptions {
-        // The best of the slab are taken once those of the margin are gone.
-        n_points: options.n_points.map(|_| usize::MAX),
-        ..options.clone()
+    let way = Way::choose(model, options);
+    let margin = way.margin(model);
+    let seen = z.start.saturating_sub(margin)..(z.end + margin).min(geometry.shape[0]);
+    let slab = PreparedSlab::read(model, tomogram, seen.clone(), options, job)?;
+    let mut report = SlabReport::new(&slab, &z);
+    let decision = match &way {
+        Way::Structures(line) => follow(line, &slab, &mut report, job)?,
+        Way::Denoised(line) => follow(line, &slab, &mut report, job)?,
+        Way::Paper(line) => follow(line, &slab, &mut report, job)?,
     };
-    let stack = SlabStack::read(tomogram, seen_z.clone(), model.cells())?;
-    job.check()?;
-    let context = SlabContext::new(model, geometry, &stack, &seen, job)?;
-
-    let depth = z.len();
-    let mut canvases: Vec<SliceCanvas> = Vec::with_capacity(seen_z.len());
-    let mut report = SlabReport {
-        preset: options.preset,
-        settings: options.clone(),
-        model: model.config().name.clone(),
-        z: [z.start, z.end],
-        voxel_nm: context.voxel_nm,
-        snr: context.snr.is_finite().then_some(context.snr),
-        timesteps: format!("{:?}", context.timesteps),
-        tiles_per_slice: 0,
-        worst_residual: 0.0,
-        empty_tiles: 0,
-        membrane_share: 0.0,
-        molecule_share: 0.0,
-        points: 0,
-        seconds: Vec::new(),
-    };
-    let cells = stack.cell_starts();
-    let share = SLICES_SHARE / cells.len() as f64;
-    let kept = MemoryReuse::start();
-    for (index, start) in cells.enumerate() {
-        let run = CellRun::new(&context, &stack, start, job)?;
-        report.tiles_per_slice = run.tiles();
-        let mut tiles = Vec::with_capacity(run.tiles());
-        for tile in 0..run.tiles() {
-            let step = share / run.tiles() as f64;
-            let start = index as f64 * share + tile as f64 * step;
-            job.set_span(start..start + step);
-            let done = run.run_tile(tile, false, job)?;
-            if let Some(found) = &done.eigenvectors {
-                report.worst_residual = report.worst_residual.max(found.residual);
-            }
-            report.empty_tiles += usize::from(done.is_empty);
-            tiles.push(done.map);
-            job.advance(1.0)?;
-        }
-        canvases.extend(run.join(tiles)?);
+    let mut decision = decision.within(&seen, &z);
+    if let Some(best) = options.n_points {
+        decision.points.truncate(best);
     }
-    drop(kept);
-    job.set_span(SLICES_SHARE..1.0);
-    let mut decision = decide(&context, &stack, canvases, job)?.within(&seen_z, &z);
-    decision.points.truncate(options.n_points.unwrap_or(usize::MAX));
-
-    let voxels = decision.labels.len() as f64;
-    let share = |label: i8| decision.labels.iter().filter(|l| **l == label).count() as f64 / voxels;
-    report.membrane_share = share(super::MEMBRANE);
-    report.molecule_share = share(super::MOLECULE);
-    report.points = decision.points.len();
-    report.seconds = job
-        .stage_times()
-        .into_iter()
-        .map(|(stage, time)| (stage.name().to_owned(), time.as_secs_f64()))
-        .collect();
-    debug_assert_eq!(decision.labels.len_of(Axis(0)), depth);
+    report.count(&decision, job);
     Ok(SlabSegmentation {
         geometry: geometry.slab(z.clone())?,
         z,
@@ -174,4 +152,35 @@ pub fn segment(
         points: decision.points,
         report,
     })
+}
+
+/// Goes one way: all tiles of all cells, then the decision.
+fn follow<L: Line>(line: &L, slab: &PreparedSlab, report: &mut SlabReport, job: &Job) -> Result<Decision> {
+    let PreparedSlab { context, stack } = slab;
+    let mut slices = Vec::new();
+    let cells = stack.cell_starts();
+    let share = SLICES_SHARE / cells.len() as f64;
+    let kept = MemoryReuse::start();
+    for (index, z) in cells.enumerate() {
+        let cell = CellRun::new(context, stack, z)?;
+        report.tiles_per_slice = cell.tiles();
+        let mut maps = Vec::with_capacity(cell.tiles());
+        for tile in 0..cell.tiles() {
+            let step = share / cell.tiles() as f64;
+            let start = index as f64 * share + tile as f64 * step;
+            job.set_span(start..start + step);
+            let run = cell.run_tile(tile, line.needs_eigenvectors(), job)?;
+            if let Some(solved) = &run.eigenvectors {
+                report.worst_residual = report.worst_residual.max(solved.residual);
+            }
+            let map = line.tile_map(context, &run)?;
+            report.empty_tiles += usize::from(line.is_empty(&map));
+            maps.push(map);
+            job.advance(1.0)?;
+        }
+        slices.extend(line.slice_maps(&cell, maps)?);
+    }
+    drop(kept);
+    job.set_span(SLICES_SHARE..1.0);
+    line.decide(slab, slices, job)
 }

@@ -8,7 +8,8 @@ use crate::image::distance_2d;
 use crate::picks::Pick;
 use crate::runtime::Result;
 
-use super::split::{Object, Split, MEMBRANE};
+use super::labels::MEMBRANE;
+use super::split::{Object, Split};
 use super::tiles::TilePlan;
 
 /// The papers' rules; the defaults are the released code's.

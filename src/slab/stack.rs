@@ -4,8 +4,10 @@ use std::ops::Range;
 use ndarray::{Array3, ArrayView2, ArrayView3, Axis};
 
 use crate::diffusion::CellShape;
-use crate::runtime::{Error, Result};
+use crate::runtime::{Error, Job, Result, Stage};
 use crate::volume::Tomogram;
+
+use super::grey::GreyScale;
 
 /// Refuses slices `z` that are none, or that a tomogram of `depth` slices does not have.
 pub fn check_slices(z: &Range<usize>, depth: usize) -> Result<()> {
@@ -19,9 +21,45 @@ pub fn check_slices(z: &Range<usize>, depth: usize) -> Result<()> {
     ))
 }
 
-/// A slab and the slices around it, as far as the tomogram has them.
+/// A slab and the slices around it, as far as the tomogram has them, in the tomogram's densities.
+pub struct RawStack(SlabStack);
+
+impl RawStack {
+    /// Reads the slices `slab` of `tomogram` and what `cells` see around them.
+    pub fn read(tomogram: &Tomogram, slab: Range<usize>, cells: CellShape) -> Result<Self> {
+        let (slices, context) = (cells.slices as usize, (cells.context * cells.slices) as usize);
+        let depth = tomogram.geometry().shape[0];
+        // The last cell may begin at the slab's last slice.
+        let read = slab.start.saturating_sub(context)..(slab.end + slices - 1 + context).min(depth);
+        Ok(Self(SlabStack {
+            slices: tomogram.read_slices(read.clone())?,
+            read,
+            slab,
+            cells,
+        }))
+    }
+
+    /// The slab itself.
+    pub fn slab(&self) -> ArrayView3<'_, f32> {
+        self.0.slab()
+    }
+
+    /// The same in the grey scale of the model's encoder: every slice is scaled once, in place.
+    pub fn scaled(self, scale: &GreyScale, job: &Job) -> Result<SlabStack> {
+        job.enter(Stage::Enhance)?;
+        let mut stack = self.0;
+        for mut slice in stack.slices.outer_iter_mut() {
+            let scaled = scale.scaled(slice.view());
+            slice.assign(&scaled);
+            job.check()?;
+        }
+        Ok(stack)
+    }
+}
+
+/// A slab and the slices around it, as far as the tomogram has them, in the grey scale of the model's encoder.
 pub struct SlabStack {
-    /// Raw densities of the slices `read`.
+    /// The slices `read`.
     slices: Array3<f32>,
     read: Range<usize>,
     slab: Range<usize>,
@@ -29,25 +67,6 @@ pub struct SlabStack {
 }
 
 impl SlabStack {
-    /// Reads the slices `slab` of `tomogram` and what `cells` see around them.
-    pub fn read(tomogram: &Tomogram, slab: Range<usize>, cells: CellShape) -> Result<Self> {
-        let (slices, context) = (cells.slices as usize, (cells.context * cells.slices) as usize);
-        let depth = tomogram.geometry().shape[0];
-        // The last cell may begin at the slab's last slice.
-        let read = slab.start.saturating_sub(context)..(slab.end + slices - 1 + context).min(depth);
-        Ok(Self {
-            slices: tomogram.read_slices(read.clone())?,
-            read,
-            slab,
-            cells,
-        })
-    }
-
-    /// First slice of the slab.
-    pub fn first(&self) -> usize {
-        self.slab.start
-    }
-
     /// First slice of every cell that covers the slab, in slices of the tomogram.
     pub fn cell_starts(&self) -> impl ExactSizeIterator<Item = usize> {
         self.slab.clone().step_by(self.cells.slices as usize)
@@ -91,7 +110,7 @@ mod tests {
             slices: 2,
             context: 1,
         };
-        let stack = SlabStack::read(&tomogram, 1..8, cells).unwrap();
+        let stack = RawStack::read(&tomogram, 1..8, cells).unwrap().0;
         assert_eq!(stack.cell_starts().collect::<Vec<_>>(), [1, 3, 5, 7]);
         let seen = |z: usize| -> Vec<f32> {
             stack

@@ -5,7 +5,7 @@ use crate::diffusion::Structure;
 use crate::image::{label_3d, Connectivity};
 use crate::runtime::{Error, Job, Result};
 
-use super::split::{FILAMENT, MEMBRANE, MOLECULE};
+use super::labels::{FILAMENT, MEMBRANE, MOLECULE};
 
 /// Likelihoods of a slab's structures, (z, y, x) each, 0..=1.
 #[derive(Clone, Debug)]

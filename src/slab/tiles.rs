@@ -1,5 +1,5 @@
 //! How a slice of any size is cut into the squares that a U-Net sees, and how their maps become one again.
-use ndarray::{s, Array2, Array3, ArrayView2, ArrayView3, Axis};
+use ndarray::{s, Array2, Array3, ArrayView2};
 
 use crate::image::{reflect, resize_linear_f32, resize_nearest};
 use crate::runtime::{Error, Result};
@@ -108,6 +108,11 @@ impl TilePlan {
         self.slice
     }
 
+    /// Rows and columns of the frame that the tiles lie in: the slice, resized or padded.
+    pub fn frame_shape(&self) -> (usize, usize) {
+        self.frame
+    }
+
     /// Top and left of tile `index` in the frame.
     fn start(&self, index: usize) -> Result<(usize, usize)> {
         let columns = self.col_starts.len();
@@ -138,11 +143,13 @@ impl TilePlan {
         })
     }
 
-    /// Tile `index` of every slice of `stack` (slices, rows, columns). Errors: as [`TilePlan::crop`].
-    pub fn crop_stack(&self, stack: ArrayView3<f32>, index: usize) -> Result<Array3<f32>> {
-        let mut tile = Array3::zeros((stack.len_of(Axis(0)), self.tile.0, self.tile.1));
-        for (slice, mut target) in stack.outer_iter().zip(tile.outer_iter_mut()) {
-            target.assign(&self.crop(slice, index)?);
+    /// Tile `index` of every slice of `seen`, (slices, rows, columns); a missing slice is 0. Errors: as [`TilePlan::crop`].
+    pub fn crop_seen(&self, seen: &[Option<ArrayView2<f32>>], index: usize) -> Result<Array3<f32>> {
+        let mut tile = Array3::zeros((seen.len(), self.tile.0, self.tile.1));
+        for (slice, mut target) in seen.iter().zip(tile.outer_iter_mut()) {
+            if let Some(slice) = slice {
+                target.assign(&self.crop(slice.view(), index)?);
+            }
         }
         Ok(tile)
     }

@@ -132,7 +132,7 @@ void networks(tomocut::Engine &engine, const tomocut::Model &model, const tomocu
     tomocut::DatasetOptions bad;
     bad.held_out = 0.9;
     bad.slab.emplace();
-    bad.slab->layers = {0, 1};
+    bad.slab->set("layers", std::vector<int>{0, 1});
     bad.prediction.emplace();
     CHECK_ERROR(TOMOCUT_E_INVALID_ARGUMENT, "held_out",
                 tomocut::run_dataset(engine, model, {"a.mrc", "b.mrc"}, scratch("data"), bad));

@@ -1,10 +1,12 @@
 //! CellPose's instances of each slice as molecules.
 use ndarray::{s, Array2, ArrayView3, Axis};
 
-use super::{check, disc_diameter, slice_bodies, Split, Splitter, MEMBRANE, MOLECULE};
+use super::body::{disc_diameter, slice_bodies};
+use super::splitter::{check, Split, Splitter};
 use crate::image::{circularity, perimeter};
 use crate::networks::cpnet::{CellPose, CellPoseOptions};
 use crate::runtime::{Job, Result};
+use crate::slab::labels::{MEMBRANE, MOLECULE};
 
 /// What CellPose sees of a slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,10 @@
 use ndarray::Array3;
 
+use ndarray::s;
+
 use super::*;
+use crate::runtime::Job;
+use crate::slab::labels::{MEMBRANE, MOLECULE};
 
 fn ball(volume: &mut Array3<bool>, centre: [f64; 3], radius: f64) {
     for ((z, y, x), v) in volume.indexed_iter_mut() {

@@ -1,64 +1,20 @@
 //! From a tile of a slice to the attention that the eigenvector solvers draw.
-use ndarray::{Array2, ArrayView3};
-use tch::{Device, Kind, Tensor};
+use ndarray::ArrayView3;
+use tch::{Kind, Tensor};
 
-use crate::diffusion::{depth_to_space, AttentionTap, DiffusionModel, Extraction, LatentEncoder, LatentMode};
+use crate::diffusion::{AttentionTap, Extraction, LatentMode};
 use crate::runtime::{Error, Generator, Job, Result, Stage};
 use crate::spectral::{AttentionLayer, AttentionSet, AttentionStream};
 
-use super::choices::TimestepRule;
 use super::context::SlabContext;
-use super::options::SlabOptions;
+use super::tile_tensor::tile_tensor;
+use super::timesteps::Timesteps;
 
 /// Timesteps of the draws of a matched model lie this far apart (matched-noise recipe: t-60, t, t+60).
 const MATCHED_SPREAD: i64 = 60;
 
 /// Steps of DDIM inversion, as diffusers takes by default.
 const INVERSION_STEPS: i64 = 50;
-
-/// The released code's rule: uniform timesteps up to this length over the voxel size, both in nm.
-const TIMESTEP_NM: f64 = 68.0;
-
-/// Used where neither header nor host gives a voxel size: the paper's data (1.348 nm).
-pub(super) const FALLBACK_VOXEL_NM: f64 = 1.348;
-
-/// The timestep of each pass, resolved for one model and data set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Timesteps {
-    /// The same for every pass, spread over neighbours where several are drawn.
-    Around(i64),
-    /// A fresh uniform draw on 0..=this for every pass.
-    UniformUpTo(i64),
-}
-
-/// Resolves the timestep rule. `snr` is needed by matched models only.
-pub fn resolve_timesteps(model: &DiffusionModel, options: &SlabOptions, voxel_nm: f64, snr: f64) -> Timesteps {
-    match options.timestep_rule {
-        TimestepRule::Fixed => Timesteps::Around(options.timestep.unwrap_or(0)),
-        TimestepRule::UpTo => Timesteps::UniformUpTo(options.timestep.unwrap_or(0)),
-        TimestepRule::Auto => match latent_mode(model, options) {
-            LatentMode::Matched => Timesteps::Around(model.schedule().timestep_for_snr(snr)),
-            LatentMode::Clean => Timesteps::Around(0),
-            _ => Timesteps::UniformUpTo(((TIMESTEP_NM / voxel_nm).floor() as i64).clamp(0, 999)),
-        },
-    }
-}
-
-/// How slices enter the U-Net: the host's choice or the model's own.
-pub fn latent_mode(model: &DiffusionModel, options: &SlabOptions) -> LatentMode {
-    options.latent_mode.unwrap_or(model.config().latent_mode)
-}
-
-/// A tile of the slices seen as the model's encoder wants it, [1, slices, rows, cols] on the model's device.
-///
-/// Matched models take the tile as it is (zero mean, unit variance over the slab); autoencoders take 0..=1.
-pub fn tile_tensor(tile: ArrayView3<f32>, device: Device) -> Result<Tensor> {
-    let (slices, rows, cols) = tile.dim();
-    let values: Vec<f32> = tile.iter().copied().collect();
-    Ok(Tensor::f_from_slice(&values)?
-        .f_reshape([1, slices as i64, rows as i64, cols as i64])?
-        .f_to_device(device)?)
-}
 
 /// Draws attention sets of one tile: noise, timestep, U-Net, taps.
 pub struct TileAttention<'a> {
@@ -185,47 +141,6 @@ fn attention_layer(tap: &AttentionTap) -> Result<AttentionLayer> {
         grid: tap.grid,
         scale: 1.0 / (dim as f64).sqrt(),
     })
-}
-
-/// The one-step denoised tile at its own sampling, slice by slice. Errors: a model with an autoencoder in between.
-pub fn denoised_tile(model: &DiffusionModel, extraction: &Extraction) -> Result<Vec<Array2<f32>>> {
-    let LatentEncoder::SpaceToDepth(cells) = model.encoder() else {
-        return Err(Error::Unsupported(
-            "the denoised latent of an autoencoder is no image".into(),
-        ));
-    };
-    let image = depth_to_space(&extraction.clean, cells.factor)?;
-    (0..cells.slices)
-        .map(|slice| tensor_to_image(&image.f_get(0)?.f_get(slice)?))
-        .collect()
-}
-
-/// Likelihoods of the model's structures in a tile: by structure, then by slice. Errors: a model that predicts none.
-pub fn structure_tile(extraction: &Extraction) -> Result<Vec<Vec<Array2<f32>>>> {
-    let maps = extraction
-        .structures
-        .as_ref()
-        .ok_or_else(|| Error::Unsupported("the model predicts no structures".into()))?;
-    let (kinds, slices, _, _) = maps.size4()?;
-    let kind = |k: i64| {
-        (0..slices)
-            .map(|s| tensor_to_image(&maps.f_get(k)?.f_get(s)?))
-            .collect()
-    };
-    (0..kinds).map(kind).collect()
-}
-
-/// A [rows, cols] tensor as an array.
-pub fn tensor_to_image(tensor: &Tensor) -> Result<Array2<f32>> {
-    let (rows, cols) = tensor.size2()?;
-    let flat = tensor
-        .f_to_kind(Kind::Float)?
-        .f_to_device(Device::Cpu)?
-        .f_contiguous()?
-        .f_reshape([-1])?;
-    let values = Vec::<f32>::try_from(&flat)?;
-    Array2::from_shape_vec((rows as usize, cols as usize), values)
-        .map_err(|error| Error::Internal(format!("tensor to image: {error}")))
 }
 
 fn read_noise(path: &std::path::Path, latent: &Tensor) -> Result<Tensor> {

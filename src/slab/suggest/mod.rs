@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use self::layers::LayerReader;
 use self::structure::{ContrastBands, StructureScale};
-use super::features::FALLBACK_VOXEL_NM;
+use super::voxel::fallback;
 use crate::runtime::{Error, Job, Result, Stage};
 use crate::settings::Settings;
 use crate::volume::Tomogram;
@@ -130,13 +130,7 @@ fn voxel(tomogram: &Tomogram, options: &SuggestOptions, job: &Job) -> f64 {
     match (options.voxel_nm, tomogram.geometry().voxel_nm()) {
         (Some(given), _) => given,
         (None, Some(known)) => known,
-        (None, None) => {
-            job.logger().warn(
-                "slab",
-                &format!("the file has no voxel size; {FALLBACK_VOXEL_NM} nm is assumed, give voxel_nm"),
-            );
-            FALLBACK_VOXEL_NM
-        }
+        (None, None) => fallback(job),
     }
 }
 
