@@ -8,7 +8,7 @@ use crate::diffusion::{LatentDraw, LatentMode};
 use crate::image::EnhanceOptions;
 use crate::networks::cpnet::CellPose;
 use crate::runtime::{Error, Result};
-use crate::settings::Settings;
+use crate::settings::{finite, Settings};
 
 use super::aggregate::AggregateOptions;
 use super::binarise::Binarisation;
@@ -127,6 +127,9 @@ impl Settings for SlabOptions {
     }
 
     fn validate_together(&self) -> Result<()> {
+        finite("voxel_nm", self.voxel_nm)?;
+        finite("snr", self.snr)?;
+        finite("diameter_nm", self.diameter_nm)?;
         let refused = |name: &str, value: String, allowed: &str| Err(Error::argument(name, value, allowed));
         if !self.tile_cells.is_multiple_of(8) {
             return refused("tile_cells", self.tile_cells.to_string(), "must be a multiple of 8");

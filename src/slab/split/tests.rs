@@ -1,6 +1,4 @@
-use ndarray::Array3;
-
-use ndarray::s;
+use ndarray::{s, Array3, Axis};
 
 use super::*;
 use crate::runtime::Job;

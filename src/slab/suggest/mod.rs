@@ -16,7 +16,7 @@ use self::layers::LayerReader;
 use self::structure::{ContrastBands, StructureScale};
 use super::voxel::fallback;
 use crate::runtime::{Error, Job, Result, Stage};
-use crate::settings::Settings;
+use crate::settings::{finite, Settings};
 use crate::volume::Tomogram;
 
 /// Slices of a suggested slab unless the host says otherwise: the slab paper's.
@@ -55,6 +55,10 @@ impl Settings for SuggestOptions {
 
     fn of_preset(_: &str) -> Self {
         Self::default()
+    }
+
+    fn validate_together(&self) -> Result<()> {
+        finite("voxel_nm", self.voxel_nm)
     }
 }
 
