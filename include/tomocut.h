@@ -1231,11 +1231,6 @@ typedef struct tomocut_dataset_outcome {
 } tomocut_dataset_outcome;
 
 /**
- * How the timestep of a U-Net pass is chosen, TOMOCUT_TIMESTEP_*.
- */
-typedef int32_t tomocut_timestep_rule;
-
-/**
  * The call did what it says.
  */
 #define TOMOCUT_OK 0
@@ -1345,16 +1340,6 @@ typedef int32_t tomocut_timestep_rule;
  * Unsigned 32-bit integers. As input they are read as binary32, exact up to 2^24.
  */
 #define TOMOCUT_DTYPE_U32 7
-
-/**
- * By the model.
- */
-#define TOMOCUT_TIMESTEP_AUTO 0
-
-/**
- * The timestep given.
- */
-#define TOMOCUT_TIMESTEP_FIXED 1
 
 /**
  * As the preset has it.
