@@ -4,6 +4,7 @@ use tch::Tensor;
 use super::DenoiserOptions;
 use crate::diffusion::{CellShape, NoiseSchedule, Structure};
 use crate::runtime::{Generator, Job, Result};
+use crate::tensors::{from_slice, term};
 
 /// Latents of a batch: h = w = the crop's side over the pixels of a latent pixel.
 pub struct Batch {
@@ -29,15 +30,10 @@ impl Batch {
             noise.push((1.0 - alpha).sqrt() as f32);
         }
         let column = |values: &[f32]| -> Result<Tensor> {
-            Ok(Tensor::f_from_slice(values)?
-                .f_view([-1, 1, 1, 1])?
-                .f_to_device(self.clean.device())?)
+            Ok(from_slice(values, [values.len(), 1, 1, 1])?.f_to_device(self.clean.device())?)
         };
-        let sum = self
-            .clean
-            .f_mul(&column(&signal)?)?
-            .f_add(&self.noise.f_mul(&column(&noise)?)?)?;
-        Ok(sum.f_mul(&self.present)?)
+        let noised = term(&self.clean) * column(&signal) + term(&self.noise) * column(&noise);
+        (noised * &self.present).tensor()
     }
 }
 

@@ -5,7 +5,8 @@ use tch::{Device, Tensor};
 use super::STRUCTURES;
 use crate::diffusion::Structure;
 use crate::phantom::{simulate_on, Instance, Phantom, PhantomOptions, FILAMENT, MEMBRANE, MOLECULE};
-use crate::runtime::{Error, Generator, Job, Result};
+use crate::runtime::{Generator, Job, Result};
+use crate::tensors::from_array;
 use crate::train::{mark_centre, CERTAIN};
 
 /// Streams of the seed: phantom k has `PHANTOMS + k`.
@@ -37,12 +38,7 @@ impl MatchedVolume {
     /// The volumes of a phantom whose noise has unit variance (SNR 1).
     pub(super) fn of(phantom: &Phantom, device: Device) -> Result<Self> {
         let (z, y, x) = phantom.signal.dim();
-        let shape = [z as i64, y as i64, x as i64];
-        let dense = || Error::Internal("phantom is not contiguous".into());
-        let float = |volume: &Array3<f32>| -> Result<Tensor> {
-            let values = volume.as_slice().ok_or_else(dense)?;
-            Ok(Tensor::f_from_slice(values)?.f_view(shape)?.f_to_device(device)?)
-        };
+        let float = |volume: &Array3<f32>| -> Result<Tensor> { Ok(from_array(volume.view())?.f_to_device(device)?) };
         let mut truth = Vec::with_capacity(STRUCTURES.len());
         for structure in STRUCTURES {
             let label = |wanted: u8| phantom.labels.mapv(|label| if label == wanted { CERTAIN } else { 0 });
@@ -52,7 +48,7 @@ impl MatchedVolume {
                 Structure::Filament => label(FILAMENT),
                 Structure::MoleculeCentre => centres(&phantom.instances, (z, y, x), phantom.parameters.voxel_nm),
             };
-            truth.push(Tensor::f_from_slice(bytes.as_slice().ok_or_else(dense)?)?.f_view(shape)?);
+            truth.push(from_array(bytes.view())?);
         }
         Ok(Self {
             signal: float(&phantom.signal)?,

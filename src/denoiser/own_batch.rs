@@ -6,6 +6,7 @@ use super::own_data::OwnBlock;
 use super::CELLS;
 use crate::diffusion::{space_to_depth, NoiseSchedule};
 use crate::runtime::{Generator, Result};
+use crate::tensors::from_slice;
 
 /// Ratio of abar after and before noise is added to the data: little added noise teaches nothing, much hides
 /// everything.
@@ -61,9 +62,7 @@ impl OwnBatch {
         }
         let cells = |crops: &[Tensor]| space_to_depth(&Tensor::f_stack(crops, 0)?, CELLS.factor);
         let column = |values: &[f32]| -> Result<Tensor> {
-            Ok(Tensor::f_from_slice(values)?
-                .f_view([-1, 1, 1, 1])?
-                .f_to_device(device)?)
+            Ok(from_slice(values, [values.len(), 1, 1, 1])?.f_to_device(device)?)
         };
         Ok(Self {
             input: cells(&input)?,

@@ -5,6 +5,7 @@ use tch::{Kind, Tensor};
 use super::CELLS;
 use crate::diffusion::{depth_to_space, space_to_depth, DiffusionModel};
 use crate::runtime::{Error, Generator, Job, Result, Stage};
+use crate::tensors::from_array;
 use crate::volume::{grey_scale, Tomogram, CLIP_SIGMA};
 
 /// Side, in voxels, of the tiles that are denoised, and what is dropped along each of their edges.
@@ -71,11 +72,7 @@ impl OwnBlock {
 
     fn of(model: &DiffusionModel, block: &Array3<f32>, snr: Option<f64>, job: &Job) -> Result<Self> {
         let _guard = tch::no_grad_guard();
-        let (depth, height, width) = block.dim();
-        let values: Vec<f32> = block.iter().copied().collect();
-        let observed = Tensor::f_from_slice(&values)?
-            .f_view([depth as i64, height as i64, width as i64])?
-            .f_to_device(model.device())?;
+        let observed = from_array(block.view())?.f_to_device(model.device())?;
         let snr = match snr {
             Some(snr) => snr,
             None => model.estimate_snr(&latents_of(&observed)?, job)?,

@@ -2,19 +2,16 @@
 use tch::Tensor;
 
 use crate::runtime::{Generator, Result};
+use crate::tensors::term;
 
 /// A latent drawn from the posterior N(`mean`, exp(`log_variance`)), and of each of its numbers the divergence from
 /// N(0, 1): KL = (mean^2 + variance - 1 - log variance) / 2 (Kingma and Welling 2014, appendix B).
 pub(super) fn draw(mean: &Tensor, log_variance: &Tensor, gen: &mut Generator) -> Result<(Tensor, Tensor)> {
     let normal = gen.normal_tensor(&mean.size(), mean.device())?;
-    let latent = mean.f_add(&log_variance.f_mul_scalar(0.5)?.f_exp()?.f_mul(&normal)?)?;
-    let divergence = mean
-        .f_square()?
-        .f_add(&log_variance.f_exp()?)?
-        .f_sub(log_variance)?
-        .f_sub_scalar(1.0)?
-        .f_mul_scalar(0.5)?;
-    Ok((latent, divergence))
+    let deviation = (0.5 * term(log_variance)).exp();
+    let latent = term(mean) + deviation * normal;
+    let divergence = 0.5 * (term(mean).square() + log_variance.f_exp() - log_variance - 1.0);
+    Ok((latent.tensor()?, divergence.tensor()?))
 }
 
 #[cfg(test)]

@@ -86,7 +86,8 @@ pub(super) fn vae_name(name: &str) -> Option<String> {
     autoencoder_name(name, 0)
 }
 
-/// The same for encoder and decoder of an autoencoder of `levels` levels, of which the decoder counts its own from the finest.
+/// The same for encoder and decoder of an autoencoder of `levels` levels, of which the decoder counts its own from the
+/// finest.
 pub(crate) fn autoencoder_name(name: &str, levels: i64) -> Option<String> {
     if name.starts_with("quant_conv.") || name.starts_with("post_quant_conv.") {
         return Some(name.to_owned());

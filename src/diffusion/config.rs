@@ -137,7 +137,8 @@ const FIXED: &[(&str, &[&str])] = &[
 ];
 
 impl UnetConfig {
-    /// Reads diffusers' `config.json`. Keys that do not change the network (sample size, versions, dropout) are ignored.
+    /// Reads diffusers' `config.json`. Keys that do not change the network (sample size, versions, dropout) are
+    /// ignored.
     ///
     /// Errors: [`Error::Unsupported`] names a setting that this engine does not have, with its value;
     /// [`Error::Format`] a key of the wrong type.
@@ -279,7 +280,8 @@ impl UnetConfig {
         count.max(0) as usize
     }
 
-    /// Number of self-attention layers on the way down: those of the middle and of the way up follow in execution order.
+    /// Number of self-attention layers on the way down: those of the middle and of the way up follow in execution
+    /// order.
     pub fn down_attention_layers(&self) -> usize {
         (0..self.block_out_channels.len())
             .filter(|level| self.down_has_attention(*level))

@@ -9,8 +9,8 @@ impl DiffusionModel {
     /// backwards), deterministic and without guidance.
     ///
     /// The passes are at the timesteps from 1 to `timestep` in equal strides, rounded: 10 steps to 181 visit 1, 21,
-    /// ..., 181, as diffusers' inverse scheduler does with 50 steps of 1000 and offset 1. Each takes x from the timestep
-    /// before (abar_0 before the first, as Stable Diffusion's `set_alpha_to_one = false`) to its own:
+    /// ..., 181, as diffusers' inverse scheduler does with 50 steps of 1000 and offset 1. Each takes x from the
+    /// timestep before (abar_0 before the first, as Stable Diffusion's `set_alpha_to_one = false`) to its own:
     /// x <- sqrt(abar_t) x0 + sqrt(1 - abar_t) eps, x0 and eps from the U-Net at t and the level before.
     /// `steps` must be 1..=max(timestep, 1); at timestep 0 the latent is returned.
     pub fn invert(&self, latent: &Tensor, timestep: i64, steps: i64, job: &Job) -> Result<Tensor> {
@@ -24,7 +24,9 @@ impl DiffusionModel {
         let beside = self.cells().context != 0 || !self.config.structures.is_empty();
         if beside || self.config.unet.in_channels != self.config.unet.out_channels {
             return Err(Error::Unsupported(
-                "DDIM inversion needs a U-Net that predicts the noise of all it sees and nothing else; this one has neighbours or structures beside".into(),
+                "DDIM inversion needs a U-Net that predicts the noise of all it sees and nothing else; \
+                 this one has neighbours or structures beside"
+                    .into(),
             ));
         }
         let mut x = latent.f_to_device(self.options.device)?.f_to_kind(Kind::Float)?;

@@ -17,7 +17,8 @@ pub enum LatentMode {
     Noised,
     /// Carried to timestep t along the DDIM trajectory, without drawing noise.
     Inverted,
-    /// The slice is x_t as it stands: its own noise is the diffusion noise, and t follows from its signal-to-noise ratio.
+    /// The slice is x_t as it stands: its own noise is the diffusion noise, and t follows from its signal-to-noise
+    /// ratio.
     Matched,
 }
 
@@ -35,8 +36,8 @@ pub enum LatentDraw {
 /// Voxels as the channels of a latent, without anything learnt: `factor` x `factor` pixels of `slices` neighbouring
 /// slices make one cell, and the `context` cells above and below it come along as further channels.
 ///
-/// A U-Net on such cells takes `(2 context + 1) slices factor^2` channels (slice by slice from the lowest, row by row within the
-/// cell) and predicts the noise of the middle cell's `slices factor^2`.
+/// A U-Net on such cells takes `(2 context + 1) slices factor^2` channels (slice by slice from the lowest, row by row
+/// within the cell) and predicts the noise of the middle cell's `slices factor^2`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CellShape {
     /// Pixels per latent pixel along each side, 1..=16.
@@ -135,8 +136,8 @@ impl Structure {
     }
 }
 
-/// Pixel unshuffle of `image` [B, S, H, W] to [B, S factor^2, H/factor, W/factor]; channel = (slice * factor + row) * factor +
-/// column within the cell. H and W must be multiples of `factor`.
+/// Pixel unshuffle of `image` [B, S, H, W] to [B, S factor^2, H/factor, W/factor]; channel = (slice * factor + row) *
+/// factor + column within the cell. H and W must be multiples of `factor`.
 pub fn space_to_depth(image: &Tensor, factor: i64) -> Result<Tensor> {
     let size = image.size();
     match size[..] {

@@ -123,8 +123,8 @@ pub(super) fn open_single_file(
         // Null stands for what the shapes cannot tell.
         if let Some((unknown, _)) = table.iter().find(|(_, value)| value.is_null()) {
             let detail = format!(
-                "{unknown} of the {key} cannot be read off the tensor shapes (widths are no multiples of 64); give it as \
-                 {{\"{key}\": {{\"{unknown}\": ..}}}} in a JSON file of the same stem"
+                "{unknown} of the {key} cannot be read off the tensor shapes (widths are no multiples of 64); \
+                 give it as {{\"{key}\": {{\"{unknown}\": ..}}}} in a JSON file of the same stem"
             );
             return Err(Error::format(&name, detail));
         }
@@ -141,8 +141,8 @@ pub(super) fn open_single_file(
     if shapes.second && overrides.pointer("/scheduler/prediction_type").is_none() {
         let text = format!(
             "{name}: Stable Diffusion 2 files do not say whether they predict noise or velocity; noise is assumed. \
-             The denoised image of a 768-pixel model needs {{\"scheduler\": {{\"prediction_type\": \"v_prediction\"}}}} \
-             in a JSON file of the same stem"
+             The denoised image of a 768-pixel model needs \
+             {{\"scheduler\": {{\"prediction_type\": \"v_prediction\"}}}} in a JSON file of the same stem"
         );
         job.logger().warn("diffusion", &text);
     }

@@ -66,7 +66,8 @@ pub struct Extraction {
     pub output: Tensor,
     /// One-step estimate of the clean latent, in the scale of the latent; shape of `output`.
     pub clean: Tensor,
-    /// Likelihood, 0..=1, of each of the model's structures at every voxel of the middle cell, [structures, slices, H, W].
+    /// Likelihood, 0..=1, of each of the model's structures at every voxel of the middle cell, [structures, slices, H,
+    /// W].
     pub structures: Option<Tensor>,
 }
 
@@ -138,9 +139,10 @@ impl DiffusionModel {
 
     /// Latent [B, C, h, w] of `image` [B, S, H, W]: sides must be multiples of [`ModelConfig::pixels_per_token`].
     ///
-    /// Space-to-depth: S is [`CellShape::slices_seen`], zero mean and unit variance; slices that are not there are zero;
-    /// nothing is scaled. Autoencoder: [B, 1 or its channels, H, W] in 0..=1; the
-    /// latent comes scaled by the model's factor; `generator` serves [`LatentDraw::Sample`] only. The result is float32.
+    /// Space-to-depth: S is [`CellShape::slices_seen`], zero mean and unit variance; slices that are not there are
+    /// zero; nothing is scaled. Autoencoder: [B, 1 or its channels, H, W] in 0..=1; the
+    /// latent comes scaled by the model's factor; `generator` serves [`LatentDraw::Sample`] only. The result is
+    /// float32.
     pub fn encode(&self, image: &Tensor, draw: LatentDraw, generator: &mut Generator, job: &Job) -> Result<Tensor> {
         job.check()?;
         let _guard = tch::no_grad_guard();
@@ -151,10 +153,11 @@ impl DiffusionModel {
         }
     }
 
-    /// One U-Net pass over `latent` [1, C, h, w] at `timestep`, keeping Q and K of `layers` (indices in execution order).
+    /// One U-Net pass over `latent` [1, C, h, w] at `timestep`, keeping Q and K of `layers` (indices in execution
+    /// order).
     ///
-    /// With `noise` (the latent's shape) the input is sqrt(abar_t) latent + sqrt(1 - abar_t) noise, otherwise the latent
-    /// as it is. Gradients are off. Stops within one libtorch call of a cancel.
+    /// With `noise` (the latent's shape) the input is sqrt(abar_t) latent + sqrt(1 - abar_t) noise, otherwise the
+    /// latent as it is. Gradients are off. Stops within one libtorch call of a cancel.
     pub fn extract(
         &self,
         latent: &Tensor,

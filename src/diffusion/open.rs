@@ -18,10 +18,10 @@ impl DiffusionModel {
     /// Opens Stable Diffusion 1.x or 2.x from a diffusers folder or an original single safetensors file, or a model in
     /// tomocut's own file. Nothing is downloaded; weights are mapped and copied one tensor at a time.
     ///
-    /// The architecture of an original file is read off its tensor shapes, on the assumptions that hold for the published
-    /// ones: 32 norm groups; 8 heads (SD 1) or heads of width 64 (SD 2). Where they do not hold, `STEM.json` beside
-    /// `STEM.safetensors` overrides them: `{"unet": {..}, "vae": {..}, "text_encoder": {..}, "scheduler": {..}}`, each
-    /// with keys of diffusers' config of that component.
+    /// The architecture of an original file is read off its tensor shapes, on the assumptions that hold for the
+    /// published ones: 32 norm groups; 8 heads (SD 1) or heads of width 64 (SD 2). Where they do not hold, `STEM.json`
+    /// beside `STEM.safetensors` overrides them: `{"unet": {..}, "vae": {..}, "text_encoder": {..}, "scheduler":
+    /// {..}}`, each with keys of diffusers' config of that component.
     ///
     /// Errors: the operating system's; [`Error::Format`] and [`Error::Unsupported`] name the file, tensor or setting. A
     /// pickle checkpoint is never opened: the error says how to convert it.

@@ -1,5 +1,6 @@
-//! tomocut's own model file: one safetensors file, the U-Net's tensors under their diffusers names, those of an autoencoder
-//! (where the model has one) under theirs after `vae.`, and the settings as JSON under the header's `__metadata__` key `tomocut`.
+//! tomocut's own model file: one safetensors file, the U-Net's tensors under their diffusers names, those of an
+//! autoencoder (where the model has one) under theirs after `vae.`, and the settings as JSON under the header's
+//! `__metadata__` key `tomocut`.
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -43,7 +44,8 @@ pub struct ModelFileConfig {
     /// Voxel sizes in nm, smallest and largest, that the model was trained for.
     #[serde(default)]
     pub voxel_nm: Option<[f64; 2]>,
-    /// Structures that the U-Net predicts beside the noise, in this order: `cell_channels` logits each, after the noise's channels.
+    /// Structures that the U-Net predicts beside the noise, in this order: `cell_channels` logits each, after the
+    /// noise's channels.
     #[serde(default)]
     pub structures: Vec<Structure>,
 }
@@ -69,7 +71,8 @@ impl ModelFileConfig {
         }
     }
 
-    /// Settings of an ordinary latent diffusion model on the latents of `vae`: white noise, Stable Diffusion's schedule.
+    /// Settings of an ordinary latent diffusion model on the latents of `vae`: white noise, Stable Diffusion's
+    /// schedule.
     pub fn latent(name: &str, unet: UnetConfig, vae: VaeConfig, voxel_nm: [f64; 2]) -> Self {
         Self {
             format: FORMAT,
@@ -130,7 +133,8 @@ impl ModelFileConfig {
                 if self.latent_mode == LatentMode::Matched || !self.structures.is_empty() {
                     return Err(Error::format(
                         "model settings",
-                        "latent_mode matched and structures need voxels as they are: a model with an autoencoder has neither",
+                        "latent_mode matched and structures need voxels as they are: \
+                         a model with an autoencoder has neither",
                     ));
                 }
                 (vae.latent_channels, vae.latent_channels)
@@ -163,7 +167,8 @@ impl ModelFileConfig {
     }
 }
 
-/// Channels into and out of a U-Net on `cells` that predicts the noise of the middle cell and `structures` logits per voxel.
+/// Channels into and out of a U-Net on `cells` that predicts the noise of the middle cell and `structures` logits per
+/// voxel.
 pub fn unet_channels(cells: CellShape, structures: usize) -> (i64, i64) {
     (cells.input_channels(), cells.cell_channels() * (1 + structures as i64))
 }
@@ -176,8 +181,8 @@ pub fn with_autoencoder(unet: Vec<(String, Tensor)>, autoencoder: Vec<(String, T
         .collect()
 }
 
-/// The bytes of a model file. `tensors` are named as [`ModelFileConfig::tensor_shapes`] lists them; all must be there, none beside.
-/// `kind` is float32, float16 or bfloat16. The same input gives the same bytes.
+/// The bytes of a model file. `tensors` are named as [`ModelFileConfig::tensor_shapes`] lists them; all must be there,
+/// none beside. `kind` is float32, float16 or bfloat16. The same input gives the same bytes.
 pub fn model_to_bytes(config: &ModelFileConfig, tensors: &[(String, Tensor)], kind: Kind) -> Result<Vec<u8>> {
     config.validate()?;
     let json = serde_json::to_string(config).map_err(|e| Error::Internal(format!("model settings: {e}")))?;

@@ -7,19 +7,20 @@ use crate::runtime::{Error, Job, Result, Stage};
 /// Timesteps searched: outside, a matched model has seen next to nothing (SNR 9 and 0.006).
 const SEARCH: (i64, i64) = (100, 930);
 
-/// Bisections; the answer lies between the last two timesteps (26 apart, a fifth of the ratio) and is interpolated there.
+/// Bisections; the answer lies between the last two timesteps (26 apart, a fifth of the ratio) and is interpolated
+/// there.
 const BISECTIONS: usize = 5;
 
 impl DiffusionModel {
-    /// Signal variance over noise variance per voxel of what a matched model sees in `latents`, each [1, C, h, w]: parts of one
-    /// tomogram in its own grey scale, where the voxels of the whole have zero mean and unit variance. Several parts from all over the
-    /// tomogram: one may be all membrane or all ice.
+    /// Signal variance over noise variance per voxel of what a matched model sees in `latents`, each [1, C, h, w]:
+    /// parts of one tomogram in its own grey scale, where the voxels of the whole have zero mean and unit variance.
+    /// Several parts from all over the tomogram: one may be all membrane or all ice.
     ///
-    /// The model takes a latent as x_t = sqrt(abar) x0 + sqrt(1 - abar) eps. At the right timestep its noise estimate is the
-    /// conditional mean of eps, for which E[x_t eps_hat] = E[x_t eps] = sqrt(1 - abar_t). At a timestep that claims too little noise
-    /// the estimate must explain too much (the ratio exceeds 1), at one that claims too much it falls short: the timestep where
-    /// the ratio crosses 1 is found by bisection, and SNR = abar / (1 - abar). The mean is over all parts together: the noise is
-    /// the same everywhere, the signal is not.
+    /// The model takes a latent as x_t = sqrt(abar) x0 + sqrt(1 - abar) eps. At the right timestep its noise estimate
+    /// is the conditional mean of eps, for which E[x_t eps_hat] = E[x_t eps] = sqrt(1 - abar_t). At a timestep that
+    /// claims too little noise the estimate must explain too much (the ratio exceeds 1), at one that claims too much it
+    /// falls short: the timestep where the ratio crosses 1 is found by bisection, and SNR = abar / (1 - abar). The mean
+    /// is over all parts together: the noise is the same everywhere, the signal is not.
     ///
     /// Errors: no latent, cancel, and whatever the passes report.
     pub fn estimate_snr(&self, latents: &[Tensor], job: &Job) -> Result<f64> {

@@ -1,4 +1,5 @@
-//! The conditional U-Net of Stable Diffusion 1.x and 2.x (Rombach et al. 2022), of any width, for inference and training.
+//! The conditional U-Net of Stable Diffusion 1.x and 2.x (Rombach et al. 2022), of any width, for inference and
+//! training.
 use tch::{Kind, Tensor};
 
 use super::attention::{SpatialTransformer, Taps, TransformerShape};
@@ -45,7 +46,8 @@ pub fn unet_tensor_shapes(config: &UnetConfig) -> Result<Vec<(String, Vec<i64>)>
 }
 
 impl Unet {
-    /// A U-Net whose tensors are what `fetch(name, shape)` returns: diffusers names, as [`unet_tensor_shapes`] lists them.
+    /// A U-Net whose tensors are what `fetch(name, shape)` returns: diffusers names, as [`unet_tensor_shapes`] lists
+    /// them.
     ///
     /// The tensors are kept as they are (shared, not copied), so an optimiser may go on updating them in place.
     /// Errors: a setting that is not supported; whatever `fetch` fails with; a tensor of another shape.

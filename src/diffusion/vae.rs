@@ -37,8 +37,8 @@ impl VaeEncoder {
         &self.config
     }
 
-    /// Scaled latent [B, C, H/8, W/8] of `image` [B, channels, H, W] in 0..=1, which enters the network as 2 x - 1; one channel
-    /// is repeated where the network takes more. The sample is mean + exp(log variance / 2) * normal.
+    /// Scaled latent [B, C, H/8, W/8] of `image` [B, channels, H, W] in 0..=1, which enters the network as 2 x - 1; one
+    /// channel is repeated where the network takes more. The sample is mean + exp(log variance / 2) * normal.
     pub fn encode(&self, image: &Tensor, draw: LatentDraw, generator: &mut Generator, job: &Job) -> Result<Tensor> {
         let size = image.size();
         let (factor, channels) = (self.config.factor(), self.config.in_channels);
@@ -71,7 +71,8 @@ impl VaeEncoder {
         (self.config.scaling_factor * term(latent)).tensor()
     }
 
-    /// Mean and log variance (clamped to -30..=20) of the posterior, each [B, C, h, w] and unscaled, of `x` [B, channels, H, W] in
+    /// Mean and log variance (clamped to -30..=20) of the posterior, each [B, C, h, w] and unscaled, of `x` [B,
+    /// channels, H, W] in
     /// -1..=1.
     pub fn posterior(&self, x: &Tensor, job: &Job) -> Result<(Tensor, Tensor)> {
         let moments = self.moments(x, job)?;

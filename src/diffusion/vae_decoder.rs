@@ -86,8 +86,8 @@ impl VaeDecoder {
         &self.config
     }
 
-    /// The inverse of [`VaeEncoder::encode`]: the image [B, channels, 8 h, 8 w] of a scaled `latent` [B, C, h, w]. Black is 0, white 1;
-    /// nothing is clamped.
+    /// The inverse of [`VaeEncoder::encode`]: the image [B, channels, 8 h, 8 w] of a scaled `latent` [B, C, h, w].
+    /// Black is 0, white 1; nothing is clamped.
     pub fn decode(&self, latent: &Tensor, job: &Job) -> Result<Tensor> {
         let z = (term(latent) * (1.0 / self.config.scaling_factor)).tensor()?;
         (0.5 * (term(self.reconstruct(&z, job)) + 1.0)).tensor()

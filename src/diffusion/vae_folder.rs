@@ -9,10 +9,11 @@ use super::vae_config::VaeConfig;
 use super::vae_decoder::vae_tensor_shapes;
 use crate::runtime::{write_whole, Error, Result};
 
-/// Writes `diffusion_pytorch_model.safetensors` (float32), then `config.json`, into `folder`, which is made where it is missing; each
-/// file is whole or absent. `tensors` are named as [`vae_tensor_shapes`] lists them.
+/// Writes `diffusion_pytorch_model.safetensors` (float32), then `config.json`, into `folder`, which is made where it is
+/// missing; each file is whole or absent. `tensors` are named as [`vae_tensor_shapes`] lists them.
 ///
-/// Errors: the operating system's; [`Error::Format`] for a tensor that is missing or misshapen, before anything is written.
+/// Errors: the operating system's; [`Error::Format`] for a tensor that is missing or misshapen, before anything is
+/// written.
 pub fn write_autoencoder(folder: &Path, config: &VaeConfig, tensors: &[(String, Tensor)]) -> Result<()> {
     config.validate()?;
     let shapes = vae_tensor_shapes(config)?;

@@ -1,4 +1,5 @@
-//! The coarsest level of the autoencoder, the same in encoder and decoder: residual block, attention over all pixels, residual block.
+//! The coarsest level of the autoencoder, the same in encoder and decoder: residual block, attention over all pixels,
+//! residual block.
 use tch::Tensor;
 
 use super::attention::attend;

@@ -7,8 +7,8 @@ use super::vae_trunk::EncoderTrunk;
 use crate::runtime::{Error, Job, Result};
 use crate::weights::{Conv2d, Scope};
 
-/// Image to what a diffusion model is conditioned on: the encoder's trunk, then `out`, a 1x1 convolution of the 2 C moments to C
-/// channels. Names: `encoder.*` as the autoencoder's, `out.weight`, `out.bias`.
+/// Image to what a diffusion model is conditioned on: the encoder's trunk, then `out`, a 1x1 convolution of the 2 C
+/// moments to C channels. Names: `encoder.*` as the autoencoder's, `out.weight`, `out.bias`.
 pub struct VisionEncoder {
     config: VaeConfig,
     trunk: EncoderTrunk,
@@ -31,8 +31,8 @@ impl VisionEncoder {
         &self.config
     }
 
-    /// `image` [B, 1 or channels, H, W], in the scale that the encoder is trained on (-1..=1 for pictures), to [B, C, h, w];
-    /// one channel is repeated where the network takes more.
+    /// `image` [B, 1 or channels, H, W], in the scale that the encoder is trained on (-1..=1 for pictures), to [B, C,
+    /// h, w]; one channel is repeated where the network takes more.
     ///
     /// Errors: a shape that does not fit; cancel.
     pub(crate) fn forward(&self, image: &Tensor, dropout: &mut Dropout, job: &Job) -> Result<Tensor> {

@@ -97,8 +97,8 @@ impl BitMask {
         &self.bits[at..at + self.words]
     }
 
-    /// Voxels at most `radius` from the mask, with distances as [`crate::image::distance_3d`] gives them. `check` is asked
-    /// every few rows and stops the work by its error.
+    /// Voxels at most `radius` from the mask, with distances as [`crate::image::distance_3d`] gives them. `check` is
+    /// asked every few rows and stops the work by its error.
     pub fn grown(&self, radius: f64, check: impl Fn() -> Result<()>) -> Result<Self> {
         let mut grown = Self::new(self.shape);
         let filled: Vec<bool> = self.rows().map(|row| row.iter().any(|word| *word != 0)).collect();
@@ -185,8 +185,8 @@ impl Ball {
         Self { spans, last }
     }
 
-    /// Voxels of row number `row` within the ball of a voxel of `mask`, each word of it turned over by `flip(row)` first;
-    /// rows of which that is None are left out.
+    /// Voxels of row number `row` within the ball of a voxel of `mask`, each word of it turned over by `flip(row)`
+    /// first; rows of which that is None are left out.
     fn near<'a>(
         &self,
         mask: &BitMask,

@@ -28,10 +28,11 @@ impl LikelihoodCounts {
         self.sum[bin] += f64::from(p);
     }
 
-    /// The threshold whose mask, everything above it, has the largest expected Dice coefficient, 2 sum(p above) / (count above + sum p).
+    /// The threshold whose mask, everything above it, has the largest expected Dice coefficient, 2 sum(p above) /
+    /// (count above + sum p).
     ///
-    /// With calibrated likelihoods this is the best mask that can be drawn without the truth; it lies at half the Dice it reaches
-    /// (Lipton, Elkan and Naryanaswamy 2014, for F1). 1 where nothing is likely at all.
+    /// With calibrated likelihoods this is the best mask that can be drawn without the truth; it lies at half the Dice
+    /// it reaches (Lipton, Elkan and Naryanaswamy 2014, for F1). 1 where nothing is likely at all.
     pub fn expected_dice_threshold(&self) -> f32 {
         let total: f64 = self.sum.iter().sum();
         let (mut above, mut inside) = (0u64, 0f64);
@@ -61,7 +62,8 @@ mod tests {
 
     #[test]
     fn the_threshold_maximises_the_expected_dice() {
-        // 10 voxels of 0.9, 10 of 0.4, 100 of 0.05: all above 0.4 give 26 / 38, above 0.9 alone 18 / 28, all of them 36 / 138.
+        // 10 voxels of 0.9, 10 of 0.4, 100 of 0.05: all above 0.4 give 26 / 38, above 0.9 alone 18 / 28, all of them 36
+        // / 138.
         let values = || [(0.9f32, 10), (0.4, 10), (0.05, 100)].into_iter();
         let list = values().flat_map(|(value, count)| std::iter::repeat_n(value, count));
         let threshold = expected_dice_threshold(list);

@@ -17,7 +17,8 @@ pub fn gaussian_f32(image: ArrayView2<f32>, sigma: f64) -> Array2<f32> {
     separable(image, sigma, f64::from, |v| v as f32)
 }
 
-/// The same on a volume (z, y, x), slice by slice and then along z. `check` is asked now and then; its error ends the work.
+/// The same on a volume (z, y, x), slice by slice and then along z. `check` is asked now and then; its error ends the
+/// work.
 pub fn gaussian_3d<E>(
     volume: ArrayView3<f32>,
     sigma: f64,
@@ -133,8 +134,8 @@ fn separable<T: Copy>(image: ArrayView2<T>, sigma: f64, load: fn(T) -> f64, stor
     from_row_major((rows, cols), &pixels)
 }
 
-/// OpenCV `GaussianBlur` on 8-bit images: `size` x `size` (odd, at most 31), `sigma` > 0, border reflect-101. The kernel
-/// is rounded to 1/256 with the rounding error carried inwards, products are exact, one rounding at the end.
+/// OpenCV `GaussianBlur` on 8-bit images: `size` x `size` (odd, at most 31), `sigma` > 0, border reflect-101. The
+/// kernel is rounded to 1/256 with the rounding error carried inwards, products are exact, one rounding at the end.
 pub fn gaussian_blur_u8(image: ArrayView2<u8>, size: usize, sigma: f64) -> Array2<u8> {
     let (rows, cols) = image.dim();
     let size = size.min(31) | 1;

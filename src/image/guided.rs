@@ -70,8 +70,8 @@ pub fn local_mean_std(image: ArrayView2<f32>, radius: usize) -> (Array2<f32>, Ar
     (from_row_major(dim, &mean), from_row_major(dim, &std))
 }
 
-/// `(v - local mean) / (local std + floor)`: evens out ice gradients and contrast. `floor` > 0 keeps flat parts flat; it is
-/// in the image's own units.
+/// `(v - local mean) / (local std + floor)`: evens out ice gradients and contrast. `floor` > 0 keeps flat parts flat;
+/// it is in the image's own units.
 pub fn local_normalise(image: ArrayView2<f32>, radius: usize, floor: f32) -> Array2<f32> {
     let (mean, std) = local_mean_std(image, radius);
     let mut result = &image - &mean;
@@ -79,9 +79,9 @@ pub fn local_normalise(image: ArrayView2<f32>, radius: usize, floor: f32) -> Arr
     result
 }
 
-/// Guided filter: `q = mean(a) I + mean(b)` with `a = cov(I, p) / (var(I) + epsilon)`, `b = mean(p) - a mean(I)` over the
-/// window of `radius`. Edges of `guide` are kept in `input`; `epsilon` is in squared units of the guide. Both images have
-/// one shape; otherwise the input is returned.
+/// Guided filter: `q = mean(a) I + mean(b)` with `a = cov(I, p) / (var(I) + epsilon)`, `b = mean(p) - a mean(I)` over
+/// the window of `radius`. Edges of `guide` are kept in `input`; `epsilon` is in squared units of the guide. Both
+/// images have one shape; otherwise the input is returned.
 pub fn guided_filter(guide: ArrayView2<f32>, input: ArrayView2<f32>, radius: usize, epsilon: f64) -> Array2<f32> {
     let dim = input.dim();
     if guide.dim() != dim || input.is_empty() {

@@ -1,11 +1,11 @@
 //! The guided filter (He, Sun, Tang 2010) in three dimensions, float32.
 use ndarray::{Array3, ArrayView3, Axis, Zip};
 
-/// `q = mean(a) I + mean(b)` with `a = cov(I, p) / (var(I) + epsilon)`, `b = mean(p) - a mean(I)`, I the `guide`, p the `input`, means over
-/// the cube of (2 `radius` + 1) voxels, cut at the border. Where the guide has an edge the input keeps or gains it, elsewhere it is
-/// smoothed; `epsilon` is in squared units of the guide. Both volumes (z, y, x) have one shape; otherwise the input is
-/// returned. The guide should have a mean near 0: variances are differences of squares. `check` is asked between passes; its error
-/// ends the work. Memory: five volumes beside the two.
+/// `q = mean(a) I + mean(b)` with `a = cov(I, p) / (var(I) + epsilon)`, `b = mean(p) - a mean(I)`, I the `guide`, p the
+/// `input`, means over the cube of (2 `radius` + 1) voxels, cut at the border. Where the guide has an edge the input
+/// keeps or gains it, elsewhere it is smoothed; `epsilon` is in squared units of the guide. Both volumes (z, y, x) have
+/// one shape; otherwise the input is returned. The guide should have a mean near 0: variances are differences of
+/// squares. `check` is asked between passes; its error ends the work. Memory: five volumes beside the two.
 pub fn guided_filter_3d<E>(
     guide: ArrayView3<f32>,
     input: ArrayView3<f32>,

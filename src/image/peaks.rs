@@ -1,8 +1,8 @@
 //! Local maxima of volumes.
 use ndarray::ArrayView3;
 
-/// Voxels (z, y, x) of `volume` that no neighbour of the 26 exceeds and that exceed `above`, highest first; of a plateau, its first
-/// voxel in scan order, and among equals the scan order.
+/// Voxels (z, y, x) of `volume` that no neighbour of the 26 exceeds and that exceed `above`, highest first; of a
+/// plateau, its first voxel in scan order, and among equals the scan order.
 pub fn local_maxima(volume: ArrayView3<f32>, above: f32) -> Vec<([usize; 3], f32)> {
     let (nz, ny, nx) = volume.dim();
     let mut peaks = Vec::new();

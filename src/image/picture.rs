@@ -91,8 +91,8 @@ pub fn grey_png(levels: ArrayView2<u8>) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A slice as grey levels of `shape` (rows, columns): clipped at the outer half percent, stretched, and resized; smoothed
-/// first where that reduces it, since bilinear sampling alone would alias.
+/// A slice as grey levels of `shape` (rows, columns): clipped at the outer half percent, stretched, and resized;
+/// smoothed first where that reduces it, since bilinear sampling alone would alias.
 pub fn grey_panel(slice: ArrayView2<f32>, shape: (usize, usize)) -> Array2<u8> {
     let clipped = match percentiles(slice, &[CLIP, 100.0 - CLIP]).as_deref() {
         Some(&[low, high]) if low <= high => slice.mapv(|v| v.clamp(low, high)),

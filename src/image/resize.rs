@@ -69,8 +69,8 @@ pub fn resize_linear_u8(image: ArrayView2<u8>, (rows, cols): (usize, usize)) -> 
 }
 
 /// OpenCV `INTER_CUBIC` (A = -0.75) on 8-bit images to `rows` x `cols`, in double precision with one rounding (ties to
-/// even). This is what the x86 wheel of OpenCV gives (it runs Intel IPP there; at most a few pixels in 100,000 differ, by
-/// one level); its portable fixed-point code is off by one level at about 2 % of pixels.
+/// even). This is what the x86 wheel of OpenCV gives (it runs Intel IPP there; at most a few pixels in 100,000 differ,
+/// by one level); its portable fixed-point code is off by one level at about 2 % of pixels.
 pub fn resize_cubic_u8(image: ArrayView2<u8>, shape: (usize, usize)) -> Array2<u8> {
     resample(image.mapv(f64::from).view(), shape, cubic_taps, |v| {
         v.round_ties_even().clamp(0.0, 255.0) as u8

@@ -34,8 +34,8 @@ pub fn perimeter(mask: ArrayView2<bool>) -> f64 {
     f64::from(straight) + f64::from(diagonal) * SQRT_2 + f64::from(turning) * ((1.0 + SQRT_2) / 2.0)
 }
 
-/// Circularity `4 pi A / P^2`; a perimeter of 0 counts as 1 (the slab paper's code). With [`perimeter`] it exceeds 1 for
-/// tiny shapes and falls below 0.95 for larger discs (r = 5 and r >= 7): the paper's 0.95 is mostly a cut on size.
+/// Circularity `4 pi A / P^2`; a perimeter of 0 counts as 1 (the slab paper's code). With [`perimeter`] it exceeds 1
+/// for tiny shapes and falls below 0.95 for larger discs (r = 5 and r >= 7): the paper's 0.95 is mostly a cut on size.
 pub fn circularity(area: usize, perimeter: f64) -> f64 {
     let perimeter = if perimeter == 0.0 { 1.0 } else { perimeter };
     4.0 * PI * area as f64 / (perimeter * perimeter)

@@ -2,8 +2,8 @@
 use crate::runtime::{Error, Result};
 
 /// Names the true pixels of slice after slice, so that of a volume two slices are in memory at a time. The names are
-/// provisional: which of them are one component is known after the last slice ([`SliceComponents::roots`]). The same slices
-/// always get the same names.
+/// provisional: which of them are one component is known after the last slice ([`SliceComponents::roots`]). The same
+/// slices always get the same names.
 #[derive(Debug)]
 pub struct SliceComponents {
     cols: usize,
@@ -27,8 +27,8 @@ impl SliceComponents {
         }
     }
 
-    /// Names of the next slice's pixels, row by row: 0 where `mask` is false. Pixels that touch by faces, edges or corners
-    /// (26 neighbours) belong together.
+    /// Names of the next slice's pixels, row by row: 0 where `mask` is false. Pixels that touch by faces, edges or
+    /// corners (26 neighbours) belong together.
     ///
     /// Errors: a slice of another size; [`Error::OutOfMemory`] where names run out.
     pub fn next(&mut self, mask: impl ExactSizeIterator<Item = bool>) -> Result<&[u32]> {
@@ -104,8 +104,8 @@ impl SliceComponents {
         }
     }
 
-    /// For each name the least name of its component, which is that of the component's first voxel in scan order; index 0 is
-    /// the background. To be asked after the last slice.
+    /// For each name the least name of its component, which is that of the component's first voxel in scan order; index
+    /// 0 is the background. To be asked after the last slice.
     pub fn roots(mut self) -> Vec<u32> {
         for name in 1..self.parents.len() as u32 {
             // Parents are smaller, hence final.

@@ -7,8 +7,8 @@ use super::stretch::finite_range;
 use super::{from_row_major, row_major};
 
 /// OpenCV `adaptiveThreshold(GAUSSIAN_C, BINARY, block, offset)`: true where `pixel > mean - offset`, the mean being a
-/// float32 Gaussian of `block` x `block` (odd, >= 3; sigma = 0.3 ((block - 1)/2 - 1) + 0.8), border replicated, rounded to
-/// 8 bit with ties to even. The paper uses block 15, offset 3 and takes the **complement** as foreground.
+/// float32 Gaussian of `block` x `block` (odd, >= 3; sigma = 0.3 ((block - 1)/2 - 1) + 0.8), border replicated, rounded
+/// to 8 bit with ties to even. The paper uses block 15, offset 3 and takes the **complement** as foreground.
 pub fn adaptive_threshold(image: ArrayView2<u8>, block: usize, offset: i32) -> Array2<bool> {
     let (rows, cols) = image.dim();
     if image.is_empty() {
@@ -53,7 +53,8 @@ pub fn adaptive_threshold(image: ArrayView2<u8>, block: usize, offset: i32) -> A
     from_row_major((rows, cols), &result)
 }
 
-/// OpenCV `getGaussianKernel(size, 0)` in float32: small sizes have fixed kernels, in 1/256 from the edge to the centre.
+/// OpenCV `getGaussianKernel(size, 0)` in float32: small sizes have fixed kernels, in 1/256 from the edge to the
+/// centre.
 fn float_kernel(size: usize) -> Vec<f32> {
     let fixed: &[u8] = match size {
         3 => &[64, 128],

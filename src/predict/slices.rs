@@ -9,6 +9,7 @@ use tch::{Device, Tensor};
 
 use crate::networks::GreyScale;
 use crate::runtime::{Error, Result};
+use crate::tensors::from_slice;
 use crate::volume::Tomogram;
 
 /// Slices read at a time.
@@ -67,11 +68,11 @@ impl SliceWindow {
                 }
             }
         }
-        let shape = [1, z.len() as i64, y.len() as i64, x.len() as i64];
+        let shape = [1, z.len(), y.len(), x.len()];
         if voxels.len() != z.len() * y.len() * x.len() {
             return Err(Error::Internal(format!("slices {z:?} are not at hand")));
         }
-        Ok(Tensor::f_from_slice(&voxels)?.f_view(shape)?.f_to_device(device)?)
+        Ok(from_slice(&voxels, shape)?.f_to_device(device)?)
     }
 }
 

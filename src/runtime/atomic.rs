@@ -41,8 +41,9 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     })
 }
 
-/// Renames the folder `from`, whose files are on the disk, to `to` on the same file system. A folder or file that was there is set aside
-/// before and removed afterwards: no system call exchanges two folders everywhere, so between the two renames `to` is absent.
+/// Renames the folder `from`, whose files are on the disk, to `to` on the same file system. A folder or file that was
+/// there is set aside before and removed afterwards: no system call exchanges two folders everywhere, so between the
+/// two renames `to` is absent.
 ///
 /// # Errors
 /// [`Error::Io`] naming `to`; what was there before is put back then.

@@ -5,11 +5,11 @@ use tch::Device;
 
 use super::aten;
 
-/// While it lives, this thread's convolutions and matrix products on its device take bfloat16, whatever their inputs are; sums,
-/// losses and norms stay in float32. bfloat16 has the range of float32, so that gradients need no scaling.
+/// While it lives, this thread's convolutions and matrix products on its device take bfloat16, whatever their inputs
+/// are; sums, losses and norms stay in float32. bfloat16 has the range of float32, so that gradients need no scaling.
 ///
-/// tch's own `autocast` knows float16 only, and a panic leaves it on. Gradients are computed after the guard is gone, in the
-/// type of each operation. Dropping puts back what was there before.
+/// tch's own `autocast` knows float16 only, and a panic leaves it on. Gradients are computed after the guard is gone,
+/// in the type of each operation. Dropping puts back what was there before.
 pub struct Autocast {
     cuda: bool,
     before: i32,

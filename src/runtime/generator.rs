@@ -1,4 +1,5 @@
-//! The one source of randomness: a ChaCha8 stream, the same on every machine. The host's torch generator is never touched.
+//! The one source of randomness: a ChaCha8 stream, the same on every machine. The host's torch generator is never
+//! touched.
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;

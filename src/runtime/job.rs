@@ -133,8 +133,8 @@ impl<'a> Job<'a> {
         self
     }
 
-    /// A job for a call within this one: the same cancel and log, its whole the share `span` of this one's whole, stage times of its
-    /// own.
+    /// A job for a call within this one: the same cancel and log, its whole the share `span` of this one's whole, stage
+    /// times of its own.
     pub fn part(&self, span: Range<f64>) -> Job<'_> {
         let mut part = Job::new(self.cancel.clone(), self.logger.clone());
         part.report_every = self.report_every;

@@ -1,4 +1,5 @@
-//! Whether a large buffer fits, asked before it is allocated: Linux grants more than there is and kills the process later.
+//! Whether a large buffer fits, asked before it is allocated: Linux grants more than there is and kills the process
+//! later.
 use super::{Error, Result};
 
 /// Bytes that this process can still take without swapping, or None where the system does not tell: what the kernel
@@ -11,7 +12,8 @@ pub fn available() -> Option<u64> {
     Some(group_remainder().map_or(system, |group| system.min(group)))
 }
 
-/// Most bytes of memory that this process has had so far, shared libraries included, or None where the system does not tell.
+/// Most bytes of memory that this process has had so far, shared libraries included, or None where the system does not
+/// tell.
 pub fn peak() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

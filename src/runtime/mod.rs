@@ -1,4 +1,5 @@
-//! Ground floor: errors, cancel, progress, log, devices, threads, memory, random numbers, whole files and what is loaded in the process.
+//! Ground floor: errors, cancel, progress, log, devices, threads, memory, random numbers, whole files and what is
+//! loaded in the process.
 
 pub mod cancel;
 pub mod device;

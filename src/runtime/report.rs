@@ -63,7 +63,7 @@ pub fn foreign_blas() -> Option<String> {
         return None;
     }
     Some(format!(
-        "BLAS comes from {blas}, not from libtorch ({torch}): dense algebra can be 30 times slower; load the engine with \
-         dlopen(RTLD_LOCAL | RTLD_DEEPBIND)"
+        "BLAS comes from {blas}, not from libtorch ({torch}): dense algebra can be 30 times slower; \
+         load the engine with dlopen(RTLD_LOCAL | RTLD_DEEPBIND)"
     ))
 }

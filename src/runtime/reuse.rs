@@ -3,9 +3,10 @@ use std::marker::PhantomData;
 
 use super::aten::{begin_reuse, end_reuse};
 
-/// While it lives, large tensors of this thread on the CPU lie in one range of addresses whose pages stay with the thread, instead of
-/// pages that the system has to clear: a pass of a convolution network takes about two thirds of the time. The pages go back with the
-/// last guard of the thread, those of tensors that live on when they are freed. Other threads, and small tensors, are served as without it.
+/// While it lives, large tensors of this thread on the CPU lie in one range of addresses whose pages stay with the
+/// thread, instead of pages that the system has to clear: a pass of a convolution network takes about two thirds of the
+/// time. The pages go back with the last guard of the thread, those of tensors that live on when they are freed. Other
+/// threads, and small tensors, are served as without it.
 pub struct MemoryReuse {
     /// It is its thread's.
     _thread: PhantomData<*const ()>,

@@ -2,6 +2,7 @@
 use tch::{Device, Kind, Tensor};
 
 use crate::runtime::{Error, Result};
+use crate::tensors::from_slice;
 
 /// A separable map from vectors on `from` to vectors on `to`: rows and columns are mapped by one small matrix each.
 pub(super) struct Pooling {
@@ -63,7 +64,7 @@ impl Pooling {
             for (i, (bin, weight)) in bins(n, m).into_iter().enumerate() {
                 matrix[i * n..(i + 1) * n][bin].fill(weight);
             }
-            let matrix = Tensor::f_from_slice(&matrix)?.f_reshape([m as i64, n as i64])?;
+            let matrix = from_slice(&matrix, [m, n])?;
             Ok(matrix.f_to_kind(kind)?.f_to_device(device)?)
         };
         Ok(Self {

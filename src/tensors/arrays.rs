@@ -20,7 +20,8 @@ pub fn from_slice<T: Element>(values: &[T], shape: impl AsRef<[usize]>) -> Resul
     Ok(Tensor::f_from_slice(values)?.f_view(size.as_slice())?)
 }
 
-/// `array` as a tensor of its shape on the CPU, of the kind of `T`. A contiguous array is copied once; another is gathered first.
+/// `array` as a tensor of its shape on the CPU, of the kind of `T`. A contiguous array is copied once; another is
+/// gathered first.
 pub fn from_array<T: Element + Copy, D: Dimension>(array: ArrayView<T, D>) -> Result<Tensor> {
     match array.as_slice() {
         Some(values) => from_slice(values, array.shape()),

@@ -1,7 +1,7 @@
 //! Terms of a formula: operators on tensors that can fail.
 //!
-//! `tch`'s own operators panic where shapes do not fit; its fallible methods nest until a formula cannot be read. Between [`term`] and
-//! [`Term::tensor`] a formula stands as it is printed:
+//! `tch`'s own operators panic where shapes do not fit; its fallible methods nest until a formula cannot be read.
+//! Between [`term`] and [`Term::tensor`] a formula stands as it is printed:
 //!
 //! ```
 //! use tomocut::tensors::term;
@@ -14,8 +14,8 @@
 //! # assert!(example(&ones, &ones, 0.25).is_ok());
 //! ```
 //!
-//! Each operator is one call of libtorch, out of place and in the order of the source; an operand that a term owns is released as soon
-//! as the operator is done. The first failure is kept and handed out at the end.
+//! Each operator is one call of libtorch, out of place and in the order of the source; an operand that a term owns is
+//! released as soon as the operator is done. The first failure is kept and handed out at the end.
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use tch::{TchError, Tensor};
@@ -46,7 +46,8 @@ pub fn term<'a>(tensor: impl Into<Term<'a>>) -> Term<'a> {
 }
 
 impl Term<'_> {
-    /// The value of the formula, or its first failure. A term that is only a reference gives the tensor itself, not a copy.
+    /// The value of the formula, or its first failure. A term that is only a reference gives the tensor itself, not a
+    /// copy.
     pub fn tensor(self) -> Result<Tensor> {
         self.0.map(|value| match value {
             Value::Borrowed(tensor) => tensor.shallow_clone(),

@@ -153,8 +153,8 @@ impl BlockFile {
         })
     }
 
-    /// Writes `values` (z, y, x), row by row or slice by slice where rows are whole, into the box that starts at `start` and has `extents`. What it returns belongs into
-    /// [`BlockFile::finish`]'s sum.
+    /// Writes `values` (z, y, x), row by row or slice by slice where rows are whole, into the box that starts at
+    /// `start` and has `extents`. What it returns belongs into [`BlockFile::finish`]'s sum.
     pub fn write(&self, start: [usize; 3], extents: [usize; 3], values: &[f32]) -> Result<Moments> {
         let fits = (0..3).all(|axis| start[axis] + extents[axis] <= self.shape[axis]);
         if !fits || values.len() != extents.iter().product::<usize>() {

@@ -7,7 +7,7 @@ use ndarray::Array3;
 
 use super::bytes::ByteSource;
 use super::header::{Layout, HEADER_BYTES};
-use super::tomogram::{allocate_slices, SliceSource};
+use super::slice_source::{allocate_slices, SliceSource};
 use crate::{Error, Result};
 
 /// Voxels that are read and converted at a time, unless a row is longer.

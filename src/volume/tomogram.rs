@@ -6,15 +6,10 @@ use ndarray::{s, Array3};
 
 use super::bytes::ByteSource;
 use super::sections::Sections;
+use super::slice_source::SliceSource;
 use super::{zarr, Geometry};
 use crate::runtime::Job;
 use crate::{Error, Result};
-
-/// Source of a tomogram's voxels. Implemented for files and arrays here, for the host's memory in `capi`.
-pub trait SliceSource: Send + Sync {
-    /// The slices `z` as an array of shape (z.end - z.start, ny, nx). `z` is a non-empty range of the tomogram's slices.
-    fn read(&self, z: Range<usize>) -> Result<Array3<f32>>;
-}
 
 /// A volume whose slices can be read in any range. Cheap to open: voxels are read when asked for.
 pub struct Tomogram {
@@ -27,16 +22,18 @@ impl Tomogram {
     /// Opens an MRC file: modes 0, 1, 2, 6 and 12, both byte orders, any axis order, plain or packed by gzip or bzip2
     /// (told by its first bytes, not by its name). Packed files are unpacked here, whole; `job` can cancel that.
     ///
-    /// Or opens a zarr folder: OME-Zarr 0.4 (zarr 2) and 0.5 (zarr 3), of which the finest resolution is taken, another one by its own
-    /// path (`x.zarr/1`), or an array without OME metadata, whose voxel size is unknown. Axes are z, y, x, others before them of extent
-    /// 1; voxels are integers, floats of 16 to 64 bits or bool; a chunk that is missing holds the fill value.
+    /// Or opens a zarr folder: OME-Zarr 0.4 (zarr 2) and 0.5 (zarr 3), of which the finest resolution is taken, another
+    /// one by its own path (`x.zarr/1`), or an array without OME metadata, whose voxel size is unknown. Axes are z, y,
+    /// x, others before them of extent 1; voxels are integers, floats of 16 to 64 bits or bool; a chunk that is missing
+    /// holds the fill value.
     ///
-    /// Doubtful header values (a NaN voxel size, a wrong machine stamp, axes without a unit) are replaced and told to `job`'s log.
+    /// Doubtful header values (a NaN voxel size, a wrong machine stamp, axes without a unit) are replaced and told to
+    /// `job`'s log.
     ///
     /// # Errors
-    /// [`Error::Io`] where the file cannot be read, [`Error::Format`] where it is no MRC file, truncated or damaged, where a folder's
-    /// metadata are missing or broken, [`Error::Unsupported`] for complex, RGB and 4-bit voxels, for stacks of volumes, other axes and
-    /// codecs.
+    /// [`Error::Io`] where the file cannot be read, [`Error::Format`] where it is no MRC file, truncated or damaged,
+    /// where a folder's metadata are missing or broken, [`Error::Unsupported`] for complex, RGB and 4-bit voxels, for
+    /// stacks of volumes, other axes and codecs.
     pub fn open(path: &Path, job: &Job) -> Result<Self> {
         if zarr::is_zarr(path) {
             let (geometry, slices, warnings) = zarr::open(path)?;
@@ -95,8 +92,8 @@ impl Tomogram {
         &self.geometry
     }
 
-    /// The file's name without folder and without `.mrc`, `.rec`, `.map`, `.ccp4`, `.st`, `.gz`, `.bz2`, `.zarr` and `.ome.zarr`; of an
-    /// array within a zarr folder with its path, `x_1` of `x.zarr/1`.
+    /// The file's name without folder and without `.mrc`, `.rec`, `.map`, `.ccp4`, `.st`, `.gz`, `.bz2`, `.zarr` and
+    /// `.ome.zarr`; of an array within a zarr folder with its path, `x_1` of `x.zarr/1`.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -159,20 +156,6 @@ impl SliceSource for InMemory {
     }
 }
 
-/// A zeroed buffer for `shape` voxels, or an error instead of an abort where there is no memory for it.
-pub(super) fn allocate_slices(shape: [usize; 3]) -> Result<Vec<f32>> {
-    let [nz, ny, nx] = shape;
-    let refused = || Error::OutOfMemory(format!("{nz} x {ny} x {nx} voxels of float32"));
-    let count = nz
-        .checked_mul(ny)
-        .and_then(|plane| plane.checked_mul(nx))
-        .ok_or_else(refused)?;
-    let mut slices = Vec::new();
-    slices.try_reserve_exact(count).map_err(|_| refused())?;
-    slices.resize(count, 0.0);
-    Ok(slices)
-}
-
 fn check_finite(slices: &Array3<f32>, z: &Range<usize>, name: &str) -> Result<()> {
     // The sum of finite voxels can overflow to infinity, hence the exact test; it costs less than reading does.
     let count = slices.iter().filter(|v| !v.is_finite()).count();
@@ -193,10 +176,10 @@ fn stem(path: &Path) -> String {
         .map(|n| n.to_string_lossy().into_owned())
         .unwrap_or_default();
     for endings in [&[".gz", ".bz2"][..], &[".mrc", ".rec", ".map", ".ccp4", ".st"][..]] {
-        let found = endings
+        let ending = endings
             .iter()
             .find(|ending| name.to_ascii_lowercase().ends_with(*ending));
-        if let Some(ending) = found {
+        if let Some(ending) = ending {
             name.truncate(name.len() - ending.len());
         }
     }

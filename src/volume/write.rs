@@ -22,7 +22,8 @@ pub fn write_labels(path: &Path, labels: &Array3<i8>, geometry: &Geometry) -> Re
     write_volume(path, labels, geometry, mrc::Mode::Int8, "labels")
 }
 
-/// Writes a score volume (z, y, x) as float32 (mode 2) or, with `half`, as float16 (mode 12). Errors as [`write_labels`].
+/// Writes a score volume (z, y, x) as float32 (mode 2) or, with `half`, as float16 (mode 12). Errors as
+/// [`write_labels`].
 pub fn write_scores(path: &Path, scores: &Array3<f32>, geometry: &Geometry, half: bool) -> Result<()> {
     let mode = if half { mrc::Mode::Float16 } else { mrc::Mode::Float32 };
     write_volume(path, scores, geometry, mode, "score")
@@ -70,8 +71,9 @@ impl SliceType {
 }
 
 /// Writes a volume slice by slice, so that it need not fit the memory:
-/// `fill` is handed the writer of one slice (number from 0, rows x columns of `geometry.shape`) and calls it once for every slice in
-/// order. The file is whole or absent. Errors: as [`write_labels`]; whatever `fill` fails with; slices left out or out of order.
+/// `fill` is handed the writer of one slice (number from 0, rows x columns of `geometry.shape`) and calls it once for
+/// every slice in order. The file is whole or absent. Errors: as [`write_labels`]; whatever `fill` fails with; slices
+/// left out or out of order.
 pub fn write_slices(
     path: &Path,
     geometry: &Geometry,

@@ -1,4 +1,5 @@
-//! Weights of networks: safetensors files read and written, the source a network asks for its tensors, and the layers they share.
+//! Weights of networks: safetensors files read and written, the source a network asks for its tensors, and the layers
+//! they share.
 //!
 //! Names of tensors are those of the library that each network was published with; no code of those is used.
 

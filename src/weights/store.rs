@@ -13,8 +13,10 @@ use crate::runtime::{Error, Result};
 
 /// The error for a pickle checkpoint, which runs code when it is opened, so this engine never opens one.
 const CONVERT: &str = "is a Python pickle checkpoint, which is not opened; convert it once with: \
-    python -c \"import sys, torch, safetensors.torch as s; d = torch.load(sys.argv[1], map_location='cpu', weights_only=True); \
-    d = d.get('state_dict', d); s.save_file({k: v.clone().contiguous() for k, v in d.items() if torch.is_tensor(v)}, sys.argv[2])\" \
+    python -c \"import sys, torch, safetensors.torch as s; \
+    d = torch.load(sys.argv[1], map_location='cpu', weights_only=True); \
+    d = d.get('state_dict', d); \
+    s.save_file({k: v.clone().contiguous() for k, v in d.items() if torch.is_tensor(v)}, sys.argv[2])\" \
     IN.ckpt OUT.safetensors";
 
 enum Bytes<'a> {
@@ -137,8 +139,8 @@ impl<'a> TensorFile<'a> {
         Ok(tensor)
     }
 
-    /// [`TensorFile::tensor`]; a 1x1 convolution [a, b, 1, 1] serves where a matrix [a, b] is expected (the autoencoder's attention is
-    /// stored either way), a single number [1] where a scalar is.
+    /// [`TensorFile::tensor`]; a 1x1 convolution [a, b, 1, 1] serves where a matrix [a, b] is expected (the
+    /// autoencoder's attention is stored either way), a single number [1] where a scalar is.
     pub fn matrix_or_tensor(&self, name: &str, expected: &[i64], kind: Kind, device: Device) -> Result<Tensor> {
         let tensor = self.any_shape(name, kind, device, || format!("{expected:?}"))?;
         let size = tensor.size();

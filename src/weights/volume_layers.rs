@@ -50,7 +50,8 @@ impl Conv3d {
     fn convolve(&self, x: &Tensor, padding: [i64; 3]) -> Result<Tensor> {
         let gradients = x.requires_grad() || self.weight.requires_grad();
         if x.device() == Device::Cpu && x.kind() == Kind::Float && self.weight.kind() == Kind::Float && !gradients {
-            // libtorch takes a slower path where channels x slices x rows are at most 20480 (use_mkldnn in ATen/native/Convolution.cpp).
+            // libtorch takes a slower path where channels x slices x rows are at most 20480 (use_mkldnn in
+            // ATen/native/Convolution.cpp).
             let (stride, bias) = ([self.stride; 3], self.bias.as_ref());
             return Ok(x.f_mkldnn_convolution(&self.weight, bias, padding, stride, [1, 1, 1], 1)?);
         }
@@ -151,7 +152,8 @@ impl BatchNorm {
         })
     }
 
-    /// With the statistics of training, or, while `training`, with the batch's own, which then move the former in place.
+    /// With the statistics of training, or, while `training`, with the batch's own, which then move the former in
+    /// place.
     pub fn forward(&self, x: &Tensor, training: bool) -> Result<Tensor> {
         let (weight, bias) = (Some(&self.weight), Some(&self.bias));
         let (mean, variance) = (Some(&self.mean), Some(&self.variance));

@@ -8,13 +8,14 @@ use tch::{Device, Kind, Tensor};
 
 use crate::runtime::{write_whole, Error, Result};
 
-/// One text of a file's `__metadata__`, under `key`. A file has at most one: the format leaves the order of several open, and the same
-/// weights must give the same bytes.
+/// One text of a file's `__metadata__`, under `key`. A file has at most one: the format leaves the order of several
+/// open, and the same weights must give the same bytes.
 pub(crate) fn metadata(key: &str, text: String) -> Option<HashMap<String, String>> {
     Some(HashMap::from([(key.to_owned(), text)]))
 }
 
-/// The bytes of a safetensors file of `tensors`, sorted by name, as float32, float16 or bfloat16. The same input gives the same bytes.
+/// The bytes of a safetensors file of `tensors`, sorted by name, as float32, float16 or bfloat16. The same input gives
+/// the same bytes.
 ///
 /// Errors: [`Error::InvalidArgument`] for another `kind`; [`Error::Internal`] where two tensors have one name.
 pub(crate) fn tensors_to_bytes<'t>(

@@ -34,8 +34,8 @@ impl Resize {
     }
 }
 
-/// norm, SiLU, (resize,) conv; norm (1 + scale) + shift, SiLU, dropout, conv; + the (resized) input, through a 1x1 conv where the
-/// width changes. Scale and shift are linear in SiLU of the time's embedding.
+/// norm, SiLU, (resize,) conv; norm (1 + scale) + shift, SiLU, dropout, conv; + the (resized) input, through a 1x1 conv
+/// where the width changes. Scale and shift are linear in SiLU of the time's embedding.
 pub(super) struct ResBlock {
     norm_in: GroupNorm,
     conv_in: Conv2d,
@@ -83,8 +83,8 @@ impl ResBlock {
 
 /// Self-attention over pixels: norm, one product for queries, keys and values, attention, projection, + the input.
 ///
-/// The "legacy" order: of the 3 C channels the first 3 C / heads are those of the first head, its queries before its keys before
-/// its values. Tensors `qkv` [3 C, C, 1] and `proj_out` [C, C, 1].
+/// The "legacy" order: of the 3 C channels the first 3 C / heads are those of the first head, its queries before its
+/// keys before its values. Tensors `qkv` [3 C, C, 1] and `proj_out` [C, C, 1].
 pub(super) struct AttentionBlock {
     norm: GroupNorm,
     qkv: (Tensor, Tensor),

@@ -9,7 +9,8 @@ use crate::diffusion::unet::timestep_embedding;
 use crate::runtime::{Error, Job, Result};
 use crate::weights::{Conv2d, FetchTensor, GroupNorm, Linear, Scope};
 
-/// Attention after a residual block: over the pixels or, where the network has a context, over the pixels and the context.
+/// Attention after a residual block: over the pixels or, where the network has a context, over the pixels and the
+/// context.
 enum Attention {
     Pixels(AttentionBlock),
     Context(SpatialTransformer),
@@ -41,7 +42,8 @@ impl Attention {
     }
 }
 
-/// One of `input_blocks` or `output_blocks`: a residual block, attention where there is any, a change of the resolution.
+/// One of `input_blocks` or `output_blocks`: a residual block, attention where there is any, a change of the
+/// resolution.
 struct Stage {
     block: ResBlock,
     attention: Option<Attention>,
@@ -81,7 +83,8 @@ pub struct LdmUnet {
 }
 
 impl LdmUnet {
-    /// A U-Net whose tensors are what `fetch(name, shape)` returns ("input_blocks.0.0.weight"). They are shared, not copied.
+    /// A U-Net whose tensors are what `fetch(name, shape)` returns ("input_blocks.0.0.weight"). They are shared, not
+    /// copied.
     ///
     /// Errors: a setting out of range; whatever `fetch` fails with; a tensor of another shape.
     pub fn from_tensors(config: &LdmUnetConfig, fetch: &mut FetchTensor) -> Result<Self> {
@@ -176,9 +179,9 @@ impl LdmUnet {
         &self.config
     }
 
-    /// The network's prediction for `x` [B, in_channels, h, w], sides multiples of [`LdmUnetConfig::factor`], at the timesteps `t`,
-    /// one int64 per image; [B, out_channels, h, w]. `context` [B, tokens, context_dim] is needed exactly where it has
-    /// cross-attention. `dropout` is what residual blocks do before their last convolution.
+    /// The network's prediction for `x` [B, in_channels, h, w], sides multiples of [`LdmUnetConfig::factor`], at the
+    /// timesteps `t`, one int64 per image; [B, out_channels, h, w]. `context` [B, tokens, context_dim] is needed
+    /// exactly where it has cross-attention. `dropout` is what residual blocks do before their last convolution.
     ///
     /// Errors: shapes that do not fit; cancel.
     pub(crate) fn forward(

@@ -1,10 +1,11 @@
 //! Edge weights on an accelerator: vectors travel, the matrix stays.
 use std::borrow::Cow;
 
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 use super::weights::Weights;
 use crate::runtime::Result;
+use crate::tensors::to_vec;
 
 /// Elements of one temporary of a masked sum or a gather.
 const CHUNK_ELEMENTS: i64 = 1 << 26;
@@ -53,13 +54,13 @@ impl DeviceWeights {
             parts.push(kept.f_sum_dim_intlist(i64::from(in_row), false, Kind::Double)?);
         }
         if in_row {
-            return on_host(&Tensor::f_cat(&parts, 0)?);
+            return to_vec(&Tensor::f_cat(&parts, 0)?);
         }
         let mut sum = self.to_device(&vec![0.0_f64; rank.size1()? as usize])?;
         for part in &parts {
             let _ = sum.f_add_(part)?;
         }
-        on_host(&sum)
+        to_vec(&sum)
     }
 }
 
@@ -71,19 +72,19 @@ impl Weights for DeviceWeights {
     fn multiply(&self, x: &[f64]) -> Result<Vec<f64>> {
         let _guard = tch::no_grad_guard();
         let x = self.to_device(x)?.f_to_kind(Kind::Float)?;
-        on_host(&self.0.f_mv(&x)?.f_to_kind(Kind::Double)?)
+        to_vec(&self.0.f_mv(&x)?.f_to_kind(Kind::Double)?)
     }
 
     fn row_sums(&self) -> Result<Vec<f64>> {
-        on_host(&self.0.f_sum_dim_intlist(1_i64, false, Kind::Double)?)
+        to_vec(&self.0.f_sum_dim_intlist(1_i64, false, Kind::Double)?)
     }
 
     fn column_sums(&self) -> Result<Vec<f64>> {
-        on_host(&self.0.f_sum_dim_intlist(0_i64, false, Kind::Double)?)
+        to_vec(&self.0.f_sum_dim_intlist(0_i64, false, Kind::Double)?)
     }
 
     fn diagonal(&self) -> Result<Vec<f64>> {
-        on_host(&self.0.f_diagonal(0, 0, 1)?.f_to_kind(Kind::Double)?)
+        to_vec(&self.0.f_diagonal(0, 0, 1)?.f_to_kind(Kind::Double)?)
     }
 
     fn sums_before_in_row(&self, rank: &[u32]) -> Result<Vec<f64>> {
@@ -95,13 +96,11 @@ impl Weights for DeviceWeights {
     }
 
     fn row(&self, i: usize) -> Result<Cow<'_, [f32]>> {
-        let row = self.0.f_select(0, i as i64)?.f_to_device(Device::Cpu)?;
-        Ok(Cow::Owned(Vec::try_from(row)?))
+        Ok(Cow::Owned(to_vec(&self.0.f_select(0, i as i64)?)?))
     }
 
     fn column(&self, j: usize) -> Result<Vec<f32>> {
-        let column = self.0.f_select(1, j as i64)?.f_contiguous()?;
-        Ok(Vec::try_from(column.f_to_device(Device::Cpu)?)?)
+        to_vec(&self.0.f_select(1, j as i64)?.f_contiguous()?)
     }
 
     fn submatrix(&self, members: &[u32]) -> Result<Box<dyn Weights>> {
@@ -132,10 +131,6 @@ impl Weights for DeviceWeights {
     fn to_tensor(&self) -> Result<Tensor> {
         Ok(self.0.shallow_clone())
     }
-}
-
-fn on_host(values: &Tensor) -> Result<Vec<f64>> {
-    Ok(Vec::try_from(values.f_to_device(Device::Cpu)?.f_contiguous()?)?)
 }
 
 #[cfg(test)]

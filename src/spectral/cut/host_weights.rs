@@ -6,6 +6,7 @@ use tch::Tensor;
 use super::rows::{fill_rows, rows_per_block};
 use super::weights::{check_fits, Weights};
 use crate::runtime::{Error, Result};
+use crate::tensors::from_slice;
 
 /// Independent partial sums: enough to keep the vector units busy, fixed so that results are the same everywhere.
 const LANES: usize = 32;
@@ -121,7 +122,7 @@ impl Weights for HostWeights {
 
     fn to_tensor(&self) -> Result<Tensor> {
         check_fits(self.n)?;
-        Ok(Tensor::f_from_slice(&self.values)?.f_reshape([self.n as i64, self.n as i64])?)
+        from_slice(&self.values, [self.n, self.n])
     }
 }
 

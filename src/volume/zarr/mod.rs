@@ -1,11 +1,12 @@
 //! OME-Zarr beside MRC: a tomogram as a folder of compressed chunks at several resolutions.
 //!
-//! Read are OME-Zarr 0.4 (zarr 2) and 0.5 (zarr 3), and zarr arrays without OME metadata (<https://ngff.openmicroscopy.org/0.4/>,
-//! <https://ngff.openmicroscopy.org/0.5/>). Written is 0.4: what reads 0.5 reads 0.4 too (napari, ome-zarr-py), but copick, which
-//! stays below version 3 of zarr-python, reads only that.
+//! Read are OME-Zarr 0.4 (zarr 2) and 0.5 (zarr 3), and zarr arrays without OME metadata
+//! (<https://ngff.openmicroscopy.org/0.4/>, <https://ngff.openmicroscopy.org/0.5/>). Written is 0.4: what reads 0.5
+//! reads 0.4 too (napari, ome-zarr-py), but copick, which stays below version 3 of zarr-python, reads only that.
 //!
-//! `node` finds arrays and attributes in a folder, `multiscale` knows what the OME metadata mean, `read` takes slices out of an
-//! array, `write` makes a folder of resolutions, `reduce` halves a resolution. Chunks and codecs are the `zarrs` crate's.
+//! `node` finds arrays and attributes in a folder, `multiscale` knows what the OME metadata mean, `read` takes slices
+//! out of an array, `write` makes a folder of resolutions, `reduce` halves a resolution. Chunks and codecs are the
+//! `zarrs` crate's.
 
 mod blocks;
 mod multiscale;

@@ -48,7 +48,8 @@ impl Multiscale {
     /// The images that a group's attributes describe; none where there is no OME metadata.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for another version and other transformations, [`Error::Format`] where something is missing or broken.
+    /// [`Error::Unsupported`] for another version and other transformations, [`Error::Format`] where something is
+    /// missing or broken.
     pub fn all(attributes: &Map<String, Value>, what: &str) -> Result<Vec<Self>> {
         let ome = attributes_of_ome(attributes);
         let Some(found) = ome.get("multiscales") else {
@@ -140,7 +141,8 @@ impl Multiscale {
         self.axes.len()
     }
 
-    /// Puts voxel size and origin of `level` into `geometry`; they stay unknown, with a warning, where the axes have no unit of length.
+    /// Puts voxel size and origin of `level` into `geometry`; they stay unknown, with a warning, where the axes have no
+    /// unit of length.
     pub fn place(&self, level: usize, geometry: &mut Geometry, warnings: &mut Vec<String>) -> Result<()> {
         let Some((_, found)) = self.levels.get(level) else {
             return Err(Error::Internal(format!("level {level} of {}", self.what)));
@@ -236,8 +238,8 @@ impl Transformation {
     }
 }
 
-/// Attributes of a group of OME-Zarr 0.4 with one image of axes z, y, x. `factors` says for each resolution how many voxels (z, y, x) of
-/// the first one its voxels span; the centre of its first voxel lies in the middle of those.
+/// Attributes of a group of OME-Zarr 0.4 with one image of axes z, y, x. `factors` says for each resolution how many
+/// voxels (z, y, x) of the first one its voxels span; the centre of its first voxel lies in the middle of those.
 pub(super) fn describe(name: &str, geometry: &Geometry, factors: &[[usize; 3]], method: &str) -> Map<String, Value> {
     let known = geometry.voxel_angstrom.iter().all(|edge| *edge > 0.0);
     let edges = if known { geometry.voxel_angstrom } else { [1.0; 3] };

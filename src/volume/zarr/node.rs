@@ -1,4 +1,5 @@
-//! Groups and arrays of a zarr hierarchy as folders: what a folder is, its attributes, and the image that an array belongs to.
+//! Groups and arrays of a zarr hierarchy as folders: what a folder is, its attributes, and the image that an array
+//! belongs to.
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -46,7 +47,8 @@ pub fn is_zarr(path: &Path) -> bool {
     path.is_dir() && (named() || marked())
 }
 
-/// A tomogram's name: that of its folder without `.zarr` and `.ome.zarr`; for an array within, its path behind that, "x_1" of "x.zarr/1".
+/// A tomogram's name: that of its folder without `.zarr` and `.ome.zarr`; for an array within, its path behind that,
+/// "x_1" of "x.zarr/1".
 pub fn name_of(path: &Path) -> String {
     let parts: Vec<String> = path
         .components()

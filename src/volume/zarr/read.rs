@@ -12,12 +12,12 @@ use zarrs::filesystem::FilesystemStore;
 use zarrs::storage::StorageError;
 
 use super::node::{find, Image};
-use crate::volume::tomogram::{allocate_slices, SliceSource};
+use crate::volume::slice_source::{allocate_slices, SliceSource};
 use crate::volume::Geometry;
 use crate::{Error, Result};
 
-/// Cache of the chunks that were unpacked last, in bytes of float32, so that readers of a few slices at a time do not unpack
-/// every chunk for each of them.
+/// Cache of the chunks that were unpacked last, in bytes of float32, so that readers of a few slices at a time do not
+/// unpack every chunk for each of them.
 const KEPT_BYTES: usize = 128 << 20;
 
 /// The voxels of one zarr array: axes z, y, x after others of extent 1.
@@ -35,7 +35,8 @@ pub struct ZarrSlices {
 /// The number of the first slice, and the slices.
 type Kept = (usize, Arc<Array3<f32>>);
 
-/// Opens an OME-Zarr folder, an array within it, or a zarr array of its own. Returns geometry, slices, and warnings for the log.
+/// Opens an OME-Zarr folder, an array within it, or a zarr array of its own. Returns geometry, slices, and warnings for
+/// the log.
 pub fn open(path: &Path) -> Result<(Geometry, ZarrSlices, Vec<String>)> {
     let Image {
         array: folder,
@@ -255,8 +256,8 @@ impl SliceSource for ZarrSlices {
 pub(super) fn alone() -> CodecOptions {
     static SETTLED: Once = Once::new();
     SETTLED.call_once(|| {
-        // When it first reads its settings the crate asks rayon for the number of threads, for which rayon starts one for each core, for
-        // good. Asked within a pool of one thread it starts none.
+        // When it first reads its settings the crate asks rayon for the number of threads, for which rayon starts one
+        // for each core, for good. Asked within a pool of one thread it starts none.
         if let Ok(pool) = rayon::ThreadPoolBuilder::new().num_threads(1).build() {
             pool.install(|| drop(zarrs::config::global_config()));
         }

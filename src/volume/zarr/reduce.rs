@@ -7,7 +7,8 @@ use zarrs::array::ElementOwned;
 pub enum Reduction {
     /// Their mean: for densities and probabilities.
     Mean,
-    /// The value that most of them have, of equals the largest: for labels, which stay labels; thin structures win over background.
+    /// The value that most of them have, of equals the largest: for labels, which stay labels; thin structures win over
+    /// background.
     Mode,
 }
 
@@ -56,7 +57,8 @@ impl ZarrVoxel for f32 {
     }
 }
 
-/// Halves `voxels` of extents `from` (z, y, x) along the axes whose `factor` is 2. A last block that is cut short counts what it has.
+/// Halves `voxels` of extents `from` (z, y, x) along the axes whose `factor` is 2. A last block that is cut short
+/// counts what it has.
 pub(super) fn halve<T: ZarrVoxel>(voxels: &[T], from: [usize; 3], factor: [usize; 3], reduction: Reduction) -> Vec<T> {
     let to: [usize; 3] = std::array::from_fn(|axis| from[axis].div_ceil(factor[axis]));
     let mut halved = Vec::with_capacity(to.iter().product());

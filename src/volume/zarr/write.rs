@@ -37,12 +37,14 @@ pub struct ZarrContent<'a> {
 /// Answers the voxels (z, y, x) of a box of a volume, x fastest.
 pub type ReadBox<'a, T> = &'a mut dyn FnMut(&[Range<usize>; 3]) -> Result<Vec<T>>;
 
-/// Writes an OME-Zarr folder at `path` with voxel size and origin of `geometry`, at resolutions halved down to 64 voxels; what was at `path`
-/// is replaced once all is written, and nothing is left behind on errors. `read` is asked for the voxels (z, y, x) of boxes in ascending
-/// order that span the whole x axis; they, a chunk and eight of its neighbours are what is in memory. Same voxels, same bytes.
+/// Writes an OME-Zarr folder at `path` with voxel size and origin of `geometry`, at resolutions halved down to 64
+/// voxels; what was at `path` is replaced once all is written, and nothing is left behind on errors. `read` is asked
+/// for the voxels (z, y, x) of boxes in ascending order that span the whole x axis; they, a chunk and eight of its
+/// neighbours are what is in memory. Same voxels, same bytes.
 ///
 /// # Errors
-/// Those of `read`; [`Error::Io`] where a file cannot be written; cancel; [`Error::InvalidArgument`] for a shape without voxels.
+/// Those of `read`; [`Error::Io`] where a file cannot be written; cancel; [`Error::InvalidArgument`] for a shape
+/// without voxels.
 pub fn write_zarr<T: ZarrVoxel>(
     path: &Path,
     geometry: &Geometry,
@@ -126,8 +128,8 @@ impl LevelArray {
         let chunk = shape.map(|n| n.min(CHUNK));
         // Written here to the letter: what the crate writes differs from version to version.
         let metadata = json!({
-            "zarr_format": 2, "shape": shape, "chunks": chunk, "dtype": T::DTYPE, "fill_value": 0, "order": "C", "filters": null,
-            "dimension_separator": "/", "compressor": {"id": "zstd", "level": ZSTD_LEVEL},
+            "zarr_format": 2, "shape": shape, "chunks": chunk, "dtype": T::DTYPE, "fill_value": 0, "order": "C",
+            "filters": null, "dimension_separator": "/", "compressor": {"id": "zstd", "level": ZSTD_LEVEL},
         });
         put_json(&folder.join(ARRAY_2), &metadata)?;
         let odd = |e: &dyn std::fmt::Display| Error::Internal(format!("{}: {e}", folder.display()));
@@ -216,7 +218,8 @@ impl LevelArray {
         Ok(voxels)
     }
 
-    /// Writes the chunk that starts at voxel `start`: `rows` of it, `extents` (z, y) of them; zeros beyond the volume's end.
+    /// Writes the chunk that starts at voxel `start`: `rows` of it, `extents` (z, y) of them; zeros beyond the volume's
+    /// end.
     fn put<'a, T: ZarrVoxel + 'a>(
         &self,
         start: [usize; 3],
