@@ -12,6 +12,7 @@ use crate::diffusion::{EncoderConfig, LatentMode, ModelFile, NoiseSchedule, Unet
 use crate::phantom::{simulate_on, PhantomOptions};
 use crate::runtime::{Error, Generator, Job, Result};
 use crate::settings::Settings;
+use crate::tensors::term;
 use crate::train::run::{Objective, Run};
 use crate::train::{AdamWOptions, CosineSchedule, Parameters, TrainingSchedule};
 use crate::volume::Tomogram;
@@ -244,9 +245,9 @@ impl Objective for Adapter {
             .f_narrow(0, simulated as i64, data_crops)?
             .f_narrow(1, 0, CELLS.cell_channels())?;
         let noisy = CELLS.middle(&input.f_narrow(0, simulated as i64, data_crops)?)?;
-        let estimate = noisy.f_mul(&own.a)?.f_add(&guess.f_mul(&own.b)?)?;
-        let data = estimate.f_sub(&own.observed)?.f_square()?.f_mean(Kind::Float)?;
-        Ok(noise.f_add(&structure)?.f_add(&data)?)
+        let estimate = term(noisy) * own.a + term(guess) * own.b;
+        let data = (estimate - own.observed).square().map(|x| x.f_mean(Kind::Float));
+        (term(noise) + structure + data).tensor()
     }
 }
 

@@ -11,6 +11,7 @@ use crate::image::{enhance, EnhanceOptions};
 use crate::phantom::{simulate_on, PhantomOptions, MEMBRANE};
 use crate::runtime::{Error, Generator, Job, Result, Stage};
 use crate::settings::Settings;
+use crate::tensors::from_array;
 use crate::volume::Tomogram;
 
 /// Streams of the seed: stack k has `STACKS + k`.
@@ -276,13 +277,7 @@ impl SlicePool {
     }
 
     fn tensor(&self, bytes: &Array3<u8>) -> Result<Tensor> {
-        let (z, y, x) = bytes.dim();
-        let values = bytes
-            .as_slice()
-            .ok_or_else(|| Error::Internal("slices are not contiguous".into()))?;
-        Ok(Tensor::f_from_slice(values)?
-            .f_view([z as i64, y as i64, x as i64])?
-            .f_to_device(self.device)?)
+        Ok(from_array(bytes.view())?.f_to_device(self.device)?)
     }
 }
 

@@ -8,6 +8,7 @@ use super::{Batch, BatchSource, DenoiserOptions, PhantomPool, CELLS, STRUCTURES}
 use crate::diffusion::{write_model, ModelFileConfig, NoiseSchedule, ScheduleConfig, Unet};
 use crate::runtime::{Generator, Job, Result};
 use crate::settings::{Identity, Settings};
+use crate::tensors::term;
 use crate::train::checkpoint::{self, Restored};
 use crate::train::run::{Objective, Run};
 use crate::train::{LossRecord, Parameters};
@@ -233,7 +234,7 @@ impl<S: BatchSource> Objective for NoisePrediction<S> {
         let times = Tensor::f_from_slice(&timesteps)?.f_to_device(self.device)?;
         let predicted = self.network.forward(&input, &times, None, None, job)?;
         let (noise, structure) = errors(&predicted, &batch)?;
-        Ok(noise.f_add(&structure.f_mul_scalar(options.structure_weight)?)?)
+        (term(noise) + options.structure_weight * term(structure)).tensor()
     }
 }
 
@@ -244,10 +245,10 @@ pub(super) fn errors(predicted: &Tensor, batch: &Batch) -> Result<(Tensor, Tenso
     let channels = cells.cell_channels();
     let present = cells.middle(&batch.present)?;
     let noise = cells.middle(&batch.noise)?;
-    let wrong = predicted.f_narrow(1, 0, channels)?.f_sub(&noise)?.f_square()?;
+    let wrong = (term(predicted.f_narrow(1, 0, channels)) - noise).square();
     // Mean over the middle's channels that are there; one of its slices always is.
     let share = present.f_mean(None)?;
-    let noise_error = wrong.f_mul(&present)?.f_mean(None)?.f_div(&share)?;
+    let noise_error = ((wrong * present).map(|x| x.f_mean(None)) / &share).tensor()?;
     let truth = batch.structures.size4()?.1;
     if truth == 0 {
         let none = share.f_zeros_like()?;

@@ -8,6 +8,7 @@ use crate::networks::{resample, Axis, GreyScale, ModelDescription};
 use crate::picks::Pick;
 use crate::runtime::{Error, Job, Result};
 use crate::settings::hash_bytes;
+use crate::tensors::{from_array, to_vec};
 use crate::train::{mark_centre, CERTAIN};
 use crate::volume::Tomogram;
 
@@ -227,7 +228,7 @@ impl Sampling {
 
     /// `volume` (z, y, x) of the slices `given` at the network's voxels, [z, y, x].
     fn bring(&self, volume: &Array3<f32>, given: &Range<usize>) -> Result<Tensor> {
-        let volume = tensor(volume)?.f_unsqueeze(0)?;
+        let volume = from_array(volume.view())?.f_unsqueeze(0)?;
         let mut matrices = [None, None, None];
         for (axis, matrix) in matrices.iter_mut().enumerate() {
             let sampling = self.axes[axis];
@@ -247,7 +248,7 @@ impl Sampling {
         let scale = GreyScale::of(tomogram, description.input, view.bright != description.bright, job)?;
         let image = scale.apply(tomogram.read_slices(self.seen.clone())?);
         let image = match self.is_equal() {
-            true => tensor(&image)?,
+            true => from_array(image.view())?,
             false => self.bring(&image, &self.seen)?,
         };
         Ok(image.f_unsqueeze(0)?)
@@ -266,7 +267,7 @@ impl Sampling {
     fn weight(&self, confidence: &Array3<f32>) -> Result<Tensor> {
         let all = self.padded(confidence);
         let weight = match self.is_equal() {
-            true => tensor(&all)?,
+            true => from_array(all.view())?,
             false => self.bring(&all, &self.seen)?,
         };
         Ok(weight.f_unsqueeze(0)?)
@@ -275,7 +276,7 @@ impl Sampling {
     /// Shares of a label, 0..=1, [z, y, x]: what lies beyond the labelled slices takes no part in them.
     fn labels(&self, share: Array3<f32>) -> Result<Tensor> {
         match self.is_equal() {
-            true => tensor(&self.padded(&share)),
+            true => from_array(self.padded(&share).view()),
             false => self.bring(&share, &self.z),
         }
     }
@@ -312,19 +313,13 @@ impl Sampling {
             at[0] -= self.window.start as f64;
             mark_centre(&mut map, at, point.diameter_nm / self.network_nm);
         }
-        tensor(&map)
+        from_array(map.view())
     }
 }
 
 /// Voxels of `share` [z, y, x] above half of its largest value.
 fn found_in(share: &Tensor) -> Result<Vec<[i64; 3]>> {
     let half = 0.5 * share.f_max()?.f_double_value(&[])?;
-    let flat: Vec<i64> = Vec::try_from(&share.f_gt(half)?.f_nonzero()?.f_reshape([-1])?)?;
+    let flat: Vec<i64> = to_vec(&share.f_gt(half)?.f_nonzero()?)?;
     Ok(flat.chunks_exact(3).map(|at| [at[0], at[1], at[2]]).collect())
-}
-
-fn tensor<T: tch::kind::Element + Copy>(volume: &Array3<T>) -> Result<Tensor> {
-    let (z, y, x) = volume.dim();
-    let values: Vec<T> = volume.iter().copied().collect();
-    Ok(Tensor::f_from_slice(&values)?.f_view([z as i64, y as i64, x as i64])?)
 }

@@ -9,6 +9,7 @@ use crate::image::{resize_nearest, PictureFile};
 use crate::networks::ModelDescription;
 use crate::runtime::{Error, Result};
 use crate::settings::hash_bytes;
+use crate::tensors::from_slice;
 use crate::train::CERTAIN;
 
 /// Least difference between the two levels of a mask of more than two: below it they are the noise of a lossy file.
@@ -118,7 +119,7 @@ impl LabelledVolume {
         }
         let plane = |inside: bool| -> Result<Tensor> {
             let values: Vec<u8> = small.iter().map(|m| if *m == inside { CERTAIN } else { 0 }).collect();
-            Ok(Tensor::f_from_slice(&values)?.f_view([1, side.0 as i64, side.1 as i64])?)
+            from_slice(&values, [1, side.0, side.1])
         };
         let planes = outputs
             .iter()

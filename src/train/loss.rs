@@ -8,6 +8,7 @@ use tch::{Kind, Tensor};
 
 use crate::networks::{Activation, Logits};
 use crate::runtime::{Error, Result};
+use crate::tensors::{from_slice, term, Term};
 
 /// Which loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -195,8 +196,7 @@ impl<'a> Terms<'a> {
             LossKind::Dice => self.dice(),
             LossKind::Focal { gamma, alpha } => self.focal(gamma, alpha),
             LossKind::DiceCrossEntropy { dice, cross_entropy } => {
-                let sum = self.dice()?.f_mul_scalar(dice)?;
-                Ok(sum.f_add(&self.cross_entropy()?.f_mul_scalar(cross_entropy)?)?)
+                (dice * term(self.dice()) + cross_entropy * term(self.cross_entropy())).tensor()
             }
         }
     }
@@ -219,20 +219,18 @@ impl<'a> Terms<'a> {
         if self.options.dice_over_batch {
             axes.insert(0, 0);
         }
-        let sum = |x: &Tensor| x.f_sum_dim_intlist(axes.as_slice(), false, None::<Kind>);
-        let overlap = sum(&p.f_mul(&t)?)?;
+        let sum = |x: Term<'static>| x.map(|x| x.f_sum_dim_intlist(axes.as_slice(), false, None::<Kind>));
+        let overlap = sum(term(&p) * &t);
         if self.options.dice_squared {
-            (p, t) = (p.f_square()?, t.f_mul(&truth)?);
+            (p, t) = (p.f_square()?, (term(t) * truth).tensor()?);
         }
         let predicted = match self.weight {
-            Some(weight) => sum(&p.f_mul(weight)?)?,
-            None => sum(&p)?,
+            Some(weight) => sum(term(p) * weight),
+            None => sum(term(p)),
         };
         let smooth = self.options.dice_smooth;
-        let numerator = overlap.f_mul_scalar(2.0)?.f_add_scalar(smooth)?;
-        let denominator = predicted.f_add(&sum(&t)?)?.f_add_scalar(smooth)?;
-        let dice = numerator.f_div(&denominator)?;
-        Ok(dice.f_neg()?.f_add_scalar(1.0)?.f_mean(None::<Kind>)?)
+        let dice = (2.0 * overlap + smooth) / (predicted + sum(term(t)) + smooth);
+        (1.0 - dice).map(|x| x.f_mean(None::<Kind>)).tensor()
     }
 
     fn cross_entropy(&self) -> Result<Tensor> {
@@ -241,18 +239,12 @@ impl<'a> Terms<'a> {
             Activation::Sigmoid | Activation::Picture => 2,
             Activation::Softmax => self.classes,
         };
-        let truth = self
-            .truth
-            .f_mul_scalar(1.0 - smoothing)?
-            .f_add_scalar(smoothing / classes as f64)?;
+        let truth = (term(self.truth) * (1.0 - smoothing) + smoothing / classes as f64).tensor()?;
         match self.activation {
             Activation::Sigmoid | Activation::Picture => self.average(&binary_cross_entropy(self.logits, &truth)?),
             Activation::Softmax => {
-                let log = self.logits.f_log_softmax(1, None::<Kind>)?;
-                let per_voxel = log
-                    .f_mul(&truth)?
-                    .f_sum_dim_intlist([1].as_slice(), true, None::<Kind>)?;
-                self.average(&per_voxel.f_neg()?)
+                let log = term(self.logits.f_log_softmax(1, None::<Kind>));
+                self.average(&(-(log * truth).sum_along(1)).tensor()?)
             }
         }
     }
@@ -262,37 +254,32 @@ impl<'a> Terms<'a> {
         let per_output = match self.activation {
             Activation::Sigmoid | Activation::Picture => {
                 // log of the probability that is missing: of -x where the label is one, of x where it is zero.
-                let sign = t.f_mul_scalar(-2.0)?.f_add_scalar(1.0)?;
-                let missing = self.logits.f_mul(&sign)?.f_log_sigmoid()?;
-                let entropy = binary_cross_entropy(self.logits, t)?;
-                let loss = missing.f_mul_scalar(gamma)?.f_exp()?.f_mul(&entropy)?;
+                let sign = -2.0 * term(t) + 1.0;
+                let missing = (term(self.logits) * sign).map(Tensor::f_log_sigmoid);
+                let loss = (gamma * missing).exp() * binary_cross_entropy(self.logits, t);
                 match alpha {
-                    Some(alpha) => {
-                        let factor = t.f_mul_scalar(2.0 * alpha - 1.0)?.f_add_scalar(1.0 - alpha)?;
-                        loss.f_mul(&factor)?
-                    }
+                    Some(alpha) => loss * ((2.0 * alpha - 1.0) * term(t) + (1.0 - alpha)),
                     None => loss,
                 }
             }
             Activation::Softmax => {
                 let log = self.logits.f_log_softmax(1, None::<Kind>)?;
                 // Above zero, where powers below one have no finite slope.
-                let missing = log.f_exp()?.f_neg()?.f_add_scalar(1.0)?.f_clamp_min(1e-9)?;
-                let loss = missing.f_pow_tensor_scalar(gamma)?.f_mul(&log)?.f_mul(t)?.f_neg()?;
+                let missing = (1.0 - term(&log).exp()).tensor()?.f_clamp_min(1e-9)?;
+                let loss = -(term(missing.f_pow_tensor_scalar(gamma)) * log * t);
                 match alpha {
                     Some(alpha) => {
                         let factor = |class: i64| if class == 0 { 1.0 - alpha } else { alpha } as f32;
                         let factors: Vec<f32> = (0..self.classes).map(factor).collect();
                         let mut shape = vec![1; self.space.len() + 2];
-                        shape[1] = self.classes;
-                        let factors = Tensor::f_from_slice(&factors)?.f_view(shape.as_slice())?;
-                        loss.f_mul(&factors.f_to_device(loss.device())?)?
+                        shape[1] = factors.len();
+                        loss * from_slice(&factors, shape)?.f_to_device(self.logits.device())
                     }
                     None => loss,
                 }
             }
         };
-        self.average(&per_output)
+        self.average(&per_output.tensor()?)
     }
 
     /// sum w x / sum w over all of `x`.
@@ -303,13 +290,13 @@ impl<'a> Terms<'a> {
         let weight = weight.f_expand_as(x)?;
         // Weights come from outside: none at all must not make the loss NaN.
         let total = weight.f_sum(None::<Kind>)?.f_clamp_min(1e-12)?;
-        Ok(x.f_mul(&weight)?.f_sum(None::<Kind>)?.f_div(&total)?)
+        let sum = (term(x) * weight).map(|x| x.f_sum(None::<Kind>));
+        (sum / total).tensor()
     }
 }
 
 /// -t log p - (1 - t) log(1 - p) of the logits `x`, without overflow.
 fn binary_cross_entropy(x: &Tensor, t: &Tensor) -> Result<Tensor> {
     // (1 - t) x - log p.
-    let away = t.f_neg()?.f_add_scalar(1.0)?.f_mul(x)?;
-    Ok(away.f_sub(&x.f_log_sigmoid()?)?)
+    ((1.0 - term(t)) * x - x.f_log_sigmoid()).tensor()
 }
