@@ -8,6 +8,7 @@ mod phantom;
 mod picks;
 mod slab;
 mod started;
+mod train;
 
 #[path = "../development_data/mod.rs"]
 mod development_data;

@@ -1,4 +1,5 @@
 //! The program: one subcommand for each thing that the engine does, one file for each subcommand.
+mod adapt;
 mod denoise;
 mod engine;
 mod evaluate;
@@ -10,6 +11,7 @@ mod ncut;
 mod output;
 mod phantom;
 mod picks;
+mod placed;
 mod progress;
 mod ranges;
 mod settings;
@@ -17,6 +19,7 @@ mod slab;
 mod suggest;
 #[cfg(test)]
 mod tests;
+mod train;
 
 use std::ffi::OsString;
 use std::panic::AssertUnwindSafe;
@@ -37,8 +40,10 @@ struct Program {
 #[derive(Subcommand)]
 enum Command {
     Slab(Box<slab::Arguments>),
+    Train(Box<train::Arguments>),
     Ncut(Box<ncut::Arguments>),
     Denoise(denoise::Arguments),
+    Adapt(adapt::Arguments),
     Phantom(phantom::Arguments),
     Evaluate(Box<evaluate::Arguments>),
     Picks(picks::Arguments),
@@ -85,11 +90,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command, _matches: &ArgMatches) -> Result<(), Failure> {
+fn run(command: Command, matches: &ArgMatches) -> Result<(), Failure> {
     match command {
         Command::Slab(arguments) => slab::run(&arguments),
+        Command::Train(arguments) => train::run(&arguments, of_subcommand(matches)),
         Command::Ncut(arguments) => ncut::run(&arguments),
         Command::Denoise(arguments) => denoise::run(&arguments),
+        Command::Adapt(arguments) => adapt::run(&arguments),
         Command::Phantom(arguments) => phantom::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Picks(arguments) => picks::run(&arguments),
@@ -97,6 +104,11 @@ fn run(command: Command, _matches: &ArgMatches) -> Result<(), Failure> {
         Command::Completions { shell } => completions(shell),
         Command::Man => man_page(),
     }
+}
+
+/// The matches of the subcommand, where the places of arguments count.
+fn of_subcommand(matches: &ArgMatches) -> &ArgMatches {
+    matches.subcommand().map_or(matches, |(_, inner)| inner)
 }
 
 /// The arguments; the number after --suggest, which may be left out, is joined to it.

@@ -102,3 +102,32 @@ fn ncut_refuses_wrong_arguments() {
     refuses("ncut p.png --set timestep=1000", "settings.timestep is 1000");
     refuses("ncut p.png --preset best", "settings.preset");
 }
+
+#[test]
+fn train_refuses_wrong_arguments() {
+    refuses("train", "TOMOGRAM");
+    refuses("train t.mrc --z 1:2", "--out");
+    refuses("train --z 1:2 t.mrc --out x", "must stand after its tomogram, once");
+    refuses(
+        "train t.mrc --z 1:2 --z 3:4 --out x",
+        "must stand after its tomogram, once",
+    );
+    refuses("train t.mrc --out x", "neither --z nor --labels");
+    refuses("train t.mrc --z auto --labels l.mrc --out x", "--z auto of t.mrc");
+    refuses("train t.mrc --z 1:2 --points p.csv --out x", "stands without --labels");
+    refuses(
+        "train t.mrc --z 1:2 --validation 0.7 --out x",
+        "settings.validation_share is 0.7, must be 0..=0.5",
+    );
+    refuses("train t.mrc --z 1:2 --whole --out x", "--rounds");
+    refuses(
+        "train t.mrc --z 1:2 --preset other --out x",
+        "must be default, adapt, slab-paper",
+    );
+    refuses("train t.mrc --z 1:2 --names a,,b --out x", "--names must be");
+    refuses("train t.mrc --z 1:2 --scratch --start s --out x", "cannot be used with");
+    refuses("train t.mrc --z 1:2 --network {x --out x", "must be a name or JSON");
+    refuses("train --images i --out x", "--masks");
+    refuses("adapt --out x", "TOMOGRAM");
+    refuses("adapt t.mrc --out x --batch 1", "settings.batch is 1");
+}

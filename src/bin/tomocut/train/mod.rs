@@ -59,7 +59,12 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
     /// Names of the labels from 1 on
-    #[arg(long, value_name = "A,B,C", value_delimiter = ',', default_value = "membrane,molecule,filament")]
+    #[arg(
+        long,
+        value_name = "A,B,C",
+        value_delimiter = ',',
+        default_value = "membrane,molecule,filament"
+    )]
     names: Vec<String>,
     /// The model that segments slabs [default: the built-in model]
     #[arg(long, value_name = "FILE")]
@@ -106,7 +111,9 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, matches: &ArgMatches) -> Result<(), Failure> {
     let inputs = LabelledInput::all(&arguments.inputs, matches)?;
     if arguments.names.iter().any(String::is_empty) || arguments.names.len() > 127 {
-        return Err(Failure::usage("--names must be 1 to 127 names with commas between them"));
+        return Err(Failure::usage(
+            "--names must be 1 to 127 names with commas between them",
+        ));
     }
     if arguments.every <= 0.0 || arguments.minutes.is_some_and(|minutes| minutes < 0.0) {
         return Err(Failure::usage("--minutes must be 0 or more and --every above 0"));
@@ -146,12 +153,17 @@ pub fn run(arguments: &Arguments, matches: &ArgMatches) -> Result<(), Failure> {
 fn given(arguments: &Arguments) -> Result<Given, Failure> {
     let mut given = arguments.settings.given()?;
     given.option("--preset", "preset", arguments.preset.clone())?;
-    given.option("--start", "start", arguments.start.as_ref().map(|path| path.display().to_string()))?;
+    given.option(
+        "--start",
+        "start",
+        arguments.start.as_ref().map(|path| path.display().to_string()),
+    )?;
     given.flag("--scratch", "scratch", arguments.scratch)?;
     if let Some(network) = &arguments.network {
         let network = match network.trim_start().starts_with('{') {
-            true => serde_json::from_str(network)
-                .map_err(|error| Failure::usage(format!("--network is \"{network}\", must be a name or JSON: {error}")))?,
+            true => serde_json::from_str(network).map_err(|error| {
+                Failure::usage(format!("--network is \"{network}\", must be a name or JSON: {error}"))
+            })?,
             false => Value::String(network.clone()),
         };
         given.option("--network", "network", Some(network))?;
@@ -188,20 +200,30 @@ impl Session<'_> {
     fn train(&mut self) -> Result<TrainerState, Failure> {
         if !self.arguments.again && self.checkpoint.exists() {
             let (training, checkpoint) = (&mut self.training, &self.checkpoint);
-            let resumed = self.engine.compute(|| training.resume(checkpoint)).or_exit(Exit::BadInput);
+            let resumed = self
+                .engine
+                .compute(|| training.resume(checkpoint))
+                .or_exit(Exit::BadInput);
             resumed.map_err(|failure| Failure {
                 text: format!("{}\n--again begins afresh and writes over the checkpoint", failure.text),
                 ..failure
             })?;
         }
-        let mut left = self.arguments.minutes.filter(|minutes| *minutes > 0.0).unwrap_or(f64::INFINITY);
+        let mut left = self
+            .arguments
+            .minutes
+            .filter(|minutes| *minutes > 0.0)
+            .unwrap_or(f64::INFINITY);
         while !self.training.is_finished() && left > 0.0 {
             let minutes = left.min(self.arguments.every);
             left -= minutes;
             let outcome = self.stretch(minutes);
             // Steps of a stretch that was cancelled are whole: they are kept.
             let saved = match &outcome {
-                Ok(()) | Err(Failure { exit: Exit::Cancelled, .. }) => self.save(),
+                Ok(())
+                | Err(Failure {
+                    exit: Exit::Cancelled, ..
+                }) => self.save(),
                 Err(_) => Ok(()),
             };
             outcome.and(saved).map_err(|failure| self.with_way_on(failure))?;
@@ -220,7 +242,9 @@ impl Session<'_> {
 
     fn save(&mut self) -> Result<(), Failure> {
         let (training, checkpoint) = (&mut self.training, &self.checkpoint);
-        self.engine.compute(|| training.save(checkpoint)).or_exit(Exit::NotWritten)
+        self.engine
+            .compute(|| training.save(checkpoint))
+            .or_exit(Exit::NotWritten)
     }
 
     /// A failure that says how to go on, where there is something to go on from.
@@ -230,7 +254,10 @@ impl Session<'_> {
             return failure;
         }
         let place = self.checkpoint.display();
-        let text = format!("{}\n{place} holds step {step}; the same command goes on from there", failure.text);
+        let text = format!(
+            "{}\n{place} holds step {step}; the same command goes on from there",
+            failure.text
+        );
         Failure { text, ..failure }
     }
 
@@ -269,7 +296,7 @@ impl Session<'_> {
         if self.arguments.json {
             let mut fit = Map::new();
             for score in &scores {
-                fit.insert(score.name.clone(), serde_json::to_value(score).unwrap_or_default());
+                fit.insert(score.output.clone(), serde_json::to_value(score).unwrap_or_default());
             }
             return print_json(&json!({
                 "model": out.display().to_string(),
@@ -291,7 +318,7 @@ impl Session<'_> {
             None => "learnt from",
         };
         let line = |name: &str, dice: f64| format!("{name}: Dice {dice:.3} with the labels {of}\n");
-        let lines: String = scores.iter().map(|score| line(&score.name, score.dice)).collect();
+        let lines: String = scores.iter().map(|score| line(&score.output, score.dice)).collect();
         print(&format!("{lines}{}\n", out.display()))
     }
 }
