@@ -1,211 +1,135 @@
-/* tomocut-predict-mpi: a trained network over tomograms, the ranks of an MPI job sharing each of them.
+/* A trained network over tomograms, the ranks of an MPI job sharing each of them.
  *
- *     mpicc -std=c99 -I include c-examples/predict_mpi.c -o tomocut-predict-mpi -L target/release -ltomocut -lm
- *     mpirun -n 4 tomocut-predict-mpi my.mrc --out results --threads 4
+ *     mpicc -std=c99 -I include c-examples/predict_mpi.c -o tomocut-predict-mpi -L target/release -ltomocut
+ *     mpirun -n 4 tomocut-predict-mpi results '{"outputs": ["labels"]}' my.mrc other.mrc
  *
- * MPI only counts the ranks and waits: they share their work by the files of the output folder, which all nodes must see.
- * The files have the same bytes for any number of ranks, and are those of tomocut-predict with the same options.
+ * MPI only counts the ranks and waits: they share their work by the files of the output folder, which all nodes must
+ * see. The files have the same bytes for any number of ranks, and are those of "tomocut predict" with the same
+ * settings. A job that was stopped, even by a kill, is continued when it is started again. C99.
  */
-#define _POSIX_C_SOURCE 200809L
 #include <mpi.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
-#include "command_line.h"
-#include "tomogram_list.h"
+#include "tomocut.h"
 
-#define MOST_INPUTS 4096
-
-static const char help[] =
-    "Usage: mpirun -n N tomocut-predict-mpi TOMOGRAM... | FOLDER --out DIR [options]\n"
+static const char usage[] =
+    "Usage: mpirun -n N tomocut-predict-mpi FOLDER SETTINGS TOMOGRAM...\n"
     "\n"
-    "Runs a segmentation network over tomograms, each of them shared by all ranks. Writes what tomocut-predict writes, with\n"
-    "the same bytes for any number of ranks. A job that was stopped, even by a kill, goes on where it was when it is\n"
-    "started again. The first error of any rank ends the job with that rank's exit code.\n"
-    "\n"
-    "  --model FILE         the network (safetensors; default: the built-in one)\n"
-    "  --out DIR            folder for the results, seen by all ranks; made where missing\n"
-    "  --format NAME        mrc (default) or zarr\n"
-    "  --labels             only labels\n"
-    "  --probabilities      only probabilities\n"
-    "  --memory SIZE        what slices and tiles of each rank may take, such as 1.5G or 800M (default: 1G)\n"
-    "  --device NAME        cpu (default), cuda or cuda:N, on every rank\n"
-    "  --threads N          threads of each rank (default: 1)\n"
-    "  --quiet              no progress, no text but errors\n"
-    "  --help, --version\n"
-    "\n";
+    "Predicts each tomogram with all ranks. FOLDER is seen by all of them. SETTINGS is one JSON object, {} for the\n"
+    "defaults: settings of the family \"predict\" (docs/settings.md), such as '{\"format\": \"zarr\"}'.\n"
+    "The network is the built-in one, or the file that the environment variable TOMOCUT_MODEL names; TOMOCUT_DEVICE\n"
+    "(cpu) and TOMOCUT_THREADS (1) are those of a rank.\n";
 
-struct request {
-    const char *inputs[MOST_INPUTS];
-    size_t n_inputs;
-    const char *model, *out, *format, *memory_text, *device;
-    uint64_t memory, threads;
-    int labels, probabilities, quiet, help, version;
-};
+/* The exit codes of tomocut. */
+enum { DONE = 0, FAILED = 1, USAGE = 2, BAD_INPUT = 3, NO_MEMORY = 4, NOT_WRITTEN = 5, CANCELLED = 130 };
 
-struct session {
-    tomocut_cancel *cancel;
-    tomocut_engine *engine;
-    tomocut_predictor *predictor;
-    struct path_list tomograms;
-    struct progress_display display;
-    int rank, size;
-};
+static int world_rank, world_size;
 
-static int parse_request(int argc, char **argv, struct request *request) {
-    const struct argument arguments[] = {
-        {"--model", TEXT, &request->model},
-        {"--out", TEXT, &request->out},
-        {"--format", TEXT, &request->format},
-        {"--labels", SWITCH, &request->labels},
-        {"--probabilities", SWITCH, &request->probabilities},
-        {"--memory", TEXT, &request->memory_text},
-        {"--device", TEXT, &request->device},
-        {"--threads", COUNT, &request->threads},
-        {"--quiet", SWITCH, &request->quiet},
-        {"--help", SWITCH, &request->help},
-        {"--version", SWITCH, &request->version},
-    };
-    request->threads = 1;
-    if (!parse_arguments(argc, argv, arguments, sizeof arguments / sizeof arguments[0], request->inputs, MOST_INPUTS,
-                         &request->n_inputs)) {
-        return 0;
+static int code_of(tomocut_status status) {
+    switch (status) {
+        case TOMOCUT_OK:
+            return DONE;
+        case TOMOCUT_E_INVALID_ARGUMENT:
+        case TOMOCUT_E_FORMAT:
+        case TOMOCUT_E_UNSUPPORTED:
+        case TOMOCUT_E_VERSION:
+            return BAD_INPUT;
+        case TOMOCUT_E_IO:
+            return NOT_WRITTEN;
+        case TOMOCUT_E_OUT_OF_MEMORY:
+            return NO_MEMORY;
+        case TOMOCUT_E_CANCELLED:
+            return CANCELLED;
+        default:
+            return FAILED;
     }
-    if (request->help || request->version) {
-        return 1;
-    }
-    if (request->n_inputs == 0 || request->out == NULL) {
-        complain("no %s given; see --help", request->n_inputs == 0 ? "tomogram" : "--out");
-        return 0;
-    }
-    if (request->memory_text != NULL && !parse_bytes(request->memory_text, &request->memory)) {
-        complain("--memory is \"%s\", must be a size such as 1.5G or 800M", request->memory_text);
-        return 0;
-    }
-    if (request->threads < 1 || request->threads > 1024) {
-        complain("--threads is %llu, must be 1 to 1024", (unsigned long long)request->threads);
-        return 0;
-    }
-    return 1;
 }
 
-/* Of a folder all tomograms are taken; results are kept apart from them by their own folder. */
-static int is_no_result(const char *name, void *data) {
-    (void)name;
-    (void)data;
-    return 0;
+/* The exit code of a call, after complaining where it failed. */
+static int checked(tomocut_status status, const char *subject) {
+    if (status != TOMOCUT_OK) {
+        fprintf(stderr, "tomocut-predict-mpi, rank %d of %d: %s: %s\n", world_rank, world_size, subject,
+                tomocut_last_error());
+    }
+    return code_of(status);
 }
 
-static enum exit_code start(const struct request *request, struct session *session) {
-    tomocut_status status = tomocut_cancel_create(&session->cancel);
-    if (status != TOMOCUT_OK) {
-        return exit_code_after(status, EXIT_FAILED);
-    }
-    cancel_at_ctrl_c(session->cancel);
-    status = start_engine(request->device, request->threads, request->quiet, &session->engine);
-    if (status != TOMOCUT_OK) {
-        return exit_code_after(status, EXIT_USAGE);
-    }
-    status = request->model == NULL ? tomocut_predictor_builtin(session->engine, &session->predictor)
-                                    : tomocut_predictor_open(session->engine, request->model, &session->predictor);
-    if (status != TOMOCUT_OK) {
-        return exit_code_after(status, EXIT_BAD_INPUT);
-    }
-    for (size_t i = 0; i < request->n_inputs; i++) {
-        if (!tomogram_list_take(&session->tomograms, request->inputs[i], is_no_result, NULL)) {
-            return EXIT_BAD_INPUT;
-        }
-    }
-    return make_folder(request->out) ? EXIT_DONE : EXIT_NOT_WRITTEN;
-}
-
-/* This rank's part of one tomogram; then all wait for each other, and rank 0 tells. */
-static enum exit_code take(const struct request *request, struct session *session, const char *path) {
+/* This rank's part of one tomogram; then all wait for each other, and rank 0 speaks. */
+static int take(tomocut_engine *engine, const tomocut_predictor *predictor, const char *path, const char *folder,
+                const char *settings) {
     tomocut_predict_options options;
-    tomocut_predict_report report;
     tomocut_tomogram *tomogram = NULL;
+    tomocut_report *report = NULL;
+    double finished = 0.0, computed = 0.0, tiles = 0.0, all_computed = 0.0, is_finished = 0.0;
+    int code = checked(tomocut_tomogram_open(engine, path, NULL, &tomogram), path);
+    if (code != DONE) {
+        return BAD_INPUT;
+    }
     tomocut_predict_options_init(&options, sizeof options);
-    tomocut_predict_report_init(&report, sizeof report);
-    options.outputs = (request->labels ? TOMOCUT_PREDICT_LABELS : 0U) |
-                      (request->probabilities ? TOMOCUT_PREDICT_PROBABILITIES : 0U);
-    options.format = request->format;
-    options.memory = request->memory;
-    options.rank = (uint64_t)session->rank;
-    options.size = (uint64_t)session->size;
-    options.cancel = session->cancel;
-    options.progress = progress_show;
-    options.progress_user_data = &session->display;
-    progress_begin(&session->display, request->quiet || session->rank != 0);
-    tomocut_status status = tomocut_tomogram_open(session->engine, path, session->cancel, &tomogram);
-    int is_open = status == TOMOCUT_OK;
-    if (is_open) {
-        status = tomocut_predictor_run(session->engine, session->predictor, tomogram, &options, request->out, &report);
-    }
-    progress_end(&session->display);
+    options.rank = (uint64_t)world_rank;
+    options.size = (uint64_t)world_size;
+    options.settings = settings;
+    code = checked(tomocut_predictor_run(engine, predictor, tomogram, NULL, &options, folder, &report, NULL), path);
     tomocut_tomogram_free(tomogram);
-    if (status != TOMOCUT_OK) {
-        return exit_code_after(status, is_open && status == TOMOCUT_E_IO ? EXIT_NOT_WRITTEN : EXIT_BAD_INPUT);
+    if (code != DONE) {
+        return code;
     }
+    tomocut_report_number(report, "/finished", &finished);
+    tomocut_report_number(report, "/computed", &computed);
+    tomocut_report_number(report, "/tiles", &tiles);
+    tomocut_report_free(report);
     /* Whoever came last put the files in place: some rank must say so. */
-    uint64_t mine = report.computed, all = 0;
-    int finished = 0;
-    MPI_Allreduce(&report.finished, &finished, 1, MPI_INT, MPI_LOR, MPI_COMM_WORLD);
-    MPI_Reduce(&mine, &all, 1, MPI_UINT64_T, MPI_SUM, 0, MPI_COMM_WORLD);
-    if (session->rank == 0 && !request->quiet) {
-        printf("%s: %s by %d ranks, %llu of %llu tiles computed now\n", path, finished ? "done" : "not finished",
-               session->size, (unsigned long long)all, (unsigned long long)report.tiles);
+    MPI_Allreduce(&finished, &is_finished, 1, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD);
+    MPI_Reduce(&computed, &all_computed, 1, MPI_DOUBLE, MPI_SUM, 0, MPI_COMM_WORLD);
+    if (world_rank == 0) {
+        printf("%s: %s by %d ranks, %.0f of %.0f tiles computed now\n", path,
+               is_finished > 0.0 ? "done" : "not finished", world_size, all_computed, tiles);
         fflush(stdout);
     }
-    if (!finished) {
-        complain("%s: all ranks are done, but tiles are missing", path);
-        return EXIT_FAILED;
-    }
-    return EXIT_DONE;
+    return is_finished > 0.0 ? DONE : FAILED;
 }
 
-static enum exit_code run(int argc, char **argv, struct session *session) {
-    static struct request request;
-    if (!parse_request(argc, argv, &request)) {
-        return EXIT_USAGE;
+static int run(int argc, char **argv) {
+    const char *model = getenv("TOMOCUT_MODEL"), *threads = getenv("TOMOCUT_THREADS");
+    tomocut_engine_options options;
+    tomocut_engine *engine = NULL;
+    tomocut_predictor *predictor = NULL;
+    if (argc < 4) {
+        fputs(world_rank == 0 ? usage : "", stderr);
+        return USAGE;
     }
-    if (request.help || request.version) {
-        if (session->rank == 0 && request.help) {
-            printf("%s%s", help, exit_code_help);
-        } else if (session->rank == 0) {
-            print_version();
-        }
-        return EXIT_DONE;
+    tomocut_engine_options_init(&options, sizeof options);
+    options.device = getenv("TOMOCUT_DEVICE");
+    options.n_threads = threads == NULL ? 1U : (uint32_t)strtoul(threads, NULL, 10);
+    int code = checked(tomocut_engine_create(&options, &engine), "engine");
+    if (code == DONE) {
+        code = checked(model == NULL ? tomocut_predictor_builtin(engine, &predictor)
+                                     : tomocut_predictor_open(engine, model, &predictor),
+                       model == NULL ? "built-in network" : model);
+        code = code == NOT_WRITTEN ? BAD_INPUT : code;
     }
-    if (!library_fits()) {
-        return EXIT_FAILED;
+    for (int i = 3; code == DONE && i < argc; i++) {
+        code = take(engine, predictor, argv[i], argv[1], argv[2]);
     }
-    enum exit_code code = start(&request, session);
-    for (size_t i = 0; code == EXIT_DONE && i < session->tomograms.n; i++) {
-        code = take(&request, session, session->tomograms.paths[i]);
-    }
+    tomocut_predictor_free(predictor);
+    tomocut_engine_free(engine);
     return code;
 }
 
 int main(int argc, char **argv) {
-    static struct session session;
-    static char name[64];
-    program_name = "tomocut-predict-mpi";
     if (MPI_Init(&argc, &argv) != MPI_SUCCESS) {
-        complain("MPI cannot be started");
-        return EXIT_FAILED;
+        fputs("tomocut-predict-mpi: MPI cannot be started\n", stderr);
+        return FAILED;
     }
-    MPI_Comm_rank(MPI_COMM_WORLD, &session.rank);
-    MPI_Comm_size(MPI_COMM_WORLD, &session.size);
-    snprintf(name, sizeof name, "tomocut-predict-mpi, rank %d of %d", session.rank, session.size);
-    program_name = session.size > 1 ? name : program_name;
-    enum exit_code code = run(argc, argv, &session);
-    if (code != EXIT_DONE) {
-        /* The others may wait for this rank for ever: all are ended. What they have written stays for the next start. */
-        MPI_Abort(MPI_COMM_WORLD, (int)code);
+    MPI_Comm_rank(MPI_COMM_WORLD, &world_rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &world_size);
+    int code = run(argc, argv);
+    if (code != DONE) {
+        /* The others may wait for this rank for ever: all are ended. What they have written stays. */
+        MPI_Abort(MPI_COMM_WORLD, code);
     }
-    cancel_on_signal = NULL;
-    path_list_free(&session.tomograms);
-    tomocut_predictor_free(session.predictor);
-    tomocut_engine_free(session.engine);
-    tomocut_cancel_free(session.cancel);
     MPI_Finalize();
-    return (int)code;
+    return code;
 }

@@ -1,10 +1,12 @@
 //! Every family of settings by its name: its schema, its page, and the resolved form of what a user gives.
 use serde_json::Value;
 
+use crate::dataset::DataSetOptions;
 use crate::denoiser::AdaptOptions;
 use crate::diffusion::ModelSettings;
 use crate::ncut::NcutOptions;
 use crate::phantom::PhantomOptions;
+use crate::predict::{MembraneOptions, PickingOptions, PredictOptions};
 use crate::segmenter::SegmenterOptions;
 use crate::settings::{self, Settings};
 use crate::slab::{DenoiseOptions, SlabFileOptions, SlabOptions, SuggestOptions};
@@ -55,6 +57,10 @@ pub const FAMILIES: &[Family] = &[
     Family::of::<ModelSettings>("How a diffusion model is loaded."),
     Family::of::<NcutOptions>("Images, slices and matrices in segments, by cuts of attention or features."),
     Family::of::<PhantomOptions>("Simulated tomograms with their truth."),
+    Family::of::<PredictOptions>("How a network segments a whole tomogram, or pictures."),
+    Family::of::<PickingOptions>("How molecules are found in a map of probabilities."),
+    Family::of::<MembraneOptions>("How a map of membranes is made a mask and numbered objects."),
+    Family::of::<DataSetOptions>("How a data set is labelled, learnt from and segmented in one run."),
 ];
 
 /// The family of that name. Errors: there is none.

@@ -6,8 +6,8 @@ use ndarray::Array3;
 use tomocut::image::{label_3d, Connectivity};
 use tomocut::picks::{Pick, PickFormat, PickSet};
 use tomocut::predict::{
-    after_network, close_membranes, find_picks, write_membranes, AfterNetwork, ClosingOptions, MapSource,
-    MembraneOptions, ObjectRules, PickMethod, PickingOptions, ProbabilityMap,
+    after_network, close_membranes, find_picks, write_membranes, AfterNetwork, ClosingOptions, MapSource, MembraneFile,
+    MembraneOptions, PickMethod, PickingOptions, ProbabilityMap,
 };
 use tomocut::runtime::{Generator, Job};
 use tomocut::volume::{Geometry, Tomogram};
@@ -53,7 +53,7 @@ fn tomogram(voxels: Array3<f32>, voxel_angstrom: f64) -> Tomogram {
 fn options(method: PickMethod) -> PickingOptions {
     PickingOptions {
         method: Some(method),
-        threshold: Some(0.4),
+        threshold: 0.4,
         diameter_nm: 16.0,
         ..PickingOptions::default()
     }
@@ -176,11 +176,10 @@ fn membranes_are_those_of_the_whole_volume_in_any_memory() {
     };
     for closing in [None, Some(closing)] {
         let options = MembraneOptions {
-            closing,
-            volumes: ObjectRules {
-                least_nm3: 20.0,
-                largest_nm3: 12_000.0,
-            },
+            gap_nm: closing.map_or(0.0, |closing: ClosingOptions| closing.gap_nm),
+            thickness_nm: closing.map_or(9.0, |closing| closing.thickness_nm),
+            least_nm3: 20.0,
+            largest_nm3: Some(12_000.0),
             ..MembraneOptions::default()
         };
         // The plain way: everything in memory.
@@ -228,9 +227,9 @@ fn many_objects_are_float32() {
     let volume = tomogram(dots, 0.0);
     let folder = tempfile::tempdir().unwrap();
     let options = MembraneOptions {
-        mask: false,
-        closing: None,
-        volumes: ObjectRules::default(),
+        files: vec![MembraneFile::Objects],
+        gap_nm: 0.0,
+        least_nm3: 0.0,
         ..MembraneOptions::default()
     };
     let map = ProbabilityMap::of(&volume);
@@ -315,15 +314,16 @@ fn wrong_settings_are_named() {
     };
     refused(|_| (), "voxel_nm is unknown");
     refused(|o| o.diameter_nm = 0.0, "diameter_nm is 0");
-    refused(|o| o.threshold = Some(1.0), "threshold is 1");
-    refused(|o| o.border_nm = [0.0, -1.0, 0.0], "border_nm is -1");
-    refused(|o| o.exclusion_nm = f64::NAN, "exclusion_nm is NaN");
-    refused(|o| o.volumes.least_nm3 = -1.0, "least_nm3");
+    refused(|o| o.threshold = 1.0, "threshold is 1");
+    refused(|o| o.border_nm = [0.0, -1.0, 0.0], "border_nm[1] is -1");
+    refused(|o| o.exclusion_nm = f64::NAN, "exclusion_nm is not finite");
+    refused(|o| o.least_nm3 = -1.0, "least_nm3 is -1");
+    refused(|o| o.largest_nm3 = Some(1.0), "least_nm3");
     let outputs = ["background".to_owned(), "brain".to_owned()];
-    let wanted = PickingOptions::default().output(&outputs).unwrap_err().to_string();
+    let refused = PickingOptions::default().output(&outputs).unwrap_err().to_string();
     assert!(
-        wanted.contains("molecule or centre") && wanted.contains("background, brain"),
-        "{wanted}"
+        refused.contains("molecule or centre") && refused.contains("background, brain"),
+        "{refused}"
     );
     let known = tomogram(crate::map(false), 10.0);
     let little = find_picks(

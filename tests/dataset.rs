@@ -1,8 +1,8 @@
-//! A data set from its tomograms to its page: it learns, goes on where it was stopped, and outlives tomograms that fail.
+//! A data set from its tomograms to its page: it learns, goes on where it was stopped, and outlives tomograms that
+//! fail.
 use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use ndarray::Array3;
 use tomocut::dataset::{run_data_set, DataSetOptions, DataSetReport, DataSetTomogram};
@@ -72,7 +72,7 @@ fn options() -> DataSetOptions {
         thickness: Some(4),
         held_out: 0.25,
         scores: 2,
-        checkpoint_every: Duration::ZERO,
+        checkpoint_seconds: 0.0,
         ..DataSetOptions::default()
     };
     let training = &mut options.training;
@@ -121,7 +121,8 @@ fn assert_same_results(one: &Path, other: &Path) {
             }
         }
     }
-    // Of each tomogram three outputs, labels and picks; of the slab labels, score, two likelihoods and points; the network.
+    // Of each tomogram three outputs, labels and picks; of the slab labels, score, two likelihoods and points; the
+    // network.
     assert_eq!(compared, 2 * 5 + 5 + 1);
 }
 
@@ -216,7 +217,10 @@ fn one_bad_tomogram_stops_nothing_and_other_settings_are_refused() {
     assert!(refused.starts_with("training.seed is 9, must be 1"), "{refused}");
     data[1].slab = Some(2..6);
     let refused = run(&model, &data, &out, &options).unwrap_err().to_string();
-    assert!(refused.starts_with("slab of a is 2:6, must be not given"), "{refused}");
+    assert!(
+        refused.starts_with("slab of a is \"2:6\", must be not given"),
+        "{refused}"
+    );
     options.restart = true;
     let report = run(&model, &data, &out, &options).unwrap();
     assert!(report.tomograms.iter().all(|t| !t.was_there));

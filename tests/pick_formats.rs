@@ -291,7 +291,8 @@ fn labelled_tables_and_wrong_ones() {
     assert!(PickFormat::of(Path::new("points.txt")).is_err());
 }
 
-/// What copick and EMAN2 write and this engine does not: transformations, numbered sessions, binned tomograms, bare boxes.
+/// What copick and EMAN2 write and this engine does not: transformations, numbered sessions, binned tomograms, bare
+/// boxes.
 #[test]
 fn copick_and_eman2_files_of_others_are_read() {
     let folder = tempfile::tempdir().unwrap();

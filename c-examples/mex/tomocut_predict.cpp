@@ -41,7 +41,8 @@ std::string stem(const mxArray *tomogram) {
         return "tomogram";
     }
     std::string name = std::filesystem::path(mex::text_of(tomogram, "the file's name")).filename().string();
-    for (const auto &endings : {std::vector<std::string>{".gz", ".bz2"}, {".mrc", ".rec", ".map", ".ccp4", ".st", ".zarr"}}) {
+    const std::vector<std::string> all[] = {{".gz", ".bz2"}, {".mrc", ".rec", ".map", ".ccp4", ".st", ".zarr"}};
+    for (const auto &endings : all) {
         for (const std::string &ending : endings) {
             if (name.size() > ending.size() && name.compare(name.size() - ending.size(), ending.size(), ending) == 0) {
                 name.resize(name.size() - ending.size());
@@ -101,25 +102,18 @@ void mexFunction(int n_out, mxArray *out[], int n_in, const mxArray *in[]) {
         mex::Options given(n_in > 1 ? in[1] : nullptr);
         const mex::Common common(given);
         tomocut::PredictOptions options;
-        tomocut::PickingOptions picking;
         std::string named;
         given.number("voxel_nm", options.voxel_nm);
-        given.toggle("rescale", options.rescale);
-        given.flag("bright", options.bright);
-        given.flag("mirrors", options.mirrors);
-        given.number("threshold", options.threshold);
         given.count("memory", options.memory);
-        given.number("pick_threshold", picking.threshold);
-        given.number("diameter_nm", picking.diameter_nm);
         given.text("folder", named);
-        given.refuse_others();
+        if (n_out > 1) {
+            options.set_json("picking", "{}");
+        }
+        given.settings_of_others(options);
 
         mex::Session &session = mex::Session::on(common.device);
         const tomocut::Tomogram tomogram = mex::tomogram(session, in[0], options.voxel_nm);
         const tomocut::Predictor &network = session.network(common.model);
-        if (n_out > 1) {
-            options.picking = picking;
-        }
         const Folder folder(named);
         mex::Progress progress(common.progress);
         progress.follow(options);

@@ -73,23 +73,19 @@
     S(tomocut_status, tomogram_denoise, (struct tomocut_engine *engine, const struct tomocut_model *model, const struct tomocut_tomogram *tomogram, uint64_t z_first, uint64_t z_end, const struct tomocut_call_options *options, struct tomocut_volume *denoised), (engine, model, tomogram, z_first, z_end, options, denoised)) \
     S(tomocut_status, tomogram_denoise_to_file, (struct tomocut_engine *engine, const struct tomocut_model *model, const struct tomocut_tomogram *tomogram, uint64_t z_first, uint64_t z_end, const struct tomocut_call_options *options, const char *path), (engine, model, tomogram, z_first, z_end, options, path)) \
     S(tomocut_status, phantom_simulate, (struct tomocut_engine *engine, const struct tomocut_call_options *options, const char *folder, const char *stem), (engine, options, folder, stem)) \
-    S(tomocut_status, picking_options_init, (struct tomocut_picking_options *options, size_t size), (options, size)) \
-    S(tomocut_status, membrane_options_init, (struct tomocut_membrane_options *options, size_t size), (options, size)) \
-    S(tomocut_status, picks_find, (const struct tomocut_engine *engine, const struct tomocut_tomogram *map, const struct tomocut_picking_options *options, struct tomocut_picks **out), (engine, map, options, out)) \
+    S(tomocut_status, picks_find, (const struct tomocut_engine *engine, const struct tomocut_tomogram *map, const struct tomocut_tomogram *excluded, const struct tomocut_call_options *options, struct tomocut_picks **out), (engine, map, excluded, options, out)) \
     S(tomocut_status, picks_read, (const struct tomocut_engine *engine, const char *path, const struct tomocut_tomogram *tomogram, struct tomocut_picks **out), (engine, path, tomogram, out)) \
     S(tomocut_status, picks_points, (const struct tomocut_picks *picks, struct tomocut_pick *points, size_t capacity, size_t *needed), (picks, points, capacity, needed)) \
     S(tomocut_status, picks_write, (const struct tomocut_picks *picks, const char *path), (picks, path)) \
     V(void, picks_free, (struct tomocut_picks *picks), (picks)) \
-    S(tomocut_status, membranes_write, (const struct tomocut_engine *engine, const struct tomocut_tomogram *map, const struct tomocut_membrane_options *options, const char *folder, uint64_t *count), (engine, map, options, folder, count)) \
-    S(tomocut_status, pictures_report_init, (struct tomocut_pictures_report *report, size_t size), (report, size)) \
-    S(tomocut_status, predictor_run_pictures, (struct tomocut_engine *engine, const struct tomocut_predictor *predictor, const char *const *images, size_t n_images, const struct tomocut_predict_options *options, const char *folder, struct tomocut_pictures_report *report), (engine, predictor, images, n_images, options, folder, report)) \
+    S(tomocut_status, membranes_write, (const struct tomocut_engine *engine, const struct tomocut_tomogram *map, const struct tomocut_call_options *options, const char *folder, uint64_t *count), (engine, map, options, folder, count)) \
+    S(tomocut_status, predictor_run_pictures, (struct tomocut_engine *engine, const struct tomocut_predictor *predictor, const char *const *images, size_t n_images, const struct tomocut_predict_options *options, const char *folder, struct tomocut_report **report), (engine, predictor, images, n_images, options, folder, report)) \
     S(tomocut_status, predict_options_init, (struct tomocut_predict_options *options, size_t size), (options, size)) \
-    S(tomocut_status, predict_report_init, (struct tomocut_predict_report *report, size_t size), (report, size)) \
     S(tomocut_status, predictor_open, (const struct tomocut_engine *engine, const char *path, struct tomocut_predictor **out), (engine, path, out)) \
     S(tomocut_status, predictor_builtin, (const struct tomocut_engine *engine, struct tomocut_predictor **out), (engine, out)) \
     S(tomocut_status, predictor_info, (const struct tomocut_predictor *predictor, char *buffer, size_t capacity, size_t *needed), (predictor, buffer, capacity, needed)) \
     S(tomocut_status, predictor_output, (const struct tomocut_predictor *predictor, uint64_t index, char *buffer, size_t capacity, size_t *needed), (predictor, index, buffer, capacity, needed)) \
-    S(tomocut_status, predictor_run, (struct tomocut_engine *engine, const struct tomocut_predictor *predictor, const struct tomocut_tomogram *tomogram, const struct tomocut_predict_options *options, const char *folder, struct tomocut_predict_report *report), (engine, predictor, tomogram, options, folder, report)) \
+    S(tomocut_status, predictor_run, (struct tomocut_engine *engine, const struct tomocut_predictor *predictor, const struct tomocut_tomogram *tomogram, const struct tomocut_tomogram *excluded, const struct tomocut_predict_options *options, const char *folder, struct tomocut_report **report, struct tomocut_picks **picks), (engine, predictor, tomogram, excluded, options, folder, report, picks)) \
     V(void, predictor_free, (struct tomocut_predictor *predictor), (predictor)) \
     S(tomocut_status, trainer_create, (const struct tomocut_engine *engine, const struct tomocut_trainer_options *options, struct tomocut_trainer **out), (engine, options, out)) \
     S(tomocut_status, trainer_run, (struct tomocut_engine *engine, struct tomocut_trainer *trainer, const struct tomocut_train_options *options), (engine, trainer, options)) \
@@ -105,9 +101,9 @@
     S(tomocut_status, trainer_add_slab, (struct tomocut_trainer *trainer, const struct tomocut_tomogram *tomogram, const struct tomocut_slab *slab, int32_t held_out, const struct tomocut_cancel *cancel), (trainer, tomogram, slab, held_out, cancel)) \
     S(tomocut_status, trainer_add_labels, (struct tomocut_trainer *trainer, const struct tomocut_tomogram *tomogram, uint64_t z_first, const struct tomocut_training_labels *labels, int32_t held_out, const struct tomocut_cancel *cancel), (trainer, tomogram, z_first, labels, held_out, cancel)) \
     S(tomocut_status, trainer_add_unlabelled, (struct tomocut_trainer *trainer, const struct tomocut_tomogram *tomogram, uint64_t z_first, uint64_t z_end, const struct tomocut_cancel *cancel), (trainer, tomogram, z_first, z_end, cancel)) \
-    S(tomocut_status, trainer_add_pairs, (struct tomocut_trainer *trainer, const char *const *images, const char *const *masks, size_t n, int32_t held_out, const struct tomocut_cancel *cancel), (trainer, images, masks, n, held_out, cancel)) \
-    S(tomocut_status, dataset_run, (struct tomocut_engine *engine, const struct tomocut_model *model, const struct tomocut_dataset_tomogram *tomograms, size_t n, const struct tomocut_dataset_options *options, const char *folder, struct tomocut_dataset_report *report, struct tomocut_dataset_outcome *outcomes), (engine, model, tomograms, n, options, folder, report, outcomes)) \
-    S(tomocut_status, dataset_options_init, (struct tomocut_dataset_options *options, size_t size), (options, size)) \
-    S(tomocut_status, dataset_report_init, (struct tomocut_dataset_report *report, size_t size), (report, size))
+    S(tomocut_status, training_pairs_init, (struct tomocut_training_pairs *pairs, size_t size), (pairs, size)) \
+    S(tomocut_status, trainer_add_pairs, (struct tomocut_trainer *trainer, const struct tomocut_training_pairs *pairs, const struct tomocut_cancel *cancel), (trainer, pairs, cancel)) \
+    S(tomocut_status, dataset_run, (struct tomocut_engine *engine, const struct tomocut_model *model, const struct tomocut_dataset_tomogram *tomograms, size_t n, const struct tomocut_dataset_options *options, const char *folder, struct tomocut_report **report), (engine, model, tomograms, n, options, folder, report)) \
+    S(tomocut_status, dataset_options_init, (struct tomocut_dataset_options *options, size_t size), (options, size))
 
 #endif

@@ -16,38 +16,32 @@ template <>
 inline void release(tomocut_picks *picks) noexcept {
     tomocut_picks_free(picks);
 }
-template <>
-inline void fill(tomocut_picking_options *options) {
-    check(tomocut_picking_options_init(options, sizeof *options));
-}
-template <>
-inline void fill(tomocut_membrane_options *options) {
-    check(tomocut_membrane_options_init(options, sizeof *options));
-}
 
 }  // namespace detail
 
-/** Options of picking molecules: tomocut_picking_options. */
-using PickingOptions = detail::CallOptions<tomocut_picking_options>;
+/** Options of Picks::find: settings of the family "picking". */
+using PickingOptions = CallOptions;
 
-/** Options of membranes as masks and objects: tomocut_membrane_options. */
-using MembraneOptions = detail::CallOptions<tomocut_membrane_options>;
+/** Options of write_membranes: settings of the family "membranes". */
+using MembraneOptions = CallOptions;
 
 /** The molecules of one tomogram. Immutable; independent of the tomogram. */
 class Picks : public detail::Handle<tomocut_picks> {
 public:
-    /** Finds molecules in a map of probabilities. */
-    static Picks find(const Engine &engine, const Tomogram &map, const PickingOptions &options = {}) {
-        Picks picks(engine.log(), nullptr);
-        detail::call(options, [&](const tomocut_picking_options *lowered) {
-            return tomocut_picks_find(engine.get(), map.get(), lowered, picks.out());
+    /** Finds molecules in a map of probabilities; where `excluded` is given and not 0, none is counted. */
+    static Picks find(const Engine &engine, const Tomogram &map, const PickingOptions &options = {},
+                      const Tomogram *excluded = nullptr) {
+        Picks picks(engine.log());
+        detail::call(options, [&](const tomocut_call_options *lowered) {
+            return tomocut_picks_find(engine.get(), map.get(), excluded == nullptr ? nullptr : excluded->get(), lowered,
+                                      picks.out());
         });
         return picks;
     }
 
     /** Reads a coordinate file about a tomogram, in the convention that its ending names. */
     static Picks read(const Engine &engine, const std::string &path, const Tomogram &tomogram) {
-        Picks picks(engine.log(), nullptr);
+        Picks picks(engine.log());
         detail::call([&] { return tomocut_picks_read(engine.get(), path.c_str(), tomogram.get(), picks.out()); });
         return picks;
     }
@@ -66,14 +60,14 @@ public:
 
 private:
     friend class Predictor;
-    Picks(std::shared_ptr<const LogCallback> log, tomocut_picks *picks) noexcept : Handle(std::move(log), picks) {}
+    explicit Picks(std::shared_ptr<const LogCallback> log) noexcept : Handle(std::move(log)) {}
 };
 
-/** Makes a map of membranes a mask and numbered objects, FOLDER/NAME_OUTPUT_mask.mrc and so on; returns their number. */
+/** Makes a map of membranes a mask and numbered objects, FOLDER/NAME_OUTPUT_mask.mrc ...; returns their number. */
 inline std::uint64_t write_membranes(const Engine &engine, const Tomogram &map, const std::string &folder,
                                      const MembraneOptions &options = {}) {
     std::uint64_t count = 0;
-    detail::call(options, [&](const tomocut_membrane_options *lowered) {
+    detail::call(options, [&](const tomocut_call_options *lowered) {
         return tomocut_membranes_write(engine.get(), map.get(), lowered, folder.c_str(), &count);
     });
     return count;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "picks.hpp"
+#include "report.hpp"
 
 namespace tomocut {
 namespace detail {
@@ -23,30 +24,13 @@ inline void fill(tomocut_predict_options *options) {
 
 }  // namespace detail
 
-/** Options of a prediction: tomocut_predict_options. */
-struct PredictOptions : detail::CallOptions<tomocut_predict_options> {
-    /** Molecules that are picked in the volumes; none: no picks. */
-    std::optional<PickingOptions> picking;
-    /** Membranes that are made a mask and numbered; none: none. */
-    std::optional<MembraneOptions> membranes;
-
-    /** The C struct; it points into this object. */
-    tomocut_predict_options lowered() const {
-        tomocut_predict_options c = *this;
-        c.picking = picking ? &*picking : nullptr;
-        c.membranes = membranes ? &*membranes : nullptr;
-        c.picks = nullptr;
-        return c;
-    }
-
-private:
-    using tomocut_predict_options::picks;
-};
+/** Options of a prediction: tomocut_predict_options, and settings of the family "predict". */
+using PredictOptions = detail::CallOptions<tomocut_predict_options>;
 
 /** What a prediction did. */
 struct Prediction {
     /** Tiles, speed, counts, and whether all is finished. */
-    tomocut_predict_report report;
+    Report report;
     /** The molecules, where they were asked for and this process finished the tomogram. */
     std::optional<Picks> picks;
 };
@@ -78,40 +62,37 @@ public:
         });
     }
 
-    /** Segments a tomogram and writes the volumes to FOLDER/NAME_...; goes on from where such a run was stopped. */
+    /**
+     * Segments a tomogram and writes the volumes to FOLDER/NAME_...; continues such a run that was stopped. Where
+     * `excluded` is given and not 0, no molecule is counted.
+     */
     Prediction run(Engine &engine, const Tomogram &tomogram, const std::string &folder,
-                   const PredictOptions &options = {}) const {
-        tomocut_predict_report report{};
-        detail::check(tomocut_predict_report_init(&report, sizeof report));
-        tomocut_picks *found = nullptr;
-        detail::Call call;
-        tomocut_predict_options lowered = options.lowered();
-        lowered.picks = options.picking ? &found : nullptr;
-        call.report(lowered, options.progress);
-        const tomocut_status status =
-            tomocut_predictor_run(engine.get(), get(), tomogram.get(), &lowered, folder.c_str(), &report);
-        Picks picks(engine.log(), found);  // owned before anything is thrown
-        call.finish(status);
-        Prediction prediction{report, std::nullopt};
-        if (found != nullptr) {
+                   const PredictOptions &options = {}, const Tomogram *excluded = nullptr) const {
+        Prediction prediction{Report(engine.log()), std::nullopt};
+        Picks picks(engine.log());
+        detail::call(options, [&](const tomocut_predict_options *lowered) {
+            return tomocut_predictor_run(engine.get(), get(), tomogram.get(),
+                                         excluded == nullptr ? nullptr : excluded->get(), lowered, folder.c_str(),
+                                         prediction.report.out(), picks.out());
+        });
+        if (picks.get() != nullptr) {
             prediction.picks.emplace(std::move(picks));
         }
         return prediction;
     }
 
     /** Segments pictures, with a network of slices, and writes masks to FOLDER/NAME_OUTPUT.png. */
-    tomocut_pictures_report run_pictures(Engine &engine, const std::vector<std::string> &images, const std::string &folder,
-                                         const PredictOptions &options = {}) const {
-        tomocut_pictures_report report{};
-        detail::check(tomocut_pictures_report_init(&report, sizeof report));
+    Report run_pictures(Engine &engine, const std::vector<std::string> &images, const std::string &folder,
+                        const PredictOptions &options = {}) const {
+        Report report(engine.log());
         std::vector<const char *> paths;
         paths.reserve(images.size());
         for (const std::string &image : images) {
             paths.push_back(image.c_str());
         }
         detail::call(options, [&](const tomocut_predict_options *lowered) {
-            return tomocut_predictor_run_pictures(engine.get(), get(), paths.data(), paths.size(), lowered, folder.c_str(),
-                                                  &report);
+            return tomocut_predictor_run_pictures(engine.get(), get(), paths.data(), paths.size(), lowered,
+                                                  folder.c_str(), report.out());
         });
         return report;
     }

@@ -48,11 +48,6 @@ impl Given {
         }
     }
 
-    /// The setting `name`, unless it is given already.
-    pub(super) fn or(&mut self, name: &str, value: impl Into<Value>) {
-        self.0.entry(name).or_insert_with(|| value.into());
-    }
-
     /// A number where 0 stands for the default.
     pub(super) fn number(&mut self, name: &str, value: f64) -> Result<()> {
         if !value.is_finite() {

@@ -42,7 +42,6 @@ mod attention;
 mod denoise;
 mod phantom;
 
-mod picking_options;
 mod picks;
 
 mod pictures;
@@ -82,7 +81,6 @@ pub use ncut_files::*;
 pub use ncut_options::*;
 pub use ncut_results::*;
 pub use phantom::*;
-pub use picking_options::*;
 pub use picks::*;
 pub use pictures::*;
 pub use predict_options::*;

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use super::engine::{engine_to_compute, engine_to_read, tomocut_engine, Engine};
 use super::guard::{guard, guard_anywhere, log_panics_to};
 use super::handle::{free, shared, InUse, NewHandle, Opaque};
-use super::picks::Picks;
-use super::predict_options::{tomocut_predict_options, tomocut_predict_report, translate, translate_after};
+use super::picks::{optional_tomogram, tomocut_picks, PicksTo};
+use super::predict_options::{tomocut_predict_options, translate};
 use super::progress::{compute, job};
+use super::report::{tomocut_report, ReportTo};
 use super::sized;
-use super::slab_options::to_usize;
 use super::status::tomocut_status;
 use super::strings::{path, put_text};
 use super::tomogram::{tomocut_tomogram, tomogram};
 use crate::networks::SegmentationModel;
-use crate::predict::predict_and_find;
+use crate::predict::{predict_inputs, Inputs};
 use crate::{Error, Result};
 
 /// A segmentation network with its weights on one device. Immutable; may serve several engines and threads at once.
@@ -27,9 +27,9 @@ pub(super) struct Predictor {
     engine: Arc<Engine>,
 }
 
-// SAFETY: no network has interior mutability: a pass at inference writes to no weight and no running statistic, libtorch
-// allows concurrent reads of a tensor, its reference counts are atomic, and every pass runs without gradients, so that no
-// graph is attached to the weights.
+// SAFETY: no network has interior mutability: a pass at inference writes to no weight and no running statistic,
+// libtorch allows concurrent reads of a tensor, its reference counts are atomic, and every pass runs without gradients,
+// so that no graph is attached to the weights.
 unsafe impl Sync for Predictor {}
 
 impl Opaque for tomocut_predictor {
@@ -63,15 +63,6 @@ pub(super) fn check_device(engine: &Engine, predictor: &Predictor) -> Result<()>
 
 /// Opens a segmentation network: a model file that tomocut_trainer_export wrote, or the safetensors of MemBrain-seg, of
 /// the slab paper's 2D U-Net or of SDSeg, whose hyper-parameters are read off the shapes.
-///
-/// @param engine Gives the device and the log.
-/// @param path   The file.
-/// @param out    Receives the predictor, to be freed by tomocut_predictor_free; NULL on failure.
-/// @return TOMOCUT_OK; TOMOCUT_E_IO (cannot be read); TOMOCUT_E_FORMAT (a tensor is missing or has another shape: the text
-///         names it; a pickle: how to convert it); TOMOCUT_E_UNSUPPORTED (an unknown network); TOMOCUT_E_VERSION (the file
-///         of a later version); TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
-///
-/// Threads: any.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_predictor_open(
     engine: *const tomocut_engine,
@@ -90,14 +81,8 @@ pub unsafe extern "C" fn tomocut_predictor_open(
     })
 }
 
-/// The network that is compiled into the library, trained on simulated tomograms alone: membrane, molecule and molecule's
-/// centre, at any voxel size.
-///
-/// @param engine Gives the device and the log.
-/// @param out    Receives the predictor, to be freed by tomocut_predictor_free; NULL on failure.
-/// @return TOMOCUT_OK; TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
-///
-/// Threads: any.
+/// The network that is compiled into the library, trained on simulated tomograms alone: membrane, molecule and
+/// molecule's centre, at any voxel size.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_predictor_builtin(
     engine: *const tomocut_engine,
@@ -113,16 +98,9 @@ pub unsafe extern "C" fn tomocut_predictor_builtin(
     })
 }
 
-/// What a predictor is, as one JSON object: the network with its hyper-parameters and outputs, the number of its weights,
-/// the voxel size that it was trained on (null: unknown), how grey values enter it, where the weights come from, the device.
-///
-/// @param predictor The predictor.
-/// @param buffer    Receives NUL-terminated UTF-8, or NULL to ask for the size.
-/// @param capacity  Bytes in buffer.
-/// @param needed    Receives the bytes needed, NUL included; may be NULL when buffer is given.
-/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
-///
-/// Threads: any.
+/// What a predictor is, as one JSON object: the network with its hyper-parameters and outputs, the number of its
+/// weights, the voxel size that it was trained on (null: unknown), how grey values enter it, where the weights come
+/// from, the device.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_predictor_info(
     predictor: *const tomocut_predictor,
@@ -144,16 +122,8 @@ pub unsafe extern "C" fn tomocut_predictor_info(
     })
 }
 
-/// The name of one output of the network, such as "membrane": part of the names of the files that it gives.
-///
-/// @param predictor The predictor.
-/// @param index     Number of the output, counted from 0.
-/// @param buffer    Receives NUL-terminated UTF-8, or NULL to ask for the size.
-/// @param capacity  Bytes in buffer.
-/// @param needed    Receives the bytes needed, NUL included; may be NULL when buffer is given.
-/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT, also where the network has no such output; TOMOCUT_E_STATE.
-///
-/// Threads: any.
+/// The name of output number index of the network, counted from 0, such as "membrane": part of the names of the files
+/// that it gives. TOMOCUT_E_INVALID_ARGUMENT where the network has no such output.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_predictor_output(
     predictor: *const tomocut_predictor,
@@ -166,10 +136,13 @@ pub unsafe extern "C" fn tomocut_predictor_output(
         // SAFETY: as documented for C.
         let predictor = unsafe { self::predictor(predictor) }?;
         let outputs = predictor.model.network().outputs();
-        let name = outputs.get(to_usize("index", index)?).ok_or_else(|| {
-            let allowed = format!("must be below the network's {} outputs", outputs.len());
-            Error::argument("index", index, &allowed)
-        })?;
+        let name = usize::try_from(index)
+            .ok()
+            .and_then(|index| outputs.get(index))
+            .ok_or_else(|| {
+                let allowed = format!("must be below the network's {} outputs", outputs.len());
+                Error::argument("index", index, &allowed)
+            })?;
         // SAFETY: as documented for C.
         unsafe { put_text(name, buffer, capacity, needed) }
     })
@@ -177,86 +150,60 @@ pub unsafe extern "C" fn tomocut_predictor_output(
 
 /// Predicts a tomogram: writes NAME_OUTPUT.mrc, the probabilities of each output ("membrane", ...) but "background",
 /// NAME_labels.mrc and NAME_OUTPUT_std.mrc, whichever are asked for, with start and origin set so that they overlay the
-/// tomogram; NAME_OUTPUT.zarr and so on with the format "zarr". NAME is the tomogram's file name without its endings. The
-/// volume is never in memory. Nothing is seen in the folder until all is done; a call that was stopped, even by a kill, is gone on with by the next one of the same settings
-/// and gives the same bytes. Molecules and membranes that the options ask for are found in the volumes before these are put in
-/// place, by the process that completes them, and written as NAME_points.csv, NAME_membrane_mask.mrc and so on.
+/// tomogram; NAME_OUTPUT.zarr and so on with the format "zarr". NAME is the tomogram's file name without its endings.
 ///
-/// @param engine    Computes; serves this call alone until it returns.
-/// @param predictor The network; on the engine's device.
-/// @param tomogram  The tomogram.
-/// @param options   What differs from the defaults; NULL: nothing.
-/// @param folder    Where the files go; made where it is missing.
-/// @param report    Receives what was done; its struct_size must be set (tomocut_predict_report_init). May be NULL.
-/// @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an option out of its range, a region outside the tomogram);
-///         TOMOCUT_E_FORMAT (voxels that are not finite, constant voxels); TOMOCUT_E_IO (a full disk; what is done is
-///         kept); TOMOCUT_E_CANCELLED (the same); TOMOCUT_E_OUT_OF_MEMORY (also: less is allowed than the smallest tile
-///         takes); TOMOCUT_E_DEVICE; TOMOCUT_E_STATE.
+/// The volume is never in memory. Nothing is seen in the folder until all is done; a call that was stopped, even by a
+/// kill, is continued by the next one of the same settings and gives the same bytes, whatever the number of processes.
+/// Molecules and membranes are found by the process that completes the volumes, and written as NAME_points.csv,
+/// NAME_membrane_mask.mrc and so on.
 ///
-/// Same input, options and device: same result, to the byte, whatever the number of processes. Threads: any; one call at a
-/// time per engine.
+/// TOMOCUT_E_OUT_OF_MEMORY also where less is allowed than the smallest tile takes. After TOMOCUT_E_IO (a full disk)
+/// and TOMOCUT_E_CANCELLED what is done is kept.
+///
+/// @param excluded A volume of the tomogram's extents that is not 0 where no molecule should be counted (carbon,
+///                 contamination); NULL: none.
+/// @param folder   Where the files go; made where it is missing.
+/// @param report   Receives what was done: finished, files, tiles, computed, resumed, core, network_shape,
+///                 voxels_per_second, threshold, n_picks, n_membranes, seconds, settings. May be NULL.
+/// @param picks    Receives the molecules; NULL where none are asked for, or another process finishes. May be NULL.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_predictor_run(
     engine: *mut tomocut_engine,
     predictor: *const tomocut_predictor,
     tomogram: *const tomocut_tomogram,
+    excluded: *const tomocut_tomogram,
     options: *const tomocut_predict_options,
     folder: *const c_char,
-    report: *mut tomocut_predict_report,
+    report: *mut *mut tomocut_report,
+    picks: *mut *mut tomocut_picks,
 ) -> tomocut_status {
     guard(|| {
         // SAFETY: as documented for C.
-        let engine = unsafe { engine_to_compute(engine) }?;
+        let (report, picks) = unsafe { (ReportTo::at(report)?, PicksTo::at(picks)?) };
         // SAFETY: as documented for C.
-        let (predictor, tomogram, options) = unsafe {
-            (
-                self::predictor(predictor)?,
-                self::tomogram(tomogram)?,
-                sized::read_or_default(options)?,
-            )
-        };
-        let picks = match options.picks.is_null() {
-            true => None,
-            // SAFETY: as documented for C.
-            false => Some(unsafe { NewHandle::at(options.picks) }?),
-        };
+        let (engine, predictor) = unsafe { (engine_to_compute(engine)?, self::predictor(predictor)?) };
         check_device(&engine, &predictor)?;
-        if !report.is_null() {
-            // Before the work: a struct that was never initialised should not cost hours.
-            // SAFETY: as documented for C.
-            unsafe { sized::read(report.cast_const()) }?;
-        }
         // SAFETY: as documented for C.
-        let (settings, after) = unsafe { (translate(&options)?, translate_after(&options)?) };
-        let logger = &engine.logger;
+        let (tomogram, excluded) = unsafe { (self::tomogram(tomogram)?, optional_tomogram(excluded)?) };
         // SAFETY: as documented for C.
-        let (folder, job) = unsafe {
-            (
-                path(folder, "folder")?,
-                job(logger, options.cancel, options.progress, options.progress_user_data)?,
-            )
+        let (settings, folder, job) = unsafe {
+            let given = sized::read_or_default(options)?;
+            let job = job(&engine.logger, given.cancel, given.progress, given.progress_user_data)?;
+            (translate(&given)?, path(folder, "folder")?, job)
         };
-        let done = compute(engine.n_threads, || {
-            let after = after.asked();
-            predict_and_find(&predictor.model, &tomogram.tomogram, &folder, &settings, &after, &job)
-        })?;
-        if !report.is_null() {
-            // SAFETY: as documented for C.
-            unsafe { sized::write(report, tomocut_predict_report::from(&done)) }?;
-        }
-        if let (Some(picks), Some(set)) = (picks, done.found.picks) {
-            let engine = Arc::clone(&engine);
-            picks.set(Picks { set, engine });
-        }
+        let inputs = Inputs {
+            model: &predictor.model,
+            tomogram: &tomogram.tomogram,
+            excluded: excluded.as_ref().map(|excluded| &excluded.tomogram),
+        };
+        let done = compute(engine.n_threads, || predict_inputs(&inputs, &folder, &settings, &job))?;
+        report.set(&done)?;
+        picks.set(done.found.picks, &engine);
         Ok(())
     })
 }
 
-/// Frees a predictor.
-///
-/// @param predictor The predictor; NULL is fine.
-///
-/// Threads: any, but not while a call that was given it runs. In a forked child: does nothing.
+/// Frees a predictor; NULL is fine.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_predictor_free(predictor: *mut tomocut_predictor) {
     // SAFETY: as documented for C.

@@ -70,16 +70,6 @@ pub(super) fn slices(first: u64, end: u64) -> Result<Range<usize>> {
     Ok(to_usize("z_first", first)?..to_usize("z_end", end)?)
 }
 
-/// A setting that a preset decides unless the host does, TOMOCUT_SWITCH_*.
-pub type tomocut_switch = i32;
-
-/// As the preset has it.
-pub const TOMOCUT_SWITCH_DEFAULT: tomocut_switch = 0;
-/// On, whatever the preset says.
-pub const TOMOCUT_SWITCH_ON: tomocut_switch = 1;
-/// Off, whatever the preset says.
-pub const TOMOCUT_SWITCH_OFF: tomocut_switch = 2;
-
 /// A length or ratio, where the host gave one.
 pub(super) fn given(value: f64) -> Option<f64> {
     (value != 0.0).then_some(value)
@@ -95,24 +85,4 @@ pub(super) fn flag(name: &str, value: i32) -> Result<bool> {
         1 => Ok(true),
         other => Err(Error::argument(name, other, "must be 0 or 1")),
     }
-}
-
-pub(super) fn switch(name: &str, value: tomocut_switch, preset: bool) -> Result<bool> {
-    match value {
-        TOMOCUT_SWITCH_DEFAULT => Ok(preset),
-        TOMOCUT_SWITCH_ON => Ok(true),
-        TOMOCUT_SWITCH_OFF => Ok(false),
-        other => Err(Error::argument(name, other, "must be TOMOCUT_SWITCH_*, 0..=2")),
-    }
-}
-
-pub(super) fn one_of<T: Clone>(name: &str, value: &str, known: &[(&str, T)]) -> Result<T> {
-    known
-        .iter()
-        .find(|(word, _)| *word == value)
-        .map(|(_, meaning)| meaning.clone())
-        .ok_or_else(|| {
-            let words: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
-            Error::argument(name, format!("\"{value}\""), &format!("must be {}", words.join(", ")))
-        })
 }

@@ -1,31 +1,17 @@
-//! How far the network's labels are those that it learnt from, on slices that it learnt from and on slices that it did not.
+//! How far the network's labels are those that it learnt from, on slices that it learnt from and on slices that it did
+//! not.
 use std::ops::Range;
 
 use ndarray::{s, Array3};
-use serde::{Deserialize, Serialize};
 
-use super::choice::divided;
-use super::labels::{SlabFiles, NAMES};
+use super::groups::groups;
+use super::held_out::divided;
+use super::labels::SlabFiles;
+use super::state::Agreement;
 use crate::metrics::Overlap;
 use crate::runtime::Result;
 
-/// What all classes together are called.
-pub(super) const STRUCTURE: &str = "structure";
-
-/// Dice of the network's labels with those of a slab.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Agreement {
-    /// Stem of the slab.
-    pub slab: String,
-    /// The class, or "structure" for all of them together.
-    pub class: String,
-    /// Slices learnt from, 0..=1.
-    pub learnt: f64,
-    /// Slices held out, 0..=1; None where there are none.
-    pub held_out: Option<f64>,
-}
-
-/// Compares `found`, the labels of the network in the slices `z` in the numbers of [`NAMES`], with those of the slab; for each of
+/// Compares `found`, the labels of the network in the slices `z` with those of the slab; for each of
 /// `classes` that a slab can have, and for all of them together. `share` of the slices is held out.
 pub(super) fn agreement(
     (stem, z): (&str, &Range<usize>),
@@ -54,20 +40,6 @@ pub(super) fn agreement(
             })
         })
         .collect()
-}
-
-/// The numbers of each of `classes` among [`NAMES`], and of all of them together where they are several.
-pub(super) fn groups(classes: &[String]) -> Vec<(String, Vec<i8>)> {
-    let number = |class: &String| NAMES.iter().position(|name| name == class).map(|index| index as i8 + 1);
-    let mut groups: Vec<(String, Vec<i8>)> = classes
-        .iter()
-        .filter_map(|class| Some((class.clone(), vec![number(class)?])))
-        .collect();
-    if groups.len() > 1 {
-        let all = groups.iter().flat_map(|(_, numbers)| numbers.clone()).collect();
-        groups.push((STRUCTURE.to_owned(), all));
-    }
-    groups
 }
 
 #[cfg(test)]

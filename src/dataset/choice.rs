@@ -1,11 +1,10 @@
 //! Which slabs are labelled.
-use std::ops::Range;
 use std::path::Path;
 
-use super::journal::ChosenSlab;
+use super::failure::stops;
+use super::member::Member;
 use super::options::DataSetOptions;
-use super::run::Member;
-use super::stops;
+use super::state::ChosenSlab;
 use crate::runtime::{Job, Result};
 use crate::slab::{suggest_slabs, SuggestOptions};
 use crate::volume::Tomogram;
@@ -16,8 +15,9 @@ const LOOKED_AT: usize = 4;
 /// Voxels of a tomogram that are read at most, 1 GiB as float32.
 const MAX_VOXELS: u64 = 1 << 28;
 
-/// Slabs to label, the best first, more than are wanted where there are more: one that cannot be labelled gives way to the next.
-/// Those that the host names are taken as they are. A tomogram that cannot be read is told by `note` and left out.
+/// Slabs to label, the best first, more than are wanted where there are more: one that cannot be labelled gives way to
+/// the next. Those that the host names are taken as they are. A tomogram that cannot be read is handed to `note` and
+/// skipped.
 ///
 /// Errors: cancel and what stops a whole run.
 pub(super) fn choose(
@@ -75,7 +75,8 @@ fn suggested(member: &Member, options: &DataSetOptions, count: usize, job: &Job)
         .collect())
 }
 
-/// Each tomogram's best slab before any tomogram's second, the richer first; different tomograms teach more than more of one.
+/// Each tomogram's best slab before any tomogram's second, the richer first; different tomograms teach more than more
+/// of one.
 fn ranked(mut found: Vec<(usize, ChosenSlab)>) -> Vec<ChosenSlab> {
     let score = |slab: &ChosenSlab| slab.score.unwrap_or(0.0);
     found.sort_by(|(rank, slab), (other_rank, other)| rank.cmp(other_rank).then(score(other).total_cmp(&score(slab))));
@@ -86,13 +87,6 @@ fn ranked(mut found: Vec<(usize, ChosenSlab)>) -> Vec<ChosenSlab> {
 fn spread(n: usize, most: usize) -> Vec<usize> {
     let most = most.clamp(1, n.max(1)).min(n);
     (0..most).map(|k| (2 * k + 1) * n / (2 * most)).collect()
-}
-
-/// The slices of a slab that are learnt from and those that are held out: `share` of them, at the end.
-pub(super) fn divided(z: &Range<usize>, share: f64) -> (Range<usize>, Range<usize>) {
-    // At least one slice is learnt from.
-    let held = ((z.len() as f64 * share).round() as usize).min(z.len().saturating_sub(1));
-    (z.start..z.end - held, z.end - held..z.end)
 }
 
 #[cfg(test)]
@@ -125,12 +119,5 @@ mod tests {
         ];
         let order: Vec<String> = ranked(found).into_iter().map(|slab| slab.tomogram).collect();
         assert_eq!(order, ["a", "c", "b", "a"]);
-    }
-
-    #[test]
-    fn slices_are_held_out_at_the_end() {
-        assert_eq!(divided(&(40..60), 0.2), (40..56, 56..60));
-        assert_eq!(divided(&(3..4), 0.5), (3..4, 4..4));
-        assert_eq!(divided(&(0..10), 0.0), (0..10, 10..10));
     }
 }

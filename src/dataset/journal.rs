@@ -1,139 +1,18 @@
 //! What of a run is done, in a file that survives a kill.
 //!
-//! `OUT/.run/state.json` is written whole or not at all after every piece of work; `checkpoint.safetensors` beside it is the training's.
-//! What the state says is done lies in files of `OUT`.
-use std::collections::BTreeMap;
+//! `OUT/.run/state.json` is written whole or not at all after every piece of work; `checkpoint.safetensors` beside it
+//! is the training's. What the state says is done lies in files of `OUT`.
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
-use super::agreement::Agreement;
-use super::options::{check_alike, Settings};
+use super::state::RunState;
 use crate::runtime::{memory, Error, Result};
-use crate::segmenter::OutputScore;
-use crate::train::LossRecord;
+use crate::settings::Identity;
 use crate::volume::write_atomically;
 
 /// Folder of the run's own files within the folder of the results.
 const FOLDER: &str = ".run";
-
-/// A slab that may be labelled.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ChosenSlab {
-    /// Name of the tomogram.
-    pub tomogram: String,
-    /// Its slices.
-    pub z: Range<usize>,
-    /// How much structure it seems to hold, about 0 (noise) to 1; None where the slab was given.
-    pub score: Option<f64>,
-}
-
-/// A slab whose labels are in the folder.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct LabelledSlab {
-    /// Which.
-    pub slab: ChosenSlab,
-    /// Files are `slabs/STEM_labels.mrc` and so on.
-    pub stem: String,
-    /// Share of its voxels that is membrane, 0..=1.
-    pub membrane_share: f64,
-    /// Share of its voxels that is molecule, 0..=1.
-    pub molecule_share: f64,
-    /// Number of molecules.
-    pub points: usize,
-    /// Seconds that it took.
-    pub seconds: f64,
-}
-
-/// Scores on the slices held out after some steps.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ScoresAt {
-    /// Steps done.
-    pub step: u64,
-    /// One score for each class of the network.
-    pub outputs: Vec<OutputScore>,
-}
-
-/// How the training went.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct TrainingState {
-    /// Stems of the slabs that are learnt from, in their order; settled once the training begins.
-    pub slabs: Vec<String>,
-    /// Whether any slices are held out; otherwise scores are those of the slices learnt from.
-    pub held_out: bool,
-    /// Scores so far.
-    pub scores: Vec<ScoresAt>,
-    /// Mean losses so far.
-    pub losses: Vec<LossRecord>,
-    /// Edge of the voxels that the network is for, in nm.
-    pub voxel_nm: Option<f64>,
-    /// Steps done.
-    pub steps: u64,
-    /// Whether all steps are done and the network is in place.
-    pub finished: bool,
-}
-
-/// Scores of the network's labels of one class with the truth, and of the trivial floor on the same slices.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct TruthScore {
-    /// The class, or "structure" for all of them together.
-    pub class: String,
-    /// Dice of the whole tomogram, 0..=1.
-    pub dice: f64,
-    /// Dice on the middle slices, 0..=1.
-    pub middle: f64,
-    /// Dice there of the best blur, thresholded at the true share of voxels; 0..=1.
-    pub floor: f64,
-}
-
-/// A tomogram whose prediction is in the folder.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct PredictedTomogram {
-    /// Its files, relative to the folder.
-    pub files: Vec<String>,
-    /// Voxels, z y x.
-    pub shape: [usize; 3],
-    /// Edge of a voxel in nm; None: unknown.
-    pub voxel_nm: Option<f64>,
-    /// Share of its voxels that has each of the network's classes, 0..=1.
-    pub shares: Vec<(String, f64)>,
-    /// Number of molecules, where the prediction gives points.
-    pub points: Option<usize>,
-    /// Pictures, relative to the folder, with what they show.
-    pub pictures: Vec<(String, String)>,
-    /// The network's labels against those of the slabs of this tomogram.
-    pub agreement: Vec<Agreement>,
-    /// The truth, where it is given.
-    pub truth_file: Option<PathBuf>,
-    /// Against the truth.
-    pub truth: Vec<TruthScore>,
-    /// Seconds that it took.
-    pub seconds: f64,
-    /// Voxels per second of the network, all that belongs to it included.
-    pub voxels_per_second: f64,
-}
-
-/// All that is known about a run.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct RunState {
-    /// What the run was begun with.
-    pub settings: Settings,
-    /// Slabs that may be labelled, the best first; None: not looked for yet.
-    pub chosen: Option<Vec<ChosenSlab>>,
-    /// Labelled slabs.
-    pub slabs: Vec<LabelledSlab>,
-    /// The training.
-    pub training: TrainingState,
-    /// Predicted tomograms by name.
-    pub predictions: BTreeMap<String, PredictedTomogram>,
-    /// Seconds of each part of the run, those of earlier calls included.
-    pub seconds: BTreeMap<String, f64>,
-    /// Most memory that a process of the run has had, in bytes.
-    pub peak_bytes: u64,
-}
 
 /// The state of the run in a folder, which belongs to this process as long as this lives.
 pub struct Journal {
@@ -145,23 +24,24 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens the run of these settings in `out`, which is made where it is missing.
+    /// Opens the run of this identity in `out`, which is made where it is missing.
     ///
-    /// Errors: another process has it; a run of other settings stands there and `restart` is not set; a state that cannot be read.
-    pub fn open(out: &Path, settings: &Settings, restart: bool) -> Result<Self> {
+    /// Errors: another process has it; a run of another identity stands there and `restart` is not set; a state that
+    /// cannot be read, such as that of an earlier version.
+    pub fn open(out: &Path, identity: &Identity, restart: bool) -> Result<Self> {
         let work = out.join(FOLDER);
         fs::create_dir_all(&work).map_err(|e| Error::io("creating", &work, e))?;
         let lock = lock(&work.join("lock"), out)?;
         let path = work.join("state.json");
         let mut state = RunState {
-            settings: settings.clone(),
+            identity: identity.clone(),
             ..RunState::default()
         };
         if path.exists() && !restart {
             let text = fs::read(&path).map_err(|e| Error::io("reading", &path, e))?;
             state = serde_json::from_slice(&text)
                 .map_err(|e| Error::format(path.display(), format!("{e}; restart begins the run again")))?;
-            check_alike(out, settings, &state.settings)?;
+            identity.check_equals(&state.identity, &out.display().to_string())?;
         }
         let journal = Self {
             out: out.to_path_buf(),
@@ -230,14 +110,15 @@ fn lock(path: &Path, out: &Path) -> Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataset::state::{ChosenSlab, LabelledSlab};
 
     #[test]
     fn a_run_goes_on_with_its_settings_only() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("out");
-        let settings = |steps: &str| Settings::from([("steps".to_owned(), steps.to_owned())]);
-        let mut journal = Journal::open(&out, &settings("6"), false).unwrap();
-        let second = Journal::open(&out, &settings("6"), false).err().unwrap();
+        let identity = |steps: u64| Identity::new(&serde_json::json!({ "steps": steps }), &[]).unwrap();
+        let mut journal = Journal::open(&out, &identity(6), false).unwrap();
+        let second = Journal::open(&out, &identity(6), false).err().unwrap();
         assert!(matches!(second, Error::State(_)), "{second}");
         journal.state.slabs.push(LabelledSlab {
             slab: ChosenSlab {
@@ -256,16 +137,16 @@ mod tests {
         journal.save().unwrap();
         fs::write(journal.checkpoint(), "x").unwrap();
         drop(journal);
-        let refused = Journal::open(&out, &settings("7"), false).err().unwrap().to_string();
+        let refused = Journal::open(&out, &identity(7), false).err().unwrap().to_string();
         assert!(refused.starts_with("steps is 7, must be 6"), "{refused}");
-        let journal = Journal::open(&out, &settings("6"), false).unwrap();
+        let journal = Journal::open(&out, &identity(6), false).unwrap();
         assert_eq!(journal.state.slabs[0].slab.z, 3..9);
         assert_eq!(journal.state.seconds["labels"], 2.5);
         drop(journal);
-        let journal = Journal::open(&out, &settings("7"), true).unwrap();
+        let journal = Journal::open(&out, &identity(7), true).unwrap();
         assert!(journal.state.slabs.is_empty() && !journal.checkpoint().exists());
         drop(journal);
         fs::write(out.join(".run/state.json"), "{").unwrap();
-        assert!(Journal::open(&out, &settings("7"), false).is_err());
+        assert!(Journal::open(&out, &identity(7), false).is_err());
     }
 }

@@ -5,23 +5,20 @@ use std::time::Instant;
 
 use ndarray::Array3;
 
-use super::journal::{ChosenSlab, LabelledSlab};
 use super::options::DataSetOptions;
+use super::state::{ChosenSlab, LabelledSlab};
 use crate::diffusion::DiffusionModel;
 use crate::picks::{Pick, PickFormat, PickSet};
 use crate::runtime::{Error, Job, Result};
 use crate::slab::{segment, write_outputs, SlabFileOptions};
 use crate::volume::{Geometry, Tomogram};
 
-/// Names of a slab's labels from 1 on.
-pub(super) const NAMES: [&str; 3] = ["membrane", "molecule", "filament"];
-
 /// Folder of the slabs' files within that of the results.
 const FOLDER: &str = "slabs";
 
 /// What was found in a slab, as its files have it.
 pub(super) struct SlabFiles {
-    /// 0 ground, else 1 + the number of a name in [`NAMES`], (z, y, x) of the slab.
+    /// Labels of [`crate::volume::CLASS_NAMES`], (z, y, x) of the slab.
     pub labels: Array3<i8>,
     /// Molecules, in voxels of the tomogram.
     pub points: Vec<Pick>,
@@ -73,8 +70,8 @@ pub(super) fn are_there(out: &Path, slab: &LabelledSlab) -> bool {
         .all(|ending| fs::exists(file(out, &slab.stem, ending)).unwrap_or(false))
 }
 
-/// Reads what [`label`] wrote of a slab of a tomogram of this `geometry`. Training reads it too rather than keeping it, so that a run
-/// that was stopped learns from the same numbers.
+/// Reads what [`label`] wrote of a slab of a tomogram of this `geometry`. Training reads it too rather than keeping it,
+/// so that a run that was stopped learns from the same numbers.
 pub(super) fn read(out: &Path, slab: &LabelledSlab, geometry: &Geometry, job: &Job) -> Result<SlabFiles> {
     let volume = Tomogram::open(&file(out, &slab.stem, "labels.mrc"), job)?;
     let labels = volume.read_slices(0..volume.geometry().shape[0])?;

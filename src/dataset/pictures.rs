@@ -4,10 +4,10 @@ use std::path::Path;
 
 use ndarray::{Array2, Array3, Axis};
 
-use super::choice::divided;
-use super::journal::LabelledSlab;
+use super::held_out::divided;
 use super::labels;
-use super::prediction::NetworkLabels;
+use super::network_labels::NetworkLabels;
+use super::state::LabelledSlab;
 use crate::picks::Pick;
 use crate::runtime::{Error, Job, Result};
 use crate::slab::overlay::{write_panels, Found};
@@ -32,8 +32,8 @@ pub(super) struct Subject<'a> {
     pub voxel_nm: f64,
 }
 
-/// Draws the middle slice and two more beside the network's labels, and of each slab a slice that was learnt from and one that was held
-/// out, with the slab's labels in between. The files, relative to `out`, with what they show.
+/// Draws the middle slice and two more beside the network's labels, and of each slab a slice that was learnt from and
+/// one that was held out, with the slab's labels in between. The files, relative to `out`, with what they show.
 pub(super) fn draw(
     subject: &Subject,
     slabs: &[&LabelledSlab],

@@ -2,30 +2,29 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use serde_json::Value;
+
 use super::choice::choose;
-use super::journal::{Journal, LabelledSlab, PredictedTomogram};
+use super::failure::stops;
+use super::journal::Journal;
 use super::labels;
+use super::member::{members, Member, Note};
 use super::options::{DataSetOptions, DataSetTomogram};
 use super::prediction::{is_predicted, is_seen, predict_member};
 use super::report;
-use super::stops;
+use super::state::{ChosenSlab, LabelledSlab, PredictedTomogram};
 use super::training::{network_file, train};
 use crate::diffusion::DiffusionModel;
 use crate::networks::SegmentationModel;
 use crate::runtime::{Error, Job, Result};
 use crate::segmenter::OutputScore;
+use crate::settings::Settings;
 use crate::volume::Tomogram;
 
 /// Shares of the whole that looking for slabs, labelling, training and prediction begin at.
 const LABELS_FROM: f64 = 0.03;
 const TRAINING_FROM: f64 = 0.2;
 const PREDICTION_FROM: f64 = 0.6;
-
-/// A tomogram of the data set by the name that its files have.
-pub(super) struct Member {
-    pub given: DataSetTomogram,
-    pub name: String,
-}
 
 /// What became of a tomogram.
 #[derive(Debug)]
@@ -55,20 +54,20 @@ pub struct DataSetReport {
     pub scores: Vec<OutputScore>,
     /// Mean loss of the latest steps.
     pub loss: Option<f64>,
+    /// The settings, as one JSON object.
+    pub settings: Value,
 }
 
-/// What is told of a tomogram on the page: its name and the text.
-pub(super) type Note = (String, String);
-
-/// Labels slabs of a data set, trains a network on them and predicts every tomogram, all into the folder `out`: `NAME_membrane.mrc` and so on as
-/// [`crate::predict::predict`] writes them, `network.safetensors`, the slabs' files in `slabs/`, and the page `report.html` with its
-/// pictures in `report/`.
+/// Labels slabs of a data set, trains a network on them and predicts every tomogram, all into the folder `out`:
+/// `NAME_membrane.mrc` and so on as [`crate::predict::predict`] writes them, `network.safetensors`, the slabs' files in
+/// `slabs/`, and the page `report.html` with its pictures in `report/`.
 ///
-/// A run that was stopped goes on where it was and ends with the same network and volumes; what is there already is not computed again, and
-/// tomograms that are new to the list are predicted. A tomogram that fails is noted in the answer and on the page, and tried again by the next call.
+/// A run that was stopped goes on where it was and ends with the same network and volumes; what is there already is not
+/// computed again, and tomograms that are new to the list are predicted. A tomogram that fails is noted in the answer
+/// and on the page, and tried again by the next call.
 ///
-/// Errors: options out of range; two tomograms of one name; a run of other settings in `out`; no slab that can be learnt from; cancel (what is
-/// done is kept, to the training's last step); a full disk (the same).
+/// Errors: options out of range; two tomograms of one name; a run of other settings in `out`; no slab that can be
+/// learnt from; cancel (what is done is kept, to the training's last step); a full disk (the same).
 pub fn run_data_set(
     model: &DiffusionModel,
     tomograms: &[DataSetTomogram],
@@ -77,11 +76,13 @@ pub fn run_data_set(
     job: &Job,
 ) -> Result<DataSetReport> {
     options.validate()?;
+    options.slab.check_files()?;
     let members = members(tomograms)?;
-    let mut settings = options.settings(model)?;
+    let mut identity = options.identity(model)?;
     for member in &members {
         if let Some(z) = &member.given.slab {
-            settings.insert(format!("slab of {}", member.name), format!("{}:{}", z.start, z.end));
+            let slices = format!("{}:{}", z.start, z.end);
+            identity = identity.with_setting(&format!("slab of {}", member.name), slices.into());
         }
     }
     let run = Run {
@@ -90,13 +91,13 @@ pub fn run_data_set(
         options,
         job,
     };
-    let mut journal = Journal::open(out, &settings, options.restart)?;
+    let mut journal = Journal::open(out, &identity, options.restart)?;
     let mut notes = Vec::new();
     let done = run.all(&mut journal, &mut notes);
-    // Whatever happened: what is known is told.
-    let told = journal.save().and_then(|()| report::write(&members, &journal, &notes));
+    // Also where the run failed.
+    let written = journal.save().and_then(|()| report::write(&members, &journal, &notes));
     let tomograms = done?;
-    told?;
+    written?;
     let training = &journal.state.training;
     Ok(DataSetReport {
         tomograms,
@@ -109,35 +110,8 @@ pub fn run_data_set(
             .last()
             .map_or_else(Vec::new, |last| last.outputs.clone()),
         loss: training.losses.last().map(|record| f64::from(record.loss)),
+        settings: journal.state.identity.settings.clone(),
     })
-}
-
-/// The tomograms by name. Errors: none; two of one name, whose files would be the same; empty ranges of slices.
-fn members(tomograms: &[DataSetTomogram]) -> Result<Vec<Member>> {
-    if tomograms.is_empty() {
-        return Err(Error::argument("tomograms", "none", "must be at least one"));
-    }
-    let mut members: Vec<Member> = Vec::with_capacity(tomograms.len());
-    let mut seen = std::collections::HashMap::new();
-    for given in tomograms {
-        let name = Tomogram::name_of(&given.path);
-        if let Some(other) = seen.insert(name.clone(), &given.path) {
-            let allowed = format!(
-                "must not have the name of {}: their results would be the same files",
-                other.display()
-            );
-            return Err(Error::argument("tomogram", given.path.display(), &allowed));
-        }
-        if let Some(z) = given.slab.as_ref().filter(|z| z.is_empty()) {
-            let found = format!("{}:{} of {name}", z.start, z.end);
-            return Err(Error::argument("slab", found, "must be a non-empty range"));
-        }
-        members.push(Member {
-            given: given.clone(),
-            name,
-        });
-    }
-    Ok(members)
 }
 
 /// What all parts of a run share.
@@ -183,16 +157,20 @@ impl Run<'_, '_> {
 
     fn note(&self, notes: &mut Vec<Note>, name: &str, text: String) {
         self.job.logger().warn("dataset", &format!("{name}: {text}"));
-        notes.push((name.to_owned(), text));
+        notes.push(Note {
+            tomogram: name.to_owned(),
+            text,
+        });
     }
 
-    /// Labels slabs until there are as many as are wanted. Once the training has begun, those it began with are the ones.
+    /// Labels slabs until there are as many as are wanted. Once the training has begun, those it began with are the
+    /// ones.
     fn label(&self, journal: &mut Journal, notes: &mut Vec<Note>) -> Result<()> {
         if journal.state.chosen.is_none() {
             let part = self.job.part(0.0..LABELS_FROM);
-            let mut tell = |member: &Member, text| self.note(notes, &member.name, text);
+            let mut note = |member: &Member, text| self.note(notes, &member.name, text);
             let out = journal.out().to_path_buf();
-            let chosen = choose(self.members, self.options, &out, &mut tell, &part)?;
+            let chosen = choose(self.members, self.options, &out, &mut note, &part)?;
             if chosen.is_empty() {
                 return Err(Error::format(
                     "tomograms",
@@ -245,7 +223,7 @@ impl Run<'_, '_> {
         journal.save()
     }
 
-    fn label_one(&self, slab: &super::journal::ChosenSlab, out: &Path, job: &Job) -> Result<LabelledSlab> {
+    fn label_one(&self, slab: &ChosenSlab, out: &Path, job: &Job) -> Result<LabelledSlab> {
         let member = self.members.iter().find(|member| member.name == slab.tomogram);
         let member = member.ok_or_else(|| Error::format(&slab.tomogram, "is not among the tomograms"))?;
         let tomogram = Tomogram::open(&member.given.path, job)?;
@@ -259,7 +237,12 @@ impl Run<'_, '_> {
         let mut outcomes = Vec::with_capacity(self.members.len());
         for (index, member) in self.members.iter().enumerate() {
             let known = journal.state.predictions.get(&member.name);
-            let known = known.filter(|known| is_predicted(&out, known)).cloned();
+            let known = match known {
+                Some(known) if is_predicted(&network, member, known, self.options, &out, self.job)? => {
+                    Some(known.clone())
+                }
+                _ => None,
+            };
             let mut failure = None;
             if !known.as_ref().is_some_and(|known| is_seen(&out, member, known)) {
                 self.info(&format!(

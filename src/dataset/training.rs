@@ -3,17 +3,17 @@ use std::path::{Path, PathBuf};
 
 use tch::Device;
 
-use super::choice::divided;
-use super::journal::{Journal, LabelledSlab, ScoresAt, TrainingState};
-use super::labels::{self, NAMES};
+use super::failure::stops;
+use super::held_out::divided;
+use super::journal::Journal;
+use super::labels;
+use super::member::Member;
 use super::options::DataSetOptions;
-use super::prediction::NO_CLASS;
-use super::run::Member;
-use super::stops;
+use super::state::{LabelledSlab, ScoresAt, TrainingState};
 use crate::networks::NetworkConfig;
 use crate::runtime::{Error, Job, Result, Stage};
-use crate::segmenter::{LabelledTraining, SegmenterOptions, SlabLabels};
-use crate::volume::Tomogram;
+use crate::segmenter::{LabelledTraining, SlabLabels};
+use crate::volume::{is_class, Tomogram, CLASS_NAMES};
 
 /// Windows that a score is taken on.
 const WINDOWS: usize = 16;
@@ -26,9 +26,11 @@ pub(super) fn network_file(out: &Path) -> PathBuf {
     out.join("network.safetensors")
 }
 
-/// Trains until all steps are done and writes the network; goes on from the checkpoint where there is one of the same slabs.
+/// Trains until all steps are done and writes the network; goes on from the checkpoint where there is one of the same
+/// slabs.
 ///
-/// Errors: no slab that can be learnt from; those of [`LabelledTraining`]; cancel, after which the checkpoint holds every whole step.
+/// Errors: no slab that can be learnt from; those of [`LabelledTraining`]; cancel, after which the checkpoint holds
+/// every whole step.
 pub(super) fn train(
     members: &[Member],
     options: &DataSetOptions,
@@ -36,14 +38,7 @@ pub(super) fn train(
     journal: &mut Journal,
     job: &Job,
 ) -> Result<()> {
-    let mut training = LabelledTraining::new(
-        &SegmenterOptions {
-            voxel_nm: options.voxel_nm,
-            bright: options.bright,
-            ..options.training.clone()
-        },
-        device,
-    )?;
+    let mut training = LabelledTraining::new(&options.training_options(), device)?;
     let learnt = add_slabs(&mut training, members, options, journal, &job.part(0.0..READ_SHARE))?;
     let checkpoint = journal.checkpoint();
     if learnt != journal.state.training.slabs {
@@ -64,13 +59,13 @@ pub(super) fn train(
     journal.save()?;
     let steps = training.settings().steps;
     let part = job.part(READ_SHARE..1.0);
-    let minutes = Some(options.checkpoint_every.as_secs_f64() / 60.0);
+    let minutes = Some(options.checkpoint_seconds / 60.0);
     loop {
         let step = training.step();
         if is_scored(step, steps, options.scores) && journal.state.training.scores.iter().all(|s| s.step != step) {
             let mut outputs = training.scores(WINDOWS, &part)?;
             // How near a centre is is no mask: its Dice says nothing.
-            outputs.retain(|score| !NO_CLASS.contains(&score.output.as_str()));
+            outputs.retain(|score| is_class(&score.output));
             journal.state.training.scores.push(ScoresAt { step, outputs });
         }
         journal.state.training.losses = training.history().to_vec();
@@ -99,9 +94,10 @@ fn is_scored(step: u64, steps: u64, times: u64) -> bool {
     step > 0 && (1..=times).any(|k| step == (steps * k).div_ceil(times))
 }
 
-/// Gives the training the slabs that it learns from, and the slices of them that are held out. The stems of the slabs are returned.
+/// Gives the training the slabs that it learns from, and the slices of them that are held out. The stems of the slabs
+/// are returned.
 ///
-/// A slab that can no longer be read, or for which the memory does not reach, is told and left out.
+/// A slab that can no longer be read, or for which the memory does not reach, is logged and skipped.
 fn add_slabs(
     training: &mut LabelledTraining,
     members: &[Member],
@@ -111,7 +107,7 @@ fn add_slabs(
 ) -> Result<Vec<String>> {
     job.enter(Stage::Read)?;
     let mut stems = Vec::new();
-    let (mut taken, mut wanted) = (0, 0);
+    let (mut taken, mut done) = (0, 0);
     for slab in &journal.state.slabs {
         let bytes = match members.iter().find(|member| member.name == slab.slab.tomogram) {
             Some(member) => add_slab(training, member, slab, (options, taken), journal.out(), job),
@@ -127,8 +123,8 @@ fn add_slabs(
                 .logger()
                 .warn("dataset", &format!("{} is not learnt from: {error}", slab.stem)),
         }
-        wanted += 1;
-        job.advance(f64::from(wanted) / journal.state.slabs.len() as f64)?;
+        done += 1;
+        job.advance(f64::from(done) / journal.state.slabs.len() as f64)?;
     }
     if stems.is_empty() {
         return Err(Error::format(
@@ -162,7 +158,7 @@ fn add_slab(
     }
     let found = labels::read(out, slab, geometry, job)?;
     let (learnt, held) = divided(&slab.slab.z, options.held_out);
-    let names = NAMES.map(str::to_owned);
+    let names = CLASS_NAMES.map(str::to_owned);
     let first = slab.slab.z.start;
     for (z, held_out) in [(learnt, false), (held, true)] {
         let within = ndarray::s![z.start - first..z.end - first, .., ..];
@@ -183,7 +179,8 @@ fn add_slab(
     Ok(bytes)
 }
 
-/// Bytes that a labelled slab takes: input and weight as float32 and a byte for each output, twice where the two parts' margins meet.
+/// Bytes that a labelled slab takes: input and weight as float32 and a byte for each output, twice where the two parts'
+/// margins meet.
 fn bytes_of(
     [depth, rows, cols]: [usize; 3],
     z: &std::ops::Range<usize>,

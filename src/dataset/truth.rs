@@ -4,9 +4,9 @@ use std::path::Path;
 
 use ndarray::Array3;
 
-use super::agreement::groups;
-use super::journal::TruthScore;
-use super::prediction::NetworkLabels;
+use super::groups::groups;
+use super::network_labels::NetworkLabels;
+use super::state::TruthScore;
 use crate::metrics::{BlurFloor, Overlap};
 use crate::runtime::{Error, Job, Result};
 use crate::volume::Tomogram;
@@ -26,9 +26,9 @@ pub(super) fn scores(
     job: &Job,
 ) -> Result<Vec<TruthScore>> {
     let truth = Tomogram::open(path, job)?;
-    let (shape, wanted) = (truth.geometry().shape, tomogram.geometry().shape);
-    if shape != wanted {
-        let detail = format!("has {shape:?} voxels, the tomogram {wanted:?}");
+    let (shape, expected) = (truth.geometry().shape, tomogram.geometry().shape);
+    if shape != expected {
+        let detail = format!("has {shape:?} voxels, the tomogram {expected:?}");
         return Err(Error::format(path.display(), detail));
     }
     let groups = groups(&found.classes);

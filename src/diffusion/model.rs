@@ -1,4 +1,6 @@
 //! A diffusion model as a feature extractor: image to latent, latent to self-attention.
+use std::path::PathBuf;
+
 use tch::{Device, Kind, Tensor};
 
 use super::attention::{AttentionTap, TapParts, Taps};
@@ -9,6 +11,7 @@ use super::schedule::{NoiseSchedule, ScheduleConfig};
 use super::unet::Unet;
 use super::vae::VaeEncoder;
 use crate::runtime::{Error, Generator, Job, Result};
+use crate::settings::hash_file;
 
 /// From image to latent.
 pub enum LatentEncoder {
@@ -80,9 +83,31 @@ pub struct DiffusionModel {
     pub(super) context: Option<Tensor>,
     pub(super) schedule: NoiseSchedule,
     pub(super) options: LoadOptions,
+    pub(super) source: Option<WeightSource>,
+}
+
+/// What the weights were read from.
+pub(super) enum WeightSource {
+    File(PathBuf),
+    /// Bytes of this hash.
+    Bytes(String),
 }
 
 impl DiffusionModel {
+    /// Hash of the file, folder or bytes that the model was opened from. Gigabytes of a file are read for it, hence on
+    /// demand.
+    ///
+    /// Errors: a file that cannot be read; [`Error::State`] for a model that was never in a file.
+    pub fn content_hash(&self) -> Result<String> {
+        match &self.source {
+            Some(WeightSource::File(path)) => hash_file(path),
+            Some(WeightSource::Bytes(hash)) => Ok(hash.clone()),
+            None => Err(Error::State(
+                "the diffusion model was never in a file: write it and open the file".into(),
+            )),
+        }
+    }
+
     /// A model of the parts that its files hold.
     pub(super) fn assemble(
         config: ModelConfig,
@@ -98,6 +123,7 @@ impl DiffusionModel {
             unet,
             encoder,
             context,
+            source: None,
         })
     }
 

@@ -6,12 +6,13 @@ use tch::Kind;
 use super::latent::EncoderConfig;
 use super::load_options::LoadOptions;
 use super::loading::{open_folder, open_single_file};
-use super::model::{DiffusionModel, LatentEncoder, ModelConfig};
+use super::model::{DiffusionModel, LatentEncoder, ModelConfig, WeightSource};
 use super::single_file::{ModelFileConfig, AUTOENCODER, KEY};
 use super::unet::Unet;
 use super::vae::VaeEncoder;
 use super::vae_decoder::VaeDecoder;
 use crate::runtime::{Error, Job, Result, Stage};
+use crate::settings::hash_bytes;
 use crate::weights::TensorFile;
 
 impl DiffusionModel {
@@ -27,20 +28,32 @@ impl DiffusionModel {
     /// pickle checkpoint is never opened: the error says how to convert it.
     pub fn open(path: &Path, options: &LoadOptions, job: &Job) -> Result<Self> {
         job.enter(Stage::Load)?;
-        if path.is_dir() {
-            return open_folder(path, options, job);
-        }
+        let model = match path.is_dir() {
+            true => open_folder(path, options, job)?,
+            false => Self::open_file(path, options, job)?,
+        };
+        Ok(Self {
+            source: Some(WeightSource::File(path.to_path_buf())),
+            ..model
+        })
+    }
+
+    fn open_file(path: &Path, options: &LoadOptions, job: &Job) -> Result<Self> {
         let file = TensorFile::map(path)?;
-        if file.text(KEY).is_some() {
-            return Self::from_own_file(&file, options, job);
+        match file.text(KEY).is_some() {
+            true => Self::from_own_file(&file, options, job),
+            false => open_single_file(path, file, options, job),
         }
-        open_single_file(path, file, options, job)
     }
 
     /// A model in tomocut's own form (see [`super::write_model`]) from memory.
     pub fn from_safetensors_bytes(bytes: &[u8], options: &LoadOptions) -> Result<Self> {
         let file = TensorFile::from_bytes("model bytes", bytes)?;
-        Self::from_own_file(&file, options, &Job::quiet())
+        let model = Self::from_own_file(&file, options, &Job::quiet())?;
+        Ok(Self {
+            source: Some(WeightSource::Bytes(hash_bytes(bytes))),
+            ..model
+        })
     }
 
     fn from_own_file(file: &TensorFile, options: &LoadOptions, job: &Job) -> Result<Self> {

@@ -8,6 +8,7 @@ use tch::{Device, Kind, Tensor};
 use super::recognise::recognise;
 use super::{ModelDescription, SegmentationNetwork};
 use crate::runtime::{write_whole, Error, Generator, Result};
+use crate::settings::{hash_bytes, hash_file};
 use crate::weights::{metadata, tensors_to_bytes, FetchTensor, TensorFile};
 
 /// Key of the description in the `__metadata__` of a file.
@@ -30,6 +31,8 @@ pub struct SegmentationModel {
     network: Box<dyn SegmentationNetwork>,
     tensors: Vec<(String, Tensor)>,
     device: Device,
+    /// Hash of the file or bytes that it was read from; None for weights that were never in a file.
+    content: Option<String>,
 }
 
 impl SegmentationModel {
@@ -49,6 +52,7 @@ impl SegmentationModel {
             network,
             tensors,
             device,
+            content: None,
         })
     }
 
@@ -71,12 +75,28 @@ impl SegmentationModel {
     /// Errors: the operating system's; [`Error::Format`] that names the file and the tensor or the header's field;
     /// [`Error::Version`] for the file of a later version; [`Error::Unsupported`] for a network that is not known.
     pub fn open(path: &Path, device: Device) -> Result<Self> {
-        Self::read(&TensorFile::map(path)?, device)
+        let model = Self::read(&TensorFile::map(path)?, device)?;
+        Ok(Self {
+            content: Some(hash_file(path)?),
+            ..model
+        })
     }
 
     /// The same from memory; `name` names it in errors.
     pub fn from_bytes(name: &str, bytes: &[u8], device: Device) -> Result<Self> {
-        Self::read(&TensorFile::from_bytes(name, bytes)?, device)
+        let model = Self::read(&TensorFile::from_bytes(name, bytes)?, device)?;
+        Ok(Self {
+            content: Some(hash_bytes(bytes)),
+            ..model
+        })
+    }
+
+    /// Hash of the file or bytes that the model was read from; of weights that were never in a file, of the file that they would be.
+    pub fn content_hash(&self) -> Result<String> {
+        match &self.content {
+            Some(hash) => Ok(hash.clone()),
+            None => Ok(hash_bytes(&self.to_bytes()?)),
+        }
     }
 
     fn read(file: &TensorFile, device: Device) -> Result<Self> {

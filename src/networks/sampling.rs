@@ -1,11 +1,12 @@
 //! Sampling of generative segmentation networks.
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use crate::runtime::{Error, Result};
 
 /// Integration from noise to a clean latent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sampler {
     /// DDIM without noise on the way (Song, Meng and Ermon 2021).

@@ -1,9 +1,10 @@
 //! copick picks: one JSON file for the picks of one object in one run, by one user (copick's `CopickPicksFile`).
 //!
-//! A location is in Angstrom from the centre of the tomogram's first voxel, whatever the header's origin; the particle's centre
-//! is the location plus the translation of its transformation. Files written here carry the identity as transformation and say
-//! that orientations mean nothing. The user is `tomocut`, the session `0` (copick's own for tools), the object `molecule`; copick
-//! expects the file at `RUN/Picks/tomocut_0_molecule.json`. Without a known voxel size locations are in voxels, and `unit` says so.
+//! A location is in Angstrom from the centre of the tomogram's first voxel, whatever the header's origin; the
+//! particle's centre is the location plus the translation of its transformation. Files written here carry the identity
+//! as transformation and say that orientations mean nothing. The user is `tomocut`, the session `0` (copick's own for
+//! tools), the object `molecule`; copick expects the file at `RUN/Picks/tomocut_0_molecule.json`. Without a known voxel
+//! size locations are in voxels, and `unit` says so.
 use serde::{Deserialize, Serialize};
 
 use super::format::pick_at;

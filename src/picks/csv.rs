@@ -50,8 +50,8 @@ pub(super) fn decode(text: &str, what: &str) -> Result<Vec<Pick>> {
 }
 
 /// Reads positions and their labels from a CSV file with the columns `x,y,z`, `x_vox,y_vox,z_vox` or
-/// `x_coord,y_coord,z_coord` and, if it likes, `label`, `diameter_nm` and `score`; without a header line the first three
-/// columns are x, y, z.
+/// `x_coord,y_coord,z_coord` and, if it likes, `label`, `diameter_nm` and `score`; without a header line the first
+/// three columns are x, y, z.
 pub fn read_labelled_csv(path: &Path) -> Result<Vec<LabelledPick>> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::io("reading", path, e))?;
     table(&text, &path.display().to_string())

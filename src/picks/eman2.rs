@@ -1,8 +1,9 @@
 //! EMAN2's `info/NAME_info.json`: `boxes_3d`, a list of [x, y, z, method, score, class].
 //!
-//! Since September 2018 EMAN2 counts in unbinned voxels of `apix_unbin` Angstrom from the middle voxel n / 2 (rounded down), so that
-//! binning and clipping do not matter; files written here give the tomogram's own voxel size as `apix_unbin`. Files without it are
-//! of the older kind, 0-based voxels; that is also what is written where the voxel size is unknown. `class_list` says the box.
+//! Since September 2018 EMAN2 counts in unbinned voxels of `apix_unbin` Angstrom from the middle voxel n / 2 (rounded
+//! down), so that binning and clipping do not matter; files written here give the tomogram's own voxel size as
+//! `apix_unbin`. Files without it are of the older kind, 0-based voxels; that is also what is written where the voxel
+//! size is unknown. `class_list` says the box.
 use serde_json::{json, Value};
 
 use super::format::pick_at;

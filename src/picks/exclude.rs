@@ -14,11 +14,12 @@ pub struct Exclusion {
 }
 
 impl PickSet {
-    /// Drops the picks that are too close to a border of the volume or to `mask` (carbon, contamination), a volume of the
-    /// tomogram's shape. The volume ends half a voxel beyond the centres of its outermost voxels. What is kept stays in its order.
+    /// Drops the picks that are too close to a border of the volume or to `mask` (carbon, contamination), a volume of
+    /// the tomogram's shape. The volume ends half a voxel beyond the centres of its outermost voxels. What is kept
+    /// stays in its order.
     ///
-    /// Errors: distances that are negative or not finite, a voxel size that is unknown where a distance is given, a mask of
-    /// another shape, cancel.
+    /// Errors: distances that are negative or not finite, a voxel size that is unknown where a distance is given, a
+    /// mask of another shape, cancel.
     pub fn exclude(&mut self, exclusion: &Exclusion, mask: Option<ArrayView3<bool>>, job: &Job) -> Result<()> {
         self.exclude_border(exclusion.border_nm)?;
         self.check_distance("mask_nm", exclusion.mask_nm)?;
@@ -36,7 +37,8 @@ impl PickSet {
         }
     }
 
-    /// The first half of [`PickSet::exclude`]: `border_nm` is the least distance from the volume's ends along (z, y, x).
+    /// The first half of [`PickSet::exclude`]: `border_nm` is the least distance from the volume's ends along (z, y,
+    /// x).
     pub fn exclude_border(&mut self, border_nm: [f64; 3]) -> Result<()> {
         for value in border_nm {
             self.check_distance("border_nm", value)?;
@@ -56,8 +58,8 @@ impl PickSet {
         Ok(())
     }
 
-    /// The second half of [`PickSet::exclude`] for a mask that need not fit the memory: `slice` gives slice z of it, of the
-    /// tomogram's rows and columns, and is asked in ascending order for those that are near a pick.
+    /// The second half of [`PickSet::exclude`] for a mask that need not fit the memory: `slice` gives slice z of it, of
+    /// the tomogram's rows and columns, and is asked in ascending order for those that are near a pick.
     ///
     /// Errors: as [`PickSet::exclude`]; what `slice` fails with.
     pub fn exclude_slices(&mut self, mask_nm: f64, mut slice: impl FnMut(usize) -> Result<Array2<bool>>) -> Result<()> {

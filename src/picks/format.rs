@@ -2,11 +2,11 @@
 use std::io::Write;
 use std::path::Path;
 
-use super::{coords, copick, csv, dynamo, eman2, imod, star, Pick, PickSet};
-use crate::volume::{write_atomically, Geometry};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{coords, copick, csv, dynamo, eman2, imod, star, Pick, PickSet};
+use crate::volume::{write_atomically, Geometry};
 use crate::{Error, Result};
 
 /// A kind of coordinate file.
@@ -18,12 +18,15 @@ pub enum PickFormat {
     /// RELION 5 particles.
     Star,
     /// Dynamo table.
+    #[serde(rename = "tbl")]
     Dynamo,
     /// IMOD binary model.
+    #[serde(rename = "mod")]
     Imod,
     /// DeepETPicker coordinates.
     Coords,
     /// copick picks.
+    #[serde(rename = "json")]
     Copick,
     /// EMAN2 info file.
     Eman2,
@@ -62,8 +65,8 @@ impl PickFormat {
         }
     }
 
-    /// The format that the ending of `path` names. A name that ends in `info.json`, such as EMAN2's `TS_01_info.json`, is EMAN2's,
-    /// any other `.json` copick's.
+    /// The format that the ending of `path` names. A name that ends in `info.json`, such as EMAN2's `TS_01_info.json`,
+    /// is EMAN2's, any other `.json` copick's.
     pub fn of(path: &Path) -> Result<Self> {
         let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase());
         if name.is_some_and(|name| name.ends_with(Self::Eman2.extension())) {
@@ -113,7 +116,8 @@ impl PickSet {
     /// (a diameter, a score) is 0.
     ///
     /// # Errors
-    /// [`Error::Io`] where the file cannot be read, [`Error::Format`] where it is not what its name says, naming the line.
+    /// [`Error::Io`] where the file cannot be read, [`Error::Format`] where it is not what its name says, naming the
+    /// line.
     pub fn read(path: &Path, format: PickFormat, geometry: &Geometry, name: &str) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(|e| Error::io("reading", path, e))?;
         let what = path.display().to_string();

@@ -1,7 +1,7 @@
 //! IMOD binary models, version 1.2 (IMOD's "binspec"): big endian; a 232-byte model header, then chunks.
 //!
-//! IMOD counts from pixel edges in x and y and from slice centres in z: "coordinates range from 0 to NX in X and 0 to NY
-//! in Y, but from -0.5 to NZ - 0.5 in Z". The centre of voxel (x, y, z) hence is (x + 0.5, y + 0.5, z).
+//! IMOD counts from pixel edges in x and y and from slice centres in z: "coordinates range from 0 to NX in X and 0 to
+//! NY in Y, but from -0.5 to NZ - 0.5 in Z". The centre of voxel (x, y, z) hence is (x + 0.5, y + 0.5, z).
 //!
 //! Written is one object of scattered points with the particle's radius as point size (SIZE) and its score as
 //! point value (COST), and the tomogram's pixel size and origin (MINX), by which 3dmod places the model on a slab

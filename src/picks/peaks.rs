@@ -60,11 +60,12 @@ impl PeakOptions {
     }
 }
 
-/// Mean-pooling non-maximum suppression (DeepETPicker, Liu et al. 2024): the map above the threshold, as 0 and 1, is averaged over
-/// 5^3 voxels again and again, zeros outside, until a particle is one hill; its top is the pick, its height the score.
+/// Mean-pooling non-maximum suppression (DeepETPicker, Liu et al. 2024): the map above the threshold, as 0 and 1, is
+/// averaged over 5^3 voxels again and again, zeros outside, until a particle is one hill; its top is the pick, its
+/// height the score.
 ///
-/// Picks are voxels that no other of the 5^3 around them exceeds, highest first, of equals the first in scan order. The original
-/// keeps every voxel of a plateau; here it is the first. `job` is asked between lines.
+/// Picks are voxels that no other of the 5^3 around them exceeds, highest first, of equals the first in scan order. The
+/// original keeps every voxel of a plateau; here it is the first. `job` is asked between lines.
 ///
 /// Errors: options out of range, cancel.
 pub fn mean_pooling_nms(probability: ArrayView3<f32>, options: &PeakOptions, job: &Job) -> Result<Vec<Pick>> {
@@ -84,8 +85,8 @@ pub fn mean_pooling_nms(probability: ArrayView3<f32>, options: &PeakOptions, job
     Ok(picks)
 }
 
-/// Plain non-maximum suppression in 3D: local maxima of `score` above both thresholds, best first, each at least half a diameter
-/// away from every better one. A pick's score is the map's value. Errors: options out of range, cancel.
+/// Plain non-maximum suppression in 3D: local maxima of `score` above both thresholds, best first, each at least half a
+/// diameter away from every better one. A pick's score is the map's value. Errors: options out of range, cancel.
 pub fn peaks(score: ArrayView3<f32>, options: &PeakOptions, job: &Job) -> Result<Vec<Pick>> {
     options.validate()?;
     job.check()?;

@@ -10,8 +10,8 @@ use crate::runtime::{Error, Result};
 /// One slice; None where it is zero throughout.
 type Slice = Option<Array2<f32>>;
 
-/// [`super::mean_pooling_nms`] or [`super::peaks`] of a map whose slices are handed over one after the other: the same picks to the
-/// bit, in the memory of a few slices ([`PeakSlices::slices`]).
+/// [`super::mean_pooling_nms`] or [`super::peaks`] of a map whose slices are handed over one after the other: the same
+/// picks to the bit, in the memory of a few slices ([`PeakSlices::slices`]).
 pub struct PeakSlices {
     options: PeakOptions,
     /// Means along z on their way, one for each round; none without pooling.
@@ -23,7 +23,8 @@ pub struct PeakSlices {
 }
 
 impl PeakSlices {
-    /// For slices of `shape` (y, x); with `pooling` as [`super::mean_pooling_nms`], else as [`super::peaks`]. More than `most` maxima are refused.
+    /// For slices of `shape` (y, x); with `pooling` as [`super::mean_pooling_nms`], else as [`super::peaks`]. More than
+    /// `most` maxima are refused.
     ///
     /// Errors: options out of range.
     pub fn new(shape: (usize, usize), pooling: bool, options: &PeakOptions, most: usize) -> Result<Self> {
@@ -141,8 +142,8 @@ impl Pool {
     }
 }
 
-/// Mean over 5^3 voxels about the middle one of five slices, zeros outside: along z, y, x. Sums run in the order of the voxels, as
-/// those of the whole map do.
+/// Mean over 5^3 voxels about the middle one of five slices, zeros outside: along z, y, x. Sums run in the order of the
+/// voxels, as those of the whole map do.
 fn mean(slices: &VecDeque<Slice>) -> Slice {
     let shape = slices.iter().flatten().next()?.dim();
     let mut along_z = Array2::<f32>::zeros(shape);

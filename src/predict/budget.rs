@@ -10,11 +10,12 @@ use super::slices::CHUNK;
 /// Least extent of a core that is tried, in voxels of the data.
 const LEAST: usize = 8;
 
-/// Copies of its finest feature map that a network holds at once: the map, the branch, the convolution's work space and what waits
-/// for the way up. Measured with peaks of the default network and of the DynUNet.
+/// Copies of its finest feature map that a network holds at once: the map, the branch, the convolution's work space and
+/// what waits for the way up. Measured with peaks of the default network and of the DynUNet.
 const COPIES: u64 = 6;
 
-/// Voxels that the default network computes on two CPU cores while one run of voxels is written to all volumes: 2 microseconds each.
+/// Voxels that the default network computes on two CPU cores while one run of voxels is written to all volumes: 2
+/// microseconds each.
 const VOXELS_PER_WRITE: f64 = 40.0;
 
 /// Bytes that a window of one voxel takes in `network`.
@@ -110,7 +111,8 @@ pub fn core_extents(
     })
 }
 
-/// The extents, descending, of the parts that a length is cut into evenly: a core between two of them would be cut to the smaller.
+/// The extents, descending, of the parts that a length is cut into evenly: a core between two of them would be cut to
+/// the smaller.
 fn even_parts(length: usize) -> Vec<usize> {
     let mut extents: Vec<usize> = (1..=length.div_ceil(LEAST).max(1))
         .map(|parts| length.div_ceil(parts))

@@ -39,14 +39,15 @@ const STEP: f64 = 0.5;
 /// A ball in a right-angled corner is so many radii away from the corner, which belongs to the wall as well.
 const CORNER: f64 = 1.732_050_807_568_877_2;
 
-/// `mask` (z, y, x), closed by balls of up to half the gap's diameter, save where that would make something thicker than a
-/// membrane.
+/// `mask` (z, y, x), closed by balls of up to half the gap's diameter, save where that would make something thicker
+/// than a membrane.
 ///
-/// A hole in a sheet is filled by at most as much as the sheet is thick. Between two sheets that run side by side a closing would
-/// put a solid wall of both and the gap: what it adds there lies within the opening of the closed mask by a ball of the membrane's
-/// thickness, or in a corner of that, and is taken back. Balls grow from small to large, so that a hole is filled before a neighbouring sheet comes within
-/// reach; where a hole is as wide as the way to the neighbour it stays. The mask itself always stays. Balls are Euclidean, exact to
-/// the voxel; nothing lies outside the volume. A membrane of more than 64 voxels is none: the thickness has no limit then.
+/// A hole in a sheet is filled by at most as much as the sheet is thick. Between two sheets that run side by side a
+/// closing would put a solid wall of both and the gap: what it adds there lies within the opening of the closed mask by
+/// a ball of the membrane's thickness, or in a corner of that, and is taken back. Balls grow from small to large, so
+/// that a hole is filled before a neighbouring sheet comes within reach; where a hole is as wide as the way to the
+/// neighbour it stays. The mask itself always stays. Balls are Euclidean, exact to the voxel; nothing lies outside the
+/// volume. A membrane of more than 64 voxels is none: the thickness has no limit then.
 ///
 /// Memory: two bytes per voxel. Errors: options out of range, a voxel size that is not positive, cancel.
 pub fn close_membranes(
@@ -69,7 +70,8 @@ pub fn close_membranes(
     Ok(Array3::from_shape_fn((nz, ny, nx), closed))
 }
 
-/// A closing in voxels. Its steps are local: slices with [`Closing::halo`] around them get what the whole volume would give.
+/// A closing in voxels. Its steps are local: slices with [`Closing::halo`] around them get what the whole volume would
+/// give.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Closing {
     /// Radius of the largest ball.
@@ -109,8 +111,8 @@ impl Closing {
         (1..=steps).map(|step| (step as f64 * STEP).min(self.reach)).collect()
     }
 
-    /// Slices around others that a step's result for these depends on: a closing sees two radii, what is as thick as a wall is
-    /// eroded and grown again.
+    /// Slices around others that a step's result for these depends on: a closing sees two radii, what is as thick as a
+    /// wall is eroded and grown again.
     pub(super) fn halo(&self, radius: f64) -> usize {
         let wall = self.thick.map_or(0.0, |thick| thick.floor() + (thick * CORNER).floor());
         (2.0 * radius.floor() + wall) as usize

@@ -10,12 +10,13 @@ use crate::volume::{BlockFile, Moments, Tomogram};
 /// Slices worked on at a time.
 const DEPTH: usize = 8;
 
-/// Writes into `labels`, the volume that `file` is open on and that holds the number of the likeliest class of every voxel, 0 where a voxel is
-/// ground: where the `classes` together, maps (z, y, x) of which `certain` is a probability of 1, are not likelier than the threshold of the
-/// largest expected Dice of all structure, which is returned. What stands there already may stay: a second call gives the same.
+/// Writes into `labels`, the volume that `file` is open on and that holds the number of the likeliest class of every
+/// voxel, 0 where a voxel is ground: where the `classes` together, maps (z, y, x) of which `certain` is a probability
+/// of 1, are not likelier than the threshold of the largest expected Dice of all structure, which is returned. What
+/// stands there already may stay: a second call gives the same.
 ///
-/// The sum of the classes is what a voxel's being any of them takes: a voxel is of one class. Errors: what reading and writing fail with;
-/// cancel.
+/// The sum of the classes is what a voxel's being any of them takes: a voxel is of one class. Errors: what reading and
+/// writing fail with; cancel.
 pub fn cut_labels(classes: &[Tomogram], certain: f32, (file, labels): (&BlockFile, &Path), job: &Job) -> Result<f32> {
     let labels = Tomogram::open(labels, job)?;
     let [depth, rows, cols] = labels.geometry().shape;

@@ -25,6 +25,14 @@ impl Default for ObjectRules {
 }
 
 impl ObjectRules {
+    /// Volumes from `least_nm3` to `largest_nm3`, None for no limit.
+    pub fn new(least_nm3: f64, largest_nm3: Option<f64>) -> Self {
+        Self {
+            least_nm3,
+            largest_nm3: largest_nm3.unwrap_or(f64::INFINITY),
+        }
+    }
+
     /// Refuses limits that are negative, crossed or no numbers.
     pub fn validate(&self) -> Result<()> {
         let Self { least_nm3, largest_nm3 } = *self;
@@ -49,8 +57,9 @@ impl ObjectRules {
     }
 }
 
-/// Objects of `mask` (z, y, x) whose voxels touch by faces, edges or corners (26 neighbours) and whose volume is within `rules`,
-/// both limits included. They count from 1 in scan order of their first voxel. `voxel_nm` is the voxel's edges (z, y, x).
+/// Objects of `mask` (z, y, x) whose voxels touch by faces, edges or corners (26 neighbours) and whose volume is within
+/// `rules`, both limits included. They count from 1 in scan order of their first voxel. `voxel_nm` is the voxel's edges
+/// (z, y, x).
 ///
 /// Errors: limits that are negative, crossed or no numbers; edges that are not positive; cancel.
 pub fn objects(mask: ArrayView3<bool>, rules: &ObjectRules, voxel_nm: [f64; 3], job: &Job) -> Result<Components<Ix3>> {
@@ -71,8 +80,8 @@ pub fn objects(mask: ArrayView3<bool>, rules: &ObjectRules, voxel_nm: [f64; 3], 
     Ok(found)
 }
 
-/// One pick for each of `objects`, in their order: the mean position weighted by `probability`, the diameter of a ball of its
-/// volume, and as score its mean probability.
+/// One pick for each of `objects`, in their order: the mean position weighted by `probability`, the diameter of a ball
+/// of its volume, and as score its mean probability.
 ///
 /// Errors: a probability of another shape; edges (z, y, x) that are not positive.
 pub fn object_picks(objects: &Components<Ix3>, probability: ArrayView3<f32>, voxel_nm: [f64; 3]) -> Result<Vec<Pick>> {

@@ -1,13 +1,17 @@
-//! Every setting of a prediction.
+//! Settings of a prediction.
 use std::ops::Range;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::networks::Sampling;
+use super::membrane_options::MembraneOptions;
+use super::picking_options::PickingOptions;
+use crate::networks::{Sampler, Sampling};
 use crate::runtime::{Error, Result};
+use crate::settings::Settings;
 
 /// How probabilities are stored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProbabilityType {
     /// 0..=1 as float16, MRC mode 12.
@@ -17,14 +21,24 @@ pub enum ProbabilityType {
     Byte,
 }
 
+impl ProbabilityType {
+    /// The stored number that is a probability of 1.
+    pub fn certain(self) -> f32 {
+        match self {
+            Self::Half => 1.0,
+            Self::Byte => 255.0,
+        }
+    }
+}
+
 /// The kind of file that volumes are written to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum VolumeFormat {
     /// MRC files.
     #[default]
     Mrc,
-    /// OME-Zarr folders with several resolutions; labels and bytes as uint8.
+    /// OME-Zarr 0.4 folders with several resolutions; labels and bytes as uint8.
     Zarr,
 }
 
@@ -38,8 +52,8 @@ impl VolumeFormat {
     }
 }
 
-/// What is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A kind of volume that is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Output {
     /// One volume of probabilities for each output of the network.
@@ -50,69 +64,80 @@ pub enum Output {
     Deviations,
 }
 
-/// Which part of a plan a process computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Rank {
-    /// 0..size.
-    pub rank: usize,
-    /// Number of processes, at least 1.
-    pub size: usize,
-}
-
-impl Default for Rank {
-    fn default() -> Self {
-        Self { rank: 0, size: 1 }
-    }
-}
-
-/// Largest deviation of the smoothing along z, in slices.
-const MOST_Z_SMOOTHING: f64 = 10.0;
-
-/// How a network is run over a tomogram. Same options and model, same bytes on a CPU, whatever the ranks.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// How a network is run over a tomogram. Same settings and model, same bytes on a CPU, whatever the ranks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct PredictOptions {
-    /// Voxels (z, y, x) that are predicted; None: all.
-    pub region: Option<[Range<usize>; 3]>,
-    /// Edge of the data's voxels in nm where the file is wrong or silent.
+    /// First voxel that is predicted, [z, y, x], counted from 0; null: the tomogram's first.
+    pub region_first: Option<[usize; 3]>,
+    /// Voxel after the last one that is predicted, [z, y, x]; null: the tomogram's end.
+    pub region_end: Option<[usize; 3]>,
+    /// Edge of a voxel in nm where the file is wrong or silent; null: the file's.
+    #[schemars(range(min = 0.01, max = 100.0))]
     pub voxel_nm: Option<f64>,
     /// Whether the data are brought to the network's voxel size first, where the two differ by more than a fifth.
     pub rescale: bool,
-    /// Whether structures are brighter than their surroundings in the data.
+    /// Whether structures are brighter than their surroundings in the data; IMOD and AreTomo leave them darker.
     pub bright: bool,
-    /// Whether the eight mirrors of every window are predicted and averaged.
+    /// Whether the mirrors of every window (8, of a network of slices 4) are predicted and averaged, at so many times
+    /// the time.
     pub mirrors: bool,
-    /// How a network that draws its answers is asked for them.
-    pub sampling: Sampling,
-    /// Deviation, in slices, of the Gaussian that smooths the probabilities of a network of slices along z, 0..=10; 0: none.
+    /// How a network that draws its answers (SDSeg) goes from noise to one. With one step both are SDSeg's direct step.
+    pub sampler: Sampler,
+    /// Passes of such a network from noise to an answer.
+    #[schemars(range(min = 1, max = 1000))]
+    pub steps: u32,
+    /// Answers of such a network, each from another noise, that are averaged.
+    #[schemars(range(min = 1, max = 1000))]
+    pub samples: u32,
+    /// Seed of the noises.
+    pub seed: u64,
+    /// Deviation, in slices, of the Gaussian that smooths the probabilities of a network of slices along z; 0: none.
+    #[schemars(range(min = 0.0, max = 10.0))]
     pub z_smoothing: f64,
-    /// What is written, at least one.
+    /// Volumes that are written.
+    #[schemars(length(min = 1))]
     pub outputs: Vec<Output>,
-    /// How probabilities and deviations are stored.
+    /// How probabilities and deviations are stored: half, 0 to 1 as float16 (MRC mode 12), or byte, 0 to 255 (mode 0).
     pub probability: ProbabilityType,
-    /// The kind of file.
+    /// Kind of the volumes' files. Masks and numbers of membranes stay MRC.
     pub format: VolumeFormat,
-    /// Least probability of the likeliest class where there is a label, 0..=1. None: the sum of all classes is at least the threshold of
-    /// the largest expected Dice, which is found once the whole volume is predicted: networks differ in how sure they are.
-    pub threshold: Option<f32>,
-    /// Memory that slices and tiles may take, in bytes, beside the network and libtorch themselves.
+    /// Least probability of the likeliest class where there is a label; of a picture, of its mask (null: 0.5). Null:
+    /// the sum of all classes is at least the threshold of the largest expected Dice, which is known once the whole
+    /// volume is predicted: networks differ in how sure they are.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub threshold: Option<f64>,
+    /// Bytes that slices and tiles may take, beside the network and libtorch.
     pub memory: u64,
-    /// Extents (z, y, x) of a core in voxels instead of what the memory allows.
+    /// Extents [z, y, x] of a core, the voxels that one tile answers for; null: what the memory allows.
+    #[schemars(inner(range(min = 1)))]
     pub core: Option<[usize; 3]>,
-    /// This process's part.
-    pub rank: Rank,
-    /// Goes on where an earlier run of the same settings was stopped; otherwise such a run's tiles are thrown away.
+    /// Number of this process, from 0, where several share one prediction.
+    pub rank: usize,
+    /// Number of processes. The one that finishes last puts the files in place.
+    #[schemars(range(min = 1))]
+    pub size: usize,
+    /// Whether a stopped run of the same settings is continued; otherwise its tiles are computed again.
     pub resume: bool,
+    /// Molecules that are picked in the volumes (family picking); null: none.
+    pub picking: Option<PickingOptions>,
+    /// Membranes that are made a mask and numbered (family membranes); null: none.
+    pub membranes: Option<MembraneOptions>,
 }
 
 impl Default for PredictOptions {
     fn default() -> Self {
         Self {
-            region: None,
+            region_first: None,
+            region_end: None,
             voxel_nm: None,
             rescale: true,
             bright: false,
             mirrors: false,
-            sampling: Sampling::default(),
+            sampler: Sampler::default(),
+            steps: 1,
+            samples: 1,
+            seed: 1,
             z_smoothing: 0.0,
             outputs: vec![Output::Probabilities, Output::Labels],
             probability: ProbabilityType::Half,
@@ -120,57 +145,54 @@ impl Default for PredictOptions {
             threshold: None,
             memory: 1 << 30,
             core: None,
-            rank: Rank::default(),
+            rank: 0,
+            size: 1,
             resume: true,
+            picking: None,
+            membranes: None,
         }
     }
 }
 
-impl PredictOptions {
-    /// Refuses settings out of their ranges, by name; `shape` (z, y, x) is the tomogram's.
-    pub fn validate(&self, shape: [usize; 3]) -> Result<()> {
-        for ((range, extent), axis) in self.region(shape).iter().zip(shape).zip(["z", "y", "x"]) {
-            if range.start >= range.end || range.end > extent {
-                return Err(Error::argument(
-                    &format!("region {axis}"),
-                    format!("{}:{}", range.start, range.end),
-                    &format!("must be a non-empty range within 0:{extent}"),
-                ));
-            }
-        }
-        if let Some(voxel) = self.voxel_nm.filter(|v| !(0.01..=100.0).contains(v)) {
-            return Err(Error::argument("voxel_nm", voxel, "must be 0.01..=100"));
-        }
-        if let Some(threshold) = self.threshold.filter(|t| !(0.0..=1.0).contains(t)) {
-            return Err(Error::argument("threshold", threshold, "must be 0..=1"));
-        }
-        if self.outputs.is_empty() {
-            return Err(Error::argument("outputs", "empty", "must name at least one output"));
-        }
-        if self.outputs.contains(&Output::Deviations) && !self.mirrors && self.sampling.samples == 1 {
+impl Settings for PredictOptions {
+    const FAMILY: &'static str = "predict";
+
+    fn of_preset(_: &str) -> Self {
+        Self::default()
+    }
+
+    fn validate_together(&self) -> Result<()> {
+        if self.outputs.contains(&Output::Deviations) && !self.mirrors && self.samples == 1 {
             let allowed = "must come with mirrors or several samples";
             return Err(Error::argument("outputs", "deviations", allowed));
         }
-        if !(0.0..=MOST_Z_SMOOTHING).contains(&self.z_smoothing) {
-            let allowed = format!("must be 0..={MOST_Z_SMOOTHING}");
-            return Err(Error::argument("z_smoothing", self.z_smoothing, &allowed));
-        }
-        if self.core.is_some_and(|core| core.contains(&0)) {
-            return Err(Error::argument(
-                "core",
-                format!("{:?}", self.core),
-                "must have no zero extent",
-            ));
-        }
-        let Rank { rank, size } = self.rank;
-        if size == 0 || rank >= size {
+        if self.rank >= self.size {
             return Err(Error::argument(
                 "rank",
-                format!("{rank} of {size}"),
-                "must be below a size of at least 1",
+                self.rank,
+                &format!("must be below size, {}", self.size),
             ));
         }
-        Ok(())
+        if self.size > 1 && !self.resume {
+            let allowed = "must be true with several processes: one would undo the others";
+            return Err(Error::argument("resume", "false", allowed));
+        }
+        if let Some(picking) = &self.picking {
+            picking.validate_together()?;
+        }
+        self.membranes.as_ref().map_or(Ok(()), Settings::validate_together)
+    }
+}
+
+impl PredictOptions {
+    /// How a network that draws its answers is asked for them.
+    pub fn sampling(&self) -> Sampling {
+        Sampling {
+            sampler: self.sampler,
+            steps: self.steps,
+            samples: self.samples,
+            seed: self.seed,
+        }
     }
 
     /// Slices on either side that smoothing along z reaches: three deviations.
@@ -178,8 +200,18 @@ impl PredictOptions {
         (3.0 * self.z_smoothing).ceil() as usize
     }
 
-    /// The voxels that are predicted of a tomogram of `shape`.
-    pub fn region(&self, shape: [usize; 3]) -> [Range<usize>; 3] {
-        self.region.clone().unwrap_or(shape.map(|extent| 0..extent))
+    /// The voxels (z, y, x) that are predicted of a tomogram of `shape`. Errors: none, or some that it does not have.
+    pub fn region(&self, shape: [usize; 3]) -> Result<[Range<usize>; 3]> {
+        let (first, end) = (self.region_first.unwrap_or([0; 3]), self.region_end.unwrap_or(shape));
+        for (axis, name) in ["z", "y", "x"].into_iter().enumerate() {
+            if first[axis] >= end[axis] || end[axis] > shape[axis] {
+                return Err(Error::argument(
+                    &format!("region_first, region_end along {name}"),
+                    format!("{}, {}", first[axis], end[axis]),
+                    &format!("must be a non-empty range within 0..{}", shape[axis]),
+                ));
+            }
+        }
+        Ok(std::array::from_fn(|axis| first[axis]..end[axis]))
     }
 }

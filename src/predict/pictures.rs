@@ -12,7 +12,8 @@ use super::stability::{stability, Stability};
 use crate::image::{grey_png, PictureFile};
 use crate::networks::{Activation, Reach, Sampling, SegmentationModel};
 use crate::runtime::{Error, Job, MemoryReuse, Result, Stage};
-use crate::volume::write_atomically;
+use crate::settings::Settings;
+use crate::volume::{write_atomically, BACKGROUND};
 
 /// What a network says of a picture, of its own rows and columns.
 pub struct PictureAnswer {
@@ -33,6 +34,8 @@ pub struct PicturesReport {
     pub stability: Option<Stability>,
     /// Seconds of the network for each picture.
     pub seconds_per_picture: f64,
+    /// The settings.
+    pub settings: PredictOptions,
 }
 
 /// Side of the pictures that `model` sees. Errors: [`Error::Unsupported`] for a network that is not one of slices.
@@ -45,33 +48,33 @@ pub fn picture_side(model: &SegmentationModel) -> Result<usize> {
     }
 }
 
-/// What `model` says of `picture`, which is resized to its window, as its training resizes them, and the answer back. Of `options` the
-/// sampling counts. `what` names the picture in errors.
+/// What `model` says of `picture`, which is resized to its window, as its training resizes them, and the answer back.
+/// Of `options` the sampling counts. `name` names the picture in errors.
 ///
 /// Errors: [`Error::Unsupported`] for a network that is not one of slices; those of
 /// [`crate::networks::ModelDescription::picture_input`]; cancel.
 pub fn predict_picture(
     model: &SegmentationModel,
-    (what, picture): (&str, &PictureFile),
+    (name, picture): (&str, &PictureFile),
     options: &PredictOptions,
     job: &Job,
 ) -> Result<PictureAnswer> {
     let _guard = tch::no_grad_guard();
     let _kept = MemoryReuse::start();
     let (network, side) = (model.network(), picture_side(model)?);
-    options.sampling.validate(network.draws())?;
-    let input = model.description().picture_input(what, picture, (side, side))?;
+    options.sampling().validate(network.draws())?;
+    let input = model.description().picture_input(name, picture, (side, side))?;
     let input = input.f_unsqueeze(0)?.f_to_device(model.device())?;
     let (_, rows, cols) = picture.pixels.dim();
     let (mut sum, mut squares): (Option<Tensor>, Option<Tensor>) = (None, None);
     let mut answers = Vec::new();
-    let samples = options.sampling.samples;
+    let samples = options.samples;
     for sample in 0..samples {
         // One by one, so that they can be compared.
         let one = Sampling {
             samples: 1,
-            seed: options.sampling.seed.wrapping_add(u64::from(sample)),
-            ..options.sampling
+            seed: options.seed.wrapping_add(u64::from(sample)),
+            ..options.sampling()
         };
         let found = network
             .sample(&input, [(0, 0); 3], &one, job)?
@@ -83,7 +86,7 @@ pub fn predict_picture(
         let found = found.f_to_device(tch::Device::Cpu)?;
         if !bool::try_from(found.f_isfinite()?.f_all()?)? {
             return Err(Error::format(
-                what,
+                name,
                 "has probabilities that are not finite: the model's weights are damaged",
             ));
         }
@@ -111,8 +114,8 @@ pub fn predict_picture(
     })
 }
 
-/// Where the probabilities of `answer` say that output `index` is: above `threshold` or, of classes that exclude each other, above all
-/// others.
+/// Where the probabilities of `answer` say that output `index` is: above `threshold` or, of classes that exclude each
+/// other, above all others.
 pub fn picture_mask(model: &SegmentationModel, answer: &PictureAnswer, index: usize, threshold: f32) -> Array2<bool> {
     let own = &answer.mean[index];
     let excludes = model.network().activation() == Activation::Softmax;
@@ -128,8 +131,8 @@ pub fn picture_mask(model: &SegmentationModel, answer: &PictureAnswer, index: us
     })
 }
 
-/// Predicts pictures and writes, for each output of the network but "background", `FOLDER/NAME_OUTPUT.png` (0 and 255), and as the
-/// options' outputs say `NAME_OUTPUT_probability.png` and `NAME_OUTPUT_std.png` (0 to 255 for 0 to 1).
+/// Predicts pictures and writes, for each output of the network but "background", `FOLDER/NAME_OUTPUT.png` (0 and 255),
+/// and as the options' outputs say `NAME_OUTPUT_probability.png` and `NAME_OUTPUT_std.png` (0 to 255 for 0 to 1).
 ///
 /// Errors: as [`predict_picture`]; no pictures; two of one name; the operating system's.
 pub fn predict_pictures(
@@ -139,6 +142,7 @@ pub fn predict_pictures(
     options: &PredictOptions,
     job: &Job,
 ) -> Result<PicturesReport> {
+    options.validate()?;
     if images.is_empty() {
         return Err(Error::argument("number of images", 0, "must be at least 1"));
     }
@@ -153,7 +157,7 @@ pub fn predict_pictures(
     }
     std::fs::create_dir_all(folder).map_err(|e| Error::io("creating", folder, e))?;
     let outputs = model.network().outputs();
-    let threshold = options.threshold.unwrap_or(0.5);
+    let threshold = options.threshold.unwrap_or(0.5) as f32;
     let (mut files, mut sums, mut compared, mut seconds) = (Vec::new(), [0.0; 3], 0.0, 0.0);
     for (count, (path, name)) in images.iter().zip(&names).enumerate() {
         job.enter(Stage::Read)?;
@@ -178,7 +182,7 @@ pub fn predict_pictures(
             files.push(path);
             Ok(())
         };
-        for (index, output) in outputs.iter().enumerate().filter(|(_, output)| *output != "background") {
+        for (index, output) in outputs.iter().enumerate().filter(|(_, output)| *output != BACKGROUND) {
             let mask = picture_mask(model, &answer, index, threshold);
             put(output, mask.mapv(|inside| if inside { 255 } else { 0 }))?;
             if options.outputs.contains(&Output::Probabilities) {
@@ -198,6 +202,7 @@ pub fn predict_pictures(
             ssim: sums[2] / compared,
         }),
         seconds_per_picture: seconds / images.len() as f64,
+        settings: options.clone(),
     })
 }
 

@@ -11,7 +11,8 @@ const WINDOW_MARGIN: f64 = 0.25;
 pub struct Tile {
     /// Voxels (z, y, x) of the data that the tile answers for.
     pub core: [Range<usize>; 3],
-    /// Voxels (z, y, x) of the network's input, bounds multiples of its divisor; beyond the volume its last voxels repeat.
+    /// Voxels (z, y, x) of the network's input, bounds multiples of its divisor; beyond the volume its last voxels
+    /// repeat.
     pub window: [Range<usize>; 3],
     /// Part of the window that the cores are interpolated from.
     pub inner: [Range<usize>; 3],
@@ -115,7 +116,8 @@ impl Plan {
         &self.tiles
     }
 
-    /// Numbers of the tiles that `rank` of `size` processes computes: neighbours in the order, equally many to within one.
+    /// Numbers of the tiles that `rank` of `size` processes computes: neighbours in the order, equally many to within
+    /// one.
     pub fn part(&self, rank: usize, size: usize) -> Range<usize> {
         let cut = |part: usize| (self.tiles.len() as u128 * part as u128 / size.max(1) as u128) as usize;
         cut(rank)..cut(rank + 1)

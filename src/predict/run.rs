@@ -8,26 +8,19 @@ use tch::Tensor;
 
 use crate::networks::{Axis, GreyScale, SegmentationModel};
 use crate::runtime::{Error, Job, MemoryReuse, Result, Stage};
+use crate::settings::Settings;
 use crate::volume::{BlockFile, BlockType, Tomogram};
 
 use super::after::{after_network, AfterNetwork, Found, MapSource};
 use super::budget::core_extents;
+use super::identity::{identity, tiles_identity, Inputs, Record};
 use super::labels::cut_labels;
-use super::options::{Output, PredictOptions, ProbabilityType, VolumeFormat};
+use super::options::{Output, PredictOptions, VolumeFormat};
 use super::plan::{Needs, Plan};
 use super::slices::{joined, SliceWindow};
-use super::store::{RunIdentity, Store};
+use super::store::{Run, Store, CONTENT};
 use super::tile::{predict_tile, Probabilities};
-use super::volumes::{channels, classes, deviating, volume_name, volumes};
-
-/// What the headers call the volumes.
-pub(super) const CONTENT: &str = "prediction";
-
-/// Name of the labels, as an output's.
-pub(super) const LABELS: &str = "labels";
-
-/// Outputs that are no class of their own: they are never a label.
-pub(super) const NO_CLASS: [&str; 2] = ["background", "centre"];
+use super::volumes::{channels, classes, deviating, volume_name, volumes, LABELS};
 
 /// What [`predict`] did.
 #[derive(Clone, Debug, Serialize)]
@@ -52,7 +45,13 @@ pub struct PredictReport {
     pub threshold: Option<f32>,
     /// Seconds of each stage.
     pub seconds: Vec<(String, f64)>,
-    /// What was found in the volumes, by the process that finished.
+    /// Number of molecules that this call picked.
+    pub n_picks: usize,
+    /// Number of membranes that this call found.
+    pub n_membranes: u32,
+    /// The settings.
+    pub settings: PredictOptions,
+    /// Molecules and membranes of the volumes, by the process that finished.
     #[serde(skip)]
     pub found: Found,
 }
@@ -60,15 +59,20 @@ pub struct PredictReport {
 /// Share of a call that the network takes where something follows it.
 const NETWORK_SHARE: f64 = 0.9;
 
-/// Predicts `tomogram` with `model` and writes `FOLDER/NAME_*.mrc`: one file for each output ("membrane", ...), `labels`, and `OUTPUT_std`.
+/// Predicts `tomogram` with `model` and writes `FOLDER/NAME_*.mrc`: one file for each output ("membrane", ...),
+/// `labels`, and `OUTPUT_std`.
 ///
-/// The volume is never in memory: slices are read ahead by a thread and dropped when no window needs them any more, finished tiles
-/// are written by another. Tiles of a network of finite reach give the numbers of the whole volume at once. A killed run, called
-/// again with the same settings, computes what is missing and ends with the same bytes; with several ranks whoever completes the
-/// plan puts the files in place.
+/// The volume is never in memory: slices are read ahead by a thread and dropped when no window needs them any more,
+/// finished tiles are written by another. Tiles of a network of finite reach give the numbers of the whole volume at
+/// once. A killed run, called again with the same settings, computes what is missing and ends with the same bytes; with
+/// several ranks whoever completes the plan puts the files in place.
 ///
-/// Errors: settings out of range, slices that cannot be read, probabilities that are not finite, a full disk (what is done is kept),
-/// cancel (the same), too little memory.
+/// Then molecules and membranes are found in the volumes, where the settings ask for them: the process that completes
+/// the plan finds them and writes their files, just before the volumes are put in place. A run that was killed
+/// meanwhile finds them anew.
+///
+/// Errors: settings out of range, outputs that the network does not have, slices that cannot be read, probabilities
+/// that are not finite, a full disk (what is done is kept), cancel (the same), too little memory.
 pub fn predict(
     model: &SegmentationModel,
     tomogram: &Tomogram,
@@ -76,36 +80,27 @@ pub fn predict(
     options: &PredictOptions,
     job: &Job,
 ) -> Result<PredictReport> {
-    predict_and_find(model, tomogram, folder, options, &AfterNetwork::default(), job)
+    let inputs = Inputs {
+        model,
+        tomogram,
+        excluded: None,
+    };
+    predict_inputs(&inputs, folder, options, job)
 }
 
-/// [`predict`], and then the molecules and membranes that `after` asks for ([`after_network`]): the process that completes the plan
-/// finds them and writes their files, just before the volumes are put in place. A run that was killed meanwhile finds them anew.
-///
-/// Errors: as [`predict`]; as [`after_network`], outputs that the network does not have before anything is computed.
-pub fn predict_and_find(
-    model: &SegmentationModel,
-    tomogram: &Tomogram,
-    folder: &Path,
-    options: &PredictOptions,
-    after: &AfterNetwork,
-    job: &Job,
-) -> Result<PredictReport> {
+/// [`predict`] of inputs that may hold a volume of what is excluded from picks.
+pub fn predict_inputs(inputs: &Inputs, folder: &Path, options: &PredictOptions, job: &Job) -> Result<PredictReport> {
+    let (model, tomogram) = (inputs.model, inputs.tomogram);
     let geometry = tomogram.geometry();
-    options.validate(geometry.shape)?;
+    options.validate()?;
+    let region = options.region(geometry.shape)?;
+    let after = AfterNetwork::of(options, inputs.excluded);
     let mut whole = geometry.clone();
     if let Some(voxel_nm) = options.voxel_nm {
         whole.voxel_angstrom = [10.0 * voxel_nm; 3];
     }
     let outputs = model.network().outputs();
     after.validate(outputs, &whole)?;
-    if options.rank.size > 1 && !options.resume {
-        return Err(Error::argument(
-            "resume",
-            "false",
-            "must be true with several ranks: one would undo the others",
-        ));
-    }
     job.enter(Stage::Read)?;
     let description = model.description();
     let data_nm = options.voxel_nm.or(geometry.voxel_nm());
@@ -115,8 +110,7 @@ pub fn predict_and_find(
         (0, 2) => Axis::new(geometry.shape[0], None, None),
         _ => Axis::new(geometry.shape[axis], data_nm, network_nm),
     });
-    let region = options.region(geometry.shape);
-    options.sampling.validate(model.network().draws())?;
+    options.sampling().validate(model.network().draws())?;
     if options.z_smoothing > 0.0 && model.network().dimensions() != 2 {
         let allowed = "must be 0 for a network of three dimensions";
         return Err(Error::argument("z_smoothing", options.z_smoothing, allowed));
@@ -137,20 +131,20 @@ pub fn predict_and_find(
     let channels = channels(model, options, &needed);
     let volumes = volumes(model, tomogram.name(), options, &channels);
     let names: Vec<&str> = volumes.iter().map(|volume| volume.name.as_str()).collect();
-    let identity = RunIdentity {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        tomogram: format!("{} {:?} {scale:?}", tomogram.name(), geometry),
-        model: fingerprint(&model.to_bytes()?),
-        settings: format!(
-            "{region:?} {axes:?} {core:?} {} {names:?} {:?} {:?} {:?} {}",
-            options.mirrors, options.probability, options.threshold, options.sampling, options.z_smoothing
-        ),
-        tiles: plan.tiles().len(),
-    };
+    let whole_identity = identity(inputs, options, job)?;
+    let tiles_identity = tiles_identity(&whole_identity, core, &names);
     let part_geometry = BlockFile::geometry_of(geometry, &region)?;
-    let rank = (options.rank.rank, options.resume);
-    let (store, done) = Store::open(folder, tomogram.name(), &identity, (&volumes, &part_geometry), rank)?;
-    let part = plan.part(options.rank.rank, options.rank.size);
+    let (store, done) = Store::open(&Run {
+        folder,
+        name: tomogram.name(),
+        identity: &tiles_identity,
+        tiles: plan.tiles().len(),
+        volumes: &volumes,
+        geometry: &part_geometry,
+        rank: options.rank,
+        resume: options.resume,
+    })?;
+    let part = plan.part(options.rank, options.size);
     let mine = part.len();
     let open: Vec<usize> = part.filter(|index| done.binary_search(index).is_err()).collect();
 
@@ -174,11 +168,16 @@ pub fn predict_and_find(
     let mut found = Found::default();
     let as_zarr = (options.format == VolumeFormat::Zarr).then_some(&part_geometry);
     let mut threshold = None;
-    let certain = match options.probability {
-        ProbabilityType::Half => 1.0,
-        ProbabilityType::Byte => 255.0,
+    let certain = options.probability.certain();
+    let kept = volumes
+        .iter()
+        .filter(|volume| volume.is_kept)
+        .map(|volume| volume.placed_name(as_zarr.is_some()));
+    let record = Record {
+        identity: whole_identity,
+        files: kept.chain(after.files(outputs, tomogram.name())?).collect(),
     };
-    let finished = store.finish(as_zarr, job, |work| {
+    let finished = store.finish(as_zarr, &record.text()?, job, |work| {
         let open = |output: &str| Tomogram::open(&work.join(volume_name(tomogram.name(), output)), job);
         if cuts_labels {
             let maps = classes(outputs)
@@ -198,15 +197,10 @@ pub fn predict_and_find(
             first: region.clone().map(|range| range.start),
             name: tomogram.name(),
         };
-        found = after_network(after, outputs, &maps, folder, options.memory, job)?;
+        found = after_network(&after, outputs, &maps, folder, options.memory, job)?;
         job.enter(Stage::Write)
     })?;
     job.set_span(span);
-    let kept = volumes
-        .iter()
-        .filter(|volume| volume.is_kept)
-        .map(|volume| volume.placed_name(as_zarr.is_some()));
-    let files = kept.chain(after.files(outputs, tomogram.name())?);
     let voxels: usize = open
         .iter()
         .map(|index| {
@@ -219,7 +213,7 @@ pub fn predict_and_find(
         .sum();
     Ok(PredictReport {
         finished,
-        files: files.map(|name| folder.join(name)).collect(),
+        files: record.files.iter().map(|name| folder.join(name)).collect(),
         tiles: plan.tiles().len(),
         computed: open.len(),
         resumed: mine - open.len(),
@@ -232,14 +226,10 @@ pub fn predict_and_find(
             .into_iter()
             .map(|(stage, time)| (stage.name().to_owned(), time.as_secs_f64()))
             .collect(),
+        n_picks: found.picks.as_ref().map_or(0, |set| set.picks.len()),
+        n_membranes: found.membranes.unwrap_or(0),
+        settings: options.clone(),
         found,
-    })
-}
-
-/// 64-bit FNV-1a.
-pub fn fingerprint(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
 }
 
@@ -348,15 +338,15 @@ impl Work<'_> {
         Ok(blocks)
     }
 
-    /// 1 + the number, among the classes, of the likeliest (the first of equals), 0 where that does not reach the threshold; where there is
-    /// none yet every voxel has its label.
+    /// 1 + the number, among the classes, of the likeliest (the first of equals), 0 where that does not reach the
+    /// threshold; where there is none yet every voxel has its label.
     fn labels(&self, probabilities: &Tensor) -> Result<Tensor> {
         let classes: Vec<i64> = classes(self.model.network().outputs())
             .map(|index| index as i64)
             .collect();
         let chosen = probabilities.f_index_select(0, &Tensor::f_from_slice(&classes)?)?;
         let (likeliest, label) = chosen.f_max_dim(0, false)?;
-        let inside = likeliest.f_ge(f64::from(self.options.threshold.unwrap_or(0.0)))?;
+        let inside = likeliest.f_ge(f64::from(self.options.threshold.unwrap_or(0.0) as f32))?;
         Ok(label.f_add_scalar(1)?.f_mul(&inside)?.f_to_kind(tch::Kind::Float)?)
     }
 }

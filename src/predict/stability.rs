@@ -7,7 +7,8 @@ use crate::image::{psnr, ssim};
 /// Largest peak signal-to-noise ratio that is counted, in decibels: answers that are the same have an infinite one.
 const MOST_DECIBELS: f64 = 100.0;
 
-/// Means over all pairs of answers, as SDSeg's paper measures its stability; the nearer to 1, 100 and 1 the less the noise matters.
+/// Means over all pairs of answers, as SDSeg's paper measures its stability; the nearer to 1, 100 and 1 the less the
+/// noise matters.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Stability {
     /// Dice of the masks at one half, 0..=1; 1 where both are empty.

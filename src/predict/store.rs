@@ -1,32 +1,40 @@
 //! The output under construction, and the journal that lets a killed run go on.
 //!
-//! `FOLDER/.NAME.predict` holds the volumes at their full length, one journal for each process, and what the run is. A tile stands
-//! in a journal once its voxels are on the disk. Once all stand there, the process that notices writes the headers and renames the volumes, or
-//! the OME-Zarr folders that it makes of them, into `FOLDER`; until then nothing is seen there.
+//! `FOLDER/.NAME.predict` holds the volumes at their full length, one journal for each process, and what the run is. A
+//! tile stands in a journal once its voxels are on the disk. Once all stand there, the process that notices writes the
+//! headers and renames the volumes, or the OME-Zarr folders that it makes of them, into `FOLDER`, and notes in
+//! `FOLDER/.NAME.predict.json` what they are of; until then nothing is seen there.
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
-use super::run::CONTENT;
+use super::identity::record_file;
 use crate::runtime::{Error, Job, Result};
+use crate::settings::Identity;
 use crate::volume::{place_folder, write_atomically, write_blocks_as_zarr, BlockFile, BlockType, Geometry, Moments};
 
-/// Everything that settles the bytes of the output.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RunIdentity {
-    /// Of the engine.
-    pub version: String,
-    /// Name and extents of the tomogram, and the grey scale found in it.
-    pub tomogram: String,
-    /// Number that the model's bytes give.
-    pub model: u64,
-    /// Region, scale, mirrors, outputs, threshold, cores.
-    pub settings: String,
+/// What the headers call the volumes.
+pub(super) const CONTENT: &str = "prediction";
+
+/// A run over all tiles, and what of it this process does.
+pub struct Run<'a> {
+    /// Folder of the results.
+    pub folder: &'a Path,
+    /// Name of the tomogram.
+    pub name: &'a str,
+    /// Everything that settles the tiles.
+    pub identity: &'a Identity,
     /// Number of tiles.
     pub tiles: usize,
+    /// The volumes that are written.
+    pub volumes: &'a [Volume],
+    /// Their geometry.
+    pub geometry: &'a Geometry,
+    /// Number of this process.
+    pub rank: usize,
+    /// Whether a run of the same identity is continued.
+    pub resume: bool,
 }
 
 /// A volume that is written.
@@ -54,6 +62,8 @@ fn placed_name(name: &str, as_zarr: bool) -> String {
 /// The folder of a run, its open volumes and this process's journal.
 pub struct Store {
     folder: PathBuf,
+    /// Where the record of the finished prediction goes.
+    record: PathBuf,
     work: PathBuf,
     volumes: Vec<(String, bool, BlockFile)>,
     journal: File,
@@ -65,24 +75,19 @@ pub struct Store {
 type Done = BTreeMap<usize, Vec<Moments>>;
 
 impl Store {
-    /// Opens the run `identity` in `folder`, going on where one of the same identity stands and `resume`; anything else that stands there
-    /// in its place is thrown away. Returns the tiles that are done already.
-    pub fn open(
-        folder: &Path,
-        name: &str,
-        identity: &RunIdentity,
-        (volumes, geometry): (&[Volume], &Geometry),
-        (rank, resume): (usize, bool),
-    ) -> Result<(Self, Vec<usize>)> {
-        let work = folder.join(format!(".{name}.predict"));
+    /// Opens `run`, continuing one of the same identity that was stopped; anything else that stands in its place, such
+    /// as a run of another version, is thrown away. Returns the tiles that are done already.
+    pub fn open(run: &Run) -> Result<(Self, Vec<usize>)> {
+        let (folder, volumes) = (run.folder, run.volumes);
+        let work = folder.join(format!(".{}.predict", run.name));
         let failed = |e| Error::io("writing", &work, e);
         fs::create_dir_all(&work).map_err(failed)?;
         let lock = lock(&work, LOCK)?;
         let plan = work.join("run.json");
         let stands = fs::read(&plan)
             .ok()
-            .and_then(|text| serde_json::from_slice::<RunIdentity>(&text).ok());
-        if !resume || stands.as_ref() != Some(identity) {
+            .and_then(|text| serde_json::from_slice::<Identity>(&text).ok());
+        if !run.resume || stands.as_ref() != Some(run.identity) {
             for entry in fs::read_dir(&work).map_err(failed)? {
                 let entry = entry.map_err(failed)?;
                 if entry.file_name() != LOCK && entry.file_name() != FINISHING {
@@ -92,13 +97,14 @@ impl Store {
                     remove(entry.path()).map_err(failed)?;
                 }
             }
-            let text = serde_json::to_vec_pretty(identity).map_err(|e| Error::Internal(format!("run.json: {e}")))?;
+            let text =
+                serde_json::to_vec_pretty(run.identity).map_err(|e| Error::Internal(format!("run.json: {e}")))?;
             write_atomically(&plan, |file| {
                 file.write_all(&text).map_err(|e| Error::io("writing", &plan, e))
             })?;
         }
-        let done = read_journals(&work, volumes.len(), identity.tiles)?;
-        if done.len() == identity.tiles {
+        let done = read_journals(&work, volumes.len(), run.tiles)?;
+        if done.len() == run.tiles {
             // A kill between two volumes that were put in place: they are taken back.
             for volume in volumes.iter().filter(|volume| !work.join(&volume.name).exists()) {
                 let from = folder.join(&volume.name);
@@ -106,11 +112,11 @@ impl Store {
             }
         }
         let open = |volume: &Volume| -> Result<(String, bool, BlockFile)> {
-            let file = BlockFile::open(&work.join(&volume.name), geometry, volume.stored, CONTENT)?;
+            let file = BlockFile::open(&work.join(&volume.name), run.geometry, volume.stored, CONTENT)?;
             Ok((volume.name.clone(), volume.is_kept, file))
         };
         let volumes = volumes.iter().map(open).collect::<Result<Vec<_>>>()?;
-        let journal_path = work.join(format!("{JOURNAL}{rank}"));
+        let journal_path = work.join(format!("{JOURNAL}{}", run.rank));
         let journal = OpenOptions::new()
             .create(true)
             .append(true)
@@ -123,11 +129,12 @@ impl Store {
         drop(lock);
         let store = Self {
             folder: folder.to_path_buf(),
+            record: record_file(folder, run.name),
             work,
             volumes,
             journal,
             journal_path,
-            tiles: identity.tiles,
+            tiles: run.tiles,
         };
         Ok((store, done.into_keys().collect()))
     }
@@ -148,10 +155,17 @@ impl Store {
             .map_err(|e| Error::io("writing", &self.journal_path, e))
     }
 
-    /// Puts the volumes in place if every tile of every process is done; whether they are in place. Before that `work` is called with
-    /// the folder in which the volumes are whole. Where another process is at it that one finishes, and the answer is false. `as_zarr`, the
-    /// volumes' geometry, makes them OME-Zarr folders; a call that is killed or cancelled meanwhile is made good by the next one.
-    pub fn finish(self, as_zarr: Option<&Geometry>, job: &Job, work: impl FnOnce(&Path) -> Result<()>) -> Result<bool> {
+    /// Puts the volumes in place if every tile of every process is done; whether they are in place. Before that `work`
+    /// is called with the folder in which the volumes are whole. Where another process is at it that one finishes, and
+    /// the answer is false. `as_zarr`, the volumes' geometry, makes them OME-Zarr folders; a call that is killed or
+    /// cancelled meanwhile is made good by the next one. `record` is written once all volumes are in place.
+    pub fn finish(
+        self,
+        as_zarr: Option<&Geometry>,
+        record: &[u8],
+        job: &Job,
+        work: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<bool> {
         let opened = match lock(&self.work, LOCK) {
             Ok(lock) => lock,
             // Another process finished, and the folder is gone.
@@ -178,6 +192,13 @@ impl Store {
                 .fold(Moments::default(), Moments::with);
             file.finish(all)?;
         }
+        // From here on files of an earlier prediction are replaced.
+        match fs::remove_file(&self.record) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io("removing", &self.record, e));
+            }
+            _ => {}
+        }
         work(&self.work)?;
         let kept = || self.volumes.iter().filter(|(_, is_kept, _)| *is_kept);
         if let Some(geometry) = as_zarr {
@@ -196,6 +217,10 @@ impl Store {
                 Some(_) => place_folder(&from, &to)?,
             }
         }
+        write_atomically(&self.record, |file| {
+            file.write_all(record)
+                .map_err(|e| Error::io("writing", &self.record, e))
+        })?;
         // First what says that there is a run: a kill in between leaves litter, never half a run.
         let failed = |e| Error::io("removing", &self.work, e);
         fs::remove_file(self.work.join("run.json")).map_err(failed)?;

@@ -18,7 +18,8 @@ pub struct Probabilities {
     pub deviation: Option<Tensor>,
 }
 
-/// Runs `model` on the window of `tile`. Where the device has no memory for it, a network of finite reach gets it in halves.
+/// Runs `model` on the window of `tile`. Where the device has no memory for it, a network of finite reach gets it in
+/// halves.
 pub fn predict_tile(
     model: &SegmentationModel,
     plan: &Plan,
@@ -127,7 +128,7 @@ fn probabilities(
     options: &PredictOptions,
     job: &Job,
 ) -> Result<Sampled> {
-    let sampling = &options.sampling;
+    let sampling = &options.sampling();
     if network.dimensions() == 2 {
         // Slices are the batch; those of the margin are there to be smoothed with.
         let slices = input.f_transpose(0, 1)?;
@@ -158,8 +159,8 @@ fn probabilities(
     }
 }
 
-/// `found` [z, C, y, x] without the first and last slices of `margin`, smoothed along z by a Gaussian of `deviation` slices, cut at three
-/// of them and, at the volume's ends, weighted by what is there.
+/// `found` [z, C, y, x] without the first and last slices of `margin`, smoothed along z by a Gaussian of `deviation`
+/// slices, cut at three of them and, at the volume's ends, weighted by what is there.
 fn along_z(found: &Tensor, (before, after): (i64, i64), deviation: f64) -> Result<Tensor> {
     let depth = found.size()[0];
     let kept = depth - before - after;
@@ -185,7 +186,8 @@ fn along_z(found: &Tensor, (before, after): (i64, i64), deviation: f64) -> Resul
     Ok(matrix.f_matmul(&flat)?.f_reshape(size.as_slice())?)
 }
 
-/// [`probabilities`] in two parts along the longest axis, where the reach of the network leaves the numbers as they are.
+/// [`probabilities`] in two parts along the longest axis, where the reach of the network leaves the numbers as they
+/// are.
 fn in_halves(
     network: &dyn SegmentationNetwork,
     input: &Tensor,

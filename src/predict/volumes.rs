@@ -1,16 +1,19 @@
 //! Which volumes a prediction writes, and how their files are called.
 use super::options::{Output, PredictOptions, ProbabilityType};
-use super::run::{LABELS, NO_CLASS};
 use super::store::Volume;
 use crate::networks::SegmentationModel;
-use crate::volume::BlockType;
+use crate::volume::{is_class, BlockType, BACKGROUND};
 
-/// Numbers of the outputs whose probabilities are written, all but the background where they are asked for; else those `needed`.
+/// Name of the labels, as an output's.
+pub(super) const LABELS: &str = "labels";
+
+/// Numbers of the outputs whose probabilities are written, all but the background where they are asked for; else those
+/// `needed`.
 pub(super) fn channels(model: &SegmentationModel, options: &PredictOptions, needed: &[&str]) -> Vec<usize> {
     let outputs = model.network().outputs();
     let asked = options.outputs.contains(&Output::Probabilities);
     let written = |index: &usize| match asked {
-        true => outputs[*index] != NO_CLASS[0] || needed.contains(&outputs[*index].as_str()),
+        true => outputs[*index] != BACKGROUND || needed.contains(&outputs[*index].as_str()),
         false => needed.contains(&outputs[*index].as_str()),
     };
     (0..outputs.len()).filter(written).collect()
@@ -18,7 +21,7 @@ pub(super) fn channels(model: &SegmentationModel, options: &PredictOptions, need
 
 /// Numbers of the outputs that are a label.
 pub(super) fn classes(outputs: &[String]) -> impl Iterator<Item = usize> + '_ {
-    (0..outputs.len()).filter(|index| !NO_CLASS.contains(&outputs[*index].as_str()))
+    (0..outputs.len()).filter(|index| is_class(&outputs[*index]))
 }
 
 /// Name of the file of an output's probabilities.
@@ -30,7 +33,7 @@ pub(super) fn volume_name(tomogram: &str, output: &str) -> String {
 pub(super) fn deviating(model: &SegmentationModel) -> Vec<usize> {
     let outputs = model.network().outputs();
     (0..outputs.len())
-        .filter(|index| outputs[*index] != NO_CLASS[0])
+        .filter(|index| outputs[*index] != BACKGROUND)
         .collect()
 }
 
@@ -45,7 +48,7 @@ pub(super) fn volumes(
         ProbabilityType::Byte => BlockType::Byte,
     };
     let outputs = model.network().outputs();
-    let is_kept = |index: usize| options.outputs.contains(&Output::Probabilities) && outputs[index] != NO_CLASS[0];
+    let is_kept = |index: usize| options.outputs.contains(&Output::Probabilities) && outputs[index] != BACKGROUND;
     let mut volumes: Vec<Volume> = channels
         .iter()
         .map(|&index| Volume {

@@ -39,6 +39,21 @@ impl Identity {
         })
     }
 
+    /// Adds what settles the result like a setting, though it is none: the extents of a tile that the memory allowed.
+    pub fn with_setting(mut self, name: &str, value: Value) -> Self {
+        if let Some(members) = self.settings.as_object_mut() {
+            members.insert(name.to_owned(), value);
+        }
+        self
+    }
+
+    /// The identity of a part of the run that these settings do not touch.
+    pub fn without(&self, left_out: &[&str]) -> Self {
+        let mut part = self.clone();
+        left_out.iter().for_each(|name| remove(&mut part.settings, name));
+        part
+    }
+
     /// Adds an input by the hash of its content.
     pub fn with_input(mut self, name: &str, hash: String) -> Self {
         self.inputs.insert(name.to_owned(), hash);

@@ -12,7 +12,7 @@ mod range;
 
 pub use check::check;
 pub use identity::{hash_bytes, hash_file, Identity};
-pub use overlay::{canonical, resolve, resolve_text};
+pub use overlay::{canonical, group_base, resolve, resolve_text};
 pub use page::{markdown, rows, Row};
 pub use range::{finite, within};
 
@@ -44,6 +44,12 @@ pub trait Settings: Serialize + DeserializeOwned + JsonSchema + Clone {
 
     /// The settings of `preset`, one of [`Settings::PRESETS`]; without presets, the defaults.
     fn of_preset(preset: &str) -> Self;
+
+    /// The settings that `given` changes members of: those of `preset`. A family of groups takes each group by
+    /// [`group_base`], so that a group's own preset is its beginning.
+    fn base(preset: &str, _given: &Map<String, Value>) -> Result<Self> {
+        Ok(Self::of_preset(preset))
+    }
 
     /// Refuses combinations that no single range can: called after [`check`].
     fn validate_together(&self) -> Result<()> {

@@ -31,16 +31,28 @@ pub fn resolve_text<S: Settings>(text: &str) -> Result<S> {
 /// Errors: as [`resolve_text`].
 pub fn resolve<S: Settings>(given: Map<String, Value>) -> Result<S> {
     let given = nested(given)?;
-    let preset = match given.get("preset") {
-        Some(Value::String(name)) if !S::PRESETS.is_empty() => preset_named::<S>(name)?,
-        _ => S::preset_of(&given),
-    };
-    let mut whole = to_value(&S::of_preset(preset))?;
+    let mut whole = to_value(&base_of::<S>(&given)?)?;
     let names: Vec<String> = given.keys().cloned().collect();
     lay_over(&mut whole, Value::Object(given), "settings", S::WHOLE)?;
     let settings: S = serde_path_to_error::deserialize(&whole).map_err(|error| mistyped(&whole, &error))?;
     settings.validate().map_err(|error| in_settings(error, &names))?;
     Ok(settings)
+}
+
+/// The settings of the group `group` before its members in `given` change them: those of the preset that it names.
+pub fn group_base<S: Settings>(given: &Map<String, Value>, group: &str) -> Result<S> {
+    match given.get(group).and_then(Value::as_object) {
+        Some(members) => base_of(members),
+        None => base_of(&Map::new()),
+    }
+}
+
+fn base_of<S: Settings>(given: &Map<String, Value>) -> Result<S> {
+    let preset = match given.get("preset") {
+        Some(Value::String(name)) if !S::PRESETS.is_empty() => preset_named::<S>(name)?,
+        _ => S::preset_of(given),
+    };
+    S::base(preset, given)
 }
 
 /// The one text of these settings: JSON, members in the order of their names, no spaces.

@@ -5,6 +5,7 @@
 
 mod blocks;
 mod bytes;
+mod classes;
 mod describe;
 mod geometry;
 mod grey_scale;
@@ -18,6 +19,9 @@ mod zarr;
 
 pub use crate::runtime::{place_folder, write_atomically};
 pub use blocks::{BlockFile, BlockType, Moments};
+pub use classes::{
+    class_label, class_name, is_class, BACKGROUND, CENTRE, CLASS_NAMES, FILAMENT, GROUND, MEMBRANE, MOLECULE,
+};
 pub use describe::FileDescription;
 pub use geometry::Geometry;
 pub use grey_scale::{grey_scale, tomogram_scale, CLIP_SIGMA};

@@ -1,6 +1,6 @@
 //! A tomogram: its geometry and its slices, wherever they come from.
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ndarray::{s, Array3};
 
@@ -16,6 +16,7 @@ pub struct Tomogram {
     geometry: Geometry,
     name: String,
     source: Box<dyn SliceSource>,
+    path: Option<PathBuf>,
 }
 
 impl Tomogram {
@@ -40,7 +41,11 @@ impl Tomogram {
             for warning in &warnings {
                 job.logger().warn("volume", &format!("{}: {warning}", path.display()));
             }
-            return Self::from_source(Box::new(slices), geometry, &zarr::name_of(path));
+            let tomogram = Self::from_source(Box::new(slices), geometry, &zarr::name_of(path))?;
+            return Ok(Self {
+                path: Some(path.to_path_buf()),
+                ..tomogram
+            });
         }
         let (bytes, layout) = ByteSource::open(path, job)?;
         for warning in &layout.warnings {
@@ -54,6 +59,7 @@ impl Tomogram {
                 layout,
                 path: path.to_path_buf(),
             }),
+            path: Some(path.to_path_buf()),
         })
     }
 
@@ -84,6 +90,7 @@ impl Tomogram {
             geometry,
             name: name.to_owned(),
             source,
+            path: None,
         })
     }
 
@@ -96,6 +103,11 @@ impl Tomogram {
     /// `.ome.zarr`; of an array within a zarr folder with its path, `x_1` of `x.zarr/1`.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The file or zarr folder that it was opened from; None for voxels in memory.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 
     /// The name that [`Tomogram::open`] gives the tomogram in `path`.

@@ -2,6 +2,7 @@
 #ifndef TOMOCUT_TESTS_CHECK_H
 #define TOMOCUT_TESTS_CHECK_H
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +69,13 @@ static inline tomocut_volume volume_of(void *data, tomocut_dtype dtype, uint64_t
     volume.shape[1] = ny;
     volume.shape[2] = nx;
     return volume;
+}
+
+/* A number of a report by its path. */
+static inline double reported(const tomocut_report *report, const char *path) {
+    double number = NAN;
+    CHECK_OK(tomocut_report_number(report, path, &number));
+    return number;
 }
 
 /* Whether two files hold the same. */

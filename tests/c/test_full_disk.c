@@ -1,4 +1,4 @@
-/* A disk that fills up under a training and a prediction: an error, nothing half-written, and no loss once there is room. */
+/* A disk that fills up under a training and a prediction: an error, nothing half-written, no loss. */
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,7 +20,7 @@ static void a_prediction(struct sample *sample) {
     char folder[4096], whole[4096], one[4200], other[4200];
     tomocut_predictor *predictor = NULL;
     tomocut_predict_options options;
-    tomocut_predict_report report;
+    tomocut_report *report = NULL;
     snprintf(folder, sizeof folder, "%s", scratch("disk"));
     snprintf(whole, sizeof whole, "%s", scratch("whole"));
     if (!is_mounted(folder, "size=400k")) {
@@ -28,12 +28,13 @@ static void a_prediction(struct sample *sample) {
     }
     CHECK_OK(tomocut_predictor_builtin(sample->engine, &predictor));
     CHECK_OK(tomocut_predict_options_init(&options, sizeof options));
-    CHECK_OK(tomocut_predict_report_init(&report, sizeof report));
-    options.core[0] = 16;
-    options.core[1] = options.core[2] = 64;
-    CHECK_OK(tomocut_predictor_run(sample->engine, predictor, sample->tomogram, &options, whole, &report));
-    CHECK(report.tiles == 4);
-    CHECK_STATUS(TOMOCUT_E_IO, tomocut_predictor_run(sample->engine, predictor, sample->tomogram, &options, folder, &report));
+    options.settings = "{\"core\": [16, 64, 64]}";
+    CHECK_OK(tomocut_predictor_run(sample->engine, predictor, sample->tomogram, NULL, &options, whole, &report, NULL));
+    CHECK(reported(report, "/tiles") == 4.0);
+    tomocut_report_free(report);
+    CHECK_STATUS(TOMOCUT_E_IO,
+                 tomocut_predictor_run(sample->engine, predictor, sample->tomogram, NULL, &options, folder, NULL,
+                                       NULL));
     printf("  full disk: %s\n", tomocut_last_error());
     CHECK(strstr(tomocut_last_error(), folder) != NULL);
     for (int i = 0; i < 3; i++) {
@@ -41,8 +42,9 @@ static void a_prediction(struct sample *sample) {
         CHECK(access(one, F_OK) != 0);
     }
     CHECK(mount(NULL, folder, NULL, MS_REMOUNT, "size=64m") == 0);
-    CHECK_OK(tomocut_predictor_run(sample->engine, predictor, sample->tomogram, &options, folder, &report));
-    CHECK(report.finished == 1 && report.computed + report.resumed == 4);
+    CHECK_OK(tomocut_predictor_run(sample->engine, predictor, sample->tomogram, NULL, &options, folder, &report, NULL));
+    CHECK(reported(report, "/finished") == 1.0 && reported(report, "/computed") + reported(report, "/resumed") == 4.0);
+    tomocut_report_free(report);
     for (int i = 0; i < 3; i++) {
         snprintf(one, sizeof one, "%s/tomogram_%s.mrc", folder, endings[i]);
         snprintf(other, sizeof other, "%s/tomogram_%s.mrc", whole, endings[i]);

@@ -32,10 +32,11 @@ static void *everything(void *argument) {
     tomocut_slab_free(slab);
     CHECK_OK(tomocut_predictor_builtin(sample->engine, &predictor));
     CHECK_OK(tomocut_predict_options_init(&predict, sizeof predict));
-    predict.region_first[0] = Z;
-    predict.region_end[0] = Z + 1;
-    predict.region_end[1] = predict.region_end[2] = 64;
-    CHECK_OK(tomocut_predictor_run(sample->engine, predictor, sample->tomogram, &predict, run->folder, NULL));
+    char region[80];
+    snprintf(region, sizeof region, "{\"region_first\": [%d, 0, 0], \"region_end\": [%d, 64, 64]}", Z, Z + 1);
+    predict.settings = region;
+    CHECK_OK(tomocut_predictor_run(sample->engine, predictor, sample->tomogram, NULL, &predict, run->folder, NULL,
+                                   NULL));
     tomocut_predictor_free(predictor);
     return NULL;
 }
@@ -143,9 +144,8 @@ static void *with_own_handles(void *argument) {
     CHECK_OK(tomocut_tomogram_from_volume(engine, &volume, NULL, &tomogram));
     CHECK_OK(tomocut_predictor_builtin(engine, &predictor));
     CHECK_OK(tomocut_predict_options_init(&options, sizeof options));
-    options.region_end[0] = 16;
-    options.region_end[1] = options.region_end[2] = 32;
-    CHECK_OK(tomocut_predictor_run(engine, predictor, tomogram, &options, folder, NULL));
+    options.settings = "{\"region_end\": [16, 32, 32]}";
+    CHECK_OK(tomocut_predictor_run(engine, predictor, tomogram, NULL, &options, folder, NULL, NULL));
     snprintf(path, sizeof path, "%s/tomogram_membrane.mrc", folder);
     CHECK_OK(tomocut_tomogram_open(engine, path, NULL, &found));
     CHECK_OK(tomocut_tomogram_read(found, 0, &out, NULL));

@@ -5,14 +5,18 @@
 
 enum { FIRST = 4, END = 12, DEPTH = END - FIRST, MOST = 4096 };
 
+#define PICKING                                                                                                        \
+    "{\"output\": \"molecule\", \"method\": \"peaks\", \"threshold\": 0.05, \"diameter_nm\": 8, "                      \
+    "\"formats\": [\"csv\", \"mod\", \"eman2\"]}"
+#define MEMBRANES "{\"threshold\": 0.2, \"least_nm3\": 2}"
+
 /* Molecules and membranes of a prediction: in memory, in files, and those of its volumes by themselves. */
 static void molecules_follow(struct sample *sample, const tomocut_predictor *predictor) {
     const char *folder = scratch("after");
     char path[4200], other[4200];
     tomocut_predict_options options;
-    tomocut_predict_report report;
-    tomocut_picking_options picking;
-    tomocut_membrane_options membranes;
+    tomocut_call_options picking, membranes;
+    tomocut_report *report = NULL;
     tomocut_picks *picks = NULL, *again = NULL;
     tomocut_tomogram *map = NULL;
     static tomocut_pick found[MOST], same[MOST];
@@ -20,27 +24,17 @@ static void molecules_follow(struct sample *sample, const tomocut_predictor *pre
     size_t n = 0, n_again = 0;
     uint64_t count = 0;
     CHECK_OK(tomocut_predict_options_init(&options, sizeof options));
-    CHECK_OK(tomocut_predict_report_init(&report, sizeof report));
-    CHECK_OK(tomocut_picking_options_init(&picking, sizeof picking));
-    CHECK_OK(tomocut_membrane_options_init(&membranes, sizeof membranes));
-    options.region_first[0] = FIRST;
-    options.region_end[0] = END;
-    options.region_end[1] = SAMPLE_NY;
-    options.region_end[2] = SAMPLE_NX;
-    options.picking = &picking;
-    options.membranes = &membranes;
-    options.picks = &picks;
-    picking.output = "molecule";
-    picking.method = TOMOCUT_PICK_PEAKS;
-    picking.threshold = 0.05;
-    picking.diameter_nm = 8.0;
-    picking.formats = TOMOCUT_POINTS_CSV | TOMOCUT_POINTS_IMOD | TOMOCUT_POINTS_EMAN2;
-    membranes.threshold = 0.2;
-    membranes.least_nm3 = 2.0;
-    CHECK_OK(tomocut_predictor_run(sample->engine, predictor, sample->tomogram, &options, folder, &report));
-    CHECK(report.finished == 1 && picks != NULL);
+    CHECK_OK(tomocut_call_options_init(&picking, sizeof picking));
+    CHECK_OK(tomocut_call_options_init(&membranes, sizeof membranes));
+    picking.settings = PICKING;
+    membranes.settings = MEMBRANES;
+    options.settings = "{\"region_first\": [4, 0, 0], \"region_end\": [12, 128, 128], \"picking\": " PICKING
+                       ", \"membranes\": " MEMBRANES "}";
+    CHECK_OK(tomocut_predictor_run(sample->engine, predictor, sample->tomogram, NULL, &options, folder, &report,
+                                   &picks));
+    CHECK(reported(report, "/finished") == 1 && picks != NULL);
     CHECK_OK(tomocut_picks_points(picks, NULL, 0, &n));
-    CHECK(n > 0 && n <= MOST && n == report.n_picks);
+    CHECK(n > 0 && n <= MOST && (double)n == reported(report, "/n_picks"));
     CHECK_OK(tomocut_picks_points(picks, found, n, NULL));
     CHECK_REFUSED("capacity of points", tomocut_picks_points(picks, found, n - 1, NULL));
     for (size_t i = 0; i < n; i++) {
@@ -74,38 +68,39 @@ static void molecules_follow(struct sample *sample, const tomocut_predictor *pre
     /* The volumes by themselves give the same; positions are those of the volume. */
     snprintf(path, sizeof path, "%s/tomogram_molecule.mrc", folder);
     CHECK_OK(tomocut_tomogram_open(sample->engine, path, NULL, &map));
-    CHECK_OK(tomocut_picks_find(sample->engine, map, &picking, &again));
+    CHECK_OK(tomocut_picks_find(sample->engine, map, NULL, &picking, &again));
     CHECK_OK(tomocut_picks_points(again, same, MOST, &n_again));
     CHECK(n_again == n && same[0].z + FIRST == found[0].z && same[0].score == found[0].score);
     tomocut_picks_free(again);
-    picking.threshold = 1.0;
-    CHECK_REFUSED("threshold is 1", tomocut_picks_find(sample->engine, map, &picking, &again));
+    picking.settings = "{\"threshold\": 1}";
+    CHECK_REFUSED("threshold is 1", tomocut_picks_find(sample->engine, map, NULL, &picking, &again));
     CHECK(again == NULL);
-    picking.threshold = 0.5;
-    picking.excluded = sample->tomogram;
-    CHECK_REFUSED("excluded is", tomocut_picks_find(sample->engine, map, &picking, &again));
-    picking.excluded = NULL;
-    picking.method = 4;
-    CHECK_REFUSED("method is 4", tomocut_picks_find(sample->engine, map, &picking, &again));
-    picking.method = 0;
-    picking.formats = 128;
-    CHECK_REFUSED("formats is 128", tomocut_picks_find(sample->engine, map, &picking, &again));
-    picking.formats = 0;
-    picking.output = "brain";
+    picking.settings = "{\"threshold\": 0.5}";
+    CHECK_REFUSED("excluded is", tomocut_picks_find(sample->engine, map, sample->tomogram, &picking, &again));
+    picking.settings = "{\"method\": \"best\"}";
+    CHECK_REFUSED("settings.method is \"best\", must be mean_pooling, peaks",
+                  tomocut_picks_find(sample->engine, map, NULL, &picking, &again));
+    picking.settings = "{\"formats\": [\"xyz\"]}";
+    CHECK_REFUSED("settings.formats[0] is \"xyz\", must be csv, star, tbl, mod, coords, json",
+                  tomocut_picks_find(sample->engine, map, NULL, &picking, &again));
+    options.settings = "{\"picking\": {\"output\": \"brain\"}}";
     CHECK_REFUSED("must be one of the network's: membrane, molecule, centre",
-                  tomocut_predictor_run(sample->engine, predictor, sample->tomogram, &options, folder, NULL));
+                  tomocut_predictor_run(sample->engine, predictor, sample->tomogram, NULL, &options, folder, NULL,
+                                        &picks));
     CHECK(picks == NULL);
     tomocut_tomogram_free(map);
 
     snprintf(path, sizeof path, "%s/tomogram_membrane.mrc", folder);
     CHECK_OK(tomocut_tomogram_open(sample->engine, path, NULL, &map));
     CHECK_OK(tomocut_membranes_write(sample->engine, map, &membranes, folder, &count));
-    CHECK(count == report.n_membranes);
+    CHECK((double)count == reported(report, "/n_membranes"));
+    tomocut_report_free(report);
     snprintf(path, sizeof path, "%s/tomogram_membrane_objects.mrc", folder);
     snprintf(other, sizeof other, "%s/tomogram_membrane_membrane_objects.mrc", folder);
     CHECK(same_bytes(path, other));
-    membranes.files = 4;
-    CHECK_REFUSED("files is 4", tomocut_membranes_write(sample->engine, map, &membranes, folder, NULL));
+    membranes.settings = "{\"files\": [\"mesh\"]}";
+    CHECK_REFUSED("settings.files[0] is \"mesh\", must be mask or objects",
+                  tomocut_membranes_write(sample->engine, map, &membranes, folder, NULL));
     tomocut_tomogram_free(map);
     tomocut_picks_free(NULL);
 }
@@ -113,19 +108,14 @@ static void molecules_follow(struct sample *sample, const tomocut_predictor *pre
 /* The balls of the sample are molecules to the network that is compiled in, and nothing near the border is picked. */
 static void balls_are_found(struct sample *sample, const tomocut_predictor *predictor) {
     tomocut_predict_options options;
-    tomocut_picking_options picking;
     tomocut_picks *picks = NULL;
     static tomocut_pick found[MOST];
     size_t n = 0;
     CHECK_OK(tomocut_predict_options_init(&options, sizeof options));
-    CHECK_OK(tomocut_picking_options_init(&picking, sizeof picking));
-    options.outputs = TOMOCUT_PREDICT_LABELS;
-    options.picking = &picking;
-    options.picks = &picks;
-    picking.diameter_nm = 14.0;
-    picking.formats = TOMOCUT_POINTS_NONE;
-    picking.border_nm[1] = picking.border_nm[2] = 6.0;
-    CHECK_OK(tomocut_predictor_run(sample->engine, predictor, sample->tomogram, &options, scratch("balls"), NULL));
+    options.settings = "{\"outputs\": [\"labels\"], "
+                       "\"picking\": {\"diameter_nm\": 14, \"formats\": [], \"border_nm\": [0, 6, 6]}}";
+    CHECK_OK(tomocut_predictor_run(sample->engine, predictor, sample->tomogram, NULL, &options, scratch("balls"), NULL,
+                                   &picks));
     CHECK_OK(tomocut_picks_points(picks, found, MOST, &n));
     for (int ball = 0; ball < 4; ball++) {
         double nearest = 1e9;
@@ -143,8 +133,6 @@ int main(void) {
     struct sample sample = open_sample();
     tomocut_predictor *predictor = NULL;
     tomocut_picks *picks = NULL;
-    CHECK_REFUSED("tomocut_picking_options is NULL", tomocut_picking_options_init(NULL, 8));
-    CHECK_REFUSED("size is 3", tomocut_membrane_options_init((tomocut_membrane_options *)(void *)&sample, 3));
     CHECK_REFUSED("picks is NULL", tomocut_picks_write(NULL, "points.csv"));
     CHECK_STATUS(TOMOCUT_E_IO, tomocut_picks_read(sample.engine, scratch("none.csv"), sample.tomogram, &picks));
     CHECK_OK(tomocut_predictor_builtin(sample.engine, &predictor));

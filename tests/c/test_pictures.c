@@ -129,24 +129,31 @@ static void train(tomocut_engine *engine, const char *model) {
 static void predict(tomocut_engine *engine, const char *model, const char *folder) {
     tomocut_predictor *predictor = NULL;
     tomocut_predict_options options;
-    tomocut_pictures_report report;
+    tomocut_report *report = NULL;
+    double number = 0.0;
     CHECK_OK(tomocut_predict_options_init(&options, sizeof options));
-    CHECK_OK(tomocut_pictures_report_init(&report, sizeof report));
     CHECK_OK(tomocut_predictor_builtin(engine, &predictor));
     CHECK_ERROR(TOMOCUT_E_UNSUPPORTED, "networks of slices",
                 tomocut_predictor_run_pictures(engine, predictor, images, N, &options, folder, &report));
     tomocut_predictor_free(predictor);
     CHECK_OK(tomocut_predictor_open(engine, model, &predictor));
-    CHECK_REFUSED("images is 2 entries at 0x0", tomocut_predictor_run_pictures(engine, predictor, NULL, N, &options, folder, &report));
+    CHECK_REFUSED("images is 2 entries at 0x0",
+                  tomocut_predictor_run_pictures(engine, predictor, NULL, N, &options, folder, &report));
     const char *absent[N] = {images[0], "/nowhere.png"};
     CHECK_ERROR(TOMOCUT_E_IO, "/nowhere.png",
                 tomocut_predictor_run_pictures(engine, predictor, absent, N, &options, folder, &report));
     CHECK_OK(tomocut_predictor_run_pictures(engine, predictor, images, N, &options, folder, &report));
-    CHECK(report.files >= N && (int)report.files == count_files(folder));
-    CHECK(report.seconds_per_picture > 0.0 && isnan(report.stability_dice));
-    options.samples = 2;
+    char last[64];
+    snprintf(last, sizeof last, "/files/%d", count_files(folder) - 1);
+    CHECK(count_files(folder) >= N && reported(report, "/seconds_per_picture") > 0.0);
+    CHECK_REFUSED("must lead to a number", tomocut_report_number(report, last, &number));
+    CHECK_REFUSED("must be in the report", tomocut_report_number(report, "/stability/dice", &number));
+    tomocut_report_free(report);
+    options.settings = "{\"samples\": 2}";
     CHECK_OK(tomocut_predictor_run_pictures(engine, predictor, images, N, &options, folder, &report));
-    CHECK(report.stability_dice >= 0.0 && report.stability_dice <= 1.0 && report.stability_psnr <= 100.0);
+    CHECK(reported(report, "/stability/dice") >= 0.0 && reported(report, "/stability/dice") <= 1.0);
+    CHECK(reported(report, "/stability/psnr") <= 100.0 && reported(report, "/settings/samples") == 2.0);
+    tomocut_report_free(report);
     tomocut_predictor_free(predictor);
 }
 

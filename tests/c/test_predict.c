@@ -260,39 +260,62 @@ static void a_slab_teaches(struct sample *sample, const char *model) {
     tomocut_trainer_free(trainer);
 }
 
+/* The slices of the labels. */
+#define REGION "\"region_first\": [4, 0, 0], \"region_end\": [12, 128, 128]"
+
+static tomocut_predict_options predict_options(const char *settings) {
+    tomocut_predict_options options;
+    CHECK_OK(tomocut_predict_options_init(&options, sizeof options));
+    options.settings = settings;
+    return options;
+}
+
 static void predictions_are_refused(struct sample *sample, const tomocut_predictor *predictor, const char *folder) {
+    static const char *const refused[][2] = {
+        {"{\"region_first\": [17, 0, 0]}", "region_first, region_end along z is 17, 16"},
+        {"{\"rescale\": 3}", "settings.rescale is 3, must be true or false"},
+        {"{\"bright\": -1}", "settings.bright is -1"},
+        {"{\"mirrors\": 2}", "settings.mirrors is 2"},
+        {"{\"outputs\": [\"picks\"]}", "settings.outputs[0] is \"picks\", must be probabilities, labels"},
+        {"{\"outputs\": [\"deviations\"]}", "must come with mirrors"},
+        {"{\"probability\": \"float32\"}", "settings.probability is \"float32\", must be half or byte"},
+        {"{\"resume\": 9}", "settings.resume is 9"},
+        {"{\"format\": \"tiff\"}", "settings.format is \"tiff\", must be mrc or zarr"},
+        {"{\"threshold\": 1.5}", "settings.threshold is 1.5"},
+        {"{\"core\": [3, 0, 0]}", "settings.core[1] is 0"},
+        {"{\"size\": 2, \"resume\": false}", "must be true with several processes"},
+        {"{\"treshold\": 0.5}", "do you mean threshold?"},
+    };
+    tomocut_report *report = NULL;
     tomocut_predict_options o;
-    tomocut_predict_report report;
     char text[8];
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        o = predict_options(refused[i][0]);
+        CHECK_REFUSED(refused[i][1], tomocut_predictor_run(sample->engine, predictor, sample->tomogram, NULL, &o,
+                                                           folder, &report, NULL));
+        CHECK(report == NULL);
+    }
 #define BAD_RUN(field, value, words)                                                                                   \
     do {                                                                                                               \
-        CHECK_OK(tomocut_predict_options_init(&o, sizeof o));                                                          \
+        o = predict_options(NULL);                                                                                     \
         o.field = value;                                                                                               \
-        CHECK_REFUSED(words, tomocut_predictor_run(sample->engine, predictor, sample->tomogram, &o, folder, NULL));    \
+        CHECK_REFUSED(words, tomocut_predictor_run(sample->engine, predictor, sample->tomogram, NULL, &o, folder,      \
+                                                   NULL, NULL));                                                       \
     } while (0)
-    BAD_RUN(region_first[0], 3, "region z is 3:0");
     BAD_RUN(voxel_nm, 1e9, "voxel_nm");
-    BAD_RUN(rescale, 3, "rescale is 3");
-    BAD_RUN(bright, -1, "bright is -1");
-    BAD_RUN(mirrors, 2, "mirrors is 2");
-    BAD_RUN(outputs, 8, "outputs is 8");
-    BAD_RUN(outputs, TOMOCUT_PREDICT_DEVIATIONS, "must come with mirrors");
-    BAD_RUN(probability_dtype, TOMOCUT_DTYPE_F32, "probability_dtype is 6");
-    BAD_RUN(resume, 9, "resume is 9");
-    BAD_RUN(format, "tiff", "format is \"tiff\", must be mrc or zarr");
-    BAD_RUN(threshold, 1.5, "threshold is 1.5");
-    BAD_RUN(core[0], 3, "core");
-    BAD_RUN(rank, 1, "rank is 1 of 1");
-    CHECK_OK(tomocut_predict_options_init(&o, sizeof o));
+    BAD_RUN(rank, 1, "rank is 1, must be below size, 1");
+    o = predict_options("{\"memory\": 5}");
+    o.memory = 1;
+    CHECK_REFUSED("settings.memory is 5, must not be given where the struct's own field is set",
+                  tomocut_predictor_run(sample->engine, predictor, sample->tomogram, NULL, &o, folder, NULL, NULL));
+    o = predict_options(NULL);
     o.memory = 1;
     CHECK_STATUS(TOMOCUT_E_OUT_OF_MEMORY,
-                 tomocut_predictor_run(sample->engine, predictor, sample->tomogram, &o, folder, NULL));
-    memset(&report, 0, sizeof report);
-    CHECK_REFUSED("tomocut_predict_report.struct_size is 0",
-                  tomocut_predictor_run(sample->engine, predictor, sample->tomogram, NULL, folder, &report));
+                 tomocut_predictor_run(sample->engine, predictor, sample->tomogram, NULL, &o, folder, NULL, NULL));
     CHECK_REFUSED("folder is NULL",
-                  tomocut_predictor_run(sample->engine, predictor, sample->tomogram, NULL, NULL, NULL));
-    CHECK_REFUSED("predictor is NULL", tomocut_predictor_run(sample->engine, NULL, sample->tomogram, NULL, folder, NULL));
+                  tomocut_predictor_run(sample->engine, predictor, sample->tomogram, NULL, NULL, NULL, NULL, NULL));
+    CHECK_REFUSED("predictor is NULL",
+                  tomocut_predictor_run(sample->engine, NULL, sample->tomogram, NULL, NULL, folder, NULL, NULL));
     CHECK_REFUSED("index is 3, must be below the network's 3 outputs",
                   tomocut_predictor_output(predictor, 3, text, sizeof text, NULL));
     CHECK_REFUSED("capacity of buffer", tomocut_predictor_output(predictor, 0, text, sizeof text, NULL));
@@ -317,17 +340,11 @@ static void bad_files(tomocut_engine *engine) {
 static void zarr_holds_the_same(struct sample *sample, const tomocut_predictor *predictor) {
     static float mrc[DEPTH][SAMPLE_NY][SAMPLE_NX], zarr[DEPTH][SAMPLE_NY][SAMPLE_NX];
     const char *folder = scratch("zarr");
-    tomocut_predict_options options;
     tomocut_geometry geometries[2];
-    CHECK_OK(tomocut_predict_options_init(&options, sizeof options));
-    options.outputs = TOMOCUT_PREDICT_LABELS;
-    options.region_first[0] = FIRST;
-    options.region_end[0] = END;
-    options.region_end[1] = SAMPLE_NY;
-    options.region_end[2] = SAMPLE_NX;
-    CHECK_OK(tomocut_predictor_run(sample->engine, predictor, sample->tomogram, &options, folder, NULL));
-    options.format = "zarr";
-    CHECK_OK(tomocut_predictor_run(sample->engine, predictor, sample->tomogram, &options, folder, NULL));
+    tomocut_predict_options options = predict_options("{\"outputs\": [\"labels\"], " REGION "}");
+    CHECK_OK(tomocut_predictor_run(sample->engine, predictor, sample->tomogram, NULL, &options, folder, NULL, NULL));
+    options = predict_options("{\"outputs\": [\"labels\"], \"format\": \"zarr\", " REGION "}");
+    CHECK_OK(tomocut_predictor_run(sample->engine, predictor, sample->tomogram, NULL, &options, folder, NULL, NULL));
     for (int i = 0; i < 2; i++) {
         char path[4200];
         tomocut_tomogram *labels = NULL;
@@ -351,25 +368,25 @@ static void parts_make_the_whole(struct sample *sample, const tomocut_predictor 
     const char *whole = scratch("whole"), *parts = scratch("parts");
     char one[4200], other[4200];
     struct stat status;
-    tomocut_predict_options options;
-    tomocut_predict_report report;
-    CHECK_OK(tomocut_predict_options_init(&options, sizeof options));
-    CHECK_OK(tomocut_predict_report_init(&report, sizeof report));
-    options.region_first[0] = FIRST;
-    options.region_end[0] = END;
-    options.region_end[1] = SAMPLE_NY;
-    options.region_end[2] = SAMPLE_NX;
-    options.core[0] = 8;
-    options.core[1] = options.core[2] = 64;
-    CHECK_OK(tomocut_predictor_run(sample->engine, predictor, sample->tomogram, &options, whole, &report));
-    CHECK(report.finished == 1 && report.tiles == 4 && report.computed == 4 && report.resumed == 0);
-    CHECK(report.core[0] == 8 && report.network_shape[1] == SAMPLE_NY && report.voxels_per_second > 0.0);
+    tomocut_report *report = NULL;
+    tomocut_predict_options options =
+        predict_options("{\"core\": [8, 64, 64], " REGION "}");
+    char json[4096];
+    CHECK_OK(tomocut_predictor_run(sample->engine, predictor, sample->tomogram, NULL, &options, whole, &report, NULL));
+    CHECK(reported(report, "/finished") == 1 && reported(report, "/tiles") == 4 && reported(report, "/computed") == 4);
+    CHECK(reported(report, "/resumed") == 0 && reported(report, "/core/0") == 8);
+    CHECK(reported(report, "/network_shape/1") == SAMPLE_NY && reported(report, "/voxels_per_second") > 0);
+    CHECK_OK(tomocut_report_json(report, json, sizeof json, NULL));
+    CHECK(strstr(json, "\"core\":[8,64,64]") != NULL && strstr(json, "\"format\":\"mrc\"") != NULL);
+    tomocut_report_free(report);
     options.size = 2;
-    CHECK_OK(tomocut_predictor_run(sample->engine, predictor, sample->tomogram, &options, parts, &report));
-    CHECK(report.finished == 0 && report.computed == 2);
+    CHECK_OK(tomocut_predictor_run(sample->engine, predictor, sample->tomogram, NULL, &options, parts, &report, NULL));
+    CHECK(reported(report, "/finished") == 0 && reported(report, "/computed") == 2);
+    tomocut_report_free(report);
     options.rank = 1;
-    CHECK_OK(tomocut_predictor_run(sample->engine, predictor, sample->tomogram, &options, parts, &report));
-    CHECK(report.finished == 1 && report.computed == 2);
+    CHECK_OK(tomocut_predictor_run(sample->engine, predictor, sample->tomogram, NULL, &options, parts, &report, NULL));
+    CHECK(reported(report, "/finished") == 1 && reported(report, "/computed") == 2);
+    tomocut_report_free(report);
     snprintf(one, sizeof one, "%s/tomogram_labels.mrc", whole);
     snprintf(other, sizeof other, "%s/tomogram_labels.mrc", parts);
     CHECK(stat(one, &status) == 0 && status.st_size == 1024 + DEPTH * SAMPLE_NY * SAMPLE_NX);

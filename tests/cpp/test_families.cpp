@@ -119,22 +119,18 @@ void networks(tomocut::Engine &engine, const tomocut::Model &model, const tomocu
     CHECK(!predictor.output(0).empty() && predictor.info_json().front() == '{');
     CHECK_ERROR(TOMOCUT_E_INVALID_ARGUMENT, "", predictor.output(1000));
     tomocut::PredictOptions options;
-    for (int axis = 0; axis < 3; axis++) {
-        options.region_first[axis] = axis == 0 ? 2 : 24;
-        options.region_end[axis] = axis == 0 ? 4 : 56;
-    }
-    options.picking.emplace();
-    options.picking->method = TOMOCUT_PICK_PEAKS;
+    options.set("region_first", std::vector<int>{2, 24, 24}).set("region_end", std::vector<int>{4, 56, 56});
+    options.set("picking.method", "peaks");
     const tomocut::Prediction prediction = predictor.run(engine, tomogram, scratch("predicted"), options);
-    CHECK(prediction.report.finished == 1 && prediction.report.computed >= 1 && prediction.picks.has_value());
-    CHECK(prediction.picks->points().size() == prediction.report.n_picks);
+    CHECK(prediction.report.number("/finished") == 1.0 && prediction.report.number("/computed") >= 1.0);
+    CHECK(prediction.picks.has_value() &&
+          static_cast<double>(prediction.picks->points().size()) == prediction.report.number("/n_picks"));
+    CHECK_ERROR(TOMOCUT_E_INVALID_ARGUMENT, "settings.picking.method is \"best\"",
+                predictor.run(engine, tomogram, scratch("predicted"), options.set("picking.method", "best")));
 
     tomocut::DatasetOptions bad;
-    bad.held_out = 0.9;
-    bad.slab.emplace();
-    bad.slab->set("layers", std::vector<int>{0, 1});
-    bad.prediction.emplace();
-    CHECK_ERROR(TOMOCUT_E_INVALID_ARGUMENT, "held_out",
+    bad.set("held_out", 0.9).set("slab.layers", std::vector<int>{0, 1});
+    CHECK_ERROR(TOMOCUT_E_INVALID_ARGUMENT, "settings.held_out",
                 tomocut::run_dataset(engine, model, {"a.mrc", "b.mrc"}, scratch("data"), bad));
 }
 

@@ -41,7 +41,8 @@ static void child() {
     CHECK(tomocut_predict_options_init(&options, sizeof options) == TOMOCUT_OK);
     options.progress = throws;
     try {
-        tomocut_predictor_run(engine, predictor, tomogram, &options, folder == nullptr ? "/tmp" : folder, nullptr);
+        tomocut_predictor_run(engine, predictor, tomogram, nullptr, &options, folder == nullptr ? "/tmp" : folder,
+                              nullptr, nullptr);
     } catch (...) {
         std::_Exit(3); // It must not get through the engine's frames.
     }

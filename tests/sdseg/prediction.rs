@@ -69,7 +69,10 @@ fn samples_have_a_deviation_and_samplers_their_own_answers() {
     let of = |sampling: Sampling, output: &str| {
         let several = sampling.samples > 1;
         let options = PredictOptions {
-            sampling,
+            sampler: sampling.sampler,
+            steps: sampling.steps,
+            samples: sampling.samples,
+            seed: sampling.seed,
             outputs: match several {
                 true => vec![Output::Probabilities, Output::Deviations],
                 false => vec![Output::Probabilities],
@@ -108,10 +111,7 @@ fn settings_that_do_not_fit_are_refused_by_name() {
         error.err().unwrap().to_string()
     };
     let steps = |steps| PredictOptions {
-        sampling: Sampling {
-            steps,
-            ..Sampling::default()
-        },
+        steps,
         ..PredictOptions::default()
     };
     let drawn = model();
@@ -141,10 +141,7 @@ fn pictures_come_back_in_their_own_size() {
     let levels = Array2::from_shape_fn((70, 50), |(r, c)| ((3 * r + 2 * c) % 251) as u8);
     let image = write_png(folder.path(), "one.png", &levels);
     let options = PredictOptions {
-        sampling: Sampling {
-            samples: 2,
-            ..Sampling::default()
-        },
+        samples: 2,
         outputs: vec![Output::Probabilities, Output::Deviations],
         ..PredictOptions::default()
     };

@@ -1,5 +1,5 @@
-//! The page of a run: what was done, how well the network learnt, and pictures of every tomogram. One HTML file beside a folder of
-//! pictures, without scripts; nothing is fetched from elsewhere.
+//! The page of a run: what was done, how well the network learnt, and pictures of every tomogram. One HTML file beside
+//! a folder of pictures, without scripts; nothing is fetched from elsewhere.
 
 mod tomograms;
 mod training;
@@ -8,12 +8,14 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use super::journal::Journal;
-use super::run::{Member, Note};
+use super::member::{Member, Note};
 use crate::page::{bytes, duration, escape, names_and_values, table};
 use crate::runtime::{Error, Result};
 use crate::slab::overlay::{FILAMENT_COLOUR, MEMBRANE_COLOUR, MOLECULE_COLOUR};
-use crate::volume::write_atomically;
+use crate::volume::{class_name, write_atomically, FILAMENT, MEMBRANE, MOLECULE};
 
 /// The page within the folder of the results.
 pub(super) fn page_file(out: &Path) -> PathBuf {
@@ -45,13 +47,9 @@ fn page(members: &[Member], journal: &Journal, notes: &[Note]) -> String {
     html += &tomograms::sections(members, journal);
     html += &costs(journal);
     html += "<h2>Settings</h2>\n<details><summary>All of them</summary>\n";
-    html += &names_and_values(
-        journal
-            .state
-            .settings
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str())),
-    );
+    let mut settings = Vec::new();
+    flatten("", &journal.state.identity.settings, &mut settings);
+    html += &names_and_values(settings.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     html + "</details>\n</body>\n</html>\n"
 }
 
@@ -74,13 +72,14 @@ fn summary(members: &[Member], journal: &Journal) -> String {
         ("tomocut", env!("CARGO_PKG_VERSION").to_owned()),
     ];
     let keys = [
-        (MEMBRANE_COLOUR, "membrane"),
-        (MOLECULE_COLOUR, "molecule"),
-        (FILAMENT_COLOUR, "filament"),
+        (MEMBRANE_COLOUR, MEMBRANE),
+        (MOLECULE_COLOUR, MOLECULE),
+        (FILAMENT_COLOUR, FILAMENT),
     ];
     let mut html = names_and_values(rows.iter().map(|(name, value)| (*name, value.as_str())));
     html += "<p>";
-    for ([r, g, b], name) in keys {
+    for ([r, g, b], label) in keys {
+        let name = class_name(label).unwrap_or_default();
         let _ = write!(
             html,
             "<span class=\"key\"><i style=\"background:rgb({r},{g},{b})\"></i>{name}</span> "
@@ -94,8 +93,9 @@ fn notes_list(notes: &[Note]) -> String {
         return String::new();
     }
     let mut html = String::from("<h2>What went wrong</h2>\n<ul class=\"notes\">\n");
-    for (name, text) in notes {
-        let _ = writeln!(html, "<li><b>{}</b>: {}</li>", escape(name), escape(text));
+    for note in notes {
+        let (name, text) = (escape(&note.tomogram), escape(&note.text));
+        let _ = writeln!(html, "<li><b>{name}</b>: {text}</li>");
     }
     html + "</ul>\n"
 }
@@ -109,4 +109,17 @@ fn costs(journal: &Journal) -> String {
         .collect();
     rows.push(vec!["most memory of the process".to_owned(), bytes(state.peak_bytes)]);
     format!("<h2>Time and memory</h2>\n{}", table(&["", ""], &rows))
+}
+
+/// Members of `value` by their names with dots; lists and plain values as text.
+fn flatten(prefix: &str, value: &Value, rows: &mut Vec<(String, String)>) {
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members {
+                let dot = if prefix.is_empty() { "" } else { "." };
+                flatten(&format!("{prefix}{dot}{name}"), value, rows);
+            }
+        }
+        plain => rows.push((prefix.to_owned(), plain.to_string())),
+    }
 }

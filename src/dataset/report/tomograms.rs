@@ -1,8 +1,9 @@
 //! One section for each tomogram: pictures and figures.
 use std::fmt::Write;
 
-use super::super::journal::{Journal, PredictedTomogram};
-use super::super::run::Member;
+use super::super::journal::Journal;
+use super::super::member::Member;
+use super::super::state::PredictedTomogram;
 use super::training::percent;
 use crate::page::{duration, escape, names_and_values, table};
 
@@ -106,7 +107,8 @@ fn section(seen: &PredictedTomogram) -> String {
                 ]
             })
             .collect();
-        html += "<p>Dice with the truth; the floor is the best of three blurs, thresholded at the true share of voxels:</p>\n";
+        html += "<p>Dice with the truth; the floor is the best of three blurs, thresholded at the true share of \
+                 voxels:</p>\n";
         html += &table(
             &["class", "whole tomogram", "middle slices", "floor, middle slices"],
             &rows,

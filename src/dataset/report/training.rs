@@ -1,5 +1,6 @@
 //! The slabs that were labelled, and how the network learnt from them.
-use super::super::journal::{Journal, LabelledSlab, TrainingState};
+use super::super::journal::Journal;
+use super::super::state::{LabelledSlab, ScoresAt, TrainingState};
 use crate::page::{duration, table, Chart, Line};
 
 /// Colours of lines that are told apart in every form of colour blindness.
@@ -86,7 +87,7 @@ fn training(training: &TrainingState) -> String {
     });
     let curves: Vec<Vec<(f64, f64)>> = (0..names.len())
         .map(|index| {
-            let at = |scores: &super::super::journal::ScoresAt| {
+            let at = |scores: &ScoresAt| {
                 let dice = scores.outputs.get(index).map_or(f64::NAN, |output| output.dice);
                 (scores.step as f64, dice)
             };
@@ -135,7 +136,7 @@ fn training(training: &TrainingState) -> String {
         html += &format!("<p>After step {}, {slices}:</p>\n", last.step);
         html += &table(&["output", "Dice", "mean probability", "mean label"], &rows);
     }
-    html += "<p class=\"small\">Slices held out lie beside slices learnt from and share structures with them: these figures say how far the \
-             network learnt the labels, not how true the labels are.</p>\n";
+    html += "<p class=\"small\">Slices held out lie beside slices learnt from and share structures with them: these figures \
+             say how far the network learnt the labels, not how true the labels are.</p>\n";
     html
 }

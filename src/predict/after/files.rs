@@ -3,10 +3,13 @@ use std::path::Path;
 
 use super::map::ProbabilityMap;
 use super::membranes::write_membranes;
-use super::options::{MembraneOptions, PickingOptions};
 use super::picking::find_picks;
 use crate::picks::PickSet;
+use crate::predict::membrane_options::{MembraneFile, MembraneOptions};
+use crate::predict::options::PredictOptions;
+use crate::predict::picking_options::PickingOptions;
 use crate::runtime::{Error, Job, Result, Stage};
+use crate::settings::Settings;
 use crate::volume::{Geometry, Tomogram};
 
 /// What is made of a prediction, beside its volumes.
@@ -55,7 +58,16 @@ impl MapSource<'_> {
     }
 }
 
-impl AfterNetwork<'_> {
+impl<'a> AfterNetwork<'a> {
+    /// What the settings of a prediction ask for.
+    pub fn of(options: &PredictOptions, excluded: Option<&'a Tomogram>) -> Self {
+        Self {
+            picking: options.picking.clone(),
+            membranes: options.membranes.clone(),
+            excluded,
+        }
+    }
+
     /// Whether nothing is asked for.
     pub fn is_nothing(&self) -> bool {
         self.picking.is_none() && self.membranes.is_none()
@@ -66,19 +78,20 @@ impl AfterNetwork<'_> {
         self.maps(outputs)?;
         let lengths = match (&self.picking, &self.membranes) {
             (Some(_), _) => Some("picks"),
-            (_, Some(m)) if m.closing.is_some() => Some("a closing"),
-            (_, Some(m)) if !m.volumes.keep_all() => Some("volumes"),
+            (_, Some(m)) if m.closing().is_some() => Some("a closing"),
+            (_, Some(m)) if !m.volumes().keep_all() => Some("volumes"),
             _ => None,
         };
-        if let (Some(what), None) = (lengths, whole.voxel_nm()) {
-            let allowed = format!("must be given for {what}: lengths are in nm");
+        if let (Some(purpose), None) = (lengths, whole.voxel_nm()) {
+            let allowed = format!("must be given for {purpose}: lengths are in nm");
             return Err(Error::argument("voxel_nm", "unknown", &allowed));
         }
         if let Some(picking) = &self.picking {
             picking.validate()?;
         }
         if let Some(membranes) = &self.membranes {
-            membranes.validate(whole.voxel_nm())?;
+            membranes.validate()?;
+            membranes.check_gap(whole.voxel_nm())?;
         }
         match self.excluded.map(Tomogram::geometry) {
             Some(excluded) if excluded.shape != whole.shape => {
@@ -90,7 +103,7 @@ impl AfterNetwork<'_> {
     }
 
     /// Names of the maps, among the `outputs` of a network, that are needed. Errors: there are no such outputs.
-    pub fn maps<'a>(&self, outputs: &'a [String]) -> Result<Vec<&'a str>> {
+    pub fn maps<'o>(&self, outputs: &'o [String]) -> Result<Vec<&'o str>> {
         let mut maps = Vec::new();
         if let Some(picking) = &self.picking {
             maps.push(picking.output(outputs)?);
@@ -110,15 +123,18 @@ impl AfterNetwork<'_> {
         }
         if let Some(membranes) = &self.membranes {
             let output = membranes.output(outputs)?;
-            let kinds = [("mask", membranes.mask), ("objects", membranes.objects)];
-            let asked = kinds.into_iter().filter(|(_, asked)| *asked);
-            files.extend(asked.map(|(kind, _)| format!("{name}_{output}_{kind}.mrc")));
+            let names = [MembraneFile::Mask, MembraneFile::Objects]
+                .into_iter()
+                .filter(|file| membranes.files.contains(file))
+                .map(|file| format!("{name}_{output}_{}.mrc", file.word()));
+            files.extend(names);
         }
         Ok(files)
     }
 }
 
-/// Makes what `after` asks for out of the maps of a network of these `outputs`, and writes it into `folder`, each file whole or not at all.
+/// Makes what `after` asks for out of the maps of a network of these `outputs`, and writes it into `folder`, each file
+/// whole or not at all.
 ///
 /// Errors: as [`find_picks`] and [`write_membranes`]; files that cannot be written. What was written before stays.
 pub fn after_network(

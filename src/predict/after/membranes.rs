@@ -5,11 +5,12 @@ use ndarray::Array2;
 
 use super::map::ProbabilityMap;
 use super::mask_file::MaskFile;
-use super::options::MembraneOptions;
 use crate::image::{BitMask, SliceComponents};
 use crate::predict::closing::Closing;
+use crate::predict::membrane_options::{MembraneFile, MembraneOptions};
 use crate::predict::objects::volume;
 use crate::runtime::{Error, Job, Result, Stage};
+use crate::settings::Settings;
 use crate::volume::{write_slices, SliceType};
 
 /// Bytes of a part of a membrane: two names, its size, its number.
@@ -30,15 +31,17 @@ pub struct MembraneFiles {
     pub files: Vec<PathBuf>,
 }
 
-/// Writes FOLDER/NAME_OUTPUT_mask.mrc and FOLDER/NAME_OUTPUT_objects.mrc, whichever are asked for, with start and origin of the map:
-/// what has at least the threshold, closed where that is asked for ([`crate::predict::close_membranes`]), without objects (26
-/// neighbours) of other volumes than asked for.
+/// Writes FOLDER/NAME_OUTPUT_mask.mrc and FOLDER/NAME_OUTPUT_objects.mrc, whichever are asked for, with start and
+/// origin of the map: what has at least the threshold, closed where that is asked for
+/// ([`crate::predict::close_membranes`]), without objects (26 neighbours) of other volumes than asked for.
 ///
-/// Slices are read and written one after the other; masks of one bit per voxel lie in files without a name in `folder`. Half of
-/// `memory` bytes hold what is in memory. The answer is that of the whole volume at once, whatever `memory` is. Each file is whole or absent.
+/// Slices are read and written one after the other; masks of one bit per voxel lie in files without a name in `folder`.
+/// Half of `memory` bytes hold what is in memory. The answer is that of the whole volume at once, whatever `memory` is.
+/// Each file is whole or absent.
 ///
-/// Errors: options out of range; an unknown voxel size where lengths or volumes are given; [`Error::OutOfMemory`] where the mask has
-/// millions of parts; [`Error::Unsupported`] for more than 16777216 membranes; cancel; slices that cannot be read, files that cannot be written.
+/// Errors: options out of range; an unknown voxel size where lengths or volumes are given; [`Error::OutOfMemory`] where
+/// the mask has millions of parts; [`Error::Unsupported`] for more than 16777216 membranes; cancel; slices that cannot
+/// be read, files that cannot be written.
 pub fn write_membranes(
     map: &ProbabilityMap,
     output: &str,
@@ -47,13 +50,14 @@ pub fn write_membranes(
     memory: u64,
     job: &Job,
 ) -> Result<MembraneFiles> {
-    options.validate(map.whole.voxel_nm())?;
+    options.validate()?;
+    options.check_gap(map.whole.voxel_nm())?;
     job.enter(Stage::Binarise)?;
-    let mask = match &options.closing {
+    let mask = match options.closing() {
         None => threshold(map, options.threshold, 0, folder, memory, job)?,
         Some(closing) => {
             let edges = map.voxel_nm("a closing")?;
-            let closing = Closing::new(closing, edges.iter().sum::<f64>() / 3.0)?;
+            let closing = Closing::new(&closing, edges.iter().sum::<f64>() / 3.0)?;
             let padded = threshold(map, options.threshold, closing.room(), folder, memory, job)?;
             inner(
                 &close(padded, &closing, folder, memory, job)?,
@@ -67,7 +71,7 @@ pub fn write_membranes(
     let (count, numbers) = number(&mask, map, options, memory, job)?;
     job.enter(Stage::Write)?;
     let mut files = Vec::new();
-    if options.mask {
+    if options.files.contains(&MembraneFile::Mask) {
         let path = folder.join(format!("{}_{output}_mask.mrc", map.name));
         write(
             &path,
@@ -79,7 +83,7 @@ pub fn write_membranes(
         )?;
         files.push(path);
     }
-    if options.objects {
+    if options.files.contains(&MembraneFile::Objects) {
         let path = folder.join(format!("{}_{output}_objects.mrc", map.name));
         let stored = match count {
             0..=0x7fff => SliceType::Int16,
@@ -152,7 +156,8 @@ fn inner(mask: &MaskFile, room: usize, folder: &Path, job: &Job) -> Result<MaskF
     Ok(cut)
 }
 
-/// The number of membranes that are kept, and for each provisional name of their parts its membrane's number, 0 where it is left out.
+/// The number of membranes that are kept, and for each provisional name of their parts its membrane's number, 0 where
+/// it is left out.
 fn number(
     mask: &MaskFile,
     map: &ProbabilityMap,
@@ -160,8 +165,8 @@ fn number(
     memory: u64,
     job: &Job,
 ) -> Result<(u32, Vec<u32>)> {
-    let [nz, ny, nx] = mask.shape();
-    let voxel = match options.volumes.keep_all() {
+    let ([nz, ny, nx], volumes) = (mask.shape(), options.volumes());
+    let voxel = match volumes.keep_all() {
         true => 1.0,
         false => volume(map.voxel_nm("volumes")?)?,
     };
@@ -190,7 +195,7 @@ fn number(
         let root = numbers[name] as usize;
         // The root has the smaller name: its number is known.
         numbers[name] = match root == name {
-            true if options.volumes.keep(sizes[name] as f64 * voxel) => {
+            true if volumes.keep(sizes[name] as f64 * voxel) => {
                 count += 1;
                 count
             }
@@ -201,7 +206,8 @@ fn number(
     Ok((count, numbers))
 }
 
-/// Writes `value` of each voxel's number, slice by slice; parts get the same provisional names as when they were numbered.
+/// Writes `value` of each voxel's number, slice by slice; parts get the same provisional names as when they were
+/// numbered.
 fn write(
     path: &Path,
     mask: &MaskFile,

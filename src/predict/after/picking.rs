@@ -2,18 +2,16 @@
 use ndarray::Axis;
 
 use super::map::ProbabilityMap;
-use super::options::{PickMethod, PickingOptions};
 use crate::image::SliceComponents;
 use crate::picks::{PeakOptions, PeakSlices, Pick, PickSet};
 use crate::predict::objects::{ball_diameter, volume};
+use crate::predict::picking_options::{PickMethod, PickingOptions};
 use crate::runtime::{Error, Job, Result, Stage};
+use crate::settings::Settings;
 use crate::volume::Tomogram;
 
 /// Least height of a hill of mean pooling: DeepETPicker's.
 const LEAST_POOLED: f64 = 0.1;
-
-/// Least probability where none is given; measured, see [`PickMethod`].
-const LEAST_PROBABILITY: f64 = 0.3;
 
 /// Bytes of a maximum: as found, as a pick, and in the grid of what is kept.
 const MAXIMUM_BYTES: u64 = 160;
@@ -22,15 +20,17 @@ const PART_BYTES: u64 = 64;
 
 /// Picks molecules in `map`, which is the network's output `output`, best first.
 ///
-/// Positions are voxels of the whole tomogram, whatever part of it the map is; the score is the map's value (peaks), the height of the
-/// pooled hill (mean pooling) or the mean probability (objects). Picks near the tomogram's ends are left out, and those near `excluded`,
-/// a volume of the tomogram's extents that is not 0 where no molecule should be counted (carbon, contamination).
+/// Positions are voxels of the whole tomogram, whatever part of it the map is; the score is the map's value (peaks),
+/// the height of the pooled hill (mean pooling) or the mean probability (objects). Picks near the tomogram's ends are
+/// left out, and those near `excluded`, a volume of the tomogram's extents that is not 0 where no molecule should be
+/// counted (carbon, contamination).
 ///
-/// Slices are read one after the other; half of `memory` bytes hold them and what is found. The picks depend neither on `memory` nor on
-/// how the map is stored, but for its rounding.
+/// Slices are read one after the other; half of `memory` bytes hold them and what is found. The picks depend neither on
+/// `memory` nor on how the map is stored, but for its rounding.
 ///
-/// Errors: options out of range; an unknown voxel size; a volume `excluded` of other extents; [`Error::OutOfMemory`] where more than
-/// `memory` would be taken, also by thousands of thousands of maxima; cancel; slices that cannot be read.
+/// Errors: options out of range; an unknown voxel size; a volume `excluded` of other extents; [`Error::OutOfMemory`]
+/// where more than `memory` would be taken, also by thousands of thousands of maxima; cancel; slices that cannot be
+/// read.
 pub fn find_picks(
     map: &ProbabilityMap,
     output: &str,
@@ -42,7 +42,7 @@ pub fn find_picks(
     options.validate()?;
     job.enter(Stage::Points)?;
     let edges = map.voxel_nm("picks")?;
-    let threshold = options.threshold.unwrap_or(LEAST_PROBABILITY);
+    let threshold = options.threshold;
     let method = options.method(output);
     let mut picks = match method {
         PickMethod::Objects => object_picks(map, threshold, options, edges, memory, job)?,
@@ -170,7 +170,8 @@ fn object_picks(
         .enumerate()
         .skip(1)
         .filter(|(name, _)| roots[*name] as usize == *name);
-    let kept = whole.filter(|(_, part)| options.volumes.keep(part.voxels as f64 * voxel));
+    let volumes = options.volumes();
+    let kept = whole.filter(|(_, part)| volumes.keep(part.voxels as f64 * voxel));
     Ok(kept
         .map(|(_, part)| Pick {
             position: [1, 2, 3].map(|k| part.sums[k] / part.sums[0]),

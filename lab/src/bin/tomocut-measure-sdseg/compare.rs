@@ -163,7 +163,10 @@ fn train(set: &DataSet, networks: &[(&str, NetworkConfig)], minutes: f64) -> Res
 /// Dice with the truth (mean over pictures; of a tomogram over all voxels of the slices) and the stability over samples.
 fn score(set: &DataSet, model: &SegmentationModel, sampling: &Sampling) -> Result<(f64, Option<Stability>)> {
     let options = PredictOptions {
-        sampling: *sampling,
+        sampler: sampling.sampler,
+        steps: sampling.steps,
+        samples: sampling.samples,
+        seed: sampling.seed,
         outputs: vec![Output::Probabilities],
         ..PredictOptions::default()
     };
@@ -195,7 +198,8 @@ fn score(set: &DataSet, model: &SegmentationModel, sampling: &Sampling) -> Resul
             let [_, rows, cols] = tomogram.geometry().shape;
             let folder = tempfile::tempdir().map_err(|e| tomocut::Error::io("making", &std::env::temp_dir(), e))?;
             let options = PredictOptions {
-                region: Some([scored.clone(), 0..rows, 0..cols]),
+                region_first: Some([scored.start, 0, 0]),
+                region_end: Some([scored.end, rows, cols]),
                 ..options
             };
             predict(model, tomogram, folder.path(), &options, &Job::quiet())?;

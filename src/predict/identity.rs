@@ -1,0 +1,124 @@
+//! The identity of a prediction: what a stopped run must share to be continued, and a finished one to be kept.
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{json, Value};
+use xxhash_rust::xxh3::Xxh3;
+
+use super::options::PredictOptions;
+use crate::networks::SegmentationModel;
+use crate::runtime::{Error, Job, Result};
+use crate::settings::{hash_file, Identity};
+use crate::volume::Tomogram;
+
+/// Settings that change no byte of the files.
+const WITHOUT_EFFECT: [&str; 8] = [
+    "memory",
+    "rank",
+    "size",
+    "resume",
+    "picking.memory",
+    "picking.certain",
+    "membranes.memory",
+    "membranes.certain",
+];
+
+/// What a prediction reads.
+#[derive(Clone, Copy)]
+pub struct Inputs<'a> {
+    /// The network.
+    pub model: &'a SegmentationModel,
+    /// The tomogram.
+    pub tomogram: &'a Tomogram,
+    /// A volume that is not 0 where no molecule should be counted.
+    pub excluded: Option<&'a Tomogram>,
+}
+
+/// The identity of the files of a prediction. Every byte of the inputs is read.
+pub fn identity(inputs: &Inputs, options: &PredictOptions, job: &Job) -> Result<Identity> {
+    let mut identity = Identity::new(options, &WITHOUT_EFFECT)?
+        .with_setting("geometry", geometry(inputs.tomogram))
+        .with_input("model", inputs.model.content_hash()?)
+        .with_input("tomogram", content_hash(inputs.tomogram, job)?);
+    if let Some(excluded) = inputs.excluded {
+        identity = identity.with_input("excluded", content_hash(excluded, job)?);
+    }
+    Ok(identity)
+}
+
+/// The identity of the tiles of such a prediction with cores of `core` voxels, written into these `volumes`: what is
+/// made of finished volumes may change.
+pub(super) fn tiles_identity(whole: &Identity, core: [usize; 3], volumes: &[&str]) -> Identity {
+    let mut tiles = whole.without(&["picking", "membranes", "format"]);
+    tiles.inputs.remove("excluded");
+    tiles
+        .with_setting("core", json!(core))
+        .with_setting("volumes", json!(volumes))
+}
+
+/// The hash of a tomogram's file, or of the voxels of one in memory.
+fn content_hash(tomogram: &Tomogram, job: &Job) -> Result<String> {
+    if let Some(path) = tomogram.path() {
+        return hash_file(path);
+    }
+    let mut hasher = Xxh3::new();
+    for z in 0..tomogram.geometry().shape[0] {
+        job.check()?;
+        for voxel in &tomogram.read_slices_as_stored(z..z + 1)? {
+            hasher.update(&voxel.to_le_bytes());
+        }
+    }
+    Ok(format!("{:032x}", hasher.digest128()))
+}
+
+/// The host may have set another voxel size than the file's.
+fn geometry(tomogram: &Tomogram) -> Value {
+    let geometry = tomogram.geometry();
+    json!({
+        "shape": geometry.shape,
+        "voxel_angstrom": geometry.voxel_angstrom,
+        "origin_angstrom": geometry.origin_angstrom,
+        "start": geometry.start,
+    })
+}
+
+/// What a finished prediction leaves beside its files, in `FOLDER/.NAME.predict.json`: which files they are, and of
+/// what.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Record {
+    #[serde(flatten)]
+    pub identity: Identity,
+    /// Names of the files.
+    pub files: Vec<String>,
+}
+
+/// Where the record of a tomogram `name` is.
+pub(super) fn record_file(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!(".{name}.predict.json"))
+}
+
+impl Record {
+    pub fn text(&self) -> Result<Vec<u8>> {
+        serde_json::to_vec_pretty(self).map_err(|error| Error::Internal(format!("record of a prediction: {error}")))
+    }
+}
+
+/// The files of a finished prediction of the same inputs, settings and version in `folder`; None where there is none,
+/// or where a file of it is missing. Errors: inputs that cannot be read.
+pub fn finished_files(
+    inputs: &Inputs,
+    folder: &Path,
+    options: &PredictOptions,
+    job: &Job,
+) -> Result<Option<Vec<PathBuf>>> {
+    let record = std::fs::read(record_file(folder, inputs.tomogram.name()))
+        .ok()
+        .and_then(|text| serde_json::from_slice::<Record>(&text).ok());
+    let Some(record) = record else { return Ok(None) };
+    let files: Vec<PathBuf> = record.files.iter().map(|name| folder.join(name)).collect();
+    // Before the inputs are read: a missing file decides alone.
+    if !files.iter().all(|file| file.exists()) || record.identity != identity(inputs, options, job)? {
+        return Ok(None);
+    }
+    Ok(Some(files))
+}
