@@ -111,13 +111,6 @@ public:
         }
     }
 
-    /** true or false for a setting that a preset decides otherwise. */
-    void toggle(const char *name, tomocut_switch &target) {
-        if (const mxArray *value = find(name)) {
-            target = one(value, name) != 0.0 ? TOMOCUT_SWITCH_ON : TOMOCUT_SWITCH_OFF;
-        }
-    }
-
     /** A row of whole numbers. */
     void counts(const char *name, std::vector<std::uint32_t> &target) {
         if (const mxArray *value = find(name)) {
