@@ -58,71 +58,6 @@
 #define TOMOCUT_LABEL_FILAMENT 3
 
 /**
- * NAME_points.csv: x, y, z in voxels, counted from 0, then in Angstrom, diameter in nm, score.
- */
-#define TOMOCUT_POINTS_CSV 1
-
-/**
- * NAME_points.star, RELION 5: Angstrom from the tomogram's centre.
- */
-#define TOMOCUT_POINTS_STAR 2
-
-/**
- * NAME_points.tbl, Dynamo: voxels, counted from 1.
- */
-#define TOMOCUT_POINTS_DYNAMO 4
-
-/**
- * NAME_points.mod, IMOD: pixels from the edge of the first one in x and y, from the middle of the first slice in z.
- */
-#define TOMOCUT_POINTS_IMOD 8
-
-/**
- * NAME_points.coords, DeepETPicker: whole voxels, counted from 0.
- */
-#define TOMOCUT_POINTS_COORDS 16
-
-/**
- * NAME_points.json, copick: Angstrom from the centre of the first voxel.
- */
-#define TOMOCUT_POINTS_COPICK 32
-
-/**
- * NAME_info.json, EMAN2: voxels of apix_unbin from the middle voxel.
- */
-#define TOMOCUT_POINTS_EMAN2 64
-
-/**
- * No file.
- */
-#define TOMOCUT_POINTS_NONE 2147483648
-
-/**
- * Membranes as 1, all else as 0 (int8): NAME_OUTPUT_mask.mrc.
- */
-#define TOMOCUT_MEMBRANES_MASK 1
-
-/**
- * The number of each membrane, from 1, else 0 (int16; beyond 32767 membranes float32): NAME_OUTPUT_objects.mrc.
- */
-#define TOMOCUT_MEMBRANES_OBJECTS 2
-
-/**
- * Probabilities, one volume for each output of the network: a bit of tomocut_predict_options.outputs.
- */
-#define TOMOCUT_PREDICT_PROBABILITIES 1
-
-/**
- * Labels, one volume: 0 on the ground, else 1 + the number of the likeliest output.
- */
-#define TOMOCUT_PREDICT_LABELS 2
-
-/**
- * With mirrors or several samples: the probabilities' standard deviation over them, one volume for each output.
- */
-#define TOMOCUT_PREDICT_DEVIATIONS 4
-
-/**
  * Queries and keys of the self-attention layers of one slice. A handle of its own: it takes one call at a time.
  */
 typedef struct tomocut_attention tomocut_attention;
@@ -615,184 +550,8 @@ typedef struct tomocut_attention_layer {
 } tomocut_attention_layer;
 
 /**
- * How molecules are found in a map of probabilities, a TOMOCUT_PICK_*; 0: peaks in an output "centre", else objects.
- */
-typedef int32_t tomocut_picking_method;
-
-/**
- * Options of picks. Fill with tomocut_picking_options_init, then change what differs; zero means the default.
- */
-typedef struct tomocut_picking_options {
-    /**
-     * sizeof(tomocut_picking_options) of the caller's header.
-     */
-    size_t struct_size;
-    /**
-     * The output of the network that is searched; NULL: "molecule" where the network has it, else "centre".
-     */
-    const char *output;
-    /**
-     * How, TOMOCUT_PICK_*; 0: peaks in an output "centre", else objects.
-     */
-    tomocut_picking_method method;
-    /**
-     * Files that a prediction writes, TOMOCUT_POINTS_* joined by |; 0: CSV and RELION 5.
-     */
-    uint32_t formats;
-    /**
-     * Least probability, above 0, below 1; 0: 0.3.
-     */
-    double threshold;
-    /**
-     * Diameter of the molecules in nm, 0.1 to 1000; 0: 25, a ribosome. Peaks are at least half of it apart, mean pooling
-     * makes one molecule of what is as large; objects have the diameter that their volume gives.
-     */
-    double diameter_nm;
-    /**
-     * Least distance of a pick from the tomogram's ends, along z y x, in nm.
-     */
-    double border_nm[3];
-    /**
-     * A volume of the tomogram's extents that is not 0 where no molecule should be counted (carbon, contamination); may
-     * be NULL. Must live until the call returns.
-     */
-    const struct tomocut_tomogram *excluded;
-    /**
-     * Least distance of a pick from what is excluded, in nm; 0: only what lies in it is left out.
-     */
-    double exclusion_nm;
-    /**
-     * Least volume of an object in nm^3, for TOMOCUT_PICK_OBJECTS: what is smaller is noise; 0: 100, a ball of 6 nm.
-     */
-    double least_nm3;
-    /**
-     * Largest volume of an object in nm^3; 0: no limit.
-     */
-    double largest_nm3;
-    /**
-     * What of the map's numbers is a probability of 1; 0: 1. This and what follows are for tomocut_picks_find: a
-     * prediction knows its maps and has its own cancel.
-     */
-    double certain;
-    /**
-     * Bytes that may be taken; 0: 1 GiB.
-     */
-    uint64_t memory;
-    /**
-     * Stops the call; may be NULL. Must live until the call returns.
-     */
-    const struct tomocut_cancel *cancel;
-    /**
-     * Reports on the call; may be NULL.
-     */
-    tomocut_progress_fn progress;
-    /**
-     * Handed to progress.
-     */
-    void *progress_user_data;
-} tomocut_picking_options;
-
-/**
- * Options of membranes. Fill with tomocut_membrane_options_init, then change what differs; zero means the default.
- */
-typedef struct tomocut_membrane_options {
-    /**
-     * sizeof(tomocut_membrane_options) of the caller's header.
-     */
-    size_t struct_size;
-    /**
-     * The output of the network that is taken; NULL: "membrane".
-     */
-    const char *output;
-    /**
-     * Files that are written, TOMOCUT_MEMBRANES_* joined by |; 0: both.
-     */
-    uint32_t files;
-    /**
-     * Zero.
-     */
-    uint32_t reserved;
-    /**
-     * Least probability, above 0, below 1; 0: 0.3, where gaps are closed and specks left out what measures best.
-     */
-    double threshold;
-    /**
-     * Widest gap that is closed, in nm, at most 64 voxels; 0: 8; below 0: none is.
-     */
-    double gap_nm;
-    /**
-     * Thickest membrane that closing may give, in nm, so that membranes side by side stay two; 0: 9.
-     */
-    double thickness_nm;
-    /**
-     * Least volume of a membrane in nm^3: smaller ones are left out; 0: 1000 (a vesicle of 30 nm has 14000).
-     */
-    double least_nm3;
-    /**
-     * Largest volume of a membrane in nm^3; 0: no limit.
-     */
-    double largest_nm3;
-    /**
-     * What of the map's numbers is a probability of 1; 0: 1. This and what follows are for tomocut_membranes_write: a
-     * prediction knows its maps and has its own cancel.
-     */
-    double certain;
-    /**
-     * Bytes that may be taken; 0: 1 GiB.
-     */
-    uint64_t memory;
-    /**
-     * Stops the call; may be NULL. Must live until the call returns.
-     */
-    const struct tomocut_cancel *cancel;
-    /**
-     * Reports on the call; may be NULL.
-     */
-    tomocut_progress_fn progress;
-    /**
-     * Handed to progress.
-     */
-    void *progress_user_data;
-} tomocut_membrane_options;
-
-/**
- * What a prediction of pictures did. Set struct_size, by tomocut_pictures_report_init, before use.
- */
-typedef struct tomocut_pictures_report {
-    /**
-     * sizeof(tomocut_pictures_report) of the caller's header.
-     */
-    size_t struct_size;
-    /**
-     * Files that were written.
-     */
-    uint64_t files;
-    /**
-     * Seconds of the network for each picture.
-     */
-    double seconds_per_picture;
-    /**
-     * How much the samples of a network that draws its answers differ: mean over pictures and pairs of samples of the Dice of
-     * their masks, 0 to 1; NaN where one sample was asked for.
-     */
-    double stability_dice;
-    /**
-     * The same of the peak signal-to-noise ratio of their probabilities, in decibels, at most 100.
-     */
-    double stability_psnr;
-    /**
-     * The same of their structural similarity, -1 to 1.
-     */
-    double stability_ssim;
-} tomocut_pictures_report;
-
-/**
- * A setting that a preset decides unless the host does, TOMOCUT_SWITCH_*.
- */
-typedef int32_t tomocut_switch;
-
-/**
- * Options of a prediction. Fill with tomocut_predict_options_init, then change what differs; zero means the default.
+ * Options of a prediction. Fill with tomocut_predict_options_init, then change what differs; zero and NULL mean the
+ * default.
  */
 typedef struct tomocut_predict_options {
     /**
@@ -800,62 +559,19 @@ typedef struct tomocut_predict_options {
      */
     size_t struct_size;
     /**
-     * First voxel that is predicted, z y x.
-     */
-    uint64_t region_first[3];
-    /**
-     * Voxel after the last one, z y x; all three zero, and region_first too: the whole tomogram.
-     */
-    uint64_t region_end[3];
-    /**
-     * Edge of a voxel in nm, 0.01 to 100, where the tomogram's own is wrong or unknown; 0: the tomogram's own.
+     * Edge of a voxel in nm, 0.01 to 100, where the tomogram's own is wrong or unknown.
      */
     double voxel_nm;
     /**
-     * Whether the data are brought to the network's voxel size where the two differ by more than a fifth,
-     * TOMOCUT_SWITCH_*; by default on.
-     */
-    tomocut_switch rescale;
-    /**
-     * 1: structures are brighter than their surroundings; 0: darker, as IMOD and AreTomo leave them.
-     */
-    int32_t bright;
-    /**
-     * 1: the mirrors of every window (8, of a network of slices 4) are predicted and averaged, at so many times the time.
-     */
-    int32_t mirrors;
-    /**
-     * What is written, TOMOCUT_PREDICT_* joined by |; 0: probabilities and labels.
-     */
-    uint32_t outputs;
-    /**
-     * How probabilities and deviations are stored: TOMOCUT_DTYPE_F16 (0 to 1, MRC mode 12) or TOMOCUT_DTYPE_U8 (0 to 255
-     * for 0 to 1, mode 0); 0: TOMOCUT_DTYPE_F16.
-     */
-    tomocut_dtype probability_dtype;
-    /**
-     * Whether a run of the same settings that was stopped is gone on with, TOMOCUT_SWITCH_*; by default on. Off: it is
-     * begun again.
-     */
-    tomocut_switch resume;
-    /**
-     * Least probability of a label, above 0 to 1; 0: that of the largest expected Dice, found once the whole volume is predicted.
-     */
-    double threshold;
-    /**
-     * Bytes that slices and tiles may take, beside the network and libtorch themselves; 0: 1 GiB.
+     * Bytes that slices and tiles may take, beside the network and libtorch; 0: 1 GiB.
      */
     uint64_t memory;
     /**
-     * Extents z y x of a core, the voxels that one tile answers for; all zero: what the memory allows.
-     */
-    uint64_t core[3];
-    /**
-     * This process's number, 0 to size - 1, where several processes share one prediction.
+     * Number of this process, 0 to size - 1, where several share one prediction.
      */
     uint64_t rank;
     /**
-     * Number of processes; 0: 1. Whoever finishes last puts the files in place.
+     * Number of processes; 0: 1. The one that finishes last puts the files in place.
      */
     uint64_t size;
     /**
@@ -871,96 +587,11 @@ typedef struct tomocut_predict_options {
      */
     void *progress_user_data;
     /**
-     * Molecules that are picked in the volumes; NULL: none. Must live until the call returns, as the next two.
+     * Settings of the family "predict", one JSON object (docs/settings.md): {"outputs": ["labels"], "bright": true,
+     * "picking": {}, "membranes": {"gap_nm": 6}}. NULL: the defaults; neither picks nor membranes.
      */
-    const struct tomocut_picking_options *picking;
-    /**
-     * Membranes that are made a mask and numbered; NULL: none.
-     */
-    const struct tomocut_membrane_options *membranes;
-    /**
-     * Receives the picks, to be freed by tomocut_picks_free; NULL where the call fails, where none are asked for, and where
-     * another process finishes. May be NULL.
-     */
-    struct tomocut_picks **picks;
-    /**
-     * Kind of the volumes: "mrc", or "zarr" (OME-Zarr 0.4 folders with several resolutions; labels and bytes as uint8; masks and
-     * numbers of membranes stay MRC); NULL: "mrc".
-     */
-    const char *format;
-    /**
-     * How a network that draws its answers (SDSeg) goes from noise to one: "ddim" or "dpm-solver"; NULL: "ddim". With one step
-     * both are SDSeg's direct way. Networks that draw nothing take no notice of it.
-     */
-    const char *sampler;
-    /**
-     * Seed of the noises; 0 stands for 1.
-     */
-    uint64_t seed;
-    /**
-     * Deviation, in slices, of the Gaussian that smooths the probabilities of a network of slices along z, up to 10; 0: none.
-     */
-    double z_smoothing;
-    /**
-     * Passes of such a network on the way, up to 1000; 0: 1.
-     */
-    uint32_t steps;
-    /**
-     * Answers, each from another noise, of which the mean is taken and, with TOMOCUT_PREDICT_DEVIATIONS, the deviation; up to
-     * 1000; 0: 1.
-     */
-    uint32_t samples;
+    const char *settings;
 } tomocut_predict_options;
-
-/**
- * What a prediction did. Set struct_size, by tomocut_predict_report_init, before use.
- */
-typedef struct tomocut_predict_report {
-    /**
-     * sizeof(tomocut_predict_report) of the caller's header.
-     */
-    size_t struct_size;
-    /**
-     * 1: all tiles of all processes are done and the files in place; 0: other processes have not ended yet.
-     */
-    int32_t finished;
-    /**
-     * Zero.
-     */
-    uint32_t reserved;
-    /**
-     * Tiles of the whole plan.
-     */
-    uint64_t tiles;
-    /**
-     * Tiles that this call computed.
-     */
-    uint64_t computed;
-    /**
-     * Tiles of this process's part that an earlier call had done.
-     */
-    uint64_t resumed;
-    /**
-     * Extents z y x of a core.
-     */
-    uint64_t core[3];
-    /**
-     * Voxels of the tomogram, z y x, at the network's voxel size.
-     */
-    uint64_t network_shape[3];
-    /**
-     * Voxels of the tomogram that this call predicted, per second.
-     */
-    double voxels_per_second;
-    /**
-     * Number of molecules picked by this call.
-     */
-    uint64_t n_picks;
-    /**
-     * Number of membranes found by this call.
-     */
-    uint64_t n_membranes;
-} tomocut_predict_report;
 
 /**
  * Options of a trainer. Fill with tomocut_trainer_options_init, then change what differs; zero and NULL mean the default.
@@ -1087,8 +718,8 @@ typedef struct tomocut_dataset_tomogram {
      */
     uint64_t z_first;
     /**
-     * Slice after the last one; 0: no slab of it is given. Where any tomogram has one, these slabs are labelled and none is
-     * looked for.
+     * Slice after the last one; 0: no slab of it is given. Where any tomogram has one, these slabs are labelled and
+     * none is looked for.
      */
     uint64_t z_end;
     /**
@@ -1100,7 +731,7 @@ typedef struct tomocut_dataset_tomogram {
 
 /**
  * Options of a run over a data set. Fill with tomocut_dataset_options_init, then change what differs; zero and NULL mean
- * the default. All strings are read during the call.
+ * the default.
  */
 typedef struct tomocut_dataset_options {
     /**
@@ -1108,54 +739,14 @@ typedef struct tomocut_dataset_options {
      */
     size_t struct_size;
     /**
-     * Slabs that are labelled, 1 to 64, where none is given; 0: 3. They are looked for in tomograms spread over the data set.
+     * Slabs that are labelled, 1 to 64, where none is given; 0: 3. They are looked for in tomograms spread over the data
+     * set.
      */
     uint64_t slabs;
     /**
-     * Slices of a slab that is looked for; 0: 20, or all of a thinner tomogram.
-     */
-    uint64_t thickness;
-    /**
-     * Share of each slab's slices, up to 0.5, that nothing is learnt from, so that the network is compared with the labels
-     * there; 0: 0.2; negative: none.
-     */
-    double held_out;
-    /**
-     * Edge of a voxel in nm, 0.01 to 100, where the files' own is wrong or unknown; 0: their own.
+     * Edge of a voxel in nm, 0.01 to 100, where the files' own is wrong or unknown.
      */
     double voxel_nm;
-    /**
-     * 1: structures are brighter than their surroundings; 0: darker, as IMOD and AreTomo leave them.
-     */
-    int32_t bright;
-    /**
-     * 1: begins again where a run of other settings stands; 0: such a run is refused.
-     */
-    int32_t restart;
-    /**
-     * How slabs are labelled; NULL: as tomocut_slab_options has it. z_first, z_end, voxel_nm, bright, cancel and progress are not
-     * read.
-     */
-    const struct tomocut_slab_options *slab;
-    /**
-     * How the network is trained; NULL, or steps of 0: in 600 steps, the rest as tomocut_trainer_options has it. voxel_nm and
-     * bright are not read.
-     */
-    const struct tomocut_trainer_options *training;
-    /**
-     * How tomograms are predicted; NULL: as tomocut_predict_options has it, but that molecules are picked where the voxel size is
-     * known, with the defaults of tomocut_picking_options where picking is NULL. Labels must be among the outputs. voxel_nm, bright,
-     * memory, rank, size, resume, cancel and progress are not read.
-     */
-    const struct tomocut_predict_options *prediction;
-    /**
-     * How often the network is scored on the slices held out while it learns, up to 1000; 0: 6.
-     */
-    uint64_t scores;
-    /**
-     * Seconds between two checkpoints of the training; 0: 60.
-     */
-    double checkpoint_seconds;
     /**
      * Bytes that labelled slabs, and later slices and tiles, may take, beside networks and libtorch; 0: 4 GiB.
      */
@@ -1172,63 +763,12 @@ typedef struct tomocut_dataset_options {
      * Handed to progress.
      */
     void *progress_user_data;
+    /**
+     * Settings of the family "run", one JSON object (docs/settings.md), with the groups slab, training and prediction:
+     * {"training.steps": 900, "slab.preset": "cvpr2026_paper", "prediction.membranes": {}}. NULL: the defaults.
+     */
+    const char *settings;
 } tomocut_dataset_options;
-
-/**
- * What a run over a data set did. Set struct_size, by tomocut_dataset_report_init, before use.
- */
-typedef struct tomocut_dataset_report {
-    /**
-     * sizeof(tomocut_dataset_report) of the caller's header.
-     */
-    size_t struct_size;
-    /**
-     * Tomograms that have a prediction now.
-     */
-    uint64_t predicted;
-    /**
-     * Those of them that had it before the call.
-     */
-    uint64_t were_there;
-    /**
-     * Tomograms that failed.
-     */
-    uint64_t failed;
-    /**
-     * Slabs that the network learnt from.
-     */
-    uint64_t slabs;
-    /**
-     * Steps of the training.
-     */
-    uint64_t steps;
-    /**
-     * Mean loss of its latest steps; NaN where there were fewer than 25.
-     */
-    double loss;
-    /**
-     * Mean over the network's classes of their Dice with the labels of the slices held out (learnt from, where none are), 0 to 1.
-     */
-    double dice;
-} tomocut_dataset_report;
-
-/**
- * What became of one tomogram. This struct never changes.
- */
-typedef struct tomocut_dataset_outcome {
-    /**
-     * TOMOCUT_OK, or why it has no prediction.
-     */
-    tomocut_status status;
-    /**
-     * 1: its prediction was there before the call; 0: it was not.
-     */
-    int32_t was_there;
-    /**
-     * What went wrong, NUL-terminated UTF-8, cut where it is longer; empty where nothing did.
-     */
-    char text[512];
-} tomocut_dataset_outcome;
 
 /**
  * The call did what it says.
@@ -1342,21 +882,6 @@ typedef struct tomocut_dataset_outcome {
 #define TOMOCUT_DTYPE_U32 7
 
 /**
- * As the preset has it.
- */
-#define TOMOCUT_SWITCH_DEFAULT 0
-
-/**
- * On, whatever the preset says.
- */
-#define TOMOCUT_SWITCH_ON 1
-
-/**
- * Off, whatever the preset says.
- */
-#define TOMOCUT_SWITCH_OFF 2
-
-/**
  * Symmetric edge weights N x N, finite and not negative.
  */
 #define TOMOCUT_MATRIX_AFFINITY 0
@@ -1370,22 +895,6 @@ typedef struct tomocut_dataset_outcome {
  * One feature vector per token, N x D, finite.
  */
 #define TOMOCUT_MATRIX_FEATURES 2
-
-/**
- * Local maxima, best first, each at least half a diameter away from every better one: for maps of centres.
- */
-#define TOMOCUT_PICK_PEAKS 1
-
-/**
- * Mean-pooling non-maximum suppression as in DeepETPicker: for maps of whole molecules, which may touch.
- */
-#define TOMOCUT_PICK_MEAN_POOLING 2
-
-/**
- * What hangs together above the threshold (26 neighbours) is one molecule each, with the diameter of a ball of its volume.
- * With the built-in network this measures best; molecules that touch are one.
- */
-#define TOMOCUT_PICK_OBJECTS 3
 
 #ifdef __cplusplus
 extern "C" {
@@ -2135,64 +1644,29 @@ tomocut_status tomocut_phantom_simulate(struct tomocut_engine *engine,
                                         const char *stem);
 
 /**
- * Sets all options to their defaults.
- *
- * @param options The struct to fill.
- * @param size    sizeof(tomocut_picking_options), as the caller's header has it.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
- *
- * Threads: any.
- */
-TOMOCUT_API
-tomocut_status tomocut_picking_options_init(struct tomocut_picking_options *options,
-                                            size_t size);
-
-/**
- * Sets all options to their defaults.
- *
- * @param options The struct to fill.
- * @param size    sizeof(tomocut_membrane_options), as the caller's header has it.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
- *
- * Threads: any.
- */
-TOMOCUT_API
-tomocut_status tomocut_membrane_options_init(struct tomocut_membrane_options *options,
-                                             size_t size);
-
-/**
  * Finds molecules in a map of probabilities, such as NAME_centre.mrc of a prediction or a volume in the host's memory.
- * Slices are read one after the other: the map need not fit the memory. Positions are voxels of the map.
+ * Slices are read one after the other: the map need not fit the memory. Positions are voxels of the map. The same map
+ * and settings give the same picks, whatever the memory.
  *
- * @param engine  Gives the log.
- * @param map     The map: 0 to 1, or 0 to certain.
- * @param options What differs from the defaults; NULL: nothing. The map is taken for the output that it names, "molecule" where it names none.
- * @param out     Receives the picks, to be freed by tomocut_picks_free; NULL on failure.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an option out of its range, a map of unknown voxel size, an excluded
- *         volume of other extents); TOMOCUT_E_OUT_OF_MEMORY (also: more than the memory allowed, by a map of noise);
- *         TOMOCUT_E_FORMAT (voxels that are not finite); TOMOCUT_E_IO; TOMOCUT_E_CANCELLED; TOMOCUT_E_STATE.
- *
- * Same map and options: same picks, whatever the memory. Threads: any.
+ * @param map      The map: 0 to 1, or 0 to the setting certain.
+ * @param excluded A volume of the map's extents that is not 0 where no molecule should be counted; NULL: none.
+ * @param options  Settings of the family "picking"; NULL: the defaults. The map is taken for the output that they
+ *                 name, "molecule" where they name none.
  */
 TOMOCUT_API
 tomocut_status tomocut_picks_find(const struct tomocut_engine *engine,
                                   const struct tomocut_tomogram *map,
-                                  const struct tomocut_picking_options *options,
+                                  const struct tomocut_tomogram *excluded,
+                                  const struct tomocut_call_options *options,
                                   struct tomocut_picks **out);
 
 /**
- * Reads a coordinate file in the convention of the program that its ending names: .csv, .star (RELION 5), .tbl (Dynamo),
- * .mod (IMOD), .coords (DeepETPicker), .json (copick), info.json (EMAN2).
+ * Reads a coordinate file in the convention of the program that its ending names: .csv, .star (RELION 5), .tbl
+ * (Dynamo), .mod (IMOD), .coords (DeepETPicker), .json (copick), info.json (EMAN2).
  *
- * @param engine   Gives the log.
- * @param path     The file.
- * @param tomogram The tomogram that it is about: files count from its centre, in Angstrom, and so on.
- * @param out      Receives the picks, to be freed by tomocut_picks_free; NULL on failure. What a file does not hold (a
- *                 diameter, a score) is 0.
- * @return TOMOCUT_OK; TOMOCUT_E_IO; TOMOCUT_E_FORMAT (the text names the line); TOMOCUT_E_INVALID_ARGUMENT (another
- *         ending; a file in Angstrom and a tomogram of unknown voxel size); TOMOCUT_E_STATE.
- *
- * Threads: any.
+ * @param tomogram The tomogram that it is about: files count from its centre, in Angstrom, and so on. Where the file
+ *                 counts in Angstrom its voxel size must be known.
+ * @param out      Receives the picks; what a file does not hold (a diameter, a score) is 0.
  */
 TOMOCUT_API
 tomocut_status tomocut_picks_read(const struct tomocut_engine *engine,
@@ -2201,15 +1675,8 @@ tomocut_status tomocut_picks_read(const struct tomocut_engine *engine,
                                   struct tomocut_picks **out);
 
 /**
- * Copies the molecules into the array of the caller, best first (a file's: in its order).
- *
- * @param picks    The picks.
- * @param points   Receives the molecules, or NULL to ask for their number.
- * @param capacity Entries in points.
- * @param needed   Receives the number of molecules; may be NULL when points is given.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where capacity is too small; TOMOCUT_E_STATE.
- *
- * Threads: any.
+ * Copies the molecules into the array of the caller, best first (a file's: in its order). With points NULL and
+ * capacity 0 only *needed is written, their number.
  */
 TOMOCUT_API
 tomocut_status tomocut_picks_points(const struct tomocut_picks *picks,
@@ -2218,83 +1685,50 @@ tomocut_status tomocut_picks_points(const struct tomocut_picks *picks,
                                     size_t *needed);
 
 /**
- * Writes a coordinate file in the convention of the program that its ending names, as tomocut_picks_read reads them. The
- * file is whole or absent.
- *
- * @param picks The picks.
- * @param path  The file.
- * @return TOMOCUT_OK; TOMOCUT_E_IO; TOMOCUT_E_INVALID_ARGUMENT (another ending); TOMOCUT_E_STATE.
- *
- * Threads: any.
+ * Writes a coordinate file in the convention of the program that its ending names, as tomocut_picks_read reads them.
+ * The file is whole or absent.
  */
 TOMOCUT_API
 tomocut_status tomocut_picks_write(const struct tomocut_picks *picks,
                                    const char *path);
 
 /**
- * Frees picks.
- *
- * @param picks The picks; NULL is fine.
- *
- * Threads: any, but not while a call that was given them runs. In a forked child: does nothing.
+ * Frees picks; NULL is fine.
  */
 TOMOCUT_API
 void tomocut_picks_free(struct tomocut_picks *picks);
 
 /**
- * Makes a map of membranes, such as NAME_membrane.mrc of a prediction, a mask and numbered objects: FOLDER/NAME_OUTPUT_mask.mrc
- * and FOLDER/NAME_OUTPUT_objects.mrc, NAME being the map's. Slices are read and written one after the other: the map need not
- * fit the memory. Each file is whole or absent.
+ * Makes a map of membranes, such as NAME_membrane.mrc of a prediction, a mask and numbered objects:
+ * FOLDER/NAME_OUTPUT_mask.mrc and FOLDER/NAME_OUTPUT_objects.mrc, NAME being the map's. Slices are read and written
+ * one after the other: the map need not fit the memory. Each file is whole or absent. The same map and settings give
+ * the same files, to the byte, whatever the memory.
  *
- * @param engine  Gives the log.
- * @param map     The map: 0 to 1, or 0 to certain.
- * @param options What differs from the defaults; NULL: nothing.
+ * @param map     The map: 0 to 1, or 0 to the setting certain.
+ * @param options Settings of the family "membranes"; NULL: the defaults. Gaps and volumes need a known voxel size.
  * @param folder  Where the files go; must exist.
  * @param count   Receives the number of membranes; may be NULL.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an option out of its range; an unknown voxel size where a gap or a volume is
- *         given); TOMOCUT_E_OUT_OF_MEMORY (also: more than the memory allowed, by a map of noise);
- *         TOMOCUT_E_UNSUPPORTED (more than 16777216 membranes); TOMOCUT_E_FORMAT (voxels that are not finite);
- *         TOMOCUT_E_IO; TOMOCUT_E_CANCELLED; TOMOCUT_E_STATE.
- *
- * Same map and options: same files, to the byte, whatever the memory. Threads: any.
  */
 TOMOCUT_API
 tomocut_status tomocut_membranes_write(const struct tomocut_engine *engine,
                                        const struct tomocut_tomogram *map,
-                                       const struct tomocut_membrane_options *options,
+                                       const struct tomocut_call_options *options,
                                        const char *folder,
                                        uint64_t *count);
 
 /**
- * Sets all members to zero.
+ * Predicts pictures, each resized to the network's window and the answer back: writes NAME_OUTPUT.png (0 and 255) and,
+ * as the options' outputs say, NAME_OUTPUT_probability.png and, with several samples, NAME_OUTPUT_std.png (0 to 255
+ * for 0 to 1).
  *
- * @param report The struct to fill.
- * @param size   sizeof(tomocut_pictures_report), as the caller's header has it.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where report is NULL or size is no size of this struct.
+ * The network must be one of slices, else TOMOCUT_E_UNSUPPORTED. After TOMOCUT_E_CANCELLED what is written stays.
  *
- * Threads: any.
- */
-TOMOCUT_API
-tomocut_status tomocut_pictures_report_init(struct tomocut_pictures_report *report,
-                                            size_t size);
-
-/**
- * Predicts pictures, each resized to the network's window and the answer back: writes NAME_OUTPUT.png (0 and 255) and, as the
- * options' outputs say, NAME_OUTPUT_probability.png and, with several samples, NAME_OUTPUT_std.png (0 to 255 for 0 to 1).
- *
- * @param engine    Computes; serves this call alone until it returns.
- * @param predictor A network of slices; on the engine's device.
- * @param images    PNG, JPEG or TIFF files.
- * @param n_images  Their number, at least 1.
- * @param options   What differs from the defaults; NULL: nothing. threshold (0: one half), outputs, sampler, steps, samples,
- *                  seed, cancel and progress count.
- * @param folder    Where the files go; made where it is missing.
- * @param report    Receives what was done; its struct_size must be set (tomocut_pictures_report_init). May be NULL.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (no pictures, two of one name, an option out of its range); TOMOCUT_E_IO;
- *         TOMOCUT_E_FORMAT (a file that is no picture, or of one level everywhere); TOMOCUT_E_UNSUPPORTED (a network of three
- *         dimensions); TOMOCUT_E_CANCELLED (what is written stays); TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE; TOMOCUT_E_STATE.
- *
- * Same input, options and device: same result. Threads: any; one call at a time per engine.
+ * @param images   PNG, JPEG or TIFF files, at least one, no two of one name.
+ * @param options  NULL: the defaults. Of the settings threshold (null: one half), outputs, sampler, steps, samples and
+ *                 seed count.
+ * @param folder   Where the files go; made where it is missing.
+ * @param report   Receives what was done: files, seconds_per_picture, stability (dice, psnr, ssim: how much the
+ *                 samples of a network that draws its answers differ; null for one sample), settings. May be NULL.
  */
 TOMOCUT_API
 tomocut_status tomocut_predictor_run_pictures(struct tomocut_engine *engine,
@@ -2303,46 +1737,18 @@ tomocut_status tomocut_predictor_run_pictures(struct tomocut_engine *engine,
                                               size_t n_images,
                                               const struct tomocut_predict_options *options,
                                               const char *folder,
-                                              struct tomocut_pictures_report *report);
+                                              struct tomocut_report **report);
 
 /**
- * Sets all options to their defaults.
- *
- * @param options The struct to fill.
- * @param size    sizeof(tomocut_predict_options), as the caller's header has it.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
- *
- * Threads: any.
+ * Sets all options to their defaults; size is sizeof(tomocut_predict_options), as the caller's header has it.
  */
 TOMOCUT_API
 tomocut_status tomocut_predict_options_init(struct tomocut_predict_options *options,
                                             size_t size);
 
 /**
- * Sets all members to zero.
- *
- * @param report The struct to fill.
- * @param size   sizeof(tomocut_predict_report), as the caller's header has it.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where report is NULL or size is no size of this struct.
- *
- * Threads: any.
- */
-TOMOCUT_API
-tomocut_status tomocut_predict_report_init(struct tomocut_predict_report *report,
-                                           size_t size);
-
-/**
  * Opens a segmentation network: a model file that tomocut_trainer_export wrote, or the safetensors of MemBrain-seg, of
  * the slab paper's 2D U-Net or of SDSeg, whose hyper-parameters are read off the shapes.
- *
- * @param engine Gives the device and the log.
- * @param path   The file.
- * @param out    Receives the predictor, to be freed by tomocut_predictor_free; NULL on failure.
- * @return TOMOCUT_OK; TOMOCUT_E_IO (cannot be read); TOMOCUT_E_FORMAT (a tensor is missing or has another shape: the text
- *         names it; a pickle: how to convert it); TOMOCUT_E_UNSUPPORTED (an unknown network); TOMOCUT_E_VERSION (the file
- *         of a later version); TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
- *
- * Threads: any.
  */
 TOMOCUT_API
 tomocut_status tomocut_predictor_open(const struct tomocut_engine *engine,
@@ -2350,30 +1756,17 @@ tomocut_status tomocut_predictor_open(const struct tomocut_engine *engine,
                                       struct tomocut_predictor **out);
 
 /**
- * The network that is compiled into the library, trained on simulated tomograms alone: membrane, molecule and molecule's
- * centre, at any voxel size.
- *
- * @param engine Gives the device and the log.
- * @param out    Receives the predictor, to be freed by tomocut_predictor_free; NULL on failure.
- * @return TOMOCUT_OK; TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
- *
- * Threads: any.
+ * The network that is compiled into the library, trained on simulated tomograms alone: membrane, molecule and
+ * molecule's centre, at any voxel size.
  */
 TOMOCUT_API
 tomocut_status tomocut_predictor_builtin(const struct tomocut_engine *engine,
                                          struct tomocut_predictor **out);
 
 /**
- * What a predictor is, as one JSON object: the network with its hyper-parameters and outputs, the number of its weights,
- * the voxel size that it was trained on (null: unknown), how grey values enter it, where the weights come from, the device.
- *
- * @param predictor The predictor.
- * @param buffer    Receives NUL-terminated UTF-8, or NULL to ask for the size.
- * @param capacity  Bytes in buffer.
- * @param needed    Receives the bytes needed, NUL included; may be NULL when buffer is given.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT; TOMOCUT_E_STATE.
- *
- * Threads: any.
+ * What a predictor is, as one JSON object: the network with its hyper-parameters and outputs, the number of its
+ * weights, the voxel size that it was trained on (null: unknown), how grey values enter it, where the weights come
+ * from, the device.
  */
 TOMOCUT_API
 tomocut_status tomocut_predictor_info(const struct tomocut_predictor *predictor,
@@ -2382,16 +1775,8 @@ tomocut_status tomocut_predictor_info(const struct tomocut_predictor *predictor,
                                       size_t *needed);
 
 /**
- * The name of one output of the network, such as "membrane": part of the names of the files that it gives.
- *
- * @param predictor The predictor.
- * @param index     Number of the output, counted from 0.
- * @param buffer    Receives NUL-terminated UTF-8, or NULL to ask for the size.
- * @param capacity  Bytes in buffer.
- * @param needed    Receives the bytes needed, NUL included; may be NULL when buffer is given.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT, also where the network has no such output; TOMOCUT_E_STATE.
- *
- * Threads: any.
+ * The name of output number index of the network, counted from 0, such as "membrane": part of the names of the files
+ * that it gives. TOMOCUT_E_INVALID_ARGUMENT where the network has no such output.
  */
 TOMOCUT_API
 tomocut_status tomocut_predictor_output(const struct tomocut_predictor *predictor,
@@ -2403,39 +1788,35 @@ tomocut_status tomocut_predictor_output(const struct tomocut_predictor *predicto
 /**
  * Predicts a tomogram: writes NAME_OUTPUT.mrc, the probabilities of each output ("membrane", ...) but "background",
  * NAME_labels.mrc and NAME_OUTPUT_std.mrc, whichever are asked for, with start and origin set so that they overlay the
- * tomogram; NAME_OUTPUT.zarr and so on with the format "zarr". NAME is the tomogram's file name without its endings. The
- * volume is never in memory. Nothing is seen in the folder until all is done; a call that was stopped, even by a kill, is gone on with by the next one of the same settings
- * and gives the same bytes. Molecules and membranes that the options ask for are found in the volumes before these are put in
- * place, by the process that completes them, and written as NAME_points.csv, NAME_membrane_mask.mrc and so on.
+ * tomogram; NAME_OUTPUT.zarr and so on with the format "zarr". NAME is the tomogram's file name without its endings.
  *
- * @param engine    Computes; serves this call alone until it returns.
- * @param predictor The network; on the engine's device.
- * @param tomogram  The tomogram.
- * @param options   What differs from the defaults; NULL: nothing.
- * @param folder    Where the files go; made where it is missing.
- * @param report    Receives what was done; its struct_size must be set (tomocut_predict_report_init). May be NULL.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT (an option out of its range, a region outside the tomogram);
- *         TOMOCUT_E_FORMAT (voxels that are not finite, constant voxels); TOMOCUT_E_IO (a full disk; what is done is
- *         kept); TOMOCUT_E_CANCELLED (the same); TOMOCUT_E_OUT_OF_MEMORY (also: less is allowed than the smallest tile
- *         takes); TOMOCUT_E_DEVICE; TOMOCUT_E_STATE.
+ * The volume is never in memory. Nothing is seen in the folder until all is done; a call that was stopped, even by a
+ * kill, is continued by the next one of the same settings and gives the same bytes, whatever the number of processes.
+ * Molecules and membranes are found by the process that completes the volumes, and written as NAME_points.csv,
+ * NAME_membrane_mask.mrc and so on.
  *
- * Same input, options and device: same result, to the byte, whatever the number of processes. Threads: any; one call at a
- * time per engine.
+ * TOMOCUT_E_OUT_OF_MEMORY also where less is allowed than the smallest tile takes. After TOMOCUT_E_IO (a full disk)
+ * and TOMOCUT_E_CANCELLED what is done is kept.
+ *
+ * @param excluded A volume of the tomogram's extents that is not 0 where no molecule should be counted (carbon,
+ *                 contamination); NULL: none.
+ * @param folder   Where the files go; made where it is missing.
+ * @param report   Receives what was done: finished, files, tiles, computed, resumed, core, network_shape,
+ *                 voxels_per_second, threshold, n_picks, n_membranes, seconds, settings. May be NULL.
+ * @param picks    Receives the molecules; NULL where none are asked for, or another process finishes. May be NULL.
  */
 TOMOCUT_API
 tomocut_status tomocut_predictor_run(struct tomocut_engine *engine,
                                      const struct tomocut_predictor *predictor,
                                      const struct tomocut_tomogram *tomogram,
+                                     const struct tomocut_tomogram *excluded,
                                      const struct tomocut_predict_options *options,
                                      const char *folder,
-                                     struct tomocut_predict_report *report);
+                                     struct tomocut_report **report,
+                                     struct tomocut_picks **picks);
 
 /**
- * Frees a predictor.
- *
- * @param predictor The predictor; NULL is fine.
- *
- * Threads: any, but not while a call that was given it runs. In a forked child: does nothing.
+ * Frees a predictor; NULL is fine.
  */
 TOMOCUT_API
 void tomocut_predictor_free(struct tomocut_predictor *predictor);
@@ -2627,30 +2008,29 @@ tomocut_status tomocut_trainer_add_pairs(struct tomocut_trainer *trainer,
                                          const struct tomocut_cancel *cancel);
 
 /**
- * A data set from its tomograms to its results, in one call: slabs of some tomograms are labelled by the diffusion model,
- * a segmentation network learns from these labels, and every tomogram is predicted with it. Nothing has to be annotated.
+ * A data set from its tomograms to its results, in one call: slabs of some tomograms are labelled by the diffusion
+ * model, a segmentation network learns from these labels, and every tomogram is predicted with it. Nothing has to be
+ * annotated.
  *
  * The folder receives NAME_membrane.mrc and so on of each tomogram, as tomocut_predictor_run writes them;
  * network.safetensors, for tomocut_predictor_open; the labels of the slabs in slabs/; and report.html with pictures in
- * report/. A call that was stopped, even by a kill, is gone on with by the next one of the same settings and ends with the
- * same network and volumes. What is there is not computed again, and tomograms that are new to the list are predicted. A
- * tomogram that fails does not stop the others, and is tried again by the next call.
+ * report/. A call that was stopped, even by a kill, is gone on with by the next one of the same settings and ends with
+ * the same network and volumes. What is there is not computed again, and tomograms that are new to the list are
+ * predicted. A tomogram that fails does not stop the others, and is tried again by the next call.
  *
- * @param engine    Computes; serves this call alone until it returns. Its log says what is being done (TOMOCUT_LOG_INFO).
+ * TOMOCUT_OK also where some or all tomograms failed: the report says which and why. TOMOCUT_E_INVALID_ARGUMENT also
+ * for two tomograms of one name, and for a run of other settings in the folder (the text names the setting).
+ * TOMOCUT_E_FORMAT where no slab can be learnt from; TOMOCUT_E_STATE where another process runs in the folder. After
+ * TOMOCUT_E_IO (a full disk) and TOMOCUT_E_CANCELLED what is done is kept, to the last step of the training. Same
+ * tomograms, options and thread count: same results on a CPU, to the byte.
+ *
  * @param model     The diffusion model that labels the slabs; on the engine's device.
  * @param tomograms The tomograms; no two of one file name.
  * @param n         Their number, 1 to 1048576.
- * @param options   What differs from the defaults; NULL: nothing.
  * @param folder    Where the results go; made where it is missing.
- * @param report    Receives what was done; its struct_size must be set (tomocut_dataset_report_init). May be NULL.
- * @param outcomes  Receives n entries, what became of each tomogram; may be NULL.
- * @return TOMOCUT_OK, also where some or all tomograms failed; TOMOCUT_E_INVALID_ARGUMENT (an option out of its range, two
- *         tomograms of one name, a run of other settings in the folder: the text names the setting); TOMOCUT_E_FORMAT (no slab
- *         that can be learnt from); TOMOCUT_E_IO (a full disk; what is done is kept); TOMOCUT_E_CANCELLED (the same, to the
- *         last step of the training); TOMOCUT_E_OUT_OF_MEMORY; TOMOCUT_E_DEVICE; TOMOCUT_E_STATE (another process runs in
- *         the folder).
- *
- * Same tomograms, options and thread count: same results on a CPU, to the byte. Threads: any; one call at a time per engine.
+ * @param report    Receives what was done: predicted, were_there, failed, slabs, steps, loss (null before the 25th
+ *                  step), dice (mean over the classes on slices held out; learnt from, where none are), network, page,
+ *                  settings, and for each tomogram in tomograms: name, status, was_there, error. May be NULL.
  */
 TOMOCUT_API
 tomocut_status tomocut_dataset_run(struct tomocut_engine *engine,
@@ -2659,34 +2039,14 @@ tomocut_status tomocut_dataset_run(struct tomocut_engine *engine,
                                    size_t n,
                                    const struct tomocut_dataset_options *options,
                                    const char *folder,
-                                   struct tomocut_dataset_report *report,
-                                   struct tomocut_dataset_outcome *outcomes);
+                                   struct tomocut_report **report);
 
 /**
- * Sets all options to their defaults.
- *
- * @param options The struct to fill.
- * @param size    sizeof(tomocut_dataset_options), as the caller's header has it.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where options is NULL or size is no size of this struct.
- *
- * Threads: any.
+ * Sets all options to their defaults; size is sizeof(tomocut_dataset_options), as the caller's header has it.
  */
 TOMOCUT_API
 tomocut_status tomocut_dataset_options_init(struct tomocut_dataset_options *options,
                                             size_t size);
-
-/**
- * Sets all members to zero.
- *
- * @param report The struct to fill.
- * @param size   sizeof(tomocut_dataset_report), as the caller's header has it.
- * @return TOMOCUT_OK; TOMOCUT_E_INVALID_ARGUMENT where report is NULL or size is no size of this struct.
- *
- * Threads: any.
- */
-TOMOCUT_API
-tomocut_status tomocut_dataset_report_init(struct tomocut_dataset_report *report,
-                                           size_t size);
 
 #ifdef __cplusplus
 }  // extern "C"

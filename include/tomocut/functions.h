@@ -101,8 +101,7 @@
     S(tomocut_status, trainer_add_slab, (struct tomocut_trainer *trainer, const struct tomocut_tomogram *tomogram, const struct tomocut_slab *slab, int32_t held_out, const struct tomocut_cancel *cancel), (trainer, tomogram, slab, held_out, cancel)) \
     S(tomocut_status, trainer_add_labels, (struct tomocut_trainer *trainer, const struct tomocut_tomogram *tomogram, uint64_t z_first, const struct tomocut_training_labels *labels, int32_t held_out, const struct tomocut_cancel *cancel), (trainer, tomogram, z_first, labels, held_out, cancel)) \
     S(tomocut_status, trainer_add_unlabelled, (struct tomocut_trainer *trainer, const struct tomocut_tomogram *tomogram, uint64_t z_first, uint64_t z_end, const struct tomocut_cancel *cancel), (trainer, tomogram, z_first, z_end, cancel)) \
-    S(tomocut_status, training_pairs_init, (struct tomocut_training_pairs *pairs, size_t size), (pairs, size)) \
-    S(tomocut_status, trainer_add_pairs, (struct tomocut_trainer *trainer, const struct tomocut_training_pairs *pairs, const struct tomocut_cancel *cancel), (trainer, pairs, cancel)) \
+    S(tomocut_status, trainer_add_pairs, (struct tomocut_trainer *trainer, const char *const *images, const char *const *masks, size_t n, int32_t held_out, const struct tomocut_cancel *cancel), (trainer, images, masks, n, held_out, cancel)) \
     S(tomocut_status, dataset_run, (struct tomocut_engine *engine, const struct tomocut_model *model, const struct tomocut_dataset_tomogram *tomograms, size_t n, const struct tomocut_dataset_options *options, const char *folder, struct tomocut_report **report), (engine, model, tomograms, n, options, folder, report)) \
     S(tomocut_status, dataset_options_init, (struct tomocut_dataset_options *options, size_t size), (options, size))
 
