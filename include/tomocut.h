@@ -332,8 +332,8 @@ typedef struct tomocut_slab_options {
      */
     uint64_t z_end;
     /**
-     * "default" (what measures best with the built-in model), "cvpr2026_code" (what the released code of the slab paper
-     * does) or "cvpr2026_paper" (what the paper says); NULL: "default".
+     * "default" (what measures best with the built-in model), "cvpr2026_code" (what the released code of the slab
+     * paper does) or "cvpr2026_paper" (what the paper says); NULL: "default".
      */
     const char *preset;
     /**
@@ -1113,9 +1113,9 @@ TOMOCUT_API
 void tomocut_tomogram_free(struct tomocut_tomogram *tomogram);
 
 /**
- * Finds the slabs that hold most structure, without any model: those whose local contrast at the scales of membranes and
- * molecules most exceeds that of noise. Dark and bright structures count alike; gold beads, padding and single damaged
- * slices count little. Voxels that are not finite are passed over, but slabs with such voxels, which
+ * Finds the slabs that hold most structure, without any model: those whose local contrast at the scales of membranes
+ * and molecules most exceeds that of noise. Dark and bright structures count alike; gold beads, padding and single
+ * damaged slices count little. Voxels that are not finite are passed over, but slabs with such voxels, which
  * tomocut_slab_segment refuses, come after all others. Takes memory for one slice, or 64 MiB of smaller ones.
  *
  * @param tomogram         The tomogram.
@@ -1189,8 +1189,8 @@ TOMOCUT_API
 void tomocut_model_free(struct tomocut_model *model);
 
 /**
- * Segments a slab of a tomogram into membranes and molecules: the library's main call. TOMOCUT_E_FORMAT for voxels that are not finite and
- * for constant slices.
+ * Segments a slab of a tomogram into membranes and molecules: the library's main call. TOMOCUT_E_FORMAT for voxels
+ * that are not finite and for constant slices.
  *
  * @param engine   Computes.
  * @param model    Whose self-attention is cut; on the engine's device.
@@ -1264,8 +1264,8 @@ tomocut_status tomocut_slab_points(const struct tomocut_slab *slab,
                                    size_t *needed);
 
 /**
- * What was done and found: settings, model, slices, voxel size, signal-to-noise ratio, timesteps, tiles, residual of the eigenvectors, shares of
- * membrane and molecule, number of points, seconds of each stage.
+ * What was done and found: settings, model, slices, voxel size, signal-to-noise ratio, timesteps, tiles, residual of
+ * the eigenvectors, shares of membrane and molecule, number of points, seconds of each stage.
  */
 TOMOCUT_API
 tomocut_status tomocut_slab_report(const struct tomocut_slab *slab,
@@ -1281,9 +1281,9 @@ void tomocut_slab_free(struct tomocut_slab *slab);
 
 /**
  * Writes a slab for other programs: STEM_labels.mrc (int8), STEM_score.mrc and, where the model predicts structures,
- * STEM_membrane.mrc and STEM_molecule.mrc (likelihoods), all with start and origin set so that they overlay the tomogram; the points as
- * STEM_points.csv, .star (RELION 5), .tbl (Dynamo), .mod (IMOD) and .coords (DeepETPicker); STEM_overlay.png, a picture of the middle
- * slice. After a failure the files written before it are there, whole.
+ * STEM_membrane.mrc and STEM_molecule.mrc (likelihoods), all with start and origin set so that they overlay the
+ * tomogram; the points as STEM_points.csv, .star (RELION 5), .tbl (Dynamo), .mod (IMOD) and .coords (DeepETPicker);
+ * STEM_overlay.png, a picture of the middle slice. After a failure the files written before it are there, whole.
  *
  * @param slab     The slab.
  * @param tomogram The tomogram it was cut from, for the picture and for the geometry of the points.
@@ -1319,8 +1319,8 @@ tomocut_status tomocut_slab_dump(struct tomocut_engine *engine,
                                  const char *path);
 
 /**
- * Sets all options to their defaults; z_first and z_end remain to be set. size is sizeof(tomocut_slab_options), as the caller's
- * header has it.
+ * Sets all options to their defaults; z_first and z_end remain to be set. size is sizeof(tomocut_slab_options), as the
+ * caller's header has it.
  */
 TOMOCUT_API
 tomocut_status tomocut_slab_options_init(struct tomocut_slab_options *options,
@@ -1595,9 +1595,9 @@ TOMOCUT_API
 void tomocut_attention_free(struct tomocut_attention *attention);
 
 /**
- * Denoises slices of a tomogram into the caller's volume, in one step of a matched-noise model such as the built-in one:
- * the tomogram's own noise is taken as the model's. The grey scale stays the tomogram's. TOMOCUT_E_UNSUPPORTED for models that are not
- * made for matched noise. After a failure the volume's content is unspecified.
+ * Denoises slices of a tomogram into the caller's volume, in one step of a matched-noise model such as the built-in
+ * one: the tomogram's own noise is taken as the model's. The grey scale stays the tomogram's. TOMOCUT_E_UNSUPPORTED
+ * for models that are not made for matched noise. After a failure the volume's content is unspecified.
  *
  * @param engine   Computes.
  * @param model    On the engine's device; made for matched noise.
@@ -1618,8 +1618,8 @@ tomocut_status tomocut_tomogram_denoise(struct tomocut_engine *engine,
 
 /**
  * Denoises slices of a tomogram into an MRC file (float32), slice by slice: the memory needed does not grow with the
- * tomogram. Start and origin are set so that it overlays the tomogram. The file is whole or absent. Parameters and answers as for
- * tomocut_tomogram_denoise.
+ * tomogram. Start and origin are set so that it overlays the tomogram. The file is whole or absent. Parameters and
+ * answers as for tomocut_tomogram_denoise.
  */
 TOMOCUT_API
 tomocut_status tomocut_tomogram_denoise_to_file(struct tomocut_engine *engine,

@@ -1,4 +1,5 @@
-/* What the MEX functions share beside their arguments: engine and models kept from call to call, progress, Ctrl-C, errors. */
+/* What the MEX functions share beside their arguments: engine and models kept from call to call, progress, Ctrl-C,
+ * errors. */
 #ifndef TOMOCUT_MEX_SESSION_HPP
 #define TOMOCUT_MEX_SESSION_HPP
 
@@ -32,7 +33,7 @@ inline bool interrupted() {
 }
 
 #ifdef HAVE_OCTAVE
-/** While it lives, Ctrl-C also raises a request to stop: Octave itself only notes it, to act when it has the thread again. */
+/** While it lives, Ctrl-C also raises a request to stop: Octave only notes it, to act when it has the thread again. */
 class Interrupt {
 public:
     explicit Interrupt(const tomocut::Cancel &cancel) {
@@ -260,8 +261,8 @@ inline tomocut::Tomogram tomogram(Session &session, const mxArray *argument, dou
 }
 
 /**
- * Runs a MEX function. A failure becomes an error of MATLAB's, once all that the function made is freed: tomocut:format and
- * so on, by the name of its status.
+ * Runs a MEX function. A failure becomes an error of MATLAB's, once all that the function made is freed: tomocut:format
+ * and so on, by the name of its status.
  */
 template <class F>
 void run(F body) {

@@ -26,8 +26,8 @@ struct DenoiseOptions : CallOptions {
 inline void denoise(Engine &engine, const Model &model, const Tomogram &tomogram, const DenoiseOptions &options,
                     TargetVolume denoised) {
     detail::call(options, [&](const tomocut_call_options *lowered) {
-        return tomocut_tomogram_denoise(engine.get(), model.get(), tomogram.get(), options.z_first, options.z_end, lowered,
-                                        denoised.get());
+        return tomocut_tomogram_denoise(engine.get(), model.get(), tomogram.get(), options.z_first, options.z_end,
+                                        lowered, denoised.get());
     });
 }
 
@@ -47,8 +47,8 @@ inline Volume<float> denoise(Engine &engine, const Model &model, const Tomogram 
 inline void denoise_to_file(Engine &engine, const Model &model, const Tomogram &tomogram, const std::string &path,
                             const DenoiseOptions &options = {}) {
     detail::call(options, [&](const tomocut_call_options *lowered) {
-        return tomocut_tomogram_denoise_to_file(engine.get(), model.get(), tomogram.get(), options.z_first, options.z_end,
-                                                lowered, path.c_str());
+        return tomocut_tomogram_denoise_to_file(engine.get(), model.get(), tomogram.get(), options.z_first,
+                                                options.z_end, lowered, path.c_str());
     });
 }
 

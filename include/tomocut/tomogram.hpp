@@ -53,8 +53,8 @@ public:
     }
 
     /**
-     * The host's own voxels, of any element type. Nothing is copied: the memory is read while calls run, and must be neither
-     * freed nor changed while this object lives.
+     * The host's own voxels, of any element type. Nothing is copied: the memory is read while calls run, and must be
+     * neither freed nor changed while this object lives.
      */
     Tomogram(const Engine &engine, const SourceVolume &voxels, const Geometry &geometry = {}) : Handle(engine.log()) {
         detail::call([&] { return tomocut_tomogram_from_volume(engine.get(), voxels.get(), &geometry, out()); });
@@ -83,8 +83,9 @@ public:
     Volume<float> read(std::uint64_t z_first, std::uint64_t z_end, const tomocut_cancel *cancel = nullptr) const {
         const Shape all = shape();
         if (z_first >= z_end || z_end > all[0]) {
-            throw Error(TOMOCUT_E_INVALID_ARGUMENT, "slices " + std::to_string(z_first) + " to " + std::to_string(z_end) +
-                                                        " are asked for, the tomogram has 0 to " + std::to_string(all[0]));
+            throw Error(TOMOCUT_E_INVALID_ARGUMENT,
+                        "slices " + std::to_string(z_first) + " to " + std::to_string(z_end) +
+                            " are asked for, the tomogram has 0 to " + std::to_string(all[0]));
         }
         Volume<float> slices({z_end - z_first, all[1], all[2]});
         read(z_first, slices, cancel);

@@ -18,9 +18,9 @@ use crate::slab::{denoise, DenoiseOptions};
 use crate::volume::{write_slices, SliceType};
 use crate::Result;
 
-/// Denoises slices of a tomogram into the caller's volume, in one step of a matched-noise model such as the built-in one:
-/// the tomogram's own noise is taken as the model's. The grey scale stays the tomogram's. TOMOCUT_E_UNSUPPORTED for models that are not
-/// made for matched noise. After a failure the volume's content is unspecified.
+/// Denoises slices of a tomogram into the caller's volume, in one step of a matched-noise model such as the built-in
+/// one: the tomogram's own noise is taken as the model's. The grey scale stays the tomogram's. TOMOCUT_E_UNSUPPORTED
+/// for models that are not made for matched noise. After a failure the volume's content is unspecified.
 ///
 /// @param engine   Computes.
 /// @param model    On the engine's device; made for matched noise.
@@ -77,8 +77,8 @@ pub unsafe extern "C" fn tomocut_tomogram_denoise(
 }
 
 /// Denoises slices of a tomogram into an MRC file (float32), slice by slice: the memory needed does not grow with the
-/// tomogram. Start and origin are set so that it overlays the tomogram. The file is whole or absent. Parameters and answers as for
-/// tomocut_tomogram_denoise.
+/// tomogram. Start and origin are set so that it overlays the tomogram. The file is whole or absent. Parameters and
+/// answers as for tomocut_tomogram_denoise.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_tomogram_denoise_to_file(
     engine: *mut tomocut_engine,

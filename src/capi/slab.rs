@@ -98,8 +98,8 @@ pub(super) unsafe fn slab(handle: *const tomocut_slab) -> Result<InUse<tomocut_s
     Ok(slab)
 }
 
-/// Segments a slab of a tomogram into membranes and molecules: the library's main call. TOMOCUT_E_FORMAT for voxels that are not finite and
-/// for constant slices.
+/// Segments a slab of a tomogram into membranes and molecules: the library's main call. TOMOCUT_E_FORMAT for voxels
+/// that are not finite and for constant slices.
 ///
 /// @param engine   Computes.
 /// @param model    Whose self-attention is cut; on the engine's device.
@@ -252,8 +252,8 @@ pub unsafe extern "C" fn tomocut_slab_points(
     })
 }
 
-/// What was done and found: settings, model, slices, voxel size, signal-to-noise ratio, timesteps, tiles, residual of the eigenvectors, shares of
-/// membrane and molecule, number of points, seconds of each stage.
+/// What was done and found: settings, model, slices, voxel size, signal-to-noise ratio, timesteps, tiles, residual of
+/// the eigenvectors, shares of membrane and molecule, number of points, seconds of each stage.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_slab_report(
     slab: *const tomocut_slab,

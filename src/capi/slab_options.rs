@@ -21,8 +21,8 @@ pub struct tomocut_slab_options {
     pub z_first: u64,
     /// Slice after the last one; must be above z_first.
     pub z_end: u64,
-    /// "default" (what measures best with the built-in model), "cvpr2026_code" (what the released code of the slab paper
-    /// does) or "cvpr2026_paper" (what the paper says); NULL: "default".
+    /// "default" (what measures best with the built-in model), "cvpr2026_code" (what the released code of the slab
+    /// paper does) or "cvpr2026_paper" (what the paper says); NULL: "default".
     pub preset: *const c_char,
     /// Edge of a voxel in nm, 0.01 to 100, where the tomogram's own is wrong or unknown; 0: the tomogram's own.
     pub voxel_nm: f64,
@@ -43,8 +43,8 @@ unsafe impl SizedStruct for tomocut_slab_options {
     const NAME: &'static str = "tomocut_slab_options";
 }
 
-/// Sets all options to their defaults; z_first and z_end remain to be set. size is sizeof(tomocut_slab_options), as the caller's
-/// header has it.
+/// Sets all options to their defaults; z_first and z_end remain to be set. size is sizeof(tomocut_slab_options), as the
+/// caller's header has it.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_slab_options_init(options: *mut tomocut_slab_options, size: usize) -> tomocut_status {
     // SAFETY: as documented for C.

@@ -29,9 +29,9 @@ impl From<&SuggestedSlab> for tomocut_suggested_slab {
     }
 }
 
-/// Finds the slabs that hold most structure, without any model: those whose local contrast at the scales of membranes and
-/// molecules most exceeds that of noise. Dark and bright structures count alike; gold beads, padding and single damaged
-/// slices count little. Voxels that are not finite are passed over, but slabs with such voxels, which
+/// Finds the slabs that hold most structure, without any model: those whose local contrast at the scales of membranes
+/// and molecules most exceeds that of noise. Dark and bright structures count alike; gold beads, padding and single
+/// damaged slices count little. Voxels that are not finite are passed over, but slabs with such voxels, which
 /// tomocut_slab_segment refuses, come after all others. Takes memory for one slice, or 64 MiB of smaller ones.
 ///
 /// @param tomogram         The tomogram.

@@ -55,7 +55,8 @@ impl Default for AggregateOptions {
 const WINDOW: usize = 4;
 const STRIDE: usize = 2;
 
-/// Merges eigenvectors (one shape, leading first, any sign and scale) greedily to a canvas of `upscale` times their size.
+/// Merges eigenvectors (one shape, leading first, any sign and scale) greedily to a canvas of `upscale` times their
+/// size.
 ///
 /// The base is the map of largest diversity among those with few enough contours; without one there is no canvas
 /// (`None`). In each round the candidate of highest PSNR to the base that is similar enough, keeps the contours few and

@@ -21,8 +21,8 @@ pub enum Binarisation {
     Adaptive,
     /// Otsu's threshold: per slice on a canvas, over the whole slab on a score volume.
     Otsu,
-    /// The threshold of the largest expected Dice, for scores that are likelihoods: [`crate::image::expected_dice_threshold`], over the whole slab
-    /// (a canvas is taken as likelihoods too).
+    /// The threshold of the largest expected Dice, for scores that are likelihoods:
+    /// [`crate::image::expected_dice_threshold`], over the whole slab (a canvas is taken as likelihoods too).
     ExpectedDice,
     /// Parts above `low` that somewhere exceed `high` (in score units): keeps weak ends of strong structures and drops
     /// weak specks.
@@ -81,8 +81,8 @@ pub fn score_foreground(score: ArrayView3<f32>, rule: Binarisation) -> Array3<bo
     }
 }
 
-/// Mends a mask: closing by `closing` steps of the 4-neighbour cross, then `dilation` steps (the notes on the paper: 1 to
-/// 4 and 1; the released code has neither).
+/// Mends a mask: closing by `closing` steps of the 4-neighbour cross, then `dilation` steps (the notes on the paper: 1
+/// to 4 and 1; the released code has neither).
 pub fn mend(mask: ArrayView2<bool>, closing: usize, dilation: usize) -> Array2<bool> {
     let closed = if closing > 0 {
         close(mask, Element::Cross, closing)

@@ -27,7 +27,8 @@ pub enum PointCount {
 }
 
 impl BlobRules {
-    /// One diameter where it is known; else an octave, in half steps, about the geometric mean of the diameters accepted.
+    /// One diameter where it is known; else an octave, in half steps, about the geometric mean of the diameters
+    /// accepted.
     pub fn new(known_nm: Option<f64>, accepted_nm: (f64, f64), count: PointCount) -> Self {
         let middle = (accepted_nm.0 * accepted_nm.1).sqrt();
         let diameters_nm = match known_nm {
@@ -38,10 +39,12 @@ impl BlobRules {
     }
 }
 
-/// Where densities are cut, in standard deviations: gold and ice crystals are far darker than any molecule and would outrank them all.
+/// Where densities are cut, in standard deviations: gold and ice crystals are far darker than any molecule and would
+/// outrank them all.
 const DENSITY_CLIP: f32 = 3.0;
 
-/// Two molecules are at least this share of their mean diameter apart: bodies of no ball's shape can touch closer than balls.
+/// Two molecules are at least this share of their mean diameter apart: bodies of no ball's shape can touch closer than
+/// balls.
 const APART: f64 = 0.75;
 
 /// Candidates that the model gives less are left out: they would change neither the best points nor their number.
@@ -62,14 +65,14 @@ struct Candidate {
     diameter_nm: f64,
 }
 
-/// One point for each molecule, the best first. Both `density` (structures dark, zero mean and unit variance) and the model's
-/// likelihood of `molecule` (0..=1), (z, y, x) of one shape, are searched for balls of each diameter by the scale-normalised Laplacian of a
-/// Gaussian (Lindeberg 1998); a candidate's response is the product of the two, the density's in standard deviations. What is
-/// dark but no molecule to the model (gold, membranes, filaments) falls out by the one, what the model merely suspects by the
-/// other.
+/// One point for each molecule, the best first. Both `density` (structures dark, zero mean and unit variance) and the
+/// model's likelihood of `molecule` (0..=1), (z, y, x) of one shape, are searched for balls of each diameter by the
+/// scale-normalised Laplacian of a Gaussian (Lindeberg 1998); a candidate's response is the product of the two, the
+/// density's in standard deviations. What is dark but no molecule to the model (gold, membranes, filaments) falls out
+/// by the one, what the model merely suspects by the other.
 ///
-/// The score is 1 - exp(-response), 0..=1; the model's mean likelihood over the ball settles how many are taken: as many as give the largest
-/// expected F1.
+/// The score is 1 - exp(-response), 0..=1; the model's mean likelihood over the ball settles how many are taken: as
+/// many as give the largest expected F1.
 pub fn molecule_points(
     density: ArrayView3<f32>,
     molecule: &Array3<f32>,
@@ -111,7 +114,8 @@ pub fn molecule_points(
     Ok(points.collect())
 }
 
-/// -sigma^2 times the Laplacian of `smooth` by central differences (borders repeat), 1 in the middle of a fitting ball of height 1.
+/// -sigma^2 times the Laplacian of `smooth` by central differences (borders repeat), 1 in the middle of a fitting ball
+/// of height 1.
 fn ball_response(smooth: &Array3<f32>, sigma: f64) -> Array3<f32> {
     let (depth, rows, cols) = smooth.dim();
     let scale = (sigma * sigma) as f32 / BALL_RESPONSE;
@@ -171,7 +175,8 @@ fn expected_f1_count(candidates: &[Candidate]) -> usize {
 mod tests {
     use super::*;
 
-    /// Dark balls of 12 voxels at (12, 12, 10) and (12, 12, 24), the second of which the model does not believe in, and a bright one.
+    /// Dark balls of 12 voxels at (12, 12, 10) and (12, 12, 24), the second of which the model does not believe in, and
+    /// a bright one.
     fn scene() -> (Array3<f32>, Array3<f32>) {
         let shape = (24, 24, 56);
         let inside = |at: (usize, usize, usize), x: f64| {

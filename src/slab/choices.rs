@@ -56,7 +56,8 @@ pub enum SolverKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TimestepRule {
-    /// From the signal-to-noise ratio for matched models; else uniform up to 68 nm / voxel size (released code: 50 at 1.348 nm).
+    /// From the signal-to-noise ratio for matched models; else uniform up to 68 nm / voxel size (released code: 50 at
+    /// 1.348 nm).
     Auto,
     /// The one in `timestep`.
     Fixed,
@@ -72,8 +73,8 @@ pub enum CanvasRule {
     Structures,
     /// The paper's diversity-driven greedy merge of eigenvectors, as the group `aggregate` says.
     Greedy,
-    /// The model's one-step denoised image; no eigenvectors are computed. Models with an autoencoder, whose denoised latent is no
-    /// image, take "greedy" instead.
+    /// The model's one-step denoised image; no eigenvectors are computed. Models with an autoencoder, whose denoised
+    /// latent is no image, take "greedy" instead.
     Denoised,
     /// The denoised image mixed with its projection on the eigenvectors, whose share is `eigenvector_weight`.
     Mixed,
@@ -97,8 +98,8 @@ pub enum ThresholdRule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SplitRule {
-    /// What the model says each foreground voxel is, and where it sees the centres of molecules. Where the canvas is not the model's
-    /// structures, as "shape3d".
+    /// What the model says each foreground voxel is, and where it sees the centres of molecules. Where the canvas is
+    /// not the model's structures, as "shape3d".
     Structures,
     /// Slice by slice with the released code's circularity test.
     Circularity,

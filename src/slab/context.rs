@@ -14,7 +14,8 @@ use super::tiles::TilePlan;
 use super::timesteps::{latent_mode, resolve_timesteps, Timesteps};
 use super::voxel::{voxel_nm, warn_outside_training};
 
-/// Tiles in which the signal-to-noise ratio is sought: with six the estimate varies by about a fifth on the simulated cells.
+/// Tiles in which the signal-to-noise ratio is sought: with six the estimate varies by about a fifth on the simulated
+/// cells.
 const SNR_TILES: usize = 6;
 /// Depths of the slab that they are taken from.
 const SNR_DEPTHS: usize = 3;

@@ -21,8 +21,8 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// The part of it within the slices `slab` of the slices `seen`, points in voxels of the tomogram; a point belongs where its
-    /// centre is.
+    /// The part of it within the slices `slab` of the slices `seen`, points in voxels of the tomogram; a point belongs
+    /// where its centre is.
     pub fn within(mut self, seen: &Range<usize>, slab: &Range<usize>) -> Self {
         for point in &mut self.points {
             point.position[0] += seen.start as f64;

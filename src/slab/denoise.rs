@@ -29,7 +29,8 @@ pub struct DenoiseOptions {
     /// Voxel edge in nm; null: the file's.
     #[schemars(range(min = 0.01, max = 100.0))]
     pub voxel_nm: Option<f64>,
-    /// Whether structures are brighter than their surroundings; usually they are darker, as IMOD and AreTomo leave them.
+    /// Whether structures are brighter than their surroundings; usually they are darker, as IMOD and AreTomo leave
+    /// them.
     pub bright: bool,
     /// Signal variance over noise variance per voxel; null: estimated from the data.
     #[schemars(range(min = 1e-4, max = 1e4))]
@@ -105,11 +106,13 @@ pub struct DenoiseReport {
 
 /// Denoises the slices `z` of `tomogram` and hands them to `put` one by one: number in the tomogram, and densities.
 ///
-/// A matched model takes a slice of unit variance as x_t = sqrt(abar) x0 + sqrt(1 - abar) eps; what comes out is the signal's part,
-/// sqrt(abar) x0, back in the tomogram's own grey scale. Grey scale and signal-to-noise ratio are those of the middle slices,
-/// the same for all, so that slices do not flicker. Memory: about `CHUNK` slices and their neighbours, whatever the tomogram's depth.
+/// A matched model takes a slice of unit variance as x_t = sqrt(abar) x0 + sqrt(1 - abar) eps; what comes out is the
+/// signal's part, sqrt(abar) x0, back in the tomogram's own grey scale. Grey scale and signal-to-noise ratio are those
+/// of the middle slices, the same for all, so that slices do not flicker. Memory: about `CHUNK` slices and their
+/// neighbours, whatever the tomogram's depth.
 ///
-/// Errors: as [`super::segment`]; [`Error::Unsupported`] for models that are not made for matched noise; whatever `put` fails with.
+/// Errors: as [`super::segment`]; [`Error::Unsupported`] for models that are not made for matched noise; whatever `put`
+/// fails with.
 pub fn denoise(
     model: &DiffusionModel,
     tomogram: &Tomogram,

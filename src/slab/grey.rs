@@ -33,7 +33,8 @@ impl GreyScale {
         })
     }
 
-    /// A slice as the encoder wants it: enhanced, 0..=1, for an autoencoder; zero mean and unit variance for a matched model.
+    /// A slice as the encoder wants it: enhanced, 0..=1, for an autoencoder; zero mean and unit variance for a matched
+    /// model.
     pub fn scaled(&self, slice: ArrayView2<f32>) -> Array2<f32> {
         match &self.enhance {
             None => slice.mapv(|v| (self.sign * (v - self.mean) / self.deviation).clamp(-CLIP_SIGMA, CLIP_SIGMA)),

@@ -1,12 +1,13 @@
 //! A slab of a tomogram to membrane mask, molecule points and a score: the slab paper end to end.
 //!
-//! Three ways lead from a slab to its labels (`way`): by the structures that the model predicts, by its denoised image, and the papers', by
-//! the eigenvectors of its attention. Each is a `line` of its own in `ways`, from a tile's map to the decision.
+//! Three ways lead from a slab to its labels (`way`): by the structures that the model predicts, by its denoised image,
+//! and the papers', by the eigenvectors of its attention. Each is a `line` of its own in `ways`, from a tile's map to
+//! the decision.
 //!
-//! In the order that a slice passes them: `stack` (slices and their neighbours), `grey` (their scale), `context` (what the slab shares),
-//! `tiles`, `tile_attention`, `cell` (tiles through the model), then the line's stages: `aggregate`, `zcorrect`, `refine`, `binarise`, `split`,
-//! `points` and `blobs`. `pipeline` runs them; `outputs`, `overlay` and `dump` write files. `suggest` says beforehand which slabs are worth
-//! it.
+//! In the order that a slice passes them: `stack` (slices and their neighbours), `grey` (their scale), `context` (what
+//! the slab shares), `tiles`, `tile_attention`, `cell` (tiles through the model), then the line's stages: `aggregate`,
+//! `zcorrect`, `refine`, `binarise`, `split`, `points` and `blobs`. `pipeline` runs them; `outputs`, `overlay` and
+//! `dump` write files. `suggest` says beforehand which slabs are worth it.
 
 pub mod aggregate;
 mod attention;

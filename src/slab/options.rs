@@ -23,7 +23,8 @@ pub struct SlabOptions {
     /// Voxel edge in nm; null: the file's.
     #[schemars(range(min = 0.01, max = 100.0))]
     pub voxel_nm: Option<f64>,
-    /// Whether structures are brighter than their surroundings; usually they are darker, as IMOD and AreTomo leave them.
+    /// Whether structures are brighter than their surroundings; usually they are darker, as IMOD and AreTomo leave
+    /// them.
     pub bright: bool,
     /// Seed of every random draw.
     pub seed: u64,
@@ -76,8 +77,8 @@ pub struct SlabOptions {
     pub aggregate: AggregateOptions,
     /// The paper's consistency step across z, for the canvas "greedy".
     pub z_correction: bool,
-    /// Standard deviation, in nm, of the 3D Gaussian over the scores of the canvases "denoised" and "mixed" before the threshold (at
-    /// least 0.75 voxel); 0: none. Structure maps are smooth already.
+    /// Standard deviation, in nm, of the 3D Gaussian over the scores of the canvases "denoised" and "mixed" before the
+    /// threshold (at least 0.75 voxel); 0: none. Structure maps are smooth already.
     #[schemars(range(min = 0.0, max = 100.0))]
     pub score_smoothing_nm: f64,
     /// Whether structure maps are refined by the densities (a guided filter in 3D).
@@ -109,11 +110,11 @@ pub struct SlabOptions {
     /// The best so many molecules; null: as many as promise the best F1 (split "structures"), or all.
     #[schemars(range(min = 1))]
     pub n_points: Option<usize>,
-    /// Weights of the CellPose network of the split "cellpose", a safetensors file. CellPose's own files are refused with a text that
-    /// says how to convert them.
+    /// Weights of the CellPose network of the split "cellpose", a safetensors file. CellPose's own files are refused
+    /// with a text that says how to convert them.
     pub cellpose_weights: Option<PathBuf>,
-    /// Diameter of the molecules looked for, in nm, where they are of one kind: what CellPose looks for, and the only size that the
-    /// split "structures" seeks. Null: sizes about the geometric mean of the molecule diameters accepted.
+    /// Diameter of the molecules looked for, in nm, where they are of one kind: what CellPose looks for, and the only
+    /// size that the split "structures" seeks. Null: sizes about the geometric mean of the molecule diameters accepted.
     #[schemars(range(min = 0.1, max = 1000.0))]
     pub diameter_nm: Option<f64>,
 }
@@ -226,7 +227,8 @@ impl SlabOptions {
                 tiling: Tiling::Overlapping,
                 // Attention costs the square of it: a fifth faster than 64, and no worse with the built-in model.
                 tile_cells: 48,
-                // What the model learnt about structures beats its denoised image and the eigenvectors of its attention (models/README.md).
+                // What the model learnt about structures beats its denoised image and the eigenvectors of its attention
+                // (models/README.md).
                 canvas: CanvasRule::Structures,
                 refine: true,
                 binarisation: ThresholdRule::ExpectedDice,

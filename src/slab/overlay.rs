@@ -55,12 +55,13 @@ pub fn write_overlay(
 pub struct Found<'a> {
     /// Labels of the slice's shape.
     pub labels: ArrayView2<'a, i8>,
-    /// Molecules in voxels of the tomogram, drawn as circles; None: molecules and filaments are drawn as the labels have them.
+    /// Molecules in voxels of the tomogram, drawn as circles; None: molecules and filaments are drawn as the labels
+    /// have them.
     pub points: Option<&'a [Pick]>,
 }
 
-/// Writes a PNG: `slice`, number `z` of its tomogram, in grey, and beside it one panel for each of `found`. Slices whose longer side is
-/// outside `sides` pixels are enlarged or reduced to it.
+/// Writes a PNG: `slice`, number `z` of its tomogram, in grey, and beside it one panel for each of `found`. Slices
+/// whose longer side is outside `sides` pixels are enlarged or reduced to it.
 ///
 /// Errors: shapes that differ or are empty, and what the file system says.
 pub fn write_panels(

@@ -115,8 +115,8 @@ impl SlabReport {
 
 /// Segments the slices `z` of `tomogram`.
 ///
-/// Errors: settings out of range, unreadable or constant slices, cancel, out of memory, device failures. Memory beyond the model's own need: about
-/// 16 bytes per voxel of the slab plus one N x N affinity of a tile.
+/// Errors: settings out of range, unreadable or constant slices, cancel, out of memory, device failures. Memory beyond
+/// the model's own need: about 16 bytes per voxel of the slab plus one N x N affinity of a tile.
 pub fn segment(
     model: &DiffusionModel,
     tomogram: &Tomogram,

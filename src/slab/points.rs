@@ -118,8 +118,8 @@ pub fn single(points: &[[f64; 2]], distance: f64) -> Vec<bool> {
     points.iter().enumerate().map(alone).collect()
 }
 
-/// The released code's last rule (`retain_unique`): in the order z, tile, label, a detection stays unless an earlier one
-/// that stayed is within `ceil(unique_nm / voxel_nm)` voxels. (The released order is that of a directory listing.)
+/// The released code's last rule (`retain_unique`): in the order z, tile, label, a detection stays unless an earlier
+/// one that stayed is within `ceil(unique_nm / voxel_nm)` voxels. (The released order is that of a directory listing.)
 pub fn unique(mut detections: Vec<Detection>, rules: &PointRules, voxel_nm: f64) -> Vec<Pick> {
     let radius = (rules.unique_nm / voxel_nm).ceil();
     sort(&mut detections);
@@ -155,7 +155,8 @@ pub struct LinkRules {
 }
 
 impl Default for LinkRules {
-    /// A quarter of a ribosome's 30 nm from slice to slice, one missed slice, and a ribosome drawn out by the missing wedge.
+    /// A quarter of a ribosome's 30 nm from slice to slice, one missed slice, and a ribosome drawn out by the missing
+    /// wedge.
     fn default() -> Self {
         Self {
             step_nm: 7.5,

@@ -6,8 +6,8 @@ use crate::runtime::{Job, Result};
 
 use super::structures::StructureMaps;
 
-/// Standard deviation of the blur that makes the guide of the densities, in voxels: little of a voxel's noise is left at it, and an edge is
-/// still one. From 1 to 2 the Dice of the foreground varies by 0.004.
+/// Standard deviation of the blur that makes the guide of the densities, in voxels: little of a voxel's noise is left
+/// at it, and an edge is still one. From 1 to 2 the Dice of the foreground varies by 0.004.
 const GUIDE_BLUR: f64 = 1.5;
 
 /// Radius of the windows in voxels, for what is thin and for what is not.
@@ -17,9 +17,10 @@ const COMPACT: usize = 2;
 /// Regularisation in units of the densities' variance: guides that vary less are no guides, and the map is averaged.
 const EPSILON: f32 = 0.1;
 
-/// The maps of a slab after a guided filter in 3D (He, Sun and Tang 2010) whose guide is the blurred `density`, (z, y, x) of zero mean and
-/// unit variance: the model's answers vary from voxel to voxel more than specimens do, and its edges are drawn where the densities have
-/// theirs. Likelihoods stay within 0..=1; the nearness to centres is left alone.
+/// The maps of a slab after a guided filter in 3D (He, Sun and Tang 2010) whose guide is the blurred `density`, (z, y,
+/// x) of zero mean and unit variance: the model's answers vary from voxel to voxel more than specimens do, and its
+/// edges are drawn where the densities have theirs. Likelihoods stay within 0..=1; the nearness to centres is left
+/// alone.
 pub fn refined(maps: StructureMaps, density: ArrayView3<f32>, job: &Job) -> Result<StructureMaps> {
     let guide = gaussian_3d(density, GUIDE_BLUR, || job.check())?;
     let filter = |map: Array3<f32>, radius: usize| -> Result<Array3<f32>> {

@@ -87,7 +87,8 @@ pub(super) fn level(overlaps: &[Overlap], count: usize) -> Vec<Tone> {
 
 /// Minimises `sum of w (u_a - u_b - d)^2 + ridge * sum of u^2` over the links (a, b, w, d).
 ///
-/// Conjugate gradients on the links themselves: a slice of 8192 x 8192 has thousands of tiles, too many for a dense solve.
+/// Conjugate gradients on the links themselves: a slice of 8192 x 8192 has thousands of tiles, too many for a dense
+/// solve.
 fn settle(links: &[(usize, usize, f64, f64)], count: usize) -> Vec<f64> {
     let mut solution = vec![0.0; count];
     let total: f64 = links.iter().map(|link| link.2).sum();

@@ -21,7 +21,8 @@ pub struct StructureMaps {
 }
 
 impl StructureMaps {
-    /// Sorts `maps`, in the order of `structures`, by what they are; a structure that the model does not know is nowhere.
+    /// Sorts `maps`, in the order of `structures`, by what they are; a structure that the model does not know is
+    /// nowhere.
     pub fn new(structures: &[Structure], maps: Vec<Array3<f32>>) -> Result<Self> {
         let shape = maps
             .first()

@@ -17,8 +17,8 @@ enum Sampling {
 
 /// Where the tiles of one slice lie.
 ///
-/// Tiles form a grid of `starts` in a frame, which is the slice resized or padded; tile `i` is row `i / columns`, column
-/// `i % columns` of the grid.
+/// Tiles form a grid of `starts` in a frame, which is the slice resized or padded; tile `i` is row `i / columns`,
+/// column `i % columns` of the grid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TilePlan {
     slice: (usize, usize),
@@ -30,8 +30,8 @@ pub struct TilePlan {
 }
 
 impl TilePlan {
-    /// The papers' plan: the slice resized (bilinear) to two tiles by two, in the order top left, top right, bottom left,
-    /// bottom right, without overlap. Any `slice` (rows, columns) down to 1 x 1. Errors: an empty slice or tile.
+    /// The papers' plan: the slice resized (bilinear) to two tiles by two, in the order top left, top right, bottom
+    /// left, bottom right, without overlap. Any `slice` (rows, columns) down to 1 x 1. Errors: an empty slice or tile.
     pub fn quadrants(slice: (usize, usize), tile: usize) -> Result<Self> {
         check(slice, tile)?;
         let side = tile
@@ -143,7 +143,8 @@ impl TilePlan {
         })
     }
 
-    /// Tile `index` of every slice of `seen`, (slices, rows, columns); a missing slice is 0. Errors: as [`TilePlan::crop`].
+    /// Tile `index` of every slice of `seen`, (slices, rows, columns); a missing slice is 0. Errors: as
+    /// [`TilePlan::crop`].
     pub fn crop_seen(&self, seen: &[Option<ArrayView2<f32>>], index: usize) -> Result<Array3<f32>> {
         let mut tile = Array3::zeros((seen.len(), self.tile.0, self.tile.1));
         for (slice, mut target) in seen.iter().zip(tile.outer_iter_mut()) {
@@ -196,8 +197,8 @@ impl TilePlan {
         })
     }
 
-    /// Joins maps of all tiles smoothly: the mean, weighted by windows that fall off towards the tile's edges and sum to
-    /// one everywhere. A constant stays that constant; crops of one image give the image back.
+    /// Joins maps of all tiles smoothly: the mean, weighted by windows that fall off towards the tile's edges and sum
+    /// to one everywhere. A constant stays that constant; crops of one image give the image back.
     pub fn blend(&self, maps: &[Array2<f32>]) -> Result<Array2<f32>> {
         self.check_maps(maps)?;
         let rows = partition(&self.row_starts, self.frame.0, self.tile.0);

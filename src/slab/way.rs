@@ -17,8 +17,8 @@ pub enum Way {
 }
 
 impl Way {
-    /// The way that the settings ask for, as far as the model can go it: models that predict no structures give a denoised image;
-    /// the denoised latent of an autoencoder is no image, which leaves the papers' way.
+    /// The way that the settings ask for, as far as the model can go it: models that predict no structures give a
+    /// denoised image; the denoised latent of an autoencoder is no image, which leaves the papers' way.
     pub fn choose(model: &DiffusionModel, options: &SlabOptions) -> Self {
         let has_structures = !model.config().structures.is_empty();
         match (options.canvas, model.encoder()) {
@@ -33,8 +33,8 @@ impl Way {
         }
     }
 
-    /// Slices beyond the slab, on either side, that are looked at too. Where the model says itself what is structure, one cell: a molecule
-    /// whose centre lies beyond the slab is then seen to.
+    /// Slices beyond the slab, on either side, that are looked at too. Where the model says itself what is structure,
+    /// one cell: a molecule whose centre lies beyond the slab is then seen to.
     pub fn margin(&self, model: &DiffusionModel) -> usize {
         match self {
             Self::Structures(_) => model.cells().slices as usize,

@@ -39,8 +39,8 @@ static void check_layer(tomocut_attention *attention, size_t number, const tomoc
     for (uint64_t head = 0; head < layer->heads; head++) {
         for (uint64_t i = 0; i < N_ROWS; i++) {
             uint64_t query = head * layer->tokens + first + i;
-            softmax_row(queries + query * layer->dim, keys + head * layer->tokens * layer->dim, layer->tokens, layer->dim,
-                        expected);
+            softmax_row(queries + query * layer->dim, keys + head * layer->tokens * layer->dim, layer->tokens,
+                        layer->dim, expected);
             for (uint64_t j = 0; j < layer->tokens; j++) {
                 CHECK(fabs(rows[(head * N_ROWS + i) * layer->tokens + j] - expected[j]) < 1e-5);
             }
@@ -87,7 +87,8 @@ int main(void) {
     tomocut_attention_free(attention);
     tomocut_attention_free(NULL);
     CHECK_REFUSED("z is",
-                  tomocut_slab_attention_extract(sample.engine, sample.model, sample.tomogram, 16, &options, &attention));
+                  tomocut_slab_attention_extract(sample.engine, sample.model, sample.tomogram, 16, &options,
+                                                 &attention));
     CHECK(attention == NULL);
 
     options.settings = "{\"layers\": [2, 9]}";

@@ -7,8 +7,9 @@
 enum { Z = 7, N_STAGES = 13 };
 
 /* The stages of a segmentation, as reports name them. */
-static const char *const STAGES[N_STAGES] = {"start",  "read",         "load",     "enhance", "encode", "attention", "eigenvectors",
-                                             "canvas", "z-correction", "binarise", "split",   "points", "write"};
+static const char *const STAGES[N_STAGES] = {
+    "start", "read", "load", "enhance", "encode", "attention", "eigenvectors",
+    "canvas", "z-correction", "binarise", "split", "points", "write"};
 
 static int stage_of(const tomocut_progress *progress) {
     int stage = 0;

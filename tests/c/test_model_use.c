@@ -74,8 +74,8 @@ static void denoising_lowers_the_noise(struct sample *sample) {
     out.shape[0] = DEPTH + 1;
     CHECK_REFUSED("denoised.shape",
                   tomocut_tomogram_denoise(sample->engine, sample->model, sample->tomogram, FIRST, END, NULL, &out));
-    CHECK_STATUS(TOMOCUT_E_IO, tomocut_tomogram_denoise_to_file(sample->engine, sample->model, sample->tomogram, FIRST, END,
-                                                                NULL, "/nonexistent/denoised.mrc"));
+    CHECK_STATUS(TOMOCUT_E_IO, tomocut_tomogram_denoise_to_file(sample->engine, sample->model, sample->tomogram, FIRST,
+                                                                END, NULL, "/nonexistent/denoised.mrc"));
     unlink(path);
 }
 
@@ -87,7 +87,8 @@ static void an_adapted_model_opens(struct sample *sample) {
     CHECK_OK(tomocut_call_options_init(&options, sizeof options));
     CHECK_REFUSED("n is 0", tomocut_model_adapt(sample->engine, NULL, list, 0, &options, path));
     CHECK_REFUSED("tomogram is NULL",
-                  tomocut_model_adapt(sample->engine, NULL, (const tomocut_tomogram *const[]){NULL}, 1, &options, path));
+                  tomocut_model_adapt(sample->engine, NULL, (const tomocut_tomogram *const[]){NULL}, 1, &options,
+                                      path));
     options.settings = "{\"batch\": 1}";
     CHECK_REFUSED("settings.batch is 1", tomocut_model_adapt(sample->engine, NULL, list, 1, &options, path));
     CHECK(access(path, F_OK) != 0);

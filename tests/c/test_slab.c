@@ -35,8 +35,8 @@ static void results_are_sane(const tomocut_slab *slab) {
             }
         }
     }
-    printf("  voxels: %zu background, %zu membrane, %zu molecule; mean score %.2f on the shell, %.2f in it\n", counts[0],
-           counts[1], counts[2], inside / DEPTH, outside / DEPTH);
+    printf("  voxels: %zu background, %zu membrane, %zu molecule; mean score %.2f on the shell, %.2f in it\n",
+           counts[0], counts[1], counts[2], inside / DEPTH, outside / DEPTH);
     CHECK(counts[1] + counts[2] > 0 && counts[0] > counts[1] + counts[2] + counts[3]);
     CHECK(inside > outside);
 }

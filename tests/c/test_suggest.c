@@ -73,7 +73,8 @@ static void bad_requests_are_refused(tomocut_tomogram *tomogram) {
     CHECK_REFUSED("tomocut_call_options is NULL", tomocut_call_options_init(NULL, sizeof options));
     CHECK_REFUSED("tomogram is NULL", tomocut_tomogram_suggest_slabs(NULL, &options, &slab, 1, NULL, NULL, 0));
     CHECK_REFUSED("slabs is NULL", tomocut_tomogram_suggest_slabs(tomogram, &options, NULL, 1, NULL, NULL, 0));
-    CHECK_REFUSED("capacity of slabs is 0", tomocut_tomogram_suggest_slabs(tomogram, &options, &slab, 0, NULL, NULL, 0));
+    CHECK_REFUSED("capacity of slabs is 0",
+                  tomocut_tomogram_suggest_slabs(tomogram, &options, &slab, 0, NULL, NULL, 0));
     CHECK_REFUSED("capacity is 0", tomocut_tomogram_suggest_slabs(tomogram, &options, NULL, 0, NULL, NULL, 0));
     CHECK_REFUSED("profile is NULL", tomocut_tomogram_suggest_slabs(tomogram, &options, &slab, 1, NULL, NULL, NZ));
     CHECK_REFUSED("profile_capacity is 47, must be at least 48",

@@ -11,20 +11,22 @@ use crate::slab::labels::{MEMBRANE, MOLECULE};
 /// What CellPose sees of a slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CellPoseInput {
-    /// The foreground, 0 or 1, as in the released code. (Not scaled by its percentiles, which changes nothing but the fate of
-    /// slices with less than 1 % foreground: cellpose makes those empty.)
+    /// The foreground, 0 or 1, as in the released code. (Not scaled by its percentiles, which changes nothing but the
+    /// fate of slices with less than 1 % foreground: cellpose makes those empty.)
     Foreground,
     /// The score, where there is one.
     Score,
 }
 
-/// The slab paper's rule: on each slice by itself, CellPose's instances are molecules and all other foreground is membrane.
+/// The slab paper's rule: on each slice by itself, CellPose's instances are molecules and all other foreground is
+/// membrane.
 ///
 /// An instance counts where at least half of it is foreground.
 pub struct CellPosePerSlice {
     /// The network.
     pub model: CellPose,
-    /// Diameter that it looks for, in nm. The released code asks for 10 pixels of its canvas, 12.4 nm at its 1.348-nm voxels.
+    /// Diameter that it looks for, in nm. The released code asks for 10 pixels of its canvas, 12.4 nm at its 1.348-nm
+    /// voxels.
     pub diameter_nm: f64,
     /// What it sees.
     pub input: CellPoseInput,

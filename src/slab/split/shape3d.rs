@@ -10,8 +10,8 @@ use crate::image::{distance_3d, label_2d, label_3d, Connectivity};
 use crate::runtime::{Error, Job, Result};
 use crate::slab::labels::{MEMBRANE, MOLECULE};
 
-/// A neck between two bodies, or a foot on a membrane, must be thinner than this share of the body for the body to be cut
-/// loose there. Along a rod the depth hardly varies, so rods are not chopped into balls.
+/// A neck between two bodies, or a foot on a membrane, must be thinner than this share of the body for the body to be
+/// cut loose there. Along a rod the depth hardly varies, so rods are not chopped into balls.
 const NECK: f32 = 0.6;
 
 /// Depth between two levels of the erosion, in voxels.
@@ -37,11 +37,11 @@ pub struct Shape3d {
     /// Largest ratio of the longest to the shortest axis of a molecule. The missing wedge alone draws a ball out 1.5 to
     /// 1.9 times along z.
     pub elongation: f64,
-    /// Least volume relative to the ellipsoid of the same moments: 1 for a solid ball, about 1.4 t/R for a vesicle of wall t
-    /// and radius R, small for anything bent or branched.
+    /// Least volume relative to the ellipsoid of the same moments: 1 for a solid ball, about 1.4 t/R for a vesicle of
+    /// wall t and radius R, small for anything bent or branched.
     pub filling: f64,
-    /// Diameter, in nm, from which a hole in a slice of a body is the lumen of a vesicle. The channels of ring and barrel
-    /// complexes are narrower (GroEL 5 to 7 nm), the smallest vesicles are 15 nm inside.
+    /// Diameter, in nm, from which a hole in a slice of a body is the lumen of a vesicle. The channels of ring and
+    /// barrel complexes are narrower (GroEL 5 to 7 nm), the smallest vesicles are 15 nm inside.
     pub lumen_nm: f64,
     /// Least length of a membrane (longest side of its bounding box), in nm: shorter pieces are debris.
     pub membrane_length_nm: f64,
@@ -201,8 +201,8 @@ impl Cutter<'_, '_> {
         Ok(groups)
     }
 
-    /// The core grown back by what was eroded, within its component and outside molecules already found; `None` where the
-    /// core alone is too wide for a molecule.
+    /// The core grown back by what was eroded, within its component and outside molecules already found; `None` where
+    /// the core alone is too wide for a molecule.
     fn opened(&self, core: &[[usize; 3]], level: f32, job: &Job) -> Result<Option<Vec<[usize; 3]>>> {
         let Some(&first) = core.first() else {
             return Ok(None);

@@ -8,8 +8,9 @@ use crate::volume::Tomogram;
 /// Edge of a coarse pixel in nm, at most, unless the voxels are larger: half a bilayer.
 const PIXEL_NM: f64 = 2.0;
 
-/// Thickness of a layer in nm. Thicker layers average more noise away but see only what stands upright; 4 nm follows the
-/// truth of the simulated tomograms best (correlation 0.9 to 0.98 with the share of foreground, 0.67 to 0.95 for 12 nm).
+/// Thickness of a layer in nm. Thicker layers average more noise away but see only what stands upright; 4 nm follows
+/// the truth of the simulated tomograms best (correlation 0.9 to 0.98 with the share of foreground, 0.67 to 0.95 for 12
+/// nm).
 const LAYER_NM: f64 = 4.0;
 
 /// Layers that are looked at even where fewer voxels may be read.
@@ -21,8 +22,8 @@ const FEWEST_PIXELS: usize = 32;
 /// Small slices are read together up to this many voxels.
 const RUN_VOXELS: usize = 1 << 24;
 
-/// Half the edge, in nm, of the window whose mean is taken off every layer: wider than what counts as structure. Gradients
-/// of the ice go, and of the edge of a carbon film its neighbourhood alone is left, to be clipped.
+/// Half the edge, in nm, of the window whose mean is taken off every layer: wider than what counts as structure.
+/// Gradients of the ice go, and of the edge of a carbon film its neighbourhood alone is left, to be clipped.
 const BACKGROUND_NM: f64 = 40.0;
 
 /// Slices, and voxels of each, that the grey scale is taken from.
@@ -32,7 +33,8 @@ const SCALE_VOXELS: usize = 8192;
 /// Voxels further than this from the median, in standard deviations, are clipped there: hot pixels.
 const CLIP_VOXELS: f32 = 6.0;
 
-/// The same for the coarse pixels of a layer, where noise is much weaker: a gold bead is then no stronger than a membrane.
+/// The same for the coarse pixels of a layer, where noise is much weaker: a gold bead is then no stronger than a
+/// membrane.
 const CLIP_PIXELS: f32 = 3.0;
 
 /// A single value that this share of the voxels has is padding: no more than 5 % of normal 8-bit voxels are equal where

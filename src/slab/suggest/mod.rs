@@ -1,8 +1,8 @@
 //! Slabs worth looking at: where along z a tomogram holds most structure, seen without any model.
 //!
 //! A slice is rich where the local contrast at the scales of membranes and molecules exceeds what the noise alone shows
-//! there. `layers` reads the tomogram as thin layers of coarse pixels in bounded memory, `structure` measures how much of
-//! each layer is structure, and this file joins layers to slabs.
+//! there. `layers` reads the tomogram as thin layers of coarse pixels in bounded memory, `structure` measures how much
+//! of each layer is structure, and this file joins layers to slabs.
 
 mod layers;
 mod structure;
@@ -35,8 +35,8 @@ pub struct SuggestOptions {
     /// Voxel edge in nm; null: the file's.
     #[schemars(range(min = 0.01, max = 100.0))]
     pub voxel_nm: Option<f64>,
-    /// Voxels that may be read. Of a larger tomogram, first fewer slices of every layer (4 nm) are read, then only every
-    /// second, third ... layer; 16 layers are looked at in any case.
+    /// Voxels that may be read. Of a larger tomogram, first fewer slices of every layer (4 nm) are read, then only
+    /// every second, third ... layer; 16 layers are looked at in any case.
     pub max_voxels: u64,
 }
 
@@ -74,8 +74,8 @@ pub struct SuggestedSlab {
 /// The richest slabs of a tomogram.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Suggestions {
-    /// Slabs that do not overlap, the best first. Slabs with voxels that are not finite, which cannot be segmented, come
-    /// after all others.
+    /// Slabs that do not overlap, the best first. Slabs with voxels that are not finite, which cannot be segmented,
+    /// come after all others.
     pub slabs: Vec<SuggestedSlab>,
     /// Structure of every slice of the tomogram: about 0 where there is only noise, 1 where every place certainly holds
     /// structure at every scale. Comparable within one tomogram.
@@ -89,7 +89,8 @@ pub struct Suggestions {
 /// [`SuggestOptions::max_voxels`]; files whose sections are not z slices are read once per layer.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] by name, [`Error::Format`] where no two finite voxels differ, cancel, and those of reading.
+/// [`Error::InvalidArgument`] by name, [`Error::Format`] where no two finite voxels differ, cancel, and those of
+/// reading.
 pub fn suggest_slabs(tomogram: &Tomogram, options: &SuggestOptions, count: usize, job: &Job) -> Result<Suggestions> {
     let depth = tomogram.geometry().shape[0];
     options.validate()?;
@@ -169,8 +170,8 @@ fn interpolated(places: &[f64], values: &[f64], count: usize) -> Vec<f64> {
         .collect()
 }
 
-/// The best window of `thickness` slices, then the best that leaves it alone, and so on. Of equal windows the one nearest
-/// the middle, then the lower one.
+/// The best window of `thickness` slices, then the best that leaves it alone, and so on. Of equal windows the one
+/// nearest the middle, then the lower one.
 fn richest(profile: &[f64], broken: &[bool], thickness: usize, count: usize) -> Vec<SuggestedSlab> {
     let depth = profile.len();
     let windows: Vec<(bool, f64, usize)> = (0..=depth - thickness)

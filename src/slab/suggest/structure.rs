@@ -7,8 +7,8 @@ use crate::runtime::{Error, Generator, Job, Result};
 /// Number of octaves.
 const BANDS: usize = 3;
 
-/// Standard deviation of the finest blur in nm. The differences of 1.5, 3, 6 and 12 nm pass what is some 4 to 40 nm wide:
-/// bilayers, and molecules up to large complexes; gradients of the ice and of thickness do not pass.
+/// Standard deviation of the finest blur in nm. The differences of 1.5, 3, 6 and 12 nm pass what is some 4 to 40 nm
+/// wide: bilayers, and molecules up to large complexes; gradients of the ice and of thickness do not pass.
 const FINEST_NM: f64 = 1.5;
 
 /// The same in pixels, at least: below, the sampled Gaussian is no low-pass.
@@ -24,8 +24,9 @@ const FEWEST_PLACES: usize = 4;
 /// Share of the places that are taken for noise. In a crowded tomogram all scores are then too low, alike.
 const NOISE_SHARE: f64 = 0.1;
 
-/// A place has at most this many bits, those of three times as much structure as noise. A gold bead or the edge of a carbon
-/// film is then no more than any place that certainly holds structure, and a mean over places is a share of places.
+/// A place has at most this many bits, those of three times as much structure as noise. A gold bead or the edge of a
+/// carbon film is then no more than any place that certainly holds structure, and a mean over places is a share of
+/// places.
 const MOST_BITS: f64 = 1.0;
 
 /// Layers of pure noise that tell how contrast of noise scatters.
@@ -96,8 +97,9 @@ pub(super) struct StructureScale {
 impl StructureScale {
     /// Takes the quietest tenth of all places of all `layers` for noise.
     ///
-    /// The contrast of noise scatters from place to place, so that its mean is not that of the quietest tenth: white noise
-    /// sent through the same bands says how far they are apart. Places without any contrast are padding and left out.
+    /// The contrast of noise scatters from place to place, so that its mean is not that of the quietest tenth: white
+    /// noise sent through the same bands says how far they are apart. Places without any contrast are padding and left
+    /// out.
     ///
     /// # Errors
     /// [`Error::Format`] where no layer has any contrast.

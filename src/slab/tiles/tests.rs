@@ -23,7 +23,8 @@ proptest! {
         rows in 1_usize..200, cols in 1_usize..200, tile in 1_usize..70, overlap in 0.0..=0.75_f64,
     ) {
         let image = image((rows, cols));
-        for plan in [TilePlan::overlapping((rows, cols), tile, overlap).unwrap(), TilePlan::whole((rows, cols), tile).unwrap()] {
+        let overlapping = TilePlan::overlapping((rows, cols), tile, overlap).unwrap();
+        for plan in [overlapping, TilePlan::whole((rows, cols), tile).unwrap()] {
             let maps = crops(&plan, &image);
             prop_assert!(maps.iter().all(|m| m.dim() == plan.tile_shape()));
             prop_assert!(furthest(&plan.blend(&maps).unwrap(), &image) < 1e-5);

@@ -30,8 +30,8 @@ pub struct Canvas {
 
 impl Line for Paper {
     type TileMap = Canvas;
-    /// The slice's panels: the paper's quadrants, row-major, which stay apart until they are masks; otherwise one canvas of the slice's own
-    /// size.
+    /// The slice's panels: the paper's quadrants, row-major, which stay apart until they are masks; otherwise one
+    /// canvas of the slice's own size.
     type SliceMap = Vec<Array2<u8>>;
 
     fn needs_eigenvectors(&self) -> bool {
@@ -59,8 +59,8 @@ impl Line for Paper {
         canvas.is_empty
     }
 
-    /// Overlapping canvases are brought to one tone before they are blended. The attention of a cell is that of all its slices, and so
-    /// is the canvas.
+    /// Overlapping canvases are brought to one tone before they are blended. The attention of a cell is that of all its
+    /// slices, and so is the canvas.
     fn slice_maps(&self, cell: &CellRun, tiles: Vec<Canvas>) -> Result<Vec<Vec<Array2<u8>>>> {
         let canvases = tiles.into_iter().map(|tile| tile.pixels);
         let panels = match cell.context().options.tiling {

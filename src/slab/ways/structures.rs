@@ -1,5 +1,5 @@
-//! The default way: the model says what each voxel is; the mask is the one of the largest expected overlap, the points are
-//! the dark balls among what it holds to be molecules.
+//! The default way: the model says what each voxel is; the mask is the one of the largest expected overlap, the points
+//! are the dark balls among what it holds to be molecules.
 use ndarray::Array2;
 
 use crate::diffusion::Extraction;
@@ -71,7 +71,8 @@ impl Line for Structures {
         job.enter(Stage::Split)?;
         let mut labels = maps.labels(&foreground);
         if options.binarisation() == Binarisation::ExpectedDice {
-            // What is wide and dim sets the threshold of the whole: a membrane is drawn no wider than its own best mask.
+            // What is wide and dim sets the threshold of the whole: a membrane is drawn no wider than its own best
+            // mask.
             let least = expected_dice_threshold(maps.membrane.iter().copied());
             labels.zip_mut_with(&maps.membrane, |label, &membrane| {
                 if *label == MEMBRANE && membrane <= least {
