@@ -2,8 +2,8 @@
 use std::ffi::{c_char, CString};
 use std::sync::Arc;
 
-use ndarray::ArrayView3;
-use tch::{Device, Kind, Tensor};
+use ndarray::Array3;
+use tch::Tensor;
 
 use super::engine::{tomocut_engine, Engine};
 use super::guard::{guard, guard_anywhere, log_panics_to};
@@ -18,6 +18,7 @@ use super::tomogram::tomocut_tomogram;
 use super::volume::{tomocut_volume, Dtype, Strided};
 use crate::diffusion::AttentionTap;
 use crate::slab::slice_features;
+use crate::tensors::to_array;
 use crate::{Error, Result};
 
 /// Queries and keys of the self-attention layers of one slice. A handle of its own: it takes one call at a time.
@@ -289,15 +290,8 @@ unsafe fn put_tensor(tensor: &Tensor, target: *mut tomocut_volume, name: &str) -
     let shape = [a as usize, b as usize, c as usize];
     // SAFETY: passed on.
     let target = unsafe { Strided::output(target, name, &[Dtype::F32], shape) }?;
-    let flat = tensor
-        .f_to_device(Device::Cpu)?
-        .f_to_kind(Kind::Float)?
-        .f_contiguous()?;
-    let mut values = vec![0_f32; flat.numel()];
-    let count = values.len();
-    flat.f_copy_data(&mut values, count)?;
-    let view = ArrayView3::from_shape(shape, &values).map_err(|error| Error::Internal(error.to_string()))?;
+    let values: Array3<f32> = to_array(tensor)?;
     // SAFETY: `target` was checked against this shape and type.
-    unsafe { target.write(view, |value: f32| value) };
+    unsafe { target.write(values.view(), |value: f32| value) };
     Ok(())
 }

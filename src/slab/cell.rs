@@ -5,12 +5,12 @@ use tch::Tensor;
 use crate::diffusion::Extraction;
 use crate::runtime::{Error, Job, Result, Stage};
 use crate::spectral::{Adam, EigenSolver, Eigenvectors, Krylov};
+use crate::tensors::to_array;
 
 use super::choices::{SolverKind, Tiling};
 use super::context::SlabContext;
 use super::stack::SlabStack;
 use super::tile_attention::TileAttention;
-use super::tile_tensor::tensor_to_image;
 use super::tiles::TilePlan;
 
 /// The U-Net halves its grid three times.
@@ -146,7 +146,7 @@ impl TileRun {
         let solved = self.eigenvectors.as_ref();
         let solved = solved.ok_or_else(|| Error::Internal("the tile has no eigenvectors".into()))?;
         (0..solved.vectors.size().first().copied().unwrap_or(0))
-            .map(|c| tensor_to_image(&solved.vectors.f_get(c)?))
+            .map(|c| to_array(&solved.vectors.f_get(c)?))
             .collect()
     }
 

@@ -10,7 +10,7 @@ use crate::slab::context::{PreparedSlab, SlabContext};
 use crate::slab::decision::{volume, Decision};
 use crate::slab::line::Line;
 use crate::slab::split_mask::split_mask;
-use crate::slab::tile_tensor::tensor_to_image;
+use crate::tensors::to_array;
 
 /// Percentiles of the raw score volume that become 0 and 1.
 const SCORE_RANGE: [f64; 2] = [1.0, 99.9];
@@ -97,7 +97,7 @@ fn denoised_tile(model: &DiffusionModel, extraction: &Extraction) -> Result<Vec<
     };
     let image = depth_to_space(&extraction.clean, cells.factor)?;
     (0..cells.slices)
-        .map(|slice| tensor_to_image(&image.f_get(0)?.f_get(slice)?))
+        .map(|slice| to_array(&image.f_get(0)?.f_get(slice)?))
         .collect()
 }
 

@@ -16,7 +16,7 @@ use crate::slab::line::Line;
 use crate::slab::refine::refined;
 use crate::slab::split_mask::split_mask;
 use crate::slab::structures::{remove_specks, StructureMaps};
-use crate::slab::tile_tensor::tensor_to_image;
+use crate::tensors::to_array;
 
 /// What is thresholded is the likelihood of the model's structures.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -112,11 +112,7 @@ fn structure_tile(extraction: &Extraction) -> Result<Vec<Vec<Array2<f32>>>> {
         .as_ref()
         .ok_or_else(|| Error::Unsupported("the model predicts no structures".into()))?;
     let (kinds, slices, _, _) = maps.size4()?;
-    let kind = |k: i64| {
-        (0..slices)
-            .map(|s| tensor_to_image(&maps.f_get(k)?.f_get(s)?))
-            .collect()
-    };
+    let kind = |k: i64| (0..slices).map(|s| to_array(&maps.f_get(k)?.f_get(s)?)).collect();
     (0..kinds).map(kind).collect()
 }
 
