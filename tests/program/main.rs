@@ -6,6 +6,7 @@ mod info;
 mod ncut;
 mod phantom;
 mod picks;
+mod run;
 mod slab;
 mod started;
 mod train;

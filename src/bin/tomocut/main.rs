@@ -12,8 +12,10 @@ mod output;
 mod phantom;
 mod picks;
 mod placed;
+mod predict;
 mod progress;
 mod ranges;
+mod run;
 mod settings;
 mod slab;
 mod suggest;
@@ -40,6 +42,8 @@ struct Program {
 #[derive(Subcommand)]
 enum Command {
     Slab(Box<slab::Arguments>),
+    Run(Box<run::Arguments>),
+    Predict(Box<predict::Arguments>),
     Train(Box<train::Arguments>),
     Ncut(Box<ncut::Arguments>),
     Denoise(denoise::Arguments),
@@ -75,7 +79,7 @@ fn main() -> ExitCode {
     // Nothing is looked at after a panic.
     let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| {
         let program = Program::from_arg_matches(&matches).map_err(|error| Failure::usage(error.to_string()))?;
-        run(program.command, &matches)
+        dispatch(program.command, &matches)
     }));
     match outcome {
         Ok(Ok(())) => ExitCode::SUCCESS,
@@ -90,9 +94,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command, matches: &ArgMatches) -> Result<(), Failure> {
+fn dispatch(command: Command, matches: &ArgMatches) -> Result<(), Failure> {
     match command {
         Command::Slab(arguments) => slab::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments, of_subcommand(matches)),
+        Command::Predict(arguments) => predict::run(&arguments),
         Command::Train(arguments) => train::run(&arguments, of_subcommand(matches)),
         Command::Ncut(arguments) => ncut::run(&arguments),
         Command::Denoise(arguments) => denoise::run(&arguments),

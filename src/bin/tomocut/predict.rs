@@ -4,9 +4,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{json, Map, Value};
 use tomocut::networks::SegmentationModel;
 use tomocut::picks::PickFormat;
-use tomocut::predict::{
-    finished_files, predict_inputs, predict_pictures, Inputs, PredictOptions, PredictReport,
-};
+use tomocut::predict::{finished_files, predict_inputs, predict_pictures, Inputs, PredictOptions, PredictReport};
 use tomocut::volume::Tomogram;
 
 use crate::engine::{Engine, EngineArguments};
@@ -196,7 +194,10 @@ impl Prediction<'_> {
         }
         let mut text = format!("{} pictures, {:.2} s each\n", images.len(), report.seconds_per_picture);
         if let Some(s) = stability {
-            text += &format!("between samples: Dice {:.3}, PSNR {:.1} dB, SSIM {:.3}\n", s.dice, s.psnr, s.ssim);
+            text += &format!(
+                "between samples: Dice {:.3}, PSNR {:.1} dB, SSIM {:.3}\n",
+                s.dice, s.psnr, s.ssim
+            );
         }
         print(&text)
     }
@@ -232,7 +233,11 @@ impl Prediction<'_> {
             }
         }
         if self.arguments.json {
-            let model = self.arguments.model.as_ref().map_or("built-in".into(), |path| path.display().to_string());
+            let model = self
+                .arguments
+                .model
+                .as_ref()
+                .map_or("built-in".into(), |path| path.display().to_string());
             print_json(&json!({"model": model, "settings": settings_value(&self.settings), "tomograms": answers}))?;
         }
         let n_failed = failures.len();
@@ -304,7 +309,12 @@ impl Prediction<'_> {
             endings.push(format!("_{output}_std{kind}"));
             endings.extend(["_mask.mrc", "_objects.mrc"].map(|file| format!("_{output}{file}")));
         }
-        let formats: Vec<PickFormat> = self.settings.picking.iter().flat_map(|picking| picking.formats.clone()).collect();
+        let formats: Vec<PickFormat> = self
+            .settings
+            .picking
+            .iter()
+            .flat_map(|picking| picking.formats.clone())
+            .collect();
         endings.extend(formats.iter().map(|format| format.file_name("")));
         endings
     }

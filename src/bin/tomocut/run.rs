@@ -163,7 +163,11 @@ fn given(arguments: &Arguments) -> Result<Given, Failure> {
     given.option("--steps", "training.steps", arguments.steps)?;
     given.option("--seed", "training.seed", arguments.seed)?;
     given.option("--threshold", "prediction.threshold", arguments.threshold)?;
-    given.option("--membranes", "prediction.membranes", arguments.membranes.then(|| json!({})))?;
+    given.option(
+        "--membranes",
+        "prediction.membranes",
+        arguments.membranes.then(|| json!({})),
+    )?;
     Ok(given)
 }
 
@@ -172,7 +176,8 @@ fn tomograms(arguments: &Arguments, matches: &ArgMatches) -> Result<Vec<DataSetT
     let mut z: BTreeMap<usize, Range<usize>> = placed(matches, "inputs", "z")?;
     let mut truth: BTreeMap<usize, PathBuf> = placed(matches, "inputs", "truth")?;
     let named: Vec<String> = arguments.inputs.iter().map(|path| files::name_of(path)).collect();
-    let is_taken = |name: &str| RESULTS.iter().any(|ending| name.ends_with(ending)) || named.iter().any(|known| known == name);
+    let is_taken =
+        |name: &str| RESULTS.iter().any(|ending| name.ends_with(ending)) || named.iter().any(|known| known == name);
     let mut all = Vec::new();
     for (index, input) in arguments.inputs.iter().enumerate() {
         let paths = files::tomograms(input, is_taken)?;
@@ -189,7 +194,10 @@ fn tomograms(arguments: &Arguments, matches: &ArgMatches) -> Result<Vec<DataSetT
             }
         };
         if paths != [input.clone()] {
-            let text = format!("{option} of {}: must stand after a tomogram, not a folder", input.display());
+            let text = format!(
+                "{option} of {}: must stand after a tomogram, not a folder",
+                input.display()
+            );
             return Err(Failure::usage(text));
         }
         all.push(DataSetTomogram {

@@ -1,7 +1,7 @@
 //! Wrong arguments and settings, without a process for each.
 use clap::FromArgMatches;
 
-use super::{command_line, run, Program};
+use super::{command_line, dispatch, Program};
 
 /// The words of an error for wrong arguments; they end the program with 2.
 fn refused(words: &[&str]) -> String {
@@ -12,7 +12,7 @@ fn refused(words: &[&str]) -> String {
         }
         Ok(matches) => {
             let program = Program::from_arg_matches(&matches).unwrap();
-            let failure = run(program.command, &matches).unwrap_err();
+            let failure = dispatch(program.command, &matches).unwrap_err();
             assert_eq!(failure.exit as u8, 2, "{words:?}: {}", failure.text);
             failure.text
         }
@@ -130,4 +130,45 @@ fn train_refuses_wrong_arguments() {
     refuses("train --images i --out x", "--masks");
     refuses("adapt --out x", "TOMOGRAM");
     refuses("adapt t.mrc --out x --batch 1", "settings.batch is 1");
+}
+
+#[test]
+fn predict_refuses_wrong_arguments() {
+    refuses("predict", "TOMOGRAM|FOLDER");
+    refuses("predict t.mrc", "--out");
+    refuses("predict t.mrc --pictures p --out x", "cannot be used with");
+    refuses("predict t.mrc --out x --region 1:2,3:4", "must be three ranges Z,Y,X");
+    refuses("predict t.mrc --out x --memory much", "must be a size such as 1.5G");
+    refuses("predict t.mrc --out x --formats csv", "--picks");
+    refuses(
+        "predict t.mrc --out x --picks gold",
+        "settings.picking.method is \"gold\"",
+    );
+    refuses(
+        "predict t.mrc --out x --picks auto --formats csv,paper",
+        "settings.picking.formats",
+    );
+    refuses("predict t.mrc --out x --format tiff", "settings.format is \"tiff\"");
+    refuses("predict t.mrc --out x --threshold 1.5", "settings.threshold is 1.5");
+    refuses("predict t.mrc --out x --rank 2 --size 2", "rank is 2");
+    refuses("predict t.mrc --out x --rank 1", "--size");
+    refuses("predict t.mrc --out x --again --size 2", "cannot be used with");
+    refuses("predict t.mrc --out x --set steps=2000", "settings.steps is 2000");
+}
+
+#[test]
+fn run_refuses_wrong_arguments() {
+    refuses("run", "TOMOGRAM|FOLDER");
+    refuses("run t.mrc", "--out");
+    refuses("run --z 3:4 t.mrc --out x", "must stand after its tomogram, once");
+    refuses("run t.mrc --z 4:4 --out x", "must be A:B");
+    refuses("run t.mrc --out x --held-out 0.7", "settings.held_out is 0.7");
+    refuses("run t.mrc --out x --memory much", "must be a size");
+    refuses(
+        "run t.mrc --out x --set training.window=[8,8]",
+        "settings.training.window",
+    );
+    refuses("run t.mrc --out x --scratch --start s", "cannot be used with");
+    refuses("run t.mrc --out x --slabs 65", "settings.slabs is 65, must be 1..=64");
+    refuses("run t.mrc --out x --network {", "must be JSON");
 }

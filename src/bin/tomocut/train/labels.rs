@@ -7,16 +7,13 @@ use clap::ArgMatches;
 use tomocut::picks::{Pick, PickFormat, PickSet};
 use tomocut::segmenter::SlabLabels;
 use tomocut::slab::{segment, Preset, SlabOptions, SuggestOptions};
-use tomocut::volume::Tomogram;
+use tomocut::volume::{Tomogram, CLASS_NAMES};
 
 use super::Session;
 use crate::exit::{Exit, Failure, OrExit};
 use crate::placed::placed;
 use crate::ranges::Slab;
 use crate::suggest::richest;
-
-/// Names of the labels of a segmented slab.
-const CLASS_NAMES: [&str; 3] = ["membrane", "molecule", "filament"];
 
 /// A tomogram with what the user says of it.
 pub struct LabelledInput {
