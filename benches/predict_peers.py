@@ -1,11 +1,11 @@
-"""tomocut-predict beside MONAI's sliding_window_inference, and a training step beside PyTorch's: the same network, one run.
+"""tomocut predict beside MONAI's sliding_window_inference, and a training step beside PyTorch's: the same network, one run.
 
 pip install numpy torch monai safetensors mrcfile
 cargo build --release --bin tomocut-measure-network
-cargo xtask demo                                    # builds the programs: target/demo
-python benches/predict_peers.py PROGRAMS MEASURE MODEL TOMOGRAM OUT [LABELS]
+cargo xtask demo                                    # builds the program: target/release/tomocut
+python benches/predict_peers.py PROGRAM MEASURE MODEL TOMOGRAM OUT [LABELS]
 
-PROGRAMS is the folder of tomocut-predict, MEASURE the program tomocut-measure-network, MODEL a compact network (safetensors, for
+PROGRAM is tomocut, MEASURE the program tomocut-measure-network, MODEL a compact network (safetensors, for
 instance models/segmentation.safetensors), TOMOGRAM an MRC file, OUT a scratch folder (in memory, as under /dev/shm: MONAI's
 answer is not written at all). LABELS, an MRC file of the tomogram's truth (0 background), gives the Dice of what both find. MONAI runs with windows of 160 voxels
 (MemBrain-seg's; smaller ones are slower), overlap 0.5, Gaussian weights. Times are whole processes but for Python's imports,
@@ -97,7 +97,7 @@ def load(path):
 
 
 def ours(program, model, tomogram, out):
-    command = [program, tomogram, "--model", model, "--out", out, "--again", "--quiet", "--no-rescale",
+    command = [program, "predict", tomogram, "--model", model, "--out", out, "--again", "--quiet", "--set", "rescale=false",
                "--probabilities", "--memory", "4G", "--threads", str(THREADS)]
     start = time.perf_counter()
     process = subprocess.Popen(command)
@@ -147,7 +147,7 @@ def torch_step(net, window, batch, runs=9):
 
 
 def main():
-    programs, measure, model, tomogram, out = sys.argv[1:6]
+    program, measure, model, tomogram, out = sys.argv[1:6]
     truth = mrcfile.read(sys.argv[6]) > 0 if len(sys.argv) > 6 else None
     net, about = load(model)
     outputs = [name for name in about["outputs"] if name not in ("centre", "background")]
@@ -160,11 +160,11 @@ def main():
     bare = json.loads(subprocess.run([measure, *told], check=True, capture_output=True, text=True).stdout)
     print(f"bare network on a resident tile   {bare['voxels_per_s'] / 1e6:6.3f} million voxels/s")
     began = time.perf_counter()
-    subprocess.run([os.path.join(programs, "tomocut-predict"), "--help"], check=True, capture_output=True)
+    subprocess.run([program, "info", "--header", tomogram], check=True, capture_output=True)
     loading = time.perf_counter() - began
-    runs = sorted(ours(os.path.join(programs, "tomocut-predict"), model, tomogram, out) for _ in range(RUNS))
+    runs = sorted(ours(program, model, tomogram, out) for _ in range(RUNS))
     seconds, peak = runs[RUNS // 2]
-    print(f"tomocut-predict                   {voxels / seconds / 1e6:6.3f} million voxels/s, {seconds:.1f} s ({runs[0][0]:.1f} to {runs[-1][0]:.1f}), peak {peak:.0f} MiB, "
+    print(f"tomocut predict                   {voxels / seconds / 1e6:6.3f} million voxels/s, {seconds:.1f} s ({runs[0][0]:.1f} to {runs[-1][0]:.1f}), peak {peak:.0f} MiB, "
           f"{voxels / seconds / bare['voxels_per_s']:.2f} of the bare network, "
           f"{voxels / (seconds - loading) / bare['voxels_per_s']:.2f} without the {loading:.2f} s in which libtorch loads")
     stem = os.path.join(out, os.path.basename(tomogram).split(".")[0])
@@ -176,7 +176,7 @@ def main():
         chosen = [about["outputs"].index(name) for name in outputs]
         more = f", Dice {dice(probabilities[chosen].astype(np.float32).sum(0).clip(max=1), truth):.4f}"
     print(f"MONAI, windows of {WINDOW}             {voxels / taken / 1e6:6.3f} million voxels/s, {taken:.1f} s{more}")
-    print(f"tomocut-predict is {taken / seconds:.1f} times as fast" + ("" if mine is None else f", Dice {mine:.4f}"))
+    print(f"tomocut predict is {taken / seconds:.1f} times as fast" + ("" if mine is None else f", Dice {mine:.4f}"))
     print(f"peak of this Python process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
 
     step = torch_step(net.train(), bare["window"], bare["batch"])

@@ -1,5 +1,5 @@
-/* SDSeg from pictures with masks through the C API and the programs: trained, exported, asked, and what is refused. */
-#include "program.h"
+/* SDSeg from pictures with masks through the C API: trained, exported, asked, and what is refused. */
+#include "files.h"
 
 enum { SIDE = 64, N = 2 };
 
@@ -157,25 +157,6 @@ static void predict(tomocut_engine *engine, const char *model, const char *folde
     tomocut_predictor_free(predictor);
 }
 
-/* The programs do the same: the model has the same bytes, the pictures their answers. */
-static void programs(const char *model) {
-    char theirs[4096], image_folder[4096], mask_folder[4096];
-    snprintf(theirs, sizeof theirs, "%s", scratch("theirs.safetensors"));
-    snprintf(image_folder, sizeof image_folder, "%s", scratch("images"));
-    snprintf(mask_folder, sizeof mask_folder, "%s", scratch("masks"));
-    if (!set_program("tomocut-train")) {
-        return;
-    }
-    finish(start("--images", image_folder, "--masks", mask_folder, "--network", "sdseg-small", "--window", "1,64,64", "--steps",
-                 "2", "--batch", "1", "--seed", "3", "--threads", "1", "--out", theirs, NULL),
-           0);
-    CHECK(same_bytes(model, theirs));
-    finish(start("--images", image_folder, "--masks", scratch("nowhere"), "--network", "sdseg-small", "--out", theirs, NULL), 3);
-    CHECK(set_program("tomocut-predict"));
-    finish(start("--pictures", image_folder, "--model", theirs, "--out", out, "--threads", "1", NULL), 0);
-    CHECK(count_files(out) >= N);
-}
-
 int main(void) {
     char model[4096], folder[4096];
     tomocut_engine *engine = new_engine(NULL, NULL);
@@ -186,7 +167,6 @@ int main(void) {
     train(engine, model);
     predict(engine, model, folder);
     tomocut_engine_free(engine);
-    programs(model);
     printf("pictures and masks: ok\n");
     return 0;
 }
