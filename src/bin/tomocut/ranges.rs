@@ -65,30 +65,14 @@ pub fn region(text: &str) -> Result<Region, String> {
         .ok_or_else(|| "must be three ranges Z,Y,X such as 40:60,0:512,100:400".to_owned())
 }
 
-/// "Z,Y,X".
-pub fn window(text: &str) -> Result<[usize; 3], String> {
-    triple(text, ',').ok_or_else(|| "must be Z,Y,X such as 32,80,80".to_owned())
-}
-
 /// "XxYxZ" as z, y, x.
 pub fn size(text: &str) -> Result<[usize; 3], String> {
-    let [x, y, z] = triple(text, 'x').ok_or_else(|| "must be XxYxZ, such as 256x256x64".to_owned())?;
+    let [x, y, z] = triple(text).ok_or_else(|| "must be XxYxZ, such as 256x256x64".to_owned())?;
     Ok([z, y, x])
 }
 
-/// "A:B", "A:" or ":B": the least and the largest.
-pub fn limits(text: &str) -> Result<(Option<f64>, Option<f64>), String> {
-    let parse = |part: &str| match part {
-        "" => Some(None),
-        part => number(part).ok().filter(|value| *value >= 0.0).map(Some),
-    };
-    let both = text.split_once(':').and_then(|(a, b)| Some((parse(a)?, parse(b)?)));
-    both.filter(|(least, most)| least.zip(*most).is_none_or(|(least, most)| least <= most))
-        .ok_or_else(|| "must be A:B, A: or :B".to_owned())
-}
-
-fn triple(text: &str, between: char) -> Option<[usize; 3]> {
-    let numbers: Option<Vec<usize>> = text.split(between).map(whole).collect();
+fn triple(text: &str) -> Option<[usize; 3]> {
+    let numbers: Option<Vec<usize>> = text.split('x').map(whole).collect();
     numbers?.try_into().ok()
 }
 
@@ -112,10 +96,7 @@ mod tests {
         assert_eq!(slab("auto"), Ok(Slab::Auto));
         assert_eq!(region(":,4:,2:9"), Ok(Region([(0, None), (4, None), (2, Some(9))])));
         assert!(region(":,:").is_err() && region(":,:,:,:").is_err() && region(":,:,4:4").is_err());
-        assert_eq!(window("1,2,3"), Ok([1, 2, 3]));
         assert_eq!(size("1x2x3"), Ok([3, 2, 1]));
-        assert_eq!(limits("100:"), Ok((Some(100.0), None)));
-        assert!(limits("9:3").is_err() && limits("9").is_err() && limits("-1:").is_err());
     }
 
     #[test]

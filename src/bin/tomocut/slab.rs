@@ -146,7 +146,9 @@ fn settings(arguments: &Arguments) -> Result<Option<SlabOptions>, Failure> {
         }
     }
     if let Some(path) = &arguments.cellpose {
-        given.option("--cellpose", "split", Some("cellpose"))?;
+        if !given.has("split") {
+            given.option("--cellpose", "split", Some("cellpose"))?;
+        }
         given.option("--cellpose", "cellpose_weights", Some(path.display().to_string()))?;
     }
     arguments.settings.resolve(given)
