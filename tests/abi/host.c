@@ -45,8 +45,8 @@ static void slabs(struct sample *sample, int *reports, tomocut_slab **slab) {
     tomocut_attention *attention = NULL;
     size_t count = 0;
     INIT(tomocut_slab_options, options);
-    INIT(tomocut_write_options, writing);
-    INIT(tomocut_suggest_options, suggesting);
+    INIT(tomocut_call_options, writing);
+    INIT(tomocut_call_options, suggesting);
     options.value.z_first = 7;
     options.value.z_end = 8;
     options.value.progress = count_reports;
@@ -59,9 +59,9 @@ static void slabs(struct sample *sample, int *reports, tomocut_slab **slab) {
     UNTOUCHED(place);
     CHECK_OK(tomocut_slab_points(*slab, NULL, 0, &count));
     CHECK_OK(tomocut_slab_write(*slab, sample->tomogram, scratch("slab"), "old", &writing.value));
-    printf("slab %llx at %d, %zu points\n", hash_of(labels, sizeof labels), place.value.start[0], count);
+    printf("slab %llx at %d, %zu points\n", hash_of(labels, sizeof labels), (int)place.value.start[0], count);
 
-    suggesting.value.thickness = 4;
+    suggesting.value.settings = "{\"thickness\": 4}";
     tomocut_suggested_slab best;
     CHECK_OK(tomocut_tomogram_suggest_slabs(sample->tomogram, &suggesting.value, &best, 1, &count, NULL, 0));
     printf("suggested %zu: %d to %d\n", count, (int)best.z_first, (int)best.z_end);
@@ -83,17 +83,18 @@ static void cuts(struct sample *sample) {
     static uint32_t labels[SAMPLE_NY * SAMPLE_NX];
     tomocut_ncut *ncut = NULL;
     INIT(tomocut_ncut_options, options);
-    options.value.working_tokens = 8;
+    options.value.settings = "{\"tokens\": 8}";
     options.value.segments = 3;
     tomocut_volume image = volume_of(sample_voxels[7], TOMOCUT_DTYPE_F32, 1, SAMPLE_NY, SAMPLE_NX);
     CHECK_OK(tomocut_ncut_segment_image(sample->engine, sample->model, &image, &options.value, &ncut));
-    GUARDED(tomocut_ncut_info, info);
-    info.value.struct_size = sizeof info.value;
-    CHECK_OK(tomocut_ncut_get_info(ncut, &info.value));
-    UNTOUCHED(info);
+    tomocut_report *report = NULL;
+    double segments = 0.0;
+    CHECK_OK(tomocut_ncut_report(ncut, &report));
+    CHECK_OK(tomocut_report_number(report, "/segments", &segments));
+    tomocut_report_free(report);
     tomocut_volume out = volume_of(labels, TOMOCUT_DTYPE_U32, 1, SAMPLE_NY, SAMPLE_NX);
     CHECK_OK(tomocut_ncut_labels(ncut, &out));
-    printf("ncut %llx, %d segments\n", hash_of(labels, sizeof labels), (int)info.value.segments);
+    printf("ncut %llx, %d segments\n", hash_of(labels, sizeof labels), (int)segments);
     tomocut_ncut_free(ncut);
 }
 
@@ -103,41 +104,42 @@ static void networks(struct sample *sample, const tomocut_slab *slab) {
     tomocut_tomogram *written = NULL;
     tomocut_trainer *trainer = NULL;
     INIT(tomocut_predict_options, options);
-    INIT(tomocut_predict_report, report);
-    options.value.outputs = TOMOCUT_PREDICT_PROBABILITIES;
+    tomocut_report *report = NULL;
+    double computed = 0.0, finished = 0.0;
+    options.value.settings = "{\"outputs\": [\"probabilities\"]}";
     CHECK_OK(tomocut_predictor_builtin(sample->engine, &network));
-    CHECK_OK(tomocut_predictor_run(sample->engine, network, sample->tomogram, &options.value, scratch("predicted"),
-                                   &report.value));
-    UNTOUCHED(report);
+    CHECK_OK(tomocut_predictor_run(sample->engine, network, sample->tomogram, NULL, &options.value, scratch("predicted"),
+                                   &report, NULL));
+    CHECK_OK(tomocut_report_number(report, "/computed", &computed));
+    CHECK_OK(tomocut_report_number(report, "/finished", &finished));
+    tomocut_report_free(report);
     CHECK_OK(tomocut_tomogram_open(sample->engine, scratch("predicted/tomogram_membrane.mrc"), NULL, &written));
     tomocut_volume out = volume_of(voxels, TOMOCUT_DTYPE_F32, SAMPLE_NZ, SAMPLE_NY, SAMPLE_NX);
     CHECK_OK(tomocut_tomogram_read(written, 0, &out, NULL));
-    printf("predicted %llx, %d tiles, finished %d\n", hash_of(voxels, sizeof voxels), (int)report.value.computed,
-           (int)report.value.finished);
+    printf("predicted %llx, %d tiles, finished %d\n", hash_of(voxels, sizeof voxels), (int)computed, (int)finished);
     tomocut_tomogram_free(written);
     tomocut_predictor_free(network);
 
     INIT(tomocut_trainer_options, training);
     training.value.steps = 2;
-    training.value.batch = 1;
-    for (int axis = 0; axis < 3; axis++) {
-        training.value.window[axis] = axis == 0 ? 8 : 32;
-    }
+    training.value.settings = "{\"batch\": 1, \"window\": [8, 32, 32]}";
     INIT(tomocut_train_options, running);
     running.value.until_step = 1;
     CHECK_OK(tomocut_trainer_create(sample->engine, &training.value, &trainer));
     CHECK_OK(tomocut_trainer_add_slab(trainer, sample->tomogram, slab, 0, NULL));
     CHECK_OK(tomocut_trainer_run(sample->engine, trainer, &running.value));
-    INIT(tomocut_trainer_state, state);
-    CHECK_OK(tomocut_trainer_info(trainer, &state.value));
-    UNTOUCHED(state);
+    double step = 0.0, steps = 0.0;
+    CHECK_OK(tomocut_trainer_info(trainer, &report));
+    CHECK_OK(tomocut_report_number(report, "/step", &step));
+    CHECK_OK(tomocut_report_number(report, "/steps", &steps));
+    tomocut_report_free(report);
     CHECK_OK(tomocut_trainer_export(trainer, scratch("network.safetensors")));
     static unsigned char bytes[1 << 24];
     FILE *file = fopen(scratch("network.safetensors"), "rb");
     CHECK(file != NULL);
     size_t size = fread(bytes, 1, sizeof bytes, file);
     fclose(file);
-    printf("trainer: step %d of %d, network %llx\n", (int)state.value.step, (int)state.value.steps, hash_of(bytes, size));
+    printf("trainer: step %d of %d, network %llx\n", (int)step, (int)steps, hash_of(bytes, size));
     tomocut_trainer_free(trainer);
 }
 
@@ -154,7 +156,7 @@ int main(void) {
 
     CHECK_OK(tomocut_cancel_create(&cancel));
     tomocut_cancel_request(cancel);
-    INIT(tomocut_phantom_options, simulating);
+    INIT(tomocut_call_options, simulating);
     simulating.value.cancel = cancel;
     CHECK_STATUS(TOMOCUT_E_CANCELLED,
                  tomocut_phantom_simulate(sample.engine, &simulating.value, scratch("phantom"), "old"));
