@@ -28,7 +28,7 @@ pub struct Arguments {
     /// Slices A to B-1, counted from 0 [default: all]
     #[arg(long, value_name = "A:B", value_parser = slices)]
     z: Option<Range<usize>>,
-    /// Another model of matched noise, such as one that tomocut adapt wrote [default: the built-in]
+    /// A model of matched noise [default: the built-in model]
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     /// Variance of the signal over variance of the noise [default: estimated]

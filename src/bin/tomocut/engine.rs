@@ -11,13 +11,13 @@ use crate::progress::Display;
 #[derive(Debug, clap::Args)]
 pub struct EngineArguments {
     /// cpu, cuda (the first GPU) or cuda:N
-    #[arg(long, value_name = "NAME", default_value = "cpu", help_heading = "Computing")]
+    #[arg(long, value_name = "NAME", default_value = "cpu")]
     pub device: String,
     /// Threads [default: as many as this process may use]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=1024), help_heading = "Computing")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=1024))]
     pub threads: Option<u64>,
     /// No progress, no text but errors
-    #[arg(long, help_heading = "Computing")]
+    #[arg(long)]
     pub quiet: bool,
 }
 

@@ -29,10 +29,6 @@ Exit codes:
   5    a result cannot be written; no file is half-written
   130  stopped by Ctrl-C; no file is half-written";
 
-/// The line of it in the help of a subcommand.
-pub const EXIT_CODES_SHORT: &str =
-    "Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 bad input, 4 out of memory, 5 not written, 130 Ctrl-C";
-
 /// Why a subcommand ends before its end.
 #[derive(Debug)]
 pub struct Failure {

@@ -29,7 +29,7 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use exit::{Exit, Failure, EXIT_CODES, EXIT_CODES_SHORT};
+use exit::{Exit, Failure, EXIT_CODES};
 
 /// Segments cryo-electron tomograms without annotation: membranes, molecules and filaments.
 #[derive(Parser)]
@@ -61,9 +61,16 @@ enum Command {
     Man,
 }
 
-/// The program's command line; each subcommand's help ends with the exit codes.
+/// The program's command line. A subcommand's help is one screen: its first sentence above the options, what it writes below them.
 fn command_line() -> clap::Command {
-    Program::command().mut_subcommands(|subcommand| subcommand.after_help(EXIT_CODES_SHORT))
+    Program::command().mut_subcommands(|subcommand| {
+        let about = subcommand.get_long_about().map(ToString::to_string).unwrap_or_default();
+        let subcommand = subcommand.long_about(None::<&'static str>);
+        match about.split_once("\n\n") {
+            Some((_, detail)) => subcommand.after_help(detail.to_owned()),
+            None => subcommand,
+        }
+    })
 }
 
 fn main() -> ExitCode {
@@ -156,6 +163,7 @@ fn man_page() -> Result<(), Failure> {
         page.render_synopsis_section(&mut part).map_err(failed)?;
         page.render_description_section(&mut part).map_err(failed)?;
         page.render_options_section(&mut part).map_err(failed)?;
+        page.render_extra_section(&mut part).map_err(failed)?;
         let title = format!(".SH \"TOMOCUT {}\"\n", subcommand.get_name().to_uppercase());
         text.extend(title.into_bytes());
         text.extend(String::from_utf8_lossy(&part).replace(".SH ", ".SS ").into_bytes());

@@ -33,7 +33,7 @@ pub struct Arguments {
     /// Folder for the results, made where missing
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
-    /// walk_and_cut, random_walk, power_walk_mincut, diffseg, diffcut, tokencut, maskcut or emerdiff_kmeans
+    /// A paper's way [default: walk_and_cut; --help-settings lists all]
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
     /// So many segments [default: the preset's rule; 8 with the built-in model]
@@ -63,7 +63,7 @@ pub struct Arguments {
     /// Labels of an image as TIFF
     #[arg(long)]
     tiff: bool,
-    /// Stable Diffusion weights: a folder of diffusers or a .safetensors file [default: the built-in model]
+    /// Stable Diffusion, a folder or .safetensors [default: built-in model]
     #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
     /// Variance of the signal over variance of the noise [default: estimated]

@@ -47,7 +47,7 @@ pub struct Arguments {
     /// Seed of specimen, optics and noise [default: 1]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Also place this molecule (MRC, bright). May be given again; species count on from the drawn ones
+    /// Also place this molecule (MRC, bright). May be given again
     #[arg(long, value_name = "FILE")]
     density: Vec<PathBuf>,
     #[command(flatten)]

@@ -16,7 +16,8 @@ use crate::ranges::number;
 /// middle of the tomogram, and need --tomogram.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// File to read: .csv, .star, .tbl, .mod, .coords, .json (copick) or info.json (EMAN2)
+    /// File to read: .csv, .star (RELION 5), .tbl (Dynamo), .mod (IMOD), .coords (DeepETPicker), .json (copick) or
+    /// info.json (EMAN2)
     #[arg(value_name = "IN")]
     input: PathBuf,
     /// File to write
@@ -48,19 +49,12 @@ pub struct Arguments {
 /// A kind of coordinate file.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Format {
-    /// Comma-separated values
     Csv,
-    /// RELION 5
     Star,
-    /// Dynamo
     Tbl,
-    /// IMOD
     Mod,
-    /// DeepETPicker
     Coords,
-    /// copick
     Json,
-    /// EMAN2
     Eman2,
 }
 

@@ -24,13 +24,13 @@ pub struct Arguments {
     #[arg(value_name = "TOMOGRAM|FOLDER",
           required_unless_present_any = ["pictures", "help_settings", "print_settings"], conflicts_with = "pictures")]
     inputs: Vec<PathBuf>,
-    /// Instead of tomograms: pictures, for a network of slices; a folder, or a text file with one path a line
+    /// Instead of tomograms: pictures; a folder or a list, one path a line
     #[arg(long, value_name = "LIST")]
     pictures: Option<PathBuf>,
     /// Folder for the results, made where missing
     #[arg(long, value_name = "DIR", required_unless_present_any = ["help_settings", "print_settings"])]
     out: Option<PathBuf>,
-    /// The network: of tomocut train, MemBrain-seg's, a 2D U-Net or SDSeg (safetensors) [default: the built-in]
+    /// The network (safetensors) [default: the built-in one]
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     /// Only labels
@@ -45,7 +45,7 @@ pub struct Arguments {
     /// Least probability of a label [default: of the largest expected Dice]
     #[arg(long, value_name = "P", value_parser = number)]
     threshold: Option<f64>,
-    /// Average the mirrors of every window (8 times the time), and write how far they differ
+    /// Average the mirrors of every window (8 times the time)
     #[arg(long)]
     mirrors: bool,
     /// Part of the tomogram, such as 40:60,:,100:400
@@ -54,7 +54,7 @@ pub struct Arguments {
     /// Pick molecules: auto, objects, peaks or mean_pooling
     #[arg(long, value_name = "METHOD")]
     picks: Option<String>,
-    /// Files of picks: csv, star, tbl, mod, coords, json, eman2 [default: csv,star]
+    /// csv, star, tbl, mod, coords, json or eman2 [default: csv,star]
     #[arg(long, value_name = "LIST", value_delimiter = ',', requires = "picks")]
     formats: Vec<String>,
     /// Diameter of the molecules, for peaks and mean_pooling
@@ -70,10 +70,10 @@ pub struct Arguments {
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     memory: Option<u64>,
     /// This is process R of the --size N that share each tomogram
-    #[arg(long, value_name = "R", requires = "size")]
+    #[arg(long, value_name = "R", requires = "size", hide = true)]
     rank: Option<u64>,
     /// Processes that share each tomogram
-    #[arg(long, value_name = "N", conflicts_with = "again")]
+    #[arg(long, value_name = "N", conflicts_with = "again", hide = true)]
     size: Option<u64>,
     /// Also tomograms whose results are there already
     #[arg(long)]

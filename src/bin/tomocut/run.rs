@@ -29,9 +29,9 @@ const RESULTS: [&str; 7] = [
 
 /// Segments a whole data set in one command, without annotation.
 ///
-/// Slabs with most structure are found and segmented, a network learns from their labels, and every tomogram is
-/// segmented with it. Writes <stem>_membrane.mrc and so on, <stem>_labels.mrc, <stem>_points, network.safetensors,
-/// slabs/ and report.html. A stopped run goes on when the same command is given again, to the same bytes.
+/// Slabs with most structure are found and segmented, a network learns from their labels and segments every tomogram.
+/// Writes <stem>_membrane.mrc and so on, <stem>_labels.mrc, <stem>_points, network.safetensors, slabs/ and report.html.
+/// A stopped run goes on when the same command is given again.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Tomograms, or folders of them
@@ -43,7 +43,7 @@ pub struct Arguments {
     /// After a tomogram: label these slices of it, and look for no slab
     #[arg(long, value_name = "A:B", value_parser = slices)]
     z: Vec<Range<usize>>,
-    /// After a tomogram: its true labels, to score with (0 ground, 1 membrane, 2 molecule, 3 filament)
+    /// After a tomogram: its true labels, to score with
     #[arg(long, value_name = "FILE")]
     truth: Vec<PathBuf>,
     /// Slabs that are labelled [default: 3]
@@ -52,7 +52,7 @@ pub struct Arguments {
     /// Slices of a slab [default: 20]
     #[arg(long, value_name = "N")]
     thickness: Option<u64>,
-    /// Share of a slab's slices, 0 to 0.5, that is compared with, not learnt from [default: 0.2]
+    /// Share of a slab's slices to compare with, 0 to 0.5 [default: 0.2]
     #[arg(long, value_name = "X", value_parser = number)]
     held_out: Option<f64>,
     /// The model that segments slabs [default: the built-in model]

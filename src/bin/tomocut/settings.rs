@@ -8,7 +8,6 @@ use crate::exit::{Exit, Failure, OrExit};
 use crate::output::print;
 
 #[derive(Debug, Default, clap::Args)]
-#[command(next_help_heading = "Settings")]
 pub struct SettingsArguments {
     /// Change any setting; VALUE is JSON or plain text. May be given again
     #[arg(long = "set", value_name = "NAME=VALUE")]

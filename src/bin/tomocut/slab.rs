@@ -30,7 +30,7 @@ pub struct Arguments {
     #[arg(long, value_name = "A:B", value_parser = slab, conflicts_with = "suggest",
           required_unless_present_any = ["suggest", "help_settings", "print_settings"])]
     z: Option<Slab>,
-    /// Segment nothing; print the N slabs that hold most structure, best first, with a score (0 noise, 1 full)
+    /// Segment nothing; print the N slabs that hold most structure
     #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "1",
           value_parser = clap::value_parser!(u64).range(1..=MOST_SUGGESTIONS))]
     suggest: Option<u64>,
@@ -40,7 +40,7 @@ pub struct Arguments {
     /// Folder for the results, made where missing
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
-    /// Stable Diffusion weights: a folder of diffusers or a .safetensors file [default: the built-in model]
+    /// Stable Diffusion, a folder or .safetensors [default: built-in model]
     #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
     /// default, or a paper's: cvpr2026_code, cvpr2026_paper

@@ -10,8 +10,6 @@ use crate::exit::Failure;
 const BOX_IOU: f64 = 0.3;
 
 /// Scores a segmented slab, or single pictures, against known truth, beside what trivial methods reach.
-///
-/// Labels need --truth-labels, points --truth-points and a size to match by. Both volumes are placed by NZSTART.
 #[derive(Debug, clap::Args)]
 #[command(
     override_usage = "tomocut evaluate --labels FILE --truth-labels FILE [OPTIONS]\n       \
@@ -144,7 +142,6 @@ pub struct ImageArguments {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Output")]
 pub struct Output {
     /// JSON instead of the table, or into a file beside it
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-")]

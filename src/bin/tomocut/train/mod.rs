@@ -21,17 +21,17 @@ const SCORED_WINDOWS: usize = 16;
 
 /// Trains a network on labelled slabs of tomograms, or on pictures with masks.
 ///
-/// A slab without --labels is segmented here, as tomocut slab does it. A checkpoint is kept in MODEL.checkpoint, at
-/// Ctrl-C too: the same command goes on from there, and ends with the same model as if it had never been stopped.
+/// A slab without --labels is segmented as tomocut slab does it. A checkpoint is kept in MODEL.checkpoint, at Ctrl-C
+/// too: the same command goes on from there to the same model.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Tomograms, each followed by --z, --labels and --points of its own
     #[arg(value_name = "TOMOGRAM", required_unless_present_any = ["images", "help_settings", "print_settings"])]
     inputs: Vec<PathBuf>,
-    /// Slices A to B-1, counted from 0; or auto: those that hold most structure
+    /// Slices A to B-1, from 0; or auto: those with most structure
     #[arg(long, value_name = "A:B", value_parser = slab)]
     z: Vec<Slab>,
-    /// Labels of the slab or of the whole tomogram: 0 ground, else the number of a name
+    /// Labels of these slices or of all: 0 ground, else a name's number
     #[arg(long, value_name = "FILE")]
     labels: Vec<PathBuf>,
     /// Molecules, in any format of tomocut picks
@@ -82,7 +82,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N")]
     rounds: Option<u64>,
     /// Rounds learn from all slices of the tomograms
-    #[arg(long, requires = "rounds")]
+    #[arg(long, requires = "rounds", hide = true)]
     whole: bool,
     /// Seed of every random draw [default: 1]
     #[arg(long, value_name = "N")]
