@@ -1,9 +1,9 @@
 //! Cuts of a graph of Stable Diffusion's size (64x64 tokens): `cargo bench --bench ncut`.
 //!
 //! Criterion on one eigenvector, one cut and whole recursions. For comparisons on the same matrices
-//! (`benches/ncut_peers.py`): `TOMOCUT_NCUT_EXPORT=DIR` writes the graph and two sets of features there as .npy and ends;
-//! `TOMOCUT_NCUT_MATRIX=FILE.npy`, `TOMOCUT_NCUT_FEATURES=FILE.npy` or `TOMOCUT_NCUT_WALK=FILE.npy` (the graph P^3 P^3T) times
-//! that graph and prints one line of JSON.
+//! (`benches/ncut_peers.py`): `TOMOCUT_NCUT_EXPORT=DIR` writes the graph and two sets of features there as .npy and
+//! ends; `TOMOCUT_NCUT_MATRIX=FILE.npy`, `TOMOCUT_NCUT_FEATURES=FILE.npy` or `TOMOCUT_NCUT_WALK=FILE.npy` (the graph
+//! P^3 P^3T) times that graph and prints one line of JSON.
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -38,8 +38,8 @@ fn main() {
     }
 }
 
-/// Features of a picture of `side` x `side` tokens: nine regions (Voronoi cells), each with three parts, every part with
-/// its own direction close to that of its region, and noise on every token. `[side * side, width]`.
+/// Features of a picture of `side` x `side` tokens: nine regions (Voronoi cells), each with three parts, every part
+/// with its own direction close to that of its region, and noise on every token. `[side * side, width]`.
 fn features(side: usize, width: i64, seed: u64) -> Result<Tensor> {
     const REGIONS: usize = 9;
     const PARTS: usize = 3;

@@ -37,7 +37,8 @@ int main() {
         tomocut::Engine engine;
         tomocut::Model model(engine);
 
-        // The memory is borrowed: it must outlive the tomogram. Strides may be given, for parts of larger arrays and other orders.
+        // The memory is borrowed: it must outlive the tomogram. Strides may be given, for parts of larger arrays and
+        // other orders.
         const std::vector<float> memory = voxels();
         const tomocut::VolumeView<const float> view(memory.data(), shape);
         tomocut::Tomogram tomogram(engine, view, tomocut::Geometry(10.0));  // voxels of 10 Angstrom

@@ -44,7 +44,8 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: ncut TOMOGRAM SLICE FOLDER\n");
         return 2;
     }
-    if (tomocut_engine_create(NULL, &engine) != TOMOCUT_OK || tomocut_model_builtin(engine, NULL, &model) != TOMOCUT_OK ||
+    if (tomocut_engine_create(NULL, &engine) != TOMOCUT_OK || tomocut_model_builtin(engine, NULL,
+                                                                                    &model) != TOMOCUT_OK ||
         tomocut_tomogram_open(engine, argv[1], NULL, &tomogram) != TOMOCUT_OK) {
         code = failed(argv[1]);
         goto end;

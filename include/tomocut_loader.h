@@ -5,13 +5,14 @@
  * plugins, and for hosts that must start where tomocut is not installed. Header only, C99 and C++11, Linux.
  *
  * Include it in one source of the host or plugin, before anything else, and link with -ldl in place of -ltomocut. It
- * defines every function of tomocut.h, hidden within the host, as a jump through a table; so code written against tomocut.h
- * or tomocut.hpp, in this source and in all others, works as it is, function pointers included. The table is filled by
- * dlopen with RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND: the library then uses libtorch's BLAS whatever the host exports.
+ * defines every function of tomocut.h, hidden within the host, as a jump through a table; so code written against
+ * tomocut.h or tomocut.hpp, in this source and in all others, works as it is, function pointers included. The table is
+ * filled by dlopen with RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND: the library then uses libtorch's BLAS whatever the host
+ * exports.
  *
- * The library is loaded by tomocut_load, or by the first call of any function. Where that fails, calls answer a status (see
- * tomocut_load) with a text in tomocut_last_error; those that answer none do nothing. A library stays loaded until the
- * process ends. Under AddressSanitizer, which RTLD_DEEPBIND would break, that flag is left out.
+ * The library is loaded by tomocut_load, or by the first call of any function. Where that fails, calls answer a status
+ * (see tomocut_load) with a text in tomocut_last_error; those that answer none do nothing. A library stays loaded until
+ * the process ends. Under AddressSanitizer, which RTLD_DEEPBIND would break, that flag is left out.
  */
 #ifndef TOMOCUT_LOADER_H
 #define TOMOCUT_LOADER_H
@@ -159,7 +160,8 @@ static inline tomocut_status tomocut_loader_fill(void *library, const char *path
     memcpy(&version, &symbol, sizeof version);
     found = version();
     if (found / series != TOMOCUT_VERSION / series) {
-        snprintf(text, size, "%s is tomocut %u.%u.%u, %s than the %d.%d.%d that this program was built for; %s must agree",
+        snprintf(text, size, "%s is tomocut %u.%u.%u, %s than the %d.%d.%d that this program was built for; "
+                 "%s must agree",
                  path, (unsigned)(found / 1000000U), (unsigned)(found / 1000U % 1000U), (unsigned)(found % 1000U),
                  found < TOMOCUT_VERSION ? "older" : "newer", TOMOCUT_VERSION_MAJOR, TOMOCUT_VERSION_MINOR,
                  TOMOCUT_VERSION_PATCH, TOMOCUT_VERSION_MAJOR == 0 ? "the first two numbers" : "the first number");
@@ -169,7 +171,8 @@ static inline tomocut_status tomocut_loader_fill(void *library, const char *path
         symbol = dlsym(library, names[i]);
         if (symbol == NULL) {
             snprintf(text, size, "%s (tomocut %u.%u.%u) has no %s, which this program was built with", path,
-                     (unsigned)(found / 1000000U), (unsigned)(found / 1000U % 1000U), (unsigned)(found % 1000U), names[i]);
+                     (unsigned)(found / 1000000U), (unsigned)(found / 1000U % 1000U), (unsigned)(found % 1000U),
+                         names[i]);
             return TOMOCUT_E_VERSION;
         }
         /* ISO C has no cast from an object to a function; POSIX says that the bytes are the same. */
@@ -221,7 +224,8 @@ static inline int tomocut_loader_beside(const char *file, const char *sub, tomoc
         return 1;
     }
     if (tried->length < sizeof tried->text && strstr(tried->text, path) == NULL) {
-        tried->length += (size_t)snprintf(tried->text + tried->length, sizeof tried->text - tried->length, "\n  %s", path);
+        tried->length += (size_t)snprintf(tried->text + tried->length, sizeof tried->text - tried->length, "\n  %s",
+                                          path);
     }
     return 0;
 }
@@ -240,7 +244,8 @@ static inline tomocut_status tomocut_loader_find(void) {
         status = tomocut_loader_open(named);
         if (status != TOMOCUT_OK) {
             n = (ssize_t)strlen(state->text);
-            snprintf(state->text + n, sizeof state->text - (size_t)n, " (named by the environment variable TOMOCUT_LIBRARY)");
+            snprintf(state->text + n, sizeof state->text - (size_t)n,
+                     " (named by the environment variable TOMOCUT_LIBRARY)");
         }
         return status;
     }
@@ -253,7 +258,8 @@ static inline tomocut_status tomocut_loader_find(void) {
     }
     if (n > 0) {
         self[n] = '\0';
-        if (tomocut_loader_beside(self, "", &tried, &status) || tomocut_loader_beside(self, "../lib/", &tried, &status)) {
+        if (tomocut_loader_beside(self, "", &tried, &status) || tomocut_loader_beside(self, "../lib/", &tried,
+                                                                                      &status)) {
             return status;
         }
     }
@@ -276,10 +282,12 @@ static inline tomocut_status tomocut_loader_find(void) {
  * @param path The library's file; NULL: the file that the environment variable TOMOCUT_LIBRARY names; otherwise
  *             libtomocut.so.X.Y beside the file that this code is in, in ../lib from there, the same from the program's
  *             file, and where the dynamic linker looks.
- * @return TOMOCUT_OK, also where that library is loaded already; TOMOCUT_E_IO (not found, or one of the libraries that it
+ * @return TOMOCUT_OK, also where that library is loaded already; TOMOCUT_E_IO (not found, or one of the libraries that
+ * it
  *         needs is not); TOMOCUT_E_UNSUPPORTED (another architecture); TOMOCUT_E_FORMAT (no shared library, or not
  *         tomocut); TOMOCUT_E_VERSION (older or newer than these headers, a missing function); TOMOCUT_E_STATE (another
- *         file is loaded already). tomocut_load_error says what was tried; so does tomocut_last_error while no library is
+ *         file is loaded already). tomocut_load_error says what was tried; so does tomocut_last_error while no library
+ *         is
  *         loaded.
  *
  * Threads: any.
@@ -314,8 +322,8 @@ TOMOCUT_LOADER_PART tomocut_status tomocut_load(const char *path) {
 }
 
 /**
- * The table of the loaded library; NULL where it cannot be loaded. A search that failed is not made again by this function,
- * but by tomocut_load.
+ * The table of the loaded library; NULL where it cannot be loaded. A search that failed is not made again by this
+ * function, but by tomocut_load.
  *
  * Threads: any.
  */
@@ -354,8 +362,8 @@ static inline const char *tomocut_loader_no_status_name(tomocut_status status) {
 }
 
 /*
- * The functions of tomocut.h: jumps through the table. Those without a status do not load the library: there is nothing yet
- * that could be freed or stopped, and a signal handler may call them.
+ * The functions of tomocut.h: jumps through the table. Those without a status do not load the library: there is nothing
+ * yet that could be freed or stopped, and a signal handler may call them.
  */
 #define TOMOCUT_STATUS_ENTRY(result, name, parameters, arguments)                                    \
     TOMOCUT_LOADER_PART result tomocut_##name parameters {                                           \

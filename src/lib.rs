@@ -2,8 +2,9 @@
 //!
 //! The self-attention of a diffusion U-Net is cut spectrally into structures; a slab of a tomogram becomes a
 //! membrane mask and molecule positions. Hosts use the C ABI in `capi` (`include/tomocut.h`); the Rust modules
-//! below are its implementation, in layers: `dataset` stands on `slab`, `segmenter` and `predict`, these stand on `diffusion`, `networks`, `spectral`, `picks`,
-//! `metrics` and `phantom`, which stand on `volume`, `image`, `page`, `weights`, `tensors`, `settings` and `runtime`. Volumes are (z, y, x) everywhere, x fastest.
+//! below are its implementation, in layers: `dataset` stands on `slab`, `segmenter` and `predict`, these stand on
+//! `diffusion`, `networks`, `spectral`, `picks`, `metrics` and `phantom`, which stand on `volume`, `image`, `page`,
+//! `weights`, `tensors`, `settings` and `runtime`. Volumes are (z, y, x) everywhere, x fastest.
 #![deny(unsafe_op_in_unsafe_fn)]
 
 pub mod image;

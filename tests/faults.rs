@@ -1,8 +1,8 @@
-//! Trainings and predictions that are killed (SIGKILL) at any moment, again and again: what the last process leaves has the same bytes
-//! as what one that was never killed leaves, and no half-written file lies about.
+//! Trainings and predictions that are killed (SIGKILL) at any moment, again and again: what the last process leaves has
+//! the same bytes as what one that was never killed leaves, and no half-written file lies about.
 //!
-//! Each child is this very program, told by an environment variable to do the work. The ordinary run kills a few; `cargo xtask
-//! faults N` as often as is asked for.
+//! Each child is this very program, told by an environment variable to do the work. The ordinary run kills a few;
+//! `cargo xtask faults N` as often as is asked for.
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -103,7 +103,8 @@ fn train_pictures_in(folder: &Path) {
     go_on(training, folder);
 }
 
-/// Trains from the checkpoint, where there is one, to the end with a checkpoint after every second step; then the model.
+/// Trains from the checkpoint, where there is one, to the end with a checkpoint after every second step; then the
+/// model.
 fn go_on(mut training: LabelledTraining, folder: &Path) {
     let checkpoint = folder.join("run.checkpoint");
     if checkpoint.exists() {
@@ -159,7 +160,8 @@ fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     found
 }
 
-/// The files of `folder` that are results, told apart from what a kill may leave: temporary files, whose names begin with a dot.
+/// The files of `folder` that are results, told apart from what a kill may leave: temporary files, whose names begin
+/// with a dot.
 fn results(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = files(folder);
     found.retain(|(path, _)| !path.file_name().unwrap().to_string_lossy().starts_with('.'));

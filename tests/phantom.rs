@@ -119,7 +119,8 @@ fn labelled_voxels_are_dense_and_dark_in_the_tomogram() {
         .all(|(a, b)| (a + b).abs() < 1e-4));
 }
 
-/// Share of the power of planes y = const in the wedge that no projection covers, measured with a window against leakage.
+/// Share of the power of planes y = const in the wedge that no projection covers, measured with a window against
+/// leakage.
 fn power_in_wedge(volume: &Array3<f32>, half_opening: f64) -> f64 {
     let (depth, height, width) = volume.dim();
     let hann = |i: usize, n: usize| 0.5 - 0.5 * (std::f64::consts::TAU * (i as f64 + 0.5) / n as f64).cos();

@@ -1,5 +1,5 @@
-//! SDSeg: parity with an independent PyTorch construction (tests/oracle/sdseg_parity.py), checkpoints of the authors' layout, training,
-//! prediction, and what goes wrong.
+//! SDSeg: parity with an independent PyTorch construction (tests/oracle/sdseg_parity.py), checkpoints of the authors'
+//! layout, training, prediction, and what goes wrong.
 #[path = "sdseg/faults.rs"]
 mod faults;
 mod hashed;

@@ -1,4 +1,5 @@
-//! The settings of every family: the generated pages are current, presets are valid, and a setting survives JSON -> struct -> JSON.
+//! The settings of every family: the generated pages are current, presets are valid, and a setting survives JSON ->
+//! struct -> JSON.
 use std::fs;
 
 use proptest::prelude::*;

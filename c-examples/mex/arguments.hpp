@@ -64,8 +64,8 @@ T whole(double value, const std::string &what) {
 
 /**
  * The options of a call: a struct, or none. What the function itself needs is asked for by its name; settings_of_others
- * then hands every other member to the library as a setting of that name, and refuse_others refuses it. A member that is
- * missing or [] leaves what it would set as it was. What is set lives as long as this object.
+ * then hands every other member to the library as a setting of that name, and refuse_others refuses it. A member that
+ * is missing or [] leaves what it would set as it was. What is set lives as long as this object.
  */
 class Options {
 public:
@@ -137,8 +137,8 @@ public:
     }
 
     /**
-     * Every member that was not asked for as a setting of the call's family (docs/settings.md): text, numbers, logicals,
-     * rows and cells of these, and structs for groups. The library refuses names that it does not know.
+     * Every member that was not asked for as a setting of the call's family (docs/settings.md): text, numbers,
+     * logicals, rows and cells of these, and structs for groups. The library refuses names that it does not know.
      */
     template <class O>
     void settings_of_others(O &options) const {

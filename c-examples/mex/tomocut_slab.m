@@ -7,7 +7,8 @@
 %             (MRC, OME-Zarr).
 %   labels    uint8 (x, y, z) of the slab: 0 background, 1 membrane, 2 molecule, 3 filament.
 %   points    a row for each molecule: x, y, z in voxels of the whole tomogram, counted from 1; diameter in nm; score.
-%   maps      struct of single arrays, 0 to 1: score (how much of a structure), and how likely a voxel is membrane, molecule,
+%   maps      struct of single arrays, 0 to 1: score (how much of a structure), and how likely a voxel is membrane,
+    molecule,
 %             filament, where the model says so.
 %
 %   options   struct; its members are the settings of the family "slab" (docs/settings.md), of which the most used are
@@ -26,7 +27,8 @@
 %     progress    'print' (default; for calls of more than two seconds), 'waitbar', 'none'
 %
 %   Ctrl-C stops it. Errors have the identifiers tomocut:invalid_argument, tomocut:format, tomocut:io and so on.
-%   The library is looked for beside the MEX file, in ../lib from there, and where the environment variable TOMOCUT_LIBRARY
+%   The library is looked for beside the MEX file, in ../lib from there,
+    and where the environment variable TOMOCUT_LIBRARY
 %   says. Engine and model are kept for the next call until `clear tomocut_slab`.
 %
 %   See also TOMOCUT_NCUT, TOMOCUT_PREDICT.

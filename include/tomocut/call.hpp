@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/** @file call.hpp How a call of the C library is made: options, callbacks that may throw, handles that free themselves. */
+/** @file call.hpp How a call of the C library is made: options, callbacks that may throw, handles that free themselves.
+ * */
 #ifndef TOMOCUT_CALL_HPP
 #define TOMOCUT_CALL_HPP
 
@@ -20,8 +21,8 @@ namespace tomocut {
 
 /**
  * The host's progress callback: anything that is called with a const tomocut_progress & and returns nothing, or a bool:
- * true to go on, false to cancel. It runs on the thread of the call it reports on and may throw. It must not use the engine
- * of that call.
+ * true to go on, false to cancel. It runs on the thread of the call it reports on and may throw. It must not use the
+ * engine of that call.
  */
 class ProgressCallback {
 public:
@@ -88,7 +89,8 @@ private:
 /** The same of a call that takes settings by name, too; of one that reports no progress, `Base` is Options<C>. */
 template <class C, class Base = ReportingOptions<C>>
 struct CallOptions : Base {
-    /** Any setting of the call's family by its name in docs/settings.md: a flag, a number, a word, or a list of these. */
+    /** Any setting of the call's family by its name in docs/settings.md: a flag, a number, a word, or a list of these.
+     * */
     template <class V>
     CallOptions &set(const std::string &name, const V &value) {
         given_.set(name, value);

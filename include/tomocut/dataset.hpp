@@ -41,8 +41,9 @@ struct DatasetTomogram {
 using DatasetOptions = detail::CallOptions<tomocut_dataset_options>;
 
 /**
- * Labels slabs of some tomograms by the model, trains a network on them and predicts every tomogram with it; continues such
- * a run that was stopped. A tomogram that fails does not stop the others: see its entry in the report, "/tomograms/0".
+ * Labels slabs of some tomograms by the model, trains a network on them and predicts every tomogram with it; continues
+ * such a run that was stopped. A tomogram that fails does not stop the others: see its entry in the report,
+ * "/tomograms/0".
  */
 inline Report run_dataset(Engine &engine, const Model &model, const std::vector<DatasetTomogram> &tomograms,
                           const std::string &folder, const DatasetOptions &options = {}) {

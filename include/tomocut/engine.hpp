@@ -29,7 +29,8 @@ inline void fill(tomocut_engine_options *options) {
 /** Version of the loaded library: MAJOR * 1000000 + MINOR * 1000 + PATCH. TOMOCUT_VERSION is the headers'. */
 inline std::uint32_t version() noexcept { return tomocut_version(); }
 
-/** Which files provide BLAS, OpenMP, libstdc++ and so on: the first thing to look at when the library is slow in a host. */
+/** Which files provide BLAS, OpenMP, libstdc++ and so on: the first thing to look at when the library is slow in a
+ * host. */
 inline std::string runtime_report() { return detail::text(tomocut_runtime_report); }
 
 /**

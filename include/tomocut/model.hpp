@@ -61,7 +61,8 @@ inline void adapt(Engine &engine, Span<const Tomogram> tomograms, const std::str
         handles.push_back(tomogram.get());
     }
     detail::call(options, [&](const tomocut_call_options *lowered) {
-        return tomocut_model_adapt(engine.get(), start.empty() ? nullptr : start.c_str(), handles.data(), handles.size(),
+        return tomocut_model_adapt(engine.get(), start.empty() ? nullptr : start.c_str(), handles.data(),
+                                   handles.size(),
                                    lowered, path.c_str());
     });
 }

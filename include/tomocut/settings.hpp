@@ -15,7 +15,8 @@ namespace tomocut {
 
 /**
  * Settings by name. Values are flags, numbers, words, or lists of these; a name with dots is a member of a group
- * ("schedule.steps"). The library checks names, types and ranges when the call is made, and its error names the setting.
+ * ("schedule.steps"). The library checks names, types and ranges when the call is made, and its error names the
+ * setting.
  */
 class Settings {
 public:

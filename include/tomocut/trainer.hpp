@@ -68,7 +68,8 @@ public:
     }
 
     /** Adds a segmented slab; held out: it is scored with and not learnt from. */
-    void add(const Tomogram &tomogram, const Slab &slab, bool held_out = false, const tomocut_cancel *cancel = nullptr) {
+    void add(const Tomogram &tomogram, const Slab &slab, bool held_out = false,
+             const tomocut_cancel *cancel = nullptr) {
         detail::call([&] {
             return tomocut_trainer_add_slab(get(), tomogram.get(), slab.get(), held_out ? 1 : 0, cancel);
         });
@@ -92,7 +93,8 @@ public:
         });
     }
 
-    /** Adds pictures and the mask of each, for a network of slices; held out: they are scored with and not learnt from. */
+    /** Adds pictures and the mask of each, for a network of slices; held out: they are scored with and not learnt from.
+     * */
     void add_pairs(const std::vector<std::string> &images, const std::vector<std::string> &masks, bool held_out = false,
                    const tomocut_cancel *cancel = nullptr) {
         if (images.size() != masks.size()) {
@@ -112,7 +114,8 @@ public:
     }
 
     /**
-     * Adds the slices z_first to z_end - 1 without labels, for rounds of self-training; a z_end of 0: all from z_first on.
+     * Adds the slices z_first to z_end - 1 without labels, for rounds of self-training; a z_end of 0: all from z_first
+     * on.
      */
     void add_unlabelled(const Tomogram &tomogram, std::uint64_t z_first = 0, std::uint64_t z_end = 0,
                         const tomocut_cancel *cancel = nullptr) {

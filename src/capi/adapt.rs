@@ -16,12 +16,13 @@ use crate::{Error, Result};
 /// Tomograms that one call adapts to, at most.
 const MOST_TOMOGRAMS: usize = 1024;
 
-/// Trains the built-in model, or another one that was made from it, on for some minutes on the voxels of tomograms of one
-/// kind (microscope, voxel size, sample), and writes the adapted model, which tomocut_model_open opens. Nothing has to be
-/// annotated: the data's own noise serves as noise, and estimates are held against the data itself.
+/// Trains the built-in model, or another one that was made from it, on for some minutes on the voxels of tomograms of
+/// one kind (microscope, voxel size, sample), and writes the adapted model, which tomocut_model_open opens. Nothing has
+/// to be annotated: the data's own noise serves as noise, and estimates are held against the data itself.
 ///
 /// @param engine     Computes; serves this call alone until it returns.
-/// @param model_path The model to start from, in tomocut's own form (another is TOMOCUT_E_UNSUPPORTED); NULL: the built-in one.
+/// @param model_path The model to start from, in tomocut's own form (another is TOMOCUT_E_UNSUPPORTED); NULL: the
+///                   built-in one.
 /// @param tomograms  Tomograms to adapt to.
 /// @param n          Their number, 1 to 1024.
 /// @param options    Settings of the family "adapt"; NULL: the defaults.

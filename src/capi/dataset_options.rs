@@ -27,15 +27,15 @@ pub struct tomocut_dataset_tomogram {
     pub truth: *const c_char,
 }
 
-/// Options of a run over a data set. Fill with tomocut_dataset_options_init, then change what differs; zero and NULL mean
-/// the default.
+/// Options of a run over a data set. Fill with tomocut_dataset_options_init, then change what differs; zero and NULL
+/// mean the default.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tomocut_dataset_options {
     /// sizeof(tomocut_dataset_options) of the caller's header.
     pub struct_size: usize,
-    /// Slabs that are labelled, 1 to 64, where none is given; 0: 3. They are looked for in tomograms spread over the data
-    /// set.
+    /// Slabs that are labelled, 1 to 64, where none is given; 0: 3. They are looked for in tomograms spread over the
+    /// data set.
     pub slabs: u64,
     /// Edge of a voxel in nm, 0.01 to 100, where the files' own is wrong or unknown.
     pub voxel_nm: f64,

@@ -1,4 +1,5 @@
-//! The settings that a host gives: the `settings` text of an options struct and the struct's own fields, as one JSON object.
+//! The settings that a host gives: the `settings` text of an options struct and the struct's own fields, as one JSON
+//! object.
 use std::ffi::c_char;
 
 use serde_json::{Map, Value};

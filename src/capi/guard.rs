@@ -12,8 +12,8 @@ use crate::{Error, Result};
 /// Process that created the first engine; 0 before that.
 static OWNER: AtomicI32 = AtomicI32::new(0);
 
-/// Bytes of stack that libtorch and its kernels may need: a host's thread that has less left (some have 64 KiB) gets a larger one for the
-/// call.
+/// Bytes of stack that libtorch and its kernels may need: a host's thread that has less left (some have 64 KiB) gets a
+/// larger one for the call.
 const STACK_NEEDED: usize = 1 << 20;
 
 /// Bytes of that one: what Linux gives a program's first thread.

@@ -45,8 +45,8 @@ pub(super) unsafe fn model(handle: *const tomocut_model) -> Result<InUse<tomocut
 /// Opens Stable Diffusion weights, 1.x or 2.x: a folder in the layout of diffusers, an original checkpoint in one
 /// .safetensors file, or tomocut's own single file. Files are mapped, nothing is downloaded.
 ///
-/// A tensor that is missing or has another shape or type is TOMOCUT_E_FORMAT: the text names it, the shape that is expected and
-/// the one that is there; of a pickle checkpoint the text says how to convert it.
+/// A tensor that is missing or has another shape or type is TOMOCUT_E_FORMAT: the text names it, the shape that is
+/// expected and the one that is there; of a pickle checkpoint the text says how to convert it.
 ///
 /// @param engine  Gives the device and the log.
 /// @param path    The folder or file.

@@ -11,7 +11,8 @@ pub struct tomocut_progress {
     /// Bytes of this struct in the library's version; fields beyond it do not exist.
     pub struct_size: usize,
     /// What is being done, static: "start", "read", "load", "enhance", "encode", "attention", "eigenvectors", "canvas",
-    /// "z-correction", "binarise", "split", "points", "write", "simulate", "train", "predict" or "cut". Later versions may add words.
+    /// "z-correction", "binarise", "split", "points", "write", "simulate", "train", "predict" or "cut". Later versions
+    /// may add words.
     pub stage_name: *const c_char,
     /// Share of the whole call that is done, 0 to 1; never falls within one call.
     pub fraction: f64,
@@ -23,8 +24,9 @@ pub struct tomocut_progress {
 
 /// The host's progress callback, called on the thread of the call it reports on, at most every 50 ms.
 ///
-/// It must not throw a C++ exception (the process is aborted; the callbacks of tomocut.hpp may), longjmp (mexErrMsgIdAndTxt
-/// does), or pass the engine of the running call to another function. It may call tomocut_cancel_request.
+/// It must not throw a C++ exception (the process is aborted; the callbacks of tomocut.hpp may), longjmp
+/// (mexErrMsgIdAndTxt does), or pass the engine of the running call to another function. It may call
+/// tomocut_cancel_request.
 ///
 /// @param progress  The report; valid during the callback.
 /// @param user_data What the options gave.

@@ -21,7 +21,8 @@ impl Opaque for tomocut_report {
     const NAME: &'static str = "report";
 }
 
-/// The report as JSON, with a final NUL. With buffer NULL and capacity 0 only *needed is written: the bytes that it takes.
+/// The report as JSON, with a final NUL. With buffer NULL and capacity 0 only *needed is written: the bytes that it
+/// takes.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_report_json(
     report: *const tomocut_report,
@@ -38,7 +39,8 @@ pub unsafe extern "C" fn tomocut_report_json(
     })
 }
 
-/// A number, count or flag (0 or 1) of the report by its path: "/tomograms/0/points". TOMOCUT_E_INVALID_ARGUMENT where there is none.
+/// A number, count or flag (0 or 1) of the report by its path: "/tomograms/0/points". TOMOCUT_E_INVALID_ARGUMENT where
+/// there is none.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_report_number(
     report: *const tomocut_report,

@@ -36,8 +36,8 @@ thread_local! {
     static LAST_ERROR: RefCell<CString> = RefCell::default();
 }
 
-/// Text of this thread's last failure: NUL-terminated UTF-8, empty before the first failure, never NULL. It belongs to the library and
-/// is valid until this thread's next tomocut call. Calls that succeed leave it as it is.
+/// Text of this thread's last failure: NUL-terminated UTF-8, empty before the first failure, never NULL. It belongs to
+/// the library and is valid until this thread's next tomocut call. Calls that succeed leave it as it is.
 #[no_mangle]
 pub extern "C" fn tomocut_last_error() -> *const c_char {
     // A thread that is ending has lost its text already.

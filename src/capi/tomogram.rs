@@ -91,8 +91,8 @@ pub unsafe extern "C" fn tomocut_geometry_init(geometry: *mut tomocut_geometry, 
 /// values are replaced and told to the log.
 ///
 /// Or opens a zarr folder: OME-Zarr 0.4 and 0.5, of which the finest resolution is taken, another one by its own path
-/// (x.zarr/1), or an array without OME metadata, whose voxel size is unknown. Axes are z, y, x, others before them of extent
-/// 1; voxels are integers, floats of 16 to 64 bits or bool; a chunk that is missing holds the fill value.
+/// (x.zarr/1), or an array without OME metadata, whose voxel size is unknown. Axes are z, y, x, others before them of
+/// extent 1; voxels are integers, floats of 16 to 64 bits or bool; a chunk that is missing holds the fill value.
 ///
 /// @param engine Gives the log.
 /// @param path   The file or folder.
@@ -124,8 +124,8 @@ pub unsafe extern "C" fn tomocut_tomogram_open(
 
 /// The host's memory as a source of slices.
 struct HostMemory(Strided);
-// SAFETY: the memory is only read, and the documentation of tomocut_tomogram_from_volume demands that the host leaves it
-// alone while the tomogram lives.
+// SAFETY: the memory is only read, and the documentation of tomocut_tomogram_from_volume demands that the host leaves
+// it alone while the tomogram lives.
 unsafe impl Send for HostMemory {}
 // SAFETY: as above.
 unsafe impl Sync for HostMemory {}

@@ -102,12 +102,12 @@ pub unsafe extern "C" fn tomocut_trainer_create(
     })
 }
 
-/// Takes steps. The first call ends the adding of labels. Same options, labels and thread count: same weights on a CPU, however
-/// the steps are divided into calls and whatever is cancelled between.
+/// Takes steps. The first call ends the adding of labels. Same options, labels and thread count: same weights on a CPU,
+/// however the steps are divided into calls and whatever is cancelled between.
 ///
 /// TOMOCUT_OK also where nothing was left to do (the member "finished" of tomocut_trainer_info says so). After
-/// TOMOCUT_E_CANCELLED the trainer is as after its last whole step: save it, or call again. TOMOCUT_E_STATE: no labels, or a loss
-/// that is no number; the weights are those of the step before, and the text names the latest checkpoint.
+/// TOMOCUT_E_CANCELLED the trainer is as after its last whole step: save it, or call again. TOMOCUT_E_STATE: no labels,
+/// or a loss that is no number; the weights are those of the step before, and the text names the latest checkpoint.
 ///
 /// @param engine  Computes; serves this call alone until it returns.
 /// @param trainer The trainer; on the engine's device.
@@ -140,10 +140,11 @@ pub unsafe extern "C" fn tomocut_trainer_run(
     })
 }
 
-/// How far a training is, as a report: "step" and "steps" of all rounds together, "round" of self-training, from 0 on, "finished" (all
-/// steps are done, or the patience is at an end), "learnt" and "held_out" (slabs or pictures), "loss" (mean of the latest 25 steps
-/// that are done together), "score", "best_score" and "best_step" (validations: mean Dice of the outputs; the weights of the best are
-/// exported), "voxel_nm" and "window" (of the network) and "settings". null: not known yet.
+/// How far a training is, as a report: "step" and "steps" of all rounds together, "round" of self-training, from 0 on,
+/// "finished" (all steps are done, or the patience is at an end), "learnt" and "held_out" (slabs or pictures), "loss"
+/// (mean of the latest 25 steps that are done together), "score", "best_score" and "best_step" (validations: mean Dice
+/// of the outputs; the weights of the best are exported), "voxel_nm" and "window" (of the network) and "settings".
+/// null: not known yet.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_trainer_info(
     trainer: *mut tomocut_trainer,
@@ -157,9 +158,10 @@ pub unsafe extern "C" fn tomocut_trainer_info(
     })
 }
 
-/// Scores what tomocut_trainer_export would write on windows of the slabs held out, the same windows every time; where none are held out,
-/// of those it learns from, which says how well it fits them. The report has "mean_dice" and, for each of "outputs", its name "output",
-/// "dice" (of probability above one half with truth above one half, 1 where both are empty), "mean_probability" and "mean_truth".
+/// Scores what tomocut_trainer_export would write on windows of the slabs held out, the same windows every time; where
+/// none are held out, of those it learns from, which says how well it fits them. The report has "mean_dice" and, for
+/// each of "outputs", its name "output", "dice" (of probability above one half with truth above one half, 1 where both
+/// are empty), "mean_probability" and "mean_truth".
 ///
 /// @param engine  Computes; serves this call alone until it returns.
 /// @param trainer The trainer, with its labels; on the engine's device.
@@ -190,8 +192,8 @@ pub unsafe extern "C" fn tomocut_trainer_score(
     })
 }
 
-/// Writes a checkpoint: weights, optimiser, generator, scores, best weights, the round with its teacher, and settings, whole or
-/// not at all. Labels are not in it.
+/// Writes a checkpoint: weights, optimiser, generator, scores, best weights, the round with its teacher, and settings,
+/// whole or not at all. Labels are not in it.
 ///
 /// @param trainer The trainer, with its labels.
 /// @param path    The file; written under a temporary name and renamed when it is whole.
@@ -206,10 +208,12 @@ pub unsafe extern "C" fn tomocut_trainer_save(trainer: *mut tomocut_trainer, pat
 }
 
 /// Goes on from a checkpoint: on a CPU, at the same number of threads, the rest of the steps gives the same bytes as a
-/// training that never stopped. TOMOCUT_E_VERSION: a checkpoint of another version of the library; TOMOCUT_E_INVALID_ARGUMENT: of
-/// other settings or labels, the first of which is named. After a failure the training may begin afresh.
+/// training that never stopped. TOMOCUT_E_VERSION: a checkpoint of another version of the library;
+/// TOMOCUT_E_INVALID_ARGUMENT: of other settings or labels, the first of which is named. After a failure the training
+/// may begin afresh.
 ///
-/// @param trainer The trainer: of the same options as the checkpoint's (but for the numbers of steps and rounds, which are
+/// @param trainer The trainer: of the same options as the checkpoint's (but for the numbers of steps and rounds, which
+///                are
 ///                the trainer's), given the same labels in the same order, before its first step.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_trainer_resume(trainer: *mut tomocut_trainer, path: *const c_char) -> tomocut_status {
@@ -221,8 +225,8 @@ pub unsafe extern "C" fn tomocut_trainer_resume(trainer: *mut tomocut_trainer, p
     })
 }
 
-/// Writes the network as it stands as a model file for tomocut_predictor_open: the moving average of its weights, that of the
-/// best validation score where something is held out.
+/// Writes the network as it stands as a model file for tomocut_predictor_open: the moving average of its weights, that
+/// of the best validation score where something is held out.
 ///
 /// @param trainer The trainer, with its labels.
 /// @param path    The file; written under a temporary name and renamed when it is whole.

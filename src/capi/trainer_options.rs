@@ -13,20 +13,22 @@ use super::strings::optional_text;
 use crate::segmenter::SegmenterOptions;
 use crate::{Error, Result};
 
-/// Options of a trainer. Fill with tomocut_trainer_options_init, then change what differs; zero and NULL mean the default.
+/// Options of a trainer. Fill with tomocut_trainer_options_init, then change what differs; zero and NULL mean the
+/// default.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tomocut_trainer_options {
     /// sizeof(tomocut_trainer_options) of the caller's header.
     pub struct_size: usize,
     /// What every other default is taken from: "default", "adapt", or a paper's training: "slab-paper", "membrain-seg",
-    /// "deepetpicker", "deepict", "sdseg", "sdseg-small". NULL: "adapt" for weights that are trained already, else "default".
+    /// "deepetpicker", "deepict", "sdseg", "sdseg-small". NULL: "adapt" for weights that are trained already, else
+    /// "default".
     pub preset: *const c_char,
     /// The model file to start from, one that tomocut_predictor_open opens: its network and weights; NULL: those of the
     /// network that is compiled into the library, unless network, scratch or a paper's preset say otherwise.
     pub start: *const c_char,
-    /// A network to start from random weights: "sdseg", "sdseg-small", or one JSON object, such as the member "model" of
-    /// tomocut_predictor_info. NULL: the start's or the preset's.
+    /// A network to start from random weights: "sdseg", "sdseg-small", or one JSON object, such as the member "model"
+    /// of tomocut_predictor_info. NULL: the start's or the preset's.
     pub network: *const c_char,
     /// Any other setting by name, one JSON object of the family "train" (docs/settings.md). NULL: none.
     pub settings: *const c_char,

@@ -23,8 +23,8 @@ const SLAB_LABELS: [&str; 3] = ["membrane", "molecule", "filament"];
 /// Kinds of labels, at most.
 const MOST_NAMES: usize = 127;
 
-/// The host's own labels of some slices of a tomogram. Fill with tomocut_training_labels_init, set labels, then change what
-/// differs. All arrays and strings are read during the call.
+/// The host's own labels of some slices of a tomogram. Fill with tomocut_training_labels_init, set labels, then change
+/// what differs. All arrays and strings are read during the call.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tomocut_training_labels {
@@ -32,8 +32,8 @@ pub struct tomocut_training_labels {
     pub struct_size: usize,
     /// The labels, 0 for the ground: dtype TOMOCUT_DTYPE_I8 or TOMOCUT_DTYPE_U8, shape (number of slices, ny, nx).
     pub labels: *const tomocut_volume,
-    /// How sure each label is, 0 (ignored) to 1: dtype TOMOCUT_DTYPE_F32 or TOMOCUT_DTYPE_F16, shape as labels; NULL: all
-    /// are sure.
+    /// How sure each label is, 0 (ignored) to 1: dtype TOMOCUT_DTYPE_F32 or TOMOCUT_DTYPE_F16, shape as labels; NULL:
+    /// all are sure.
     pub confidence: *const tomocut_volume,
     /// Names of the labels from 1 on, separated by commas, by which the network's outputs find theirs, up to 127; NULL:
     /// "membrane,molecule,filament".
@@ -59,8 +59,8 @@ pub unsafe extern "C" fn tomocut_training_labels_init(
     guard_anywhere(|| unsafe { sized::init(labels, size) })
 }
 
-/// Adds a segmented slab: its labels and points are what is learnt, every voxel alike. Voxels of other slices are seen but
-/// teach nothing. TOMOCUT_E_INVALID_ARGUMENT also where no label teaches one of the network's outputs.
+/// Adds a segmented slab: its labels and points are what is learnt, every voxel alike. Voxels of other slices are seen
+/// but teach nothing. TOMOCUT_E_INVALID_ARGUMENT also where no label teaches one of the network's outputs.
 ///
 /// @param trainer  The trainer, before its first step.
 /// @param tomogram The tomogram that the slab was cut from. Only what is needed is copied; it may be freed.
@@ -134,8 +134,8 @@ pub unsafe extern "C" fn tomocut_trainer_add_labels(
     })
 }
 
-/// Adds slices of a tomogram without labels: rounds of self-training learn from what the network is sure of in them. They are
-/// kept in memory, in some ten bytes for each voxel.
+/// Adds slices of a tomogram without labels: rounds of self-training learn from what the network is sure of in them.
+/// They are kept in memory, in some ten bytes for each voxel.
 ///
 /// @param trainer  The trainer, before its first step, with rounds in its settings (else TOMOCUT_E_STATE).
 /// @param tomogram The tomogram. Only what is needed is copied; it may be freed.

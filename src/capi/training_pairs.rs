@@ -18,7 +18,8 @@ const MOST_PICTURES: usize = 1 << 20;
 ///
 /// @param trainer  The trainer, of a network of slices with one output beside "background", before its first step.
 /// @param images   PNG, JPEG or TIFF files, grey or in colour.
-/// @param masks    The mask of each, black where nothing is and white where something is, of the picture's rows and columns.
+/// @param masks    The mask of each, black where nothing is and white where something is, of the picture's rows and
+///                 columns.
 /// @param n        Entries in images and in masks.
 /// @param held_out 1: they are not learnt from but scored with; 0: learnt from, but for the validation_share of them.
 /// @param cancel   Stops the reading; may be NULL.

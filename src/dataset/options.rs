@@ -37,7 +37,8 @@ const WITHOUT_EFFECT: [&str; 12] = [
 pub struct DataSetTomogram {
     /// The MRC file.
     pub path: PathBuf,
-    /// Slices of it to label. Where any tomogram has some, these are the slabs that are labelled, and none is suggested.
+    /// Slices of it to label. Where any tomogram has some, these are the slabs that are labelled, and none is
+    /// suggested.
     pub slab: Option<Range<usize>>,
     /// An MRC file of the tomogram's true labels (0 ground, 1 membrane, 2 molecule, 3 filament), which the result is
     /// scored with; nothing is learnt from it.

@@ -27,8 +27,8 @@ pub fn best_assignment(weights: ArrayView2<f64>) -> Result<Vec<Option<usize>>> {
     Ok(of_row)
 }
 
-/// Column of each row at the least total cost; no more rows than columns. Columns and rows count from 1 in the potentials:
-/// 0 is the row that looks for a place.
+/// Column of each row at the least total cost; no more rows than columns. Columns and rows count from 1 in the
+/// potentials: 0 is the row that looks for a place.
 fn cheapest(cost: &Array2<f64>) -> Vec<usize> {
     let (rows, cols) = cost.dim();
     let (mut row_potential, mut col_potential) = (vec![0.0; rows + 1], vec![0.0; cols + 1]);

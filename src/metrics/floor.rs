@@ -113,9 +113,9 @@ pub struct Peak {
 /// Blobs of `diameter` voxels by the Laplacian of Gaussian, the best `count` of those in the slices `keep`, best first.
 ///
 /// The Laplacian of a Gaussian answers most to a ball of radius sqrt(3) sigma, hence sigma = diameter / (2 sqrt(3)).
-/// Peaks are voxels higher than their 26 neighbours; of two closer than a quarter of the diameter the lower one is dropped.
-/// Densities are first cut at 3 standard deviations, as everybody does who has gold beads: on a real tomogram that
-/// doubles the recall of the first picks.
+/// Peaks are voxels higher than their 26 neighbours; of two closer than a quarter of the diameter the lower one is
+/// dropped. Densities are first cut at 3 standard deviations, as everybody does who has gold beads: on a real tomogram
+/// that doubles the recall of the first picks.
 pub fn blob_peaks(
     volume: &Array3<f32>,
     keep: Range<usize>,
@@ -165,8 +165,8 @@ fn without_outliers(volume: &Array3<f32>) -> Array3<f32> {
     volume.mapv(|v| v.clamp(low as f32, high as f32))
 }
 
-/// Separable Gaussian blur as `scipy.ndimage.gaussian_filter`: kernel cut at 4 sigma, edges mirrored with the edge voxel
-/// repeated. Along the axis `curved`, if any, the kernel is the Gaussian's second derivative.
+/// Separable Gaussian blur as `scipy.ndimage.gaussian_filter`: kernel cut at 4 sigma, edges mirrored with the edge
+/// voxel repeated. Along the axis `curved`, if any, the kernel is the Gaussian's second derivative.
 fn gaussian(volume: &Array3<f32>, sigma: f64, curved: Option<usize>, job: &Job) -> Result<Array3<f32>> {
     let radius = (4.0 * sigma + 0.5) as usize;
     let weights: Vec<f64> = (0..=radius)

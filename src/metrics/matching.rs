@@ -1,9 +1,9 @@
 //! Predicted positions against true ones, one to one.
 //!
-//! The convention (slab-pipeline, section 13, numbers 1 and 2): predictions in the order of their score, equal scores in
-//! the order given; each takes the best truth that is still free and fits by the rule, the first of equally good ones.
-//! A prediction that fits only taken truths is *redundant*. DeePiCt counts redundant ones neither right nor wrong;
-//! here they are wrong unless asked for, since a user who extracts them gets the same particle twice.
+//! The convention (slab-pipeline, section 13, numbers 1 and 2): predictions in the order of their score, equal scores
+//! in the order given; each takes the best truth that is still free and fits by the rule, the first of equally good
+//! ones. A prediction that fits only taken truths is *redundant*. DeePiCt counts redundant ones neither right nor
+//! wrong; here they are wrong unless asked for, since a user who extracts them gets the same particle twice.
 
 /// When a prediction fits a truth. Lengths are in the unit of the positions.
 #[derive(Clone, Copy, Debug, PartialEq)]

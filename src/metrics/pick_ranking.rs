@@ -95,8 +95,8 @@ impl PickRanking {
     }
 
     /// Area under the precision-recall curve as a sum of steps, `sum over k of (R_k - R_(k-1)) P_k` (scikit-learn's
-    /// `average_precision_score`; its recall stops at 1, ours where the picks end, so that truths which no pick finds count).
-    /// 0..=1; `None` where there are no truths.
+    /// `average_precision_score`; its recall stops at 1, ours where the picks end, so that truths which no pick finds
+    /// count). 0..=1; `None` where there are no truths.
     pub fn average_precision(&self) -> Option<f64> {
         let mut before = 0.0;
         let mut area = 0.0;

@@ -1,4 +1,5 @@
-//! Segmentations without names against labelled truth: pixel accuracy, mean IoU and F1 once segments are matched to classes.
+//! Segmentations without names against labelled truth: pixel accuracy, mean IoU and F1 once segments are matched to
+//! classes.
 use std::collections::BTreeMap;
 
 use ndarray::{Array2, ArrayView2};
@@ -9,12 +10,13 @@ use crate::{Error, Result};
 /// How segments, which have numbers but no names, get the classes of the truth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SegmentMatch {
-    /// One assignment for all images together, one segment number to one class: for numbers that mean the same everywhere.
+    /// One assignment for all images together, one segment number to one class: for numbers that mean the same
+    /// everywhere.
     Global,
     /// One assignment per image, one segment to one class, at the most pixels in common: DiffSeg's protocol.
     PerImage,
-    /// Each segment of each image becomes the class it has most pixels of; several may become the same one. An upper bound:
-    /// it needs the truth, and more segments never lower it.
+    /// Each segment of each image becomes the class it has most pixels of; several may become the same one. An upper
+    /// bound: it needs the truth, and more segments never lower it.
     OracleMerged,
 }
 
@@ -126,8 +128,8 @@ impl SegmentScores {
     }
 }
 
-/// Matches the segments of `common` to its classes and adds the pixels. A segment without a class is wrong everywhere and
-/// in no class's prediction.
+/// Matches the segments of `common` to its classes and adds the pixels. A segment without a class is wrong everywhere
+/// and in no class's prediction.
 fn count(
     common: &BTreeMap<(u32, u32), u64>,
     rule: SegmentMatch,

@@ -4,13 +4,14 @@ use tch::Device;
 use super::SegmentationModel;
 use crate::runtime::Result;
 
-/// The file `models/segmentation.safetensors`, float16. A static, because a constant is copied into every object file that uses it.
+/// The file `models/segmentation.safetensors`, float16. A static, because a constant is copied into every object file
+/// that uses it.
 static MODEL: [u8; include_bytes!("../../models/segmentation.safetensors").len()] =
     *include_bytes!("../../models/segmentation.safetensors");
 
 impl SegmentationModel {
-    /// The built-in network on `device`: the compact one of the default configuration, trained on phantoms alone; membrane,
-    /// molecule and molecule's centre, at any voxel size.
+    /// The built-in network on `device`: the compact one of the default configuration, trained on phantoms alone;
+    /// membrane, molecule and molecule's centre, at any voxel size.
     pub fn builtin(device: Device) -> Result<Self> {
         Self::from_bytes("built-in segmentation network", &MODEL, device)
     }

@@ -119,7 +119,8 @@ impl NetworkConfig {
         }
     }
 
-    /// The network whose tensors are what `fetch(name, shape)` returns. It holds them, not copies: changes in place are seen.
+    /// The network whose tensors are what `fetch(name, shape)` returns. It holds them, not copies: changes in place are
+    /// seen.
     ///
     /// Errors: hyper-parameters out of range; whatever `fetch` fails with; a tensor of another shape.
     pub fn build(&self, fetch: &mut FetchTensor) -> Result<Box<dyn SegmentationNetwork>> {

@@ -14,7 +14,8 @@ pub enum InputScale {
     Tomogram,
     /// Mean 0 and deviation 1 over each slice.
     Slice,
-    /// -1 where black and 1 where white: of a picture's levels; of a tomogram three deviations of its voxels from their mean.
+    /// -1 where black and 1 where white: of a picture's levels; of a tomogram three deviations of its voxels from their
+    /// mean.
     Picture,
 }
 

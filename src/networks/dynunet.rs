@@ -1,8 +1,8 @@
 //! DynUNet: the U-Net of nnU-Net (Isensee et al. 2021) in MONAI's form, in three dimensions with kernels of 3^3.
 //!
-//! Level 0 keeps the extent, every further one halves it by a strided convolution; back up by transposed convolutions of
-//! kernel 2, concatenated with the skip. Tensor names are MONAI's. Instance normalisation makes every output depend on the whole
-//! window.
+//! Level 0 keeps the extent, every further one halves it by a strided convolution; back up by transposed convolutions
+//! of kernel 2, concatenated with the skip. Tensor names are MONAI's. Instance normalisation makes every output depend
+//! on the whole window.
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 

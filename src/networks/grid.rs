@@ -14,7 +14,8 @@ pub fn are_alike(a: f64, b: f64) -> bool {
     a / b <= ALIKE && b / a <= ALIKE
 }
 
-/// One axis sampled twice over the same length: `data` voxels and `network` voxels, the outer faces of both in the same place.
+/// One axis sampled twice over the same length: `data` voxels and `network` voxels, the outer faces of both in the same
+/// place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Axis {
     /// Voxels of the data.
@@ -24,8 +25,8 @@ pub struct Axis {
 }
 
 impl Axis {
-    /// The axis of `data` voxels of `data_nm` for a network of voxels of `network_nm`; equal where either is unknown, where rescaling is
-    /// not wanted, and where the two are alike.
+    /// The axis of `data` voxels of `data_nm` for a network of voxels of `network_nm`; equal where either is unknown,
+    /// where rescaling is not wanted, and where the two are alike.
     pub fn new(data: usize, data_nm: Option<f64>, network_nm: Option<f64>) -> Self {
         let network = match (data_nm, network_nm) {
             (Some(from), Some(to)) if !are_alike(from, to) => ((data as f64 * from / to).round() as usize).max(1),
@@ -70,7 +71,8 @@ impl Axis {
     }
 }
 
-/// Samples of a grid of `from` voxels that the triangle of each of the voxels `output` of a grid of `to` voxels reaches.
+/// Samples of a grid of `from` voxels that the triangle of each of the voxels `output` of a grid of `to` voxels
+/// reaches.
 fn reached(output: &Range<usize>, to: usize, from: usize) -> Range<usize> {
     if to == from {
         return output.clone();
@@ -82,8 +84,9 @@ fn reached(output: &Range<usize>, to: usize, from: usize) -> Range<usize> {
     (low.floor().max(0.0) as usize)..((high.ceil() as usize + 1).min(from))
 }
 
-/// Linear interpolation, widened to the larger of the two voxels so that nothing aliases (the triangle filter of image libraries):
-/// [output, input], rows that sum to one. A sample beyond the grid's end is not there; its weight goes to the others.
+/// Linear interpolation, widened to the larger of the two voxels so that nothing aliases (the triangle filter of image
+/// libraries): [output, input], rows that sum to one. A sample beyond the grid's end is not there; its weight goes to
+/// the others.
 fn weights(input: &Range<usize>, from: usize, output: &Range<usize>, to: usize, device: Device) -> Result<Tensor> {
     let scale = from as f64 / to as f64;
     let support = scale.max(1.0);

@@ -14,8 +14,8 @@ pub(super) enum Initial {
         /// Negative slope of the rectifier.
         slope: f64,
     },
-    /// [`Initial::Uniform`], but the last convolution of every residual block, every attention's and the network's own of a
-    /// latent-diffusion U-Net are zero: each block begins as what it adds to.
+    /// [`Initial::Uniform`], but the last convolution of every residual block, every attention's and the network's own
+    /// of a latent-diffusion U-Net are zero: each block begins as what it adds to.
     Diffusion,
 }
 
@@ -63,6 +63,6 @@ impl Initial {
 /// Parts of the names of convolutions that a latent-diffusion U-Net begins with at zero.
 const LAST: [&str; 3] = [".out_layers.3.", ".proj_out.", "model.diffusion_model.out.2."];
 
-/// Share of a residual branch at the start, for networks that scale it: small, so that depth does not add variance and no
-/// normalisation is needed, but not zero, so that every weight learns from the first step.
+/// Share of a residual branch at the start, for networks that scale it: small, so that depth does not add variance and
+/// no normalisation is needed, but not zero, so that every weight learns from the first step.
 const RESIDUAL_SCALE: f64 = 0.3;

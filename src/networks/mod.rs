@@ -1,8 +1,9 @@
 //! Networks beside the diffusion model, read from safetensors and run as their authors run them.
 //!
-//! [`cpnet`] is CellPose, whole. The others segment: all are a [`SegmentationNetwork`], described by a [`NetworkConfig`] and kept
-//! with their weights in a [`SegmentationModel`], whose file says which network it is. The numbers follow the originals (MONAI
-//! for the DynUNet); no code of them is used. [`sdseg`] is made of the pieces of [`crate::diffusion`].
+//! [`cpnet`] is CellPose, whole. The others segment: all are a [`SegmentationNetwork`], described by a
+//! [`NetworkConfig`] and kept with their weights in a [`SegmentationModel`], whose file says which network it is. The
+//! numbers follow the originals (MONAI for the DynUNet); no code of them is used. [`sdseg`] is made of the pieces of
+//! [`crate::diffusion`].
 
 mod blend;
 mod builtin;

@@ -68,9 +68,9 @@ impl SegmentationModel {
         })
     }
 
-    /// Opens a file written by [`SegmentationModel::save`], or the safetensors of MemBrain-seg (or another DynUNet of MONAI), of
-    /// the slab paper's 2D U-Net or of SDSeg, whose hyper-parameters are read off the shapes. Pickles are not opened; the error says how
-    /// to convert one.
+    /// Opens a file written by [`SegmentationModel::save`], or the safetensors of MemBrain-seg (or another DynUNet of
+    /// MONAI), of the slab paper's 2D U-Net or of SDSeg, whose hyper-parameters are read off the shapes. Pickles are
+    /// not opened; the error says how to convert one.
     ///
     /// Errors: the operating system's; [`Error::Format`] that names the file and the tensor or the header's field;
     /// [`Error::Version`] for the file of a later version; [`Error::Unsupported`] for a network that is not known.
@@ -91,7 +91,8 @@ impl SegmentationModel {
         })
     }
 
-    /// Hash of the file or bytes that the model was read from; of weights that were never in a file, of the file that they would be.
+    /// Hash of the file or bytes that the model was read from; of weights that were never in a file, of the file that
+    /// they would be.
     pub fn content_hash(&self) -> Result<String> {
         match &self.content {
             Some(hash) => Ok(hash.clone()),
@@ -162,14 +163,14 @@ impl SegmentationModel {
         self.device
     }
 
-    /// Name and tensor of every weight that gradients move: the network's own tensors, in the order of execution. A trainer
-    /// asks them for gradients and updates them in place.
+    /// Name and tensor of every weight that gradients move: the network's own tensors, in the order of execution. A
+    /// trainer asks them for gradients and updates them in place.
     pub fn weights(&self) -> Vec<(String, Tensor)> {
         self.select(false)
     }
 
-    /// Name and tensor of what gradients do not move: running statistics, which passes in training move in place, and frozen
-    /// weights.
+    /// Name and tensor of what gradients do not move: running statistics, which passes in training move in place, and
+    /// frozen weights.
     pub fn statistics(&self) -> Vec<(String, Tensor)> {
         self.select(true)
     }

@@ -1,8 +1,8 @@
 //! DeepETPicker's residual U-Net (Liu et al. 2024): coordinates and a pyramid of the input beside the features.
 //!
-//! Every block sees, beside its features, three channels with the position x, y, z within the window, -1..=1; those on the way
-//! down also the input averaged to their extent. Outputs hence depend on the window; the original runs windows of 72 voxels and
-//! keeps the middle 48. Tensor names follow pytorch-3dunet, from which the original's layers come.
+//! Every block sees, beside its features, three channels with the position x, y, z within the window, -1..=1; those on
+//! the way down also the input averaged to their extent. Outputs hence depend on the window; the original runs windows
+//! of 72 voxels and keeps the middle 48. Tensor names follow pytorch-3dunet, from which the original's layers come.
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 

@@ -12,11 +12,12 @@ use crate::volume::CLIP_SIGMA;
 const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
 
 impl ModelDescription {
-    /// `picture` as the network's input [channels, rows, columns] of `side` pixels: brought to that size linearly, to the network's
-    /// number of channels (colours to grey, grey repeated) and to its grey scale. `name` names the picture in errors.
+    /// `picture` as the network's input [channels, rows, columns] of `side` pixels: brought to that size linearly, to
+    /// the network's number of channels (colours to grey, grey repeated) and to its grey scale. `name` names the
+    /// picture in errors.
     ///
-    /// Errors: [`Error::Unsupported`] for a network of three dimensions or of other than 1 or 3 channels; [`Error::Format`] for levels that
-    /// are not finite or all the same.
+    /// Errors: [`Error::Unsupported`] for a network of three dimensions or of other than 1 or 3 channels;
+    /// [`Error::Format`] for levels that are not finite or all the same.
     pub fn picture_input(&self, name: &str, picture: &PictureFile, side: (usize, usize)) -> Result<Tensor> {
         let channels = self.network.input_channels();
         if self.network.dimensions() != 2 || ![1, 3].contains(&channels) {
@@ -47,7 +48,8 @@ impl ModelDescription {
     }
 }
 
-/// Levels in the grey scale `input`; `range` is black and white, where the file says them, else the smallest and largest level.
+/// Levels in the grey scale `input`; `range` is black and white, where the file says them, else the smallest and
+/// largest level.
 fn scaled(name: &str, values: &[f32], range: Option<[f32; 2]>, input: InputScale) -> Result<Vec<f32>> {
     if values.iter().any(|v| !v.is_finite()) {
         return Err(Error::format(name, "has levels that are not finite"));

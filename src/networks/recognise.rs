@@ -111,7 +111,8 @@ fn dynunet(file: &TensorFile, prefix: String) -> Result<(ModelDescription, Store
     Ok((description, stored))
 }
 
-/// Where `skip_layers` repeats the tensor `name` of a DynUNet of `levels` levels; `None` for the last head, which it lacks.
+/// Where `skip_layers` repeats the tensor `name` of a DynUNet of `levels` levels; `None` for the last head, which it
+/// lacks.
 fn nested(name: &str, levels: usize) -> Option<String> {
     let (block, rest) = name.split_once('.')?;
     let deeper = |level: usize| format!("skip_layers.{}", "next_layer.".repeat(level));

@@ -43,7 +43,8 @@ impl Default for Sampling {
 }
 
 impl Sampling {
-    /// Refuses settings out of their documented ranges, by name, and any but the default where the network does not draw.
+    /// Refuses settings out of their documented ranges, by name, and any but the default where the network does not
+    /// draw.
     pub fn validate(&self, draws: bool) -> Result<()> {
         for (name, value) in [("steps", self.steps), ("samples", self.samples)] {
             if !(1..=1000).contains(&value) {

@@ -37,8 +37,8 @@ pub enum Reach {
     /// Everything in the window changes every output (normalisation over the window, coordinates within it): windows
     /// have to be blended, and should have the side that the network was trained with, given here in voxels.
     Window(i64),
-    /// The same, but the network itself cuts slices of any extent into windows of this side and blends them: it is given whole
-    /// slices.
+    /// The same, but the network itself cuts slices of any extent into windows of this side and blends them: it is
+    /// given whole slices.
     Slice(i64),
 }
 
@@ -75,7 +75,8 @@ impl Pass<'_> {
 pub struct Logits {
     /// [B, outputs, ..] over the extent of the input.
     pub main: Tensor,
-    /// The same from coarser levels, brought to the same extent (nearest), finest first: deep supervision, in training only.
+    /// The same from coarser levels, brought to the same extent (nearest), finest first: deep supervision, in training
+    /// only.
     pub deep: Vec<Tensor>,
 }
 
@@ -106,9 +107,9 @@ pub trait SegmentationNetwork: Send {
     /// Errors: a shape that does not fit (see [`SegmentationNetwork::check`]), cancel, out of memory.
     fn forward(&self, x: &Tensor, pass: &mut Pass, job: &Job) -> Result<Logits>;
 
-    /// Logits at inference of a window without its margins: of axis `a` the first `margin[a].0` and the last `margin[a].1`
-    /// voxels are left out (z, y, x; z is not looked at in two dimensions). Networks of a finite reach compute no more of
-    /// the margins than the rest needs; the numbers are those of [`SegmentationNetwork::forward`].
+    /// Logits at inference of a window without its margins: of axis `a` the first `margin[a].0` and the last
+    /// `margin[a].1` voxels are left out (z, y, x; z is not looked at in two dimensions). Networks of a finite reach
+    /// compute no more of the margins than the rest needs; the numbers are those of [`SegmentationNetwork::forward`].
     ///
     /// Errors: as `forward`; margins that leave nothing.
     fn forward_inner(&self, x: &Tensor, margin: [(i64, i64); 3], job: &Job) -> Result<Tensor> {
@@ -117,13 +118,14 @@ pub trait SegmentationNetwork: Send {
         crop(&self.forward(x, &mut Pass::Inference, job)?.main, margin)
     }
 
-    /// Whether its predictions are samples, another one for another noise. Such a network says by [`SegmentationNetwork::sample`] how far
-    /// they differ.
+    /// Whether its predictions are samples, another one for another noise. Such a network says by
+    /// [`SegmentationNetwork::sample`] how far they differ.
     fn draws(&self) -> bool {
         false
     }
 
-    /// Probabilities at inference of a window without its margins (see [`SegmentationNetwork::forward_inner`]), drawn as `sampling` says.
+    /// Probabilities at inference of a window without its margins (see [`SegmentationNetwork::forward_inner`]), drawn
+    /// as `sampling` says.
     ///
     /// Errors: as `forward_inner`; a sampling that the network does not have.
     fn sample(&self, x: &Tensor, margin: [(i64, i64); 3], sampling: &Sampling, job: &Job) -> Result<Sampled> {
@@ -133,8 +135,8 @@ pub trait SegmentationNetwork: Send {
         Ok(Sampled { mean, squares: None })
     }
 
-    /// What a step of training makes small, where that is not a loss of its logits: of a batch of images [B, C, y, x], truths
-    /// [B, outputs, y, x] and weights [B, 1, y, x], 0..=1, a scalar of the weights' graph.
+    /// What a step of training makes small, where that is not a loss of its logits: of a batch of images [B, C, y, x],
+    /// truths [B, outputs, y, x] and weights [B, 1, y, x], 0..=1, a scalar of the weights' graph.
     ///
     /// Errors: shapes that do not fit, cancel.
     fn objective(&self, _batch: (&Tensor, &Tensor, &Tensor), _pass: &mut Pass, _job: &Job) -> Result<Option<Tensor>> {

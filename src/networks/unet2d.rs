@@ -1,7 +1,7 @@
 //! The slab paper's membrane network: a 2D U-Net over whole slices, 1,813,474 parameters.
 //!
-//! Tensor names are those of the authors' checkpoints (their `net`). Coming back up is bilinear with aligned corners, which
-//! stretches differently in windows of different sides: outputs depend on the window.
+//! Tensor names are those of the authors' checkpoints (their `net`). Coming back up is bilinear with aligned corners,
+//! which stretches differently in windows of different sides: outputs depend on the window.
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 

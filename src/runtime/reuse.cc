@@ -1,6 +1,6 @@
-// The C library returns large buffers to the system at once, and the system clears every page of the next one: two fifths of a
-// convolution network's time on a CPU. Here a thread that runs a network carves them from one range of addresses, whose pages stay
-// its own for as long as it says.
+// The C library returns large buffers to the system at once, and the system clears every page of the next one: two
+// fifths of a convolution network's time on a CPU. Here a thread that runs a network carves them from one range of
+// addresses, whose pages stay its own for as long as it says.
 #include "reuse.h"
 
 #include <array>
@@ -24,8 +24,8 @@ constexpr std::size_t kPage = 4096;
 // Threads that keep memory at one time; those beyond are served by the C library.
 constexpr std::size_t kRanges = 64;
 
-// Addresses as large as the machine's memory, of which only what is touched takes any. Free parts lie in order of their addresses and
-// the first that fits is taken, so that the touched ones stay together.
+// Addresses as large as the machine's memory, of which only what is touched takes any. Free parts lie in order of their
+// addresses and the first that fits is taken, so that the touched ones stay together.
 class Range {
 public:
   explicit Range(std::size_t bytes) : bytes_(bytes) {

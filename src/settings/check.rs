@@ -8,8 +8,8 @@ use crate::runtime::{Error, Result};
 
 /// Refuses the first setting that is out of the range in its schema, by name.
 ///
-/// Read of the schema: type, minimum, maximum and their exclusive forms, minLength, minItems, maxItems, items, properties, $ref,
-/// anyOf and oneOf.
+/// Read of the schema: type, minimum, maximum and their exclusive forms, minLength, minItems, maxItems, items,
+/// properties, $ref, anyOf and oneOf.
 pub fn check<S: Settings>(settings: &S) -> Result<()> {
     let schema = schema_for!(S).to_value();
     Checker { root: &schema }.value("", &to_value(settings)?, &schema)

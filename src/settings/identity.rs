@@ -11,8 +11,8 @@ use xxhash_rust::xxh3::Xxh3;
 use super::overlay::to_value;
 use crate::runtime::{Error, Result};
 
-/// The identity of a run: runs of the same identity write the same bytes. A run that was stopped goes on, and a result that stands
-/// there is kept, only where the identities are equal.
+/// The identity of a run: runs of the same identity write the same bytes. A run that was stopped goes on, and a result
+/// that stands there is kept, only where the identities are equal.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Identity {
     /// Version of the engine.
@@ -24,7 +24,8 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The identity of a run with these settings of this version of the engine; inputs are added by [`Identity::with_input`].
+    /// The identity of a run with these settings of this version of the engine; inputs are added by
+    /// [`Identity::with_input`].
     ///
     /// `left_out` names settings, with dots, that change nothing in the result: memory, ranks.
     pub fn new(settings: &impl Serialize, left_out: &[&str]) -> Result<Self> {
@@ -65,7 +66,8 @@ impl Identity {
         Ok(hash_bytes(super::canonical(self)?.as_bytes()))
     }
 
-    /// Refuses another identity than `theirs`, naming the first setting or input that differs; `place` says where theirs stands.
+    /// Refuses another identity than `theirs`, naming the first setting or input that differs; `place` says where
+    /// theirs stands.
     pub fn check_equals(&self, theirs: &Self, place: &str) -> Result<()> {
         let (ours, theirs) = (to_value(self)?, to_value(theirs)?);
         let Some((name, our, their)) = first_difference("", &ours, &theirs) else {

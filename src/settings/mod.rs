@@ -1,9 +1,9 @@
 //! What every family of settings shares: words and numbers from JSON, ranges, a schema, a canonical text and its hash.
 //!
-//! A family (slab, ncut, predict ...) is one struct. A field is one setting: its name is the name in JSON, in C's `settings`
-//! text, in `--set`, in MEX structs and in reports; its doc comment is its documentation; its range stands once, in
-//! `#[schemars(range(...))]`, from where [`check`] and the generated pages take it. A choice is an enum without data, written as
-//! words. [`resolve`] turns what a user gives into a whole struct.
+//! A family (slab, ncut, predict ...) is one struct. A field is one setting: its name is the name in JSON, in C's
+//! `settings` text, in `--set`, in MEX structs and in reports; its doc comment is its documentation; its range stands
+//! once, in `#[schemars(range(...))]`, from where [`check`] and the generated pages take it. A choice is an enum
+//! without data, written as words. [`resolve`] turns what a user gives into a whole struct.
 mod check;
 mod identity;
 mod overlay;
@@ -25,13 +25,14 @@ use crate::runtime::{Error, Result};
 
 /// One family of settings.
 ///
-/// Implementors derive `Serialize`, `Deserialize` and `JsonSchema` with `#[serde(deny_unknown_fields)]`, serialise every field,
-/// and take `Option` (JSON null) for "not given".
+/// Implementors derive `Serialize`, `Deserialize` and `JsonSchema` with `#[serde(deny_unknown_fields)]`, serialise
+/// every field, and take `Option` (JSON null) for "not given".
 pub trait Settings: Serialize + DeserializeOwned + JsonSchema + Clone {
     /// The family's name: "slab".
     const FAMILY: &'static str;
 
-    /// Names of the presets, the default first; empty where the family has none. A family with presets has a setting `preset`.
+    /// Names of the presets, the default first; empty where the family has none. A family with presets has a setting
+    /// `preset`.
     const PRESETS: &'static [&'static str] = &[];
 
     /// Names of settings whose JSON objects replace the default as a whole instead of changing members of it.

@@ -7,8 +7,8 @@ use crate::runtime::{Error, Result};
 
 /// The settings that the JSON object `text` gives, over those of its preset; "" gives none.
 ///
-/// Errors, each naming `settings.NAME`, the value and what is allowed: text that is no JSON object, an unknown name, a wrong
-/// type, an unknown word, a value out of its range.
+/// Errors, each naming `settings.NAME`, the value and what is allowed: text that is no JSON object, an unknown name, a
+/// wrong type, an unknown word, a value out of its range.
 pub fn resolve_text<S: Settings>(text: &str) -> Result<S> {
     if text.trim().is_empty() {
         return resolve(Map::new());
@@ -26,7 +26,8 @@ pub fn resolve_text<S: Settings>(text: &str) -> Result<S> {
     }
 }
 
-/// The settings that `given` names, over those of its preset. A name with dots is a member of a group: "schedule.steps".
+/// The settings that `given` names, over those of its preset. A name with dots is a member of a group:
+/// "schedule.steps".
 ///
 /// Errors: as [`resolve_text`].
 pub fn resolve<S: Settings>(given: Map<String, Value>) -> Result<S> {

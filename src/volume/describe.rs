@@ -37,7 +37,8 @@ pub struct FileDescription {
 }
 
 impl FileDescription {
-    /// Reads the header of an MRC file, plain or packed, or the metadata of a zarr folder. A file that is too short is described too.
+    /// Reads the header of an MRC file, plain or packed, or the metadata of a zarr folder. A file that is too short is
+    /// described too.
     ///
     /// # Errors
     /// As [`super::Tomogram::open`], but for the file's length.

@@ -1,7 +1,7 @@
 //! A volume in memory that somebody else owns: checked once, then read and written through its strides.
 //!
-//! The memory is raw: a host's buffer may be strided in any direction and may change its type only at run time, which no
-//! reference or `ndarray` view can say. Hence the unsafe code of this file.
+//! The memory is raw: a host's buffer may be strided in any direction and may change its type only at run time, which
+//! no reference or `ndarray` view can say. Hence the unsafe code of this file.
 use std::ffi::c_void;
 use std::ops::Range;
 
@@ -51,8 +51,8 @@ pub struct Strided {
 }
 
 impl Strided {
-    /// Checks where the elements of a volume lie: `data` is element (0, 0, 0), `strides` count elements, all zero stand for
-    /// contiguous, x fastest; `name` is the argument's.
+    /// Checks where the elements of a volume lie: `data` is element (0, 0, 0), `strides` count elements, all zero stand
+    /// for contiguous, x fastest; `name` is the argument's.
     ///
     /// Errors: NULL or misaligned data, a zero extent, more bytes than can be addressed.
     pub fn new(data: *mut c_void, dtype: Dtype, extents: [u64; 3], strides: [i64; 3], name: &str) -> Result<Self> {

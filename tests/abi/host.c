@@ -1,5 +1,6 @@
-/* A host that uses every kind of handle that the oldest header of this soname has (abi/MAJOR.MINOR). It is compiled against that
- * header and against today's; both programs must print the same, and neither may find a byte changed beyond its structs. */
+/* A host that uses every kind of handle that the oldest header of this soname has (abi/MAJOR.MINOR). It is compiled
+ * against that header and against today's; both programs must print the same, and neither may find a byte changed
+ * beyond its structs. */
 #include "../c/sample.h"
 
 /* A struct of this header's size, and bytes after it that are not the library's. */
@@ -66,7 +67,8 @@ static void slabs(struct sample *sample, int *reports, tomocut_slab **slab) {
     CHECK_OK(tomocut_tomogram_suggest_slabs(sample->tomogram, &suggesting.value, &best, 1, &count, NULL, 0));
     printf("suggested %zu: %d to %d\n", count, (int)best.z_first, (int)best.z_end);
 
-    CHECK_OK(tomocut_slab_attention_extract(sample->engine, sample->model, sample->tomogram, 7, &options.value, &attention));
+    CHECK_OK(tomocut_slab_attention_extract(sample->engine, sample->model, sample->tomogram, 7, &options.value,
+                                            &attention));
     GUARDED(tomocut_attention_layer, layer);
     layer.value.struct_size = sizeof layer.value;
     CHECK_OK(tomocut_attention_layer_info(attention, 0, &layer.value));
@@ -108,7 +110,8 @@ static void networks(struct sample *sample, const tomocut_slab *slab) {
     double computed = 0.0, finished = 0.0;
     options.value.settings = "{\"outputs\": [\"probabilities\"]}";
     CHECK_OK(tomocut_predictor_builtin(sample->engine, &network));
-    CHECK_OK(tomocut_predictor_run(sample->engine, network, sample->tomogram, NULL, &options.value, scratch("predicted"),
+    CHECK_OK(tomocut_predictor_run(sample->engine, network, sample->tomogram, NULL, &options.value,
+                                   scratch("predicted"),
                                    &report, NULL));
     CHECK_OK(tomocut_report_number(report, "/computed", &computed));
     CHECK_OK(tomocut_report_number(report, "/finished", &finished));

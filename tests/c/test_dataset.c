@@ -1,4 +1,5 @@
-/* The call that runs a whole data set: what it refuses. Runs, stopped and gone on with, are those of the program (tests/program/run.rs). */
+/* The call that runs a whole data set: what it refuses. Runs, stopped and gone on with, are those of the program
+ * (tests/program/run.rs). */
 #include "files.h"
 
 static void bad_arguments(const char *input, const char *out) {

@@ -1,4 +1,5 @@
-/* Two engines at once, each on its own thread: one model, one tomogram, equal results, and the host's threads as before. */
+/* Two engines at once, each on its own thread: one model, one tomogram, equal results, and the host's threads as
+ * before. */
 #include <pthread.h>
 
 #include "sample.h"

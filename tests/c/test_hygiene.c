@@ -1,5 +1,5 @@
-/* Hosts of every kind: a comma locale, threads of 64 KiB of stack, signals all the time, sixteen threads with handles of their own. What
- * the engine finds and writes is the same in all of them. */
+/* Hosts of every kind: a comma locale, threads of 64 KiB of stack, signals all the time, sixteen threads with handles
+ * of their own. What the engine finds and writes is the same in all of them. */
 #include <locale.h>
 #include <pthread.h>
 #include <signal.h>

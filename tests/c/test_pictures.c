@@ -11,7 +11,8 @@ static const char *write_tiff(const char *folder, int number, uint8_t pixels[SID
     static int used = 0;
     char *path = paths[used++];
     const uint32_t bytes = SIDE * SIDE, start = 8 + bytes;
-    const uint16_t tags[][2] = {{256, SIDE}, {257, SIDE}, {258, 8}, {259, 1}, {262, 1}, {273, 8}, {277, 1}, {278, SIDE}};
+    const uint16_t tags[][2] = {{256, SIDE}, {257, SIDE}, {258, 8}, {259, 1}, {262, 1}, {273, 8}, {277, 1}, {278,
+                                                                                                             SIDE}};
     const uint16_t n = sizeof tags / sizeof *tags + 1, kind_short = 3, kind_long = 4, end[2] = {0, 0};
     const uint16_t byte_count = 279;
     const uint32_t one = 1;
@@ -81,13 +82,15 @@ static void options_out_of_range(tomocut_engine *engine) {
     REFUSED(settings, "{\"mask_loss\": 7}", "mask_loss is 7");
     REFUSED(settings, "{\"latent_loss\": -1}", "latent_loss is -1");
     REFUSED(settings, "{\"frozen_encoder\": 2}", "frozen_encoder is 2");
-    REFUSED(settings, "{\"conditioning\": \"sum\"}", "conditioning is \"sum\", must be concatenation or cross-attention");
+    REFUSED(settings, "{\"conditioning\": \"sum\"}",
+            "conditioning is \"sum\", must be concatenation or cross-attention");
     REFUSED(network, "sdseg-large", "network is \"sdseg-large\"");
     /* What only SDSeg has. */
     options = small_options();
     options.network = NULL;
     options.settings = "{\"mask_loss\": true}";
-    CHECK_REFUSED("must be left alone where the network is not SDSeg", tomocut_trainer_create(engine, &options, &trainer));
+    CHECK_REFUSED("must be left alone where the network is not SDSeg", tomocut_trainer_create(engine, &options,
+                                                                                              &trainer));
 }
 
 static void pairs_that_do_not_fit(tomocut_trainer *trainer) {
@@ -100,7 +103,8 @@ static void pairs_that_do_not_fit(tomocut_trainer *trainer) {
         memset(levels[y], 4 * y, SIDE);
     }
     const char *grey[N] = {masks[0], write_tiff(scratch("grey"), 0, levels)};
-    CHECK_ERROR(TOMOCUT_E_FORMAT, "a mask has two levels", tomocut_trainer_add_pairs(trainer, images, grey, N, 0, NULL));
+    CHECK_ERROR(TOMOCUT_E_FORMAT, "a mask has two levels", tomocut_trainer_add_pairs(trainer, images, grey, N, 0,
+                                                                                     NULL));
     const char *absent[N] = {images[0], "/nowhere.png"};
     CHECK_ERROR(TOMOCUT_E_IO, "/nowhere.png", tomocut_trainer_add_pairs(trainer, absent, masks, N, 0, NULL));
 }

@@ -88,7 +88,8 @@ static void bad_options(tomocut_engine *engine) {
     BAD(voxel_nm, 1e9, "voxel_nm");
     BAD(bright, 2, "bright is 2");
     BAD(scratch, 2, "scratch is 2");
-    BAD(preset, "paper", "preset is \"paper\", must be default, adapt, slab-paper, membrain-seg, deepetpicker, deepict");
+    BAD(preset, "paper", "preset is \"paper\", must be default, adapt, slab-paper, "
+        "membrain-seg, deepetpicker, deepict");
     BAD(settings, "{\"loss\": \"none\"}", "settings.loss is \"none\", must be dice-cross-entropy");
     BAD(settings, "{\"window\": [15, 16, 16]}", "must be multiples of 2");
     BAD(settings, "{\"rate\": -1}", "settings.rate is -1");
@@ -132,12 +133,14 @@ static void bad_labels(struct sample *sample) {
     CHECK_REFUSED("names is", tomocut_trainer_add_labels(trainer, sample->tomogram, FIRST, &labels, 0, NULL));
     labels = sample_labels(&volume);
     labels.confidence = &volume;
-    CHECK_REFUSED("confidence.dtype is I8", tomocut_trainer_add_labels(trainer, sample->tomogram, FIRST, &labels, 0, NULL));
+    CHECK_REFUSED("confidence.dtype is I8", tomocut_trainer_add_labels(trainer, sample->tomogram, FIRST, &labels, 0,
+                                                                       NULL));
     labels = sample_labels(&volume);
     truth[0][0][0] = -1;
     CHECK_REFUSED("labels is -1", tomocut_trainer_add_labels(trainer, sample->tomogram, FIRST, &labels, 0, NULL));
     memset(truth, 0, sizeof truth);
-    CHECK_ERROR(TOMOCUT_E_FORMAT, "nothing to learn", tomocut_trainer_add_labels(trainer, sample->tomogram, FIRST, &labels, 0, NULL));
+    CHECK_ERROR(TOMOCUT_E_FORMAT, "nothing to learn", tomocut_trainer_add_labels(trainer, sample->tomogram, FIRST,
+                                                                                 &labels, 0, NULL));
     CHECK_REFUSED("trainer is NULL", tomocut_trainer_add_labels(NULL, sample->tomogram, FIRST, &labels, 0, NULL));
     CHECK(state_of(trainer, "/learnt") == 0);
     tomocut_trainer_free(trainer);
@@ -218,7 +221,8 @@ static void a_round_follows(struct sample *sample) {
         options.settings = "{\"window\": [16, 16, 16], \"rate\": 0.004, \"rounds\": 1, \"validation_share\": 0.25, "
                            "\"validation_every\": 2, \"optimiser\": \"sgd\", \"schedule\": \"plateau\"}";
         CHECK_OK(tomocut_trainer_create(sample->engine, &options, &trainer));
-        CHECK_ERROR(TOMOCUT_E_INVALID_ARGUMENT, "z is", tomocut_trainer_add_unlabelled(trainer, sample->tomogram, 3, 2, NULL));
+        CHECK_ERROR(TOMOCUT_E_INVALID_ARGUMENT, "z is", tomocut_trainer_add_unlabelled(trainer, sample->tomogram, 3, 2,
+                                                                                       NULL));
         add_labels(trainer, sample);
         CHECK_OK(tomocut_trainer_add_unlabelled(trainer, sample->tomogram, 0, 4, NULL));
         if (cancelled) {

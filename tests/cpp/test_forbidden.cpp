@@ -1,5 +1,5 @@
-/* What the C header forbids: a callback of the C API that throws. No memory is corrupted and nothing goes on: the process ends there. The
- * wrapper of tomocut.hpp allows it (test_callbacks.cpp). */
+/* What the C header forbids: a callback of the C API that throws. No memory is corrupted and nothing goes on: the
+ * process ends there. The wrapper of tomocut.hpp allows it (test_callbacks.cpp). */
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>

@@ -1,6 +1,6 @@
 /*
- * A host that exports a BLAS of its own. Compiled with LOADER it holds the loader, otherwise it is linked to the library;
- * the segmentation is in another source, which knows tomocut.h alone.
+ * A host that exports a BLAS of its own. Compiled with LOADER it holds the loader, otherwise it is linked to the
+ * library; the segmentation is in another source, which knows tomocut.h alone.
  */
 #ifdef LOADER
 #include "tomocut_loader.h"

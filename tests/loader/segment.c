@@ -30,7 +30,8 @@ int segment(void) {
     if (status != TOMOCUT_OK) {
         printf("%s: %s\n", tomocut_status_name(status), tomocut_last_error());
     } else {
-        printf("labels: %s\n", labels[0] == labels[2] && labels[3] == labels[5] && labels[0] != labels[3] ? "right" : "wrong");
+        printf("labels: %s\n", labels[0] == labels[2] && labels[3] == labels[5]
+               && labels[0] != labels[3] ? "right" : "wrong");
     }
     tomocut_ncut_free(ncut);
     free_with(tomocut_engine_free, engine);

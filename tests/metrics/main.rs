@@ -1,4 +1,5 @@
-//! Metrics against hand-made cases and invariants, and the trivial floors against those measured for the development data.
+//! Metrics against hand-made cases and invariants, and the trivial floors against those measured for the development
+//! data.
 mod oracle;
 mod ranking;
 mod segments;

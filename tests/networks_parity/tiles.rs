@@ -36,8 +36,8 @@ fn the_reach_is_true() {
     }
 }
 
-/// The largest difference between the tiles of `model` and the whole of `x`, each tile with the network's halo or what the volume
-/// has of it.
+/// The largest difference between the tiles of `model` and the whole of `x`, each tile with the network's halo or what
+/// the volume has of it.
 fn tiled_difference(model: &SegmentationModel, x: &Tensor, tile: [i64; 3]) -> f64 {
     let Reach::Halo(halo) = model.network().reach() else {
         panic!("no halo");
@@ -84,7 +84,8 @@ fn tiles_with_the_halo_give_the_numbers_of_the_whole() {
     }
 }
 
-/// Whatever is left out on the way, the rest keeps its numbers: margins of every parity, far beyond the halo and below it.
+/// Whatever is left out on the way, the rest keeps its numbers: margins of every parity, far beyond the halo and below
+/// it.
 #[test]
 fn margins_of_the_compact_network_cost_no_accuracy() {
     let configs = [

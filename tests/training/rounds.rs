@@ -1,4 +1,5 @@
-//! Validation, patience, best weights, rounds of self-training: what they do, and that a resumed run ends with the same bytes.
+//! Validation, patience, best weights, rounds of self-training: what they do, and that a resumed run ends with the same
+//! bytes.
 use ndarray::s;
 use tch::Device;
 use tomocut::networks::{CompactConfig, NetworkConfig, SegmentationModel, Unet2dConfig};
@@ -44,7 +45,8 @@ fn run(training: &mut LabelledTraining, until: u64) {
     training.train(until, None, &Job::quiet()).unwrap();
 }
 
-/// Stops after every step, with a checkpoint, and goes on in a new training: the same bytes, scores and losses as in one go.
+/// Stops after every step, with a checkpoint, and goes on in a new training: the same bytes, scores and losses as in
+/// one go.
 fn resumes_to_the_same(settings: &SegmenterOptions) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run");

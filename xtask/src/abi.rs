@@ -61,8 +61,8 @@ pub fn oldest(layout: &Layout) -> Result<PathBuf> {
     Ok(layout.root.join("abi").join(series))
 }
 
-/// Nothing that a program of the oldest header relies on is gone: no symbol, no constant, no member at its place; structs
-/// have at most grown.
+/// Nothing that a program of the oldest header relies on is gone: no symbol, no constant, no member at its place;
+/// structs have at most grown.
 pub fn check_oldest(layout: &Layout) -> Result<()> {
     let oldest = oldest(layout)?;
     let mut gone = lost(

@@ -1,7 +1,7 @@
 //! `cargo xtask hosts [NAME...]`: the programs that laboratories use, with the engine inside them.
 //!
-//! Each script of tests/hosts builds a host against an installation of the library and checks what comes out. It installs the
-//! Debian packages that it needs, as root, and says so where it cannot.
+//! Each script of tests/hosts builds a host against an installation of the library and checks what comes out. It
+//! installs the Debian packages that it needs, as root, and says so where it cannot.
 use std::ffi::OsString;
 use std::path::PathBuf;
 

@@ -26,7 +26,8 @@ pub struct Library {
 }
 
 impl Library {
-    /// Builds the library and the program, always by the same command so that nothing is built twice, and places the library's links.
+    /// Builds the library and the program, always by the same command so that nothing is built twice, and places the
+    /// library's links.
     pub fn build(layout: &Layout, libtorch: &Libtorch, profile: Profile) -> Result<Self> {
         let mut command = process::command(layout, cargo());
         command.args(["build", "--package", "tomocut", "--lib", "--bins"]);

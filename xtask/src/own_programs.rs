@@ -1,5 +1,5 @@
-//! `cargo xtask train-model`, `evaluate-ncut` and `evaluate-sdseg`: the project's own programs, built for release, that train what ships and
-//! measure on data with truth. What follows `--` goes to the program.
+//! `cargo xtask train-model`, `evaluate-ncut` and `evaluate-sdseg`: the project's own programs, built for release, that
+//! train what ships and measure on data with truth. What follows `--` goes to the program.
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
@@ -10,8 +10,8 @@ use crate::library;
 use crate::libtorch;
 use crate::process;
 
-/// Turns that libgomp's threads wait awake for, its own default. Cargo's settings here make them sleep at once, for the sake of busy
-/// machines; on an idle one a training of small layers then takes twice as long.
+/// Turns that libgomp's threads wait awake for, its own default. Cargo's settings here make them sleep at once, for the
+/// sake of busy machines; on an idle one a training of small layers then takes twice as long.
 const SPINS: &str = "300000";
 
 /// Makes the built-in model again: every argument goes to `tomocut-train-model`.

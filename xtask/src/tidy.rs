@@ -1,4 +1,5 @@
-//! What rustfmt does not look at: lines of comments and of C within the width of rustfmt.toml.
+//! What rustfmt does not look at: comments and lines of C within the width of rustfmt.toml. Texts of Rust programs are
+//! as wide as what they print.
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -41,7 +42,9 @@ mod tests {
         let mut long = Vec::new();
         for file in files.iter().filter(|file| !generated.contains(file)) {
             for (index, line) in fs::read_to_string(file).unwrap().lines().enumerate() {
-                if line.chars().count() > width {
+                let is_rust = file.extension().is_some_and(|end| end == "rs");
+                let is_comment = line.trim_start().starts_with("//");
+                if line.chars().count() > width && (is_comment || !is_rust) {
                     long.push(format!("{}:{}", file.display(), index + 1));
                 }
             }

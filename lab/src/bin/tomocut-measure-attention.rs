@@ -1,7 +1,8 @@
 //! How much structure the attention of a model sees: the table of models/README.md.
 //!
-//! Tiles of 128 x 128 voxels of a tomogram with truth go through each model once or more; every map is scored by its area under the ROC
-//! curve (AUC) for "more than half of the 2 x 2 cell is foreground". Exit codes: 0 done, 1 failed, 2 wrong arguments.
+//! Tiles of 128 x 128 voxels of a tomogram with truth go through each model once or more; every map is scored by its
+//! area under the ROC curve (AUC) for "more than half of the 2 x 2 cell is foreground". Exit codes: 0 done, 1 failed, 2
+//! wrong arguments.
 use std::path::PathBuf;
 use std::process::ExitCode;
 

@@ -1,5 +1,5 @@
-//! Seconds of the bare network: a pass over one resident tile, and a training step. Prints one JSON object; benches/predict_peers.py
-//! sets it beside PyTorch's. Exit codes: 0 done, 1 failed, 2 wrong arguments.
+//! Seconds of the bare network: a pass over one resident tile, and a training step. Prints one JSON object;
+//! benches/predict_peers.py sets it beside PyTorch's. Exit codes: 0 done, 1 failed, 2 wrong arguments.
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;

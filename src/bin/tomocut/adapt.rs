@@ -13,7 +13,8 @@ use crate::settings::SettingsArguments;
 
 /// Adapts a diffusion model to tomograms of one kind: microscope, voxel size, sample.
 ///
-/// Nothing has to be annotated. The result is for --model of tomocut slab, ncut and denoise, and --diffusion of run and train.
+/// Nothing has to be annotated. The result is for --model of tomocut slab, ncut and denoise, and --diffusion of run and
+/// train.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Tomograms of one kind: MRC or OME-Zarr folders

@@ -15,8 +15,8 @@ use crate::settings::SettingsArguments;
 
 /// Removes the noise of a tomogram.
 ///
-/// The tomogram's own noise is taken for the noise of a diffusion model of matched noise and removed in one step. Writes
-/// float32 in the tomogram's grey scale, so that the result overlays it.
+/// The tomogram's own noise is taken for the noise of a diffusion model of matched noise and removed in one step.
+/// Writes float32 in the tomogram's grey scale, so that the result overlays it.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// The tomogram: MRC or an OME-Zarr folder

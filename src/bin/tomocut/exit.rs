@@ -72,7 +72,8 @@ pub trait OrExit<T> {
     /// With this exit code for wrong values, files and formats.
     fn or_exit(self, otherwise: Exit) -> Result<T, Failure>;
 
-    /// Of work that reads and writes: an input that cannot be read is a bad input, an output that cannot be written is not written.
+    /// Of work that reads and writes: an input that cannot be read is a bad input, an output that cannot be written is
+    /// not written.
     fn or_exit_of_work(self) -> Result<T, Failure>;
 }
 

@@ -15,7 +15,8 @@ extern "C" fn on_signal(_: libc::c_int) {
 pub fn cancel_at_ctrl_c() -> CancelToken {
     let cancel = CANCEL.get_or_init(CancelToken::default).clone();
     for signal in [libc::SIGINT, libc::SIGTERM] {
-        // SAFETY: a zeroed sigaction is a valid one; its handler only loads and stores atomics, which is async-signal-safe.
+        // SAFETY: a zeroed sigaction is a valid one; its handler only loads and stores atomics, which is
+        // async-signal-safe.
         unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
             action.sa_sigaction = on_signal as *const () as libc::sighandler_t;

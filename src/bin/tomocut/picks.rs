@@ -12,8 +12,8 @@ use crate::ranges::number;
 
 /// Converts coordinates of molecules between the files of RELION, Dynamo, IMOD and others.
 ///
-/// The formats are told by the endings of the names. Positions of RELION 5, copick and EMAN2 are in Angstrom or from the
-/// middle of the tomogram, and need --tomogram.
+/// The formats are told by the endings of the names. Positions of RELION 5, copick and EMAN2 are in Angstrom or from
+/// the middle of the tomogram, and need --tomogram.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// File to read: .csv, .star (RELION 5), .tbl (Dynamo), .mod (IMOD), .coords (DeepETPicker), .json (copick) or

@@ -1,5 +1,5 @@
-//! `tomocut run`: a data set in one command. Slabs are labelled by the diffusion model, a network learns from the labels, and every
-//! tomogram is segmented with it.
+//! `tomocut run`: a data set in one command. Slabs are labelled by the diffusion model, a network learns from the
+//! labels, and every tomogram is segmented with it.
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};

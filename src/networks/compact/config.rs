@@ -24,7 +24,8 @@ pub struct CompactConfig {
 }
 
 impl Default for CompactConfig {
-    /// 32 channels at 2 voxels and 96 at 4: 0.9 million weights, a halo of 20 voxels; membrane, molecule, molecule centre.
+    /// 32 channels at 2 voxels and 96 at 4: 0.9 million weights, a halo of 20 voxels; membrane, molecule, molecule
+    /// centre.
     fn default() -> Self {
         Self {
             in_channels: 1,
@@ -59,8 +60,8 @@ impl CompactConfig {
 
     /// Voxels around a window of whole coarsest cells that its outputs depend on, rounded up to such cells.
     ///
-    /// Followed from the outputs to the input: a 3^3 convolution, of which a block has one, adds one cell of its level, going to a coarser level rounds
-    /// up to whole cells of it.
+    /// Followed from the outputs to the input: a 3^3 convolution, of which a block has one, adds one cell of its level,
+    /// going to a coarser level rounds up to whole cells of it.
     pub fn halo(&self) -> i64 {
         let cell = |level: usize| 2_i64 << level;
         let round = |halo: i64, level: usize| (halo + cell(level) - 1) / cell(level) * cell(level);

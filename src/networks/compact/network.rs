@@ -165,8 +165,9 @@ fn through(blocks: &[Block], mut x: Tensor, mut done: Margin, want: Margin, job:
     crop(&x, less(want, done))
 }
 
-/// `x`, which lacks the margin `done`, through `levels`, of which the first is its own, without the margin `want`. All margins are
-/// counted from the whole window in cells of that level, so that halving them says where a coarser cell begins.
+/// `x`, which lacks the margin `done`, through `levels`, of which the first is its own, without the margin `want`. All
+/// margins are counted from the whole window in cells of that level, so that halving them says where a coarser cell
+/// begins.
 fn run(levels: &[Level], x: Tensor, done: Margin, want: Margin, job: &Job) -> Result<Tensor> {
     let Some((level, coarser_levels)) = levels.split_first() else {
         return Err(Error::Internal("a compact U-Net without levels".into()));
@@ -223,8 +224,8 @@ fn relu(mut x: Tensor) -> Result<Tensor> {
     Ok(if x.requires_grad() { x.f_relu()? } else { x.f_relu_()? })
 }
 
-/// Cells of 2 x 2 x 2 voxels into channels: [B, C, 2z, 2y, 2x] to [B, 8 C, z, y, x], channel 8 c + 4 dz + 2 dy + dx. Channels lie
-/// innermost in memory, which the CPU's convolutions are fastest with and pass on.
+/// Cells of 2 x 2 x 2 voxels into channels: [B, C, 2z, 2y, 2x] to [B, 8 C, z, y, x], channel 8 c + 4 dz + 2 dy + dx.
+/// Channels lie innermost in memory, which the CPU's convolutions are fastest with and pass on.
 fn gather(x: &Tensor) -> Result<Tensor> {
     let (batch, channels, depth, rows, cols) = x.size5()?;
     let (depth, rows, cols) = (depth / 2, rows / 2, cols / 2);
@@ -234,7 +235,8 @@ fn gather(x: &Tensor) -> Result<Tensor> {
         .f_permute([0, 4, 1, 2, 3])?)
 }
 
-/// Channels out to 2 x 2 x 2 finer cells: [B, 8 C, z, y, x] to [B, C, 2z, 2y, 2x], from channel (4 dz + 2 dy + dx) C + c.
+/// Channels out to 2 x 2 x 2 finer cells: [B, 8 C, z, y, x] to [B, C, 2z, 2y, 2x], from channel (4 dz + 2 dy + dx) C +
+/// c.
 fn spread(x: &Tensor) -> Result<Tensor> {
     let (batch, channels, depth, rows, cols) = x.size5()?;
     let channels = channels / 8;

@@ -3,11 +3,11 @@ use ndarray::{Array2, ArrayView2};
 
 use super::quality::{collect, Instance};
 
-/// Drops instances below `min_size` pixels, fills the holes of the others, drops those that another's hole has swallowed up
-/// to less than `min_size`, and numbers the rest from 1 in scan order of their first pixels.
+/// Drops instances below `min_size` pixels, fills the holes of the others, drops those that another's hole has
+/// swallowed up to less than `min_size`, and numbers the rest from 1 in scan order of their first pixels.
 ///
-/// cellpose 3.1 takes the wrong instances for small ones where the test of flows has left a gap in the numbers; here each
-/// goes by its own size.
+/// cellpose 3.1 takes the wrong instances for small ones where the test of flows has left a gap in the numbers; here
+/// each goes by its own size.
 pub(super) fn finish(mut labels: Array2<u32>, min_size: usize) -> Array2<u32> {
     drop_small(&mut labels, min_size);
     renumber(&mut labels);
@@ -37,8 +37,8 @@ fn renumber(labels: &mut Array2<u32>) {
     });
 }
 
-/// Gives the instance everything that it cuts off from the border of its box, across faces. What it has lost to the hole of
-/// an earlier one is no longer its own.
+/// Gives the instance everything that it cuts off from the border of its box, across faces. What it has lost to the
+/// hole of an earlier one is no longer its own.
 fn fill(labels: &mut Array2<u32>, instance: &Instance) {
     let [rows, cols] = instance.extent();
     let (rows, cols) = (rows + 2, cols + 2);

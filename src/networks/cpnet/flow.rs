@@ -18,8 +18,8 @@ pub(super) fn inside(cell_probability: ArrayView2<f32>, threshold: f32) -> Vec<[
     above.map(|((y, x), _)| [y, x]).collect()
 }
 
-/// Position of each of `pixels` after `steps` Euler steps along `flows` [2, y, x] / 5, which are zero outside of `pixels`; in
-/// whole pixels, rounded down.
+/// Position of each of `pixels` after `steps` Euler steps along `flows` [2, y, x] / 5, which are zero outside of
+/// `pixels`; in whole pixels, rounded down.
 pub(super) fn follow(
     flows: ArrayView3<f32>,
     pixels: &[[usize; 2]],

@@ -50,17 +50,18 @@ pub struct CellPose {
 }
 
 impl CellPose {
-    /// Opens the weights of a CPnet: the state dict of `cyto`, `cyto2`, `cyto3`, `nuclei` or a model trained from them, as
-    /// safetensors. CellPose's own files are pickles, which are not opened; convert once with
+    /// Opens the weights of a CPnet: the state dict of `cyto`, `cyto2`, `cyto3`, `nuclei` or a model trained from them,
+    /// as safetensors. CellPose's own files are pickles, which are not opened; convert once with
     ///
     /// ```text
-    /// python -c "import sys, torch, safetensors.torch as s; d = torch.load(sys.argv[1], map_location='cpu', weights_only=True);
-    /// [d.setdefault(k, torch.tensor([float(sys.argv[3])])) for k in ('diam_mean', 'diam_labels')];
-    /// s.save_file({k.removeprefix('module.'): v.clone().contiguous() for k, v in d.items()}, sys.argv[2])" cyto3 cyto3.safetensors 30
+    /// python -c "import sys, torch, safetensors.torch as s; d = torch.load(sys.argv[1], map_location='cpu',
+    /// weights_only=True); [d.setdefault(k, torch.tensor([float(sys.argv[3])])) for k in ('diam_mean', 'diam_labels')];
+    /// s.save_file({k.removeprefix('module.'): v.clone().contiguous() for k, v in d.items()}, sys.argv[2])" cyto3
+    /// cyto3.safetensors 30
     /// ```
     ///
-    /// (on one line). The last argument is the training diameter for files that do not say it: 30 pixels, 17 for `nuclei`.
-    /// The widths are read off the tensors' shapes; files of every width work.
+    /// (on one line). The last argument is the training diameter for files that do not say it: 30 pixels, 17 for
+    /// `nuclei`. The widths are read off the tensors' shapes; files of every width work.
     ///
     /// Errors: the operating system's; [`Error::Format`] that names the file and the tensor, where one is missing, of
     /// another shape or not float32, float16 or bfloat16, and for pickles; [`Error::Unsupported`] for Cellpose-SAM.
@@ -83,7 +84,8 @@ impl CellPose {
         Self::from_network(network, diameter("diam_mean")?, diameter("diam_labels")?, device)
     }
 
-    /// Reads no weights but says whether `path` has those of a CPnet, all tensors in place. Errors: as [`CellPose::open`].
+    /// Reads no weights but says whether `path` has those of a CPnet, all tensors in place. Errors: as
+    /// [`CellPose::open`].
     pub fn check(path: &Path) -> Result<()> {
         let file = TensorFile::map(path)?;
         let config = read_config(&file)?;
@@ -104,8 +106,8 @@ impl CellPose {
         Ok(())
     }
 
-    /// A model from a network whose tensors are on `device`. `diam_mean` is the diameter, in pixels, that its training images
-    /// were scaled to, `diam_labels` their own.
+    /// A model from a network whose tensors are on `device`. `diam_mean` is the diameter, in pixels, that its training
+    /// images were scaled to, `diam_labels` their own.
     ///
     /// Errors: diameters that are not positive; a network whose coarsest level is below 1/16 of the image.
     pub fn from_network(network: Cpnet, diam_mean: f64, diam_labels: f64, device: Device) -> Result<Self> {
@@ -144,10 +146,12 @@ impl CellPose {
         self.device
     }
 
-    /// Instances of `image` (y, x): 0 for none, else from 1 in scan order of their first pixels. `job` advances from 0 to 1.
+    /// Instances of `image` (y, x): 0 for none, else from 1 in scan order of their first pixels. `job` advances from 0
+    /// to 1.
     ///
-    /// Errors: settings out of range, an image that is empty, not finite or too large once scaled, cancel, out of memory.
-    /// Memory: about 40 bytes for each pixel of the scaled image beside the activations of two tiles (eight on a GPU).
+    /// Errors: settings out of range, an image that is empty, not finite or too large once scaled, cancel, out of
+    /// memory. Memory: about 40 bytes for each pixel of the scaled image beside the activations of two tiles (eight on
+    /// a GPU).
     pub fn segment(&self, image: ArrayView2<f32>, options: &CellPoseOptions, job: &Job) -> Result<Array2<u32>> {
         let flows = self.flows(image, options, job)?;
         instances(&flows, options, self.device, job)
@@ -155,8 +159,8 @@ impl CellPose {
 
     /// Flows and cell probability of `image` (y, x), at its own size: what [`instances`] makes labels of.
     ///
-    /// The image is normalised, scaled (bilinear) so that its diameter is the training's, run through the network in tiles
-    /// and scaled back. Errors: as [`CellPose::segment`].
+    /// The image is normalised, scaled (bilinear) so that its diameter is the training's, run through the network in
+    /// tiles and scaled back. Errors: as [`CellPose::segment`].
     pub fn flows(&self, image: ArrayView2<f32>, options: &CellPoseOptions, job: &Job) -> Result<Flows> {
         options.validate()?;
         let shape = image.dim();
@@ -214,10 +218,11 @@ impl CellPose {
     }
 }
 
-/// Labels of the pixels that follow `flows` to the same place: 0 for none, else from 1 in scan order of their first pixels.
+/// Labels of the pixels that follow `flows` to the same place: 0 for none, else from 1 in scan order of their first
+/// pixels.
 ///
-/// `device` computes the steps of [`super::DynamicsCode::Gpu`]. Of `options` only the diameter, the normalisation and the
-/// steps are not used. Errors: settings out of range, flows of another shape than the cell probability, cancel.
+/// `device` computes the steps of [`super::DynamicsCode::Gpu`]. Of `options` only the diameter, the normalisation and
+/// the steps are not used. Errors: settings out of range, flows of another shape than the cell probability, cancel.
 pub fn instances(flows: &Flows, options: &CellPoseOptions, device: Device, job: &Job) -> Result<Array2<u32>> {
     options.validate()?;
     let shape = flows.cell_probability.dim();

@@ -11,7 +11,8 @@ const LEAST_CONTRAST: f32 = 1e-3;
 
 /// The image with its 1st percentile at 0 and its 99th at 1, unclipped (cellpose's `normalize99`).
 ///
-/// An image whose percentiles lie within 1e-3 becomes 0 as in cellpose: among others, a mask of which less than 1 % is set.
+/// An image whose percentiles lie within 1e-3 becomes 0 as in cellpose: among others, a mask of which less than 1 % is
+/// set.
 pub fn normalise(image: ArrayView2<f32>) -> Array2<f32> {
     let Some(&[low, high]) = percentiles(image, &RANGE).as_deref() else {
         return Array2::zeros(image.dim());

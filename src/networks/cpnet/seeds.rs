@@ -16,9 +16,9 @@ const ROUNDS: usize = 5;
 /// Side of the window of growth.
 const WINDOW: usize = 2 * ROUNDS + 1;
 
-/// Labels of an image of `shape` whose `pixels` (y, x) end at `ends`: seeds are the peaks of the histogram of ends, they
-/// grow over dense cells, the fullest last (and over the others); each pixel takes the label of the cell it ends in.
-/// Instances larger than `largest_share` of the image are dropped. Labels may have gaps.
+/// Labels of an image of `shape` whose `pixels` (y, x) end at `ends`: seeds are the peaks of the histogram of ends,
+/// they grow over dense cells, the fullest last (and over the others); each pixel takes the label of the cell it ends
+/// in. Instances larger than `largest_share` of the image are dropped. Labels may have gaps.
 pub(super) fn gather(
     ends: &[[usize; 2]],
     pixels: &[[usize; 2]],
@@ -56,7 +56,8 @@ pub(super) fn gather(
     labels
 }
 
-/// Cells that no other within two cells in both directions exceeds and that hold more than [`SEED_ABOVE`], in scan order.
+/// Cells that no other within two cells in both directions exceeds and that hold more than [`SEED_ABOVE`], in scan
+/// order.
 fn peaks(histogram: &Array2<u32>) -> Vec<[usize; 2]> {
     let full = histogram.indexed_iter().filter(|(_, &count)| count > SEED_ABOVE);
     let highest = |(y, x): (usize, usize), count: u32| {

@@ -40,8 +40,8 @@ fn starts(length: usize) -> (Vec<usize>, usize) {
     (starts, TILE)
 }
 
-/// Weight of each pixel of a tile's side: one in the middle, a logistic fall centred 20 pixels from the end of a full tile.
-/// A shorter side takes the middle part, as the image ends there.
+/// Weight of each pixel of a tile's side: one in the middle, a logistic fall centred 20 pixels from the end of a full
+/// tile. A shorter side takes the middle part, as the image ends there.
 fn taper(length: usize) -> Vec<f32> {
     let full = TILE.max(length);
     let middle = (full - 1) as f64 / 2.0;

@@ -18,8 +18,8 @@ pub enum Conditioning {
     CrossAttention,
 }
 
-/// An SDSeg network. Names of tensors are those of the published checkpoints but for the two autoencoders, which have diffusers' names
-/// behind `first_stage_model.` and `cond_stage_model.`.
+/// An SDSeg network. Names of tensors are those of the published checkpoints but for the two autoencoders, which have
+/// diffusers' names behind `first_stage_model.` and `cond_stage_model.`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SdSegConfig {
@@ -37,11 +37,13 @@ pub struct SdSegConfig {
     pub conditioning: Conditioning,
     /// Weight of the latent's L1 error beside the noise's, 0..=1000; 0 leaves it out (an ablation).
     pub latent_loss: f64,
-    /// Weight of the drawn mask's own loss beside them, Dice plus cross-entropy of its pixels, 0..=1000; 0 in the paper.
+    /// Weight of the drawn mask's own loss beside them, Dice plus cross-entropy of its pixels, 0..=1000; 0 in the
+    /// paper.
     pub mask_loss: f64,
     /// Freezes the vision encoder (an ablation).
     pub frozen_encoder: bool,
-    /// Share of a batch that is trained at the last timestep, where the single step begins, 0..=1; the rest has uniform timesteps.
+    /// Share of a batch that is trained at the last timestep, where the single step begins, 0..=1; the rest has uniform
+    /// timesteps.
     pub last_step_share: f64,
     /// Name of the one output.
     pub outputs: Vec<String>,
@@ -82,12 +84,13 @@ impl Default for SdSegConfig {
 impl SdSegConfig {
     /// A network that two cores train: 3.5 million parameters on the library's own mask autoencoder.
     ///
-    /// Beside its size four things differ from the published one. The U-Net predicts v (Salimans and Ho 2022), not the noise: from
-    /// random weights a network would first have to learn to pass its input through to a part in forty, because at the last
-    /// timestep the noise's error counts 38.7-fold in the latent; v's counts once. Half of a batch is trained at the last timestep,
-    /// where the single step begins. The drawn mask has a loss of its own: the L1 errors alone have the commonest latent for their optimum
-    /// wherever the image leaves doubt, an empty mask where things are few. It doubles the time of a step; docs/training.md has what it
-    /// brings and costs. Latents of images have 16 channels, of masks 8.
+    /// Beside its size four things differ from the published one. The U-Net predicts v (Salimans and Ho 2022), not the
+    /// noise: from random weights a network would first have to learn to pass its input through to a part in forty,
+    /// because at the last timestep the noise's error counts 38.7-fold in the latent; v's counts once. Half of a batch
+    /// is trained at the last timestep, where the single step begins. The drawn mask has a loss of its own: the L1
+    /// errors alone have the commonest latent for their optimum wherever the image leaves doubt, an empty mask where
+    /// things are few. It doubles the time of a step; docs/training.md has what it brings and costs. Latents of images
+    /// have 16 channels, of masks 8.
     pub fn small() -> Self {
         let paper = Self::default();
         let encoder = VaeConfig {

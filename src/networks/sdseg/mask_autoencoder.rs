@@ -6,7 +6,8 @@ use crate::diffusion::VaeConfig;
 use crate::runtime::Result;
 use crate::weights::TensorFile;
 
-/// 8 x 8 pixels of a mask become 8 numbers: a hundredth of the weights of the paper's first stage, because a mask is no photograph.
+/// 8 x 8 pixels of a mask become 8 numbers: a hundredth of the weights of the paper's first stage, because a mask is no
+/// photograph.
 pub fn mask_autoencoder() -> VaeConfig {
     VaeConfig {
         in_channels: 1,

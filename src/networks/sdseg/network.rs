@@ -34,8 +34,8 @@ pub struct SdSeg {
     pub(super) schedule: NoiseSchedule,
 }
 
-/// `x` [B, C, h, w] with its channels side by side in memory: convolutions of a processor then lay nothing out anew, which at the
-/// published size saves a seventh of the autoencoder's time and up to half of the U-Net's.
+/// `x` [B, C, h, w] with its channels side by side in memory: convolutions of a processor then lay nothing out anew,
+/// which at the published size saves a seventh of the autoencoder's time and up to half of the U-Net's.
 pub(super) fn channels_last(x: &Tensor) -> Result<Tensor> {
     Ok(x.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2])?)
 }
@@ -141,13 +141,15 @@ impl SdSeg {
         self.predict(&channels_last(x)?, &times, &condition, &mut Ok, job)
     }
 
-    /// The mask of a clean, scaled latent `z` [B, c, h, w] as the autoencoder draws it, black -1 and white 1: [B, channels, H, W].
+    /// The mask of a clean, scaled latent `z` [B, c, h, w] as the autoencoder draws it, black -1 and white 1: [B,
+    /// channels, H, W].
     pub fn draw(&self, z: &Tensor, job: &Job) -> Result<Tensor> {
         let z = channels_last(&(term(z) * (1.0 / self.scale_factor()?)).tensor()?)?;
         Ok(self.mask_decoder.reconstruct(&z, job)?.f_to_kind(Kind::Float)?)
     }
 
-    /// Probabilities [B, 1, H, W] of `x` [B, channels, H, W], of one window's extent at most, from each noise of `sampling` in turn.
+    /// Probabilities [B, 1, H, W] of `x` [B, channels, H, W], of one window's extent at most, from each noise of
+    /// `sampling` in turn.
     fn samples(&self, x: &Tensor, sampling: &Sampling, job: &Job) -> Result<Sampled> {
         let condition = self.conditioned(&channels_last(x)?, &mut Ok, job)?;
         let (mut sum, mut squares): (Option<Tensor>, Option<Tensor>) = (None, None);
@@ -173,7 +175,8 @@ impl SdSeg {
         })
     }
 
-    /// The same of slices of any extent, as few windows at a time as the U-Net's size asks for, blended where there are several.
+    /// The same of slices of any extent, as few windows at a time as the U-Net's size asks for, blended where there are
+    /// several.
     fn blended(&self, x: &Tensor, sampling: &Sampling, job: &Job) -> Result<Sampled> {
         let (batch, _, rows, columns) = x.size4()?;
         let divisor = self.config.divisor();

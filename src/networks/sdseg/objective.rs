@@ -1,5 +1,5 @@
-//! The loss: L1 error of the estimated noise plus that of the latent that follows from it and, where wanted, the loss of the mask that
-//! is drawn of that latent.
+//! The loss: L1 error of the estimated noise plus that of the latent that follows from it and, where wanted, the loss
+//! of the mask that is drawn of that latent.
 use tch::{Kind, Tensor};
 
 use super::network::SdSeg;
@@ -25,8 +25,8 @@ pub struct Draws {
 }
 
 impl SdSeg {
-    /// The autoencoder's reconstruction of `mask` [B, 1, H, W] (above one half in the foreground): probabilities [B, 1, H, W]. No
-    /// prediction of the network can be better.
+    /// The autoencoder's reconstruction of `mask` [B, 1, H, W] (above one half in the foreground): probabilities [B, 1,
+    /// H, W]. No prediction of the network can be better.
     ///
     /// Errors: sides that the autoencoder's factor does not divide; cancel.
     pub fn redrawn(&self, mask: &Tensor, job: &Job) -> Result<Tensor> {
@@ -46,8 +46,8 @@ impl SdSeg {
             .posterior(&signs.f_expand([-1, channels, -1, -1], false)?, job)
     }
 
-    /// The latent of `mask` [B, 1, H, W], above one half where there is something: scaled posterior sample [B, c, h, w], no graph. The
-    /// first batch of a training measures the scale, 1 / deviation of its latents.
+    /// The latent of `mask` [B, 1, H, W], above one half where there is something: scaled posterior sample [B, c, h,
+    /// w], no graph. The first batch of a training measures the scale, 1 / deviation of its latents.
     fn mask_latent(&self, mask: &Tensor, normal: &Tensor, job: &Job) -> Result<Tensor> {
         let _guard = tch::no_grad_guard();
         let (mean, log_variance) = self.mask_posterior(mask, job)?;
@@ -60,8 +60,8 @@ impl SdSeg {
         (self.scale_factor()? * term(latent)).tensor()
     }
 
-    /// The loss of a batch: images [B, channels, H, W], truths [B, 1, H, W] and their weights [B, 1, H, W], 0..=1; a latent counts as
-    /// the mean weight of its pixels.
+    /// The loss of a batch: images [B, channels, H, W], truths [B, 1, H, W] and their weights [B, 1, H, W], 0..=1; a
+    /// latent counts as the mean weight of its pixels.
     pub(super) fn loss(
         &self,
         image: &Tensor,
@@ -168,9 +168,9 @@ impl SdSeg {
     }
 }
 
-/// Dice over the batch plus cross-entropy of drawn masks [B, channels, H, W], black -1 and white 1, with `truth` [B, 1, H, W], pixels
-/// counting as `weight` [B, 1, H, W] says. In the place of the cut at black and white, which stops gradients, stands a logistic
-/// function; what is fully drawn has a probability of 0.982 there.
+/// Dice over the batch plus cross-entropy of drawn masks [B, channels, H, W], black -1 and white 1, with `truth` [B, 1,
+/// H, W], pixels counting as `weight` [B, 1, H, W] says. In the place of the cut at black and white, which stops
+/// gradients, stands a logistic function; what is fully drawn has a probability of 0.982 there.
 fn mask_loss(drawn: &Tensor, truth: &Tensor, weight: &Tensor) -> Result<Tensor> {
     let logits = drawn
         .f_mean_dim([1].as_slice(), true, Kind::Float)?

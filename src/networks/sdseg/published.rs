@@ -9,8 +9,8 @@ use crate::weights::TensorFile;
 /// A tensor that every checkpoint of a latent diffusion model has.
 pub(in crate::networks) const MARK: &str = "model.diffusion_model.input_blocks.0.0.weight";
 
-/// The name in `file`, a checkpoint, of the network's tensor `name`: moving averages (`model_ema.`, the rest of the name without its
-/// dots) before the weights themselves, the autoencoders by their original names.
+/// The name in `file`, a checkpoint, of the network's tensor `name`: moving averages (`model_ema.`, the rest of the
+/// name without its dots) before the weights themselves, the autoencoders by their original names.
 pub(in crate::networks) fn stored_name(file: &TensorFile, name: &str, levels: i64) -> String {
     if let Some(rest) = name.strip_prefix("model.") {
         let averaged = format!("model_ema.{}", rest.replace('.', ""));
@@ -36,10 +36,11 @@ pub(super) fn plain_name(name: &str, levels: i64) -> String {
     name.to_owned()
 }
 
-/// The network that follows from the shapes of an SDSeg checkpoint. Shapes do not tell the heads, which are 8, and the groups, 32.
+/// The network that follows from the shapes of an SDSeg checkpoint. Shapes do not tell the heads, which are 8, and the
+/// groups, 32.
 ///
-/// Errors: [`Error::Unsupported`] for a model of several classes and for one without a vision encoder; [`Error::Format`] that names a
-/// tensor that is missing or odd.
+/// Errors: [`Error::Unsupported`] for a model of several classes and for one without a vision encoder;
+/// [`Error::Format`] that names a tensor that is missing or odd.
 pub(in crate::networks) fn description(file: &TensorFile) -> Result<ModelDescription> {
     if file.contains(&format!("{UNET}label_emb.weight")) {
         let text = format!("{} has several classes; SDSeg models of one are supported", file.name());

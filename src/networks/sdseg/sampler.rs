@@ -7,8 +7,8 @@ use crate::networks::{Sampler, Sampling};
 use crate::runtime::{Generator, Job, Result};
 use crate::tensors::term;
 
-/// Timesteps of `steps` passes over T, from the last one down: round(T (steps - i) / steps) - 1. They begin where the noise is pure, so
-/// that one step is SDSeg's direct one.
+/// Timesteps of `steps` passes over T, from the last one down: round(T (steps - i) / steps) - 1. They begin where the
+/// noise is pure, so that one step is SDSeg's direct one.
 pub fn timesteps(total: i64, steps: u32) -> Vec<i64> {
     let steps = i64::from(steps).clamp(1, total);
     (0..steps)
@@ -17,8 +17,8 @@ pub fn timesteps(total: i64, steps: u32) -> Vec<i64> {
 }
 
 impl SdSeg {
-    /// The clean latent [B, c, h, w] that the noise of number `sample` becomes, the same noise for every image of the batch. All sums
-    /// are in float32, because at the last timestep the error of an estimated noise counts 38.7-fold.
+    /// The clean latent [B, c, h, w] that the noise of number `sample` becomes, the same noise for every image of the
+    /// batch. All sums are in float32, because at the last timestep the error of an estimated noise counts 38.7-fold.
     pub(super) fn sampled(&self, condition: &Condition, sampling: &Sampling, sample: u32, job: &Job) -> Result<Tensor> {
         let (batch, _, rows, columns) = condition.latent.size4()?;
         let device = condition.latent.device();
@@ -40,9 +40,10 @@ type Predict<'a> = dyn FnMut(&Tensor, i64) -> Result<Tensor> + 'a;
 
 /// Goes from `x`, noise at the last timestep, to a clean latent.
 ///
-/// DDIM (Song, Meng and Ermon 2021, equation 12 with sigma 0): x' = a' x0 + s' eps with a = sqrt(abar), s = sqrt(1 - abar).
-/// DPM-Solver++ (Lu et al. 2022, algorithm 2, data prediction): with lambda = log(a / s), h the step in it and r the last step over
-/// this one, D = (1 + 1 / 2r) x0 - x0_before / 2r and x' = (s' / s) x - a' (e^-h - 1) D. Both end with the x0 of the last timestep.
+/// DDIM (Song, Meng and Ermon 2021, equation 12 with sigma 0): x' = a' x0 + s' eps with a = sqrt(abar), s = sqrt(1 -
+/// abar). DPM-Solver++ (Lu et al. 2022, algorithm 2, data prediction): with lambda = log(a / s), h the step in it and r
+/// the last step over this one, D = (1 + 1 / 2r) x0 - x0_before / 2r and x' = (s' / s) x - a' (e^-h - 1) D. Both end
+/// with the x0 of the last timestep.
 fn integrate(schedule: &NoiseSchedule, sampling: &Sampling, mut x: Tensor, predict: &mut Predict) -> Result<Tensor> {
     let grid = timesteps(schedule.len(), sampling.steps);
     let parts = |t: i64| -> Result<(f64, f64)> {
@@ -115,9 +116,9 @@ mod tests {
         assert_eq!(timesteps(1000, 1000)[999], 0);
     }
 
-    /// Data that are normal of deviation `d` have the optimal x0 = a d^2 / (a^2 d^2 + s^2) x. The probability flow carries x along with the
-    /// deviation sqrt(a^2 d^2 + s^2) of all x at a timestep, and the last of the grid is left by its x0: any sampler must come near that,
-    /// the second order nearer than the first.
+    /// Data that are normal of deviation `d` have the optimal x0 = a d^2 / (a^2 d^2 + s^2) x. The probability flow
+    /// carries x along with the deviation sqrt(a^2 d^2 + s^2) of all x at a timestep, and the last of the grid is left
+    /// by its x0: any sampler must come near that, the second order nearer than the first.
     #[test]
     fn normal_data_are_reached_and_the_second_order_is_nearer() {
         let d = 0.3f64;

@@ -53,14 +53,15 @@ impl std::fmt::Display for Taken {
 }
 
 impl SegmentationModel {
-    /// An SDSeg network of `description` with the weights of a latent diffusion model: `files` are searched in their order, as
-    /// checkpoints of the whole (`model.diffusion_model.*`, `first_stage_model.*`) or of an autoencoder alone (`encoder.*`). U-Net,
-    /// autoencoder and vision encoder are each taken whole or not at all; the vision encoder begins as the autoencoder's encoder where
-    /// the files have none, and of an input convolution for fewer channels the others are zero. What is not taken is random as in
-    /// [`SegmentationModel::random`]. The scale of another autoencoder's latents than the library's own is measured anew.
+    /// An SDSeg network of `description` with the weights of a latent diffusion model: `files` are searched in their
+    /// order, as checkpoints of the whole (`model.diffusion_model.*`, `first_stage_model.*`) or of an autoencoder alone
+    /// (`encoder.*`). U-Net, autoencoder and vision encoder are each taken whole or not at all; the vision encoder
+    /// begins as the autoencoder's encoder where the files have none, and of an input convolution for fewer channels
+    /// the others are zero. What is not taken is random as in [`SegmentationModel::random`]. The scale of another
+    /// autoencoder's latents than the library's own is measured anew.
     ///
-    /// Errors: a description of another network; what opening a file fails with; [`Error::Format`] where a file gives nothing, or none
-    /// gives the autoencoder that the description asks for.
+    /// Errors: a description of another network; what opening a file fails with; [`Error::Format`] where a file gives
+    /// nothing, or none gives the autoencoder that the description asks for.
     pub fn from_latent_diffusion(
         description: ModelDescription,
         files: &[PathBuf],
@@ -128,8 +129,9 @@ impl SegmentationModel {
         })
     }
 
-    /// An SDSeg network of `description` whose U-Net takes what it can of the built-in diffusion model's: tensors in the same place and
-    /// of the same shape. That one halves by convolutions and adds the time without scaling, so that no block is taken whole.
+    /// An SDSeg network of `description` whose U-Net takes what it can of the built-in diffusion model's: tensors in
+    /// the same place and of the same shape. That one halves by convolutions and adds the time without scaling, so that
+    /// no block is taken whole.
     ///
     /// Errors: a description of another network.
     pub fn from_builtin_diffusion(
@@ -184,8 +186,9 @@ fn candidates(config: &SdSegConfig, name: &str) -> Vec<String> {
     names
 }
 
-/// How many input channels of zeros a tensor of `size` lacks to be the network's `name` of `shape`; none where it does not fit. A 1x1
-/// convolution serves as a matrix, and the U-Net's first convolution may see more channels than it was trained on.
+/// How many input channels of zeros a tensor of `size` lacks to be the network's `name` of `shape`; none where it does
+/// not fit. A 1x1 convolution serves as a matrix, and the U-Net's first convolution may see more channels than it was
+/// trained on.
 fn fitting(size: &[i64], shape: &[i64], name: &str) -> Option<i64> {
     match (size, shape) {
         (stored, expected) if stored == expected => Some(0),

@@ -1,5 +1,5 @@
-//! Options of any numbers, texts and sizes through the C ABI, with a tomogram of a few voxels. The calls are cancelled before they
-//! begin, so that what is tried is how options are read and refused.
+//! Options of any numbers, texts and sizes through the C ABI, with a tomogram of a few voxels. The calls are cancelled
+//! before they begin, so that what is tried is how options are read and refused.
 #![no_main]
 use std::ffi::CString;
 use std::mem::size_of;

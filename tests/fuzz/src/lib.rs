@@ -1,4 +1,5 @@
-//! What the fuzz targets share: a file of the fuzzer's bytes, the fields of the C options, and an allocator with a limit.
+//! What the fuzz targets share: a file of the fuzzer's bytes, the fields of the C options, and an allocator with a
+//! limit.
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -40,7 +41,8 @@ pub enum Field {
     Pointer,
 }
 
-/// Members of the C struct `name` but for its `struct_size`: offset, bytes, kind; from the recorded layout and the header.
+/// Members of the C struct `name` but for its `struct_size`: offset, bytes, kind; from the recorded layout and the
+/// header.
 pub fn fields(name: &str) -> Vec<(usize, usize, Field)> {
     let header = include_str!("../../../include/tomocut.h");
     let layout = include_str!("../../../abi/layout.txt");

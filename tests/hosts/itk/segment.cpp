@@ -88,7 +88,8 @@ int main(int argc, char **argv) {
         wrong += written->GetBufferPointer()[i] != score->GetBufferPointer()[i] ||
                  again->GetBufferPointer()[i] != score->GetBufferPointer()[i];
     }
-    std::printf("spacing %.2f, origin of the slab: ITK's %.2f, of the engine's file %.2f, %zu molecules, %ld voxels differ\n",
+    std::printf("spacing %.2f, origin of the slab: ITK's %.2f, of the engine's file %.2f, %zu molecules, "
+                "%ld voxels differ\n",
                 angstrom, score->GetOrigin()[2], written->GetOrigin()[2], slab.points().size(), wrong);
     std::printf("%s", tomocut::runtime_report().c_str());
     return wrong == 0 ? 0 : 1;

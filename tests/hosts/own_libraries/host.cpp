@@ -28,7 +28,8 @@ struct Own {
     std::uint64_t digest = 0;
 
     bool operator==(const Own &o) const {
-        return product == o.product && sum == o.sum && threads == o.threads && message == o.message && digest == o.digest;
+        return product == o.product && sum == o.sum && threads == o.threads && message == o.message
+            && digest == o.digest;
     }
 };
 
@@ -41,7 +42,8 @@ Own own() {
         b[i] = (i * 104729 % 1000) / 1000.0;
     }
     result.product.resize(n * n);
-    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, n, n, 1.0, a.data(), n, b.data(), n, 0.0, result.product.data(), n);
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, n, n, 1.0, a.data(), n, b.data(), n, 0.0,
+                result.product.data(), n);
     long sum = 0;
 #pragma omp parallel for reduction(+ : sum)
     for (int i = 0; i < 1000000; i++) {
@@ -110,7 +112,8 @@ int main(int argc, char **argv) {
             throw std::runtime_error("the host's own results changed after the engine");
         }
         FILE *file = std::fopen(argv[2], "wb");
-        if (file == nullptr || std::fwrite(labels.data(), 1, labels.size(), file) != labels.size() || std::fclose(file) != 0) {
+        if (file == nullptr || std::fwrite(labels.data(), 1, labels.size(), file) != labels.size()
+            || std::fclose(file) != 0) {
             throw std::runtime_error("writing");
         }
         std::printf("OpenMP threads %d, digest %llx\n", before.threads, static_cast<unsigned long long>(before.digest));

@@ -1,5 +1,5 @@
-// A program on RELION's own Image<T>: it reads a tomogram, segments a slab of its memory as it lies there, and writes labels by
-// RELION and by tomocut, which must be the same.
+// A program on RELION's own Image<T>: it reads a tomogram, segments a slab of its memory as it lies there, and writes
+// labels by RELION and by tomocut, which must be the same.
 #include <cstdio>
 #include <cstdlib>
 
@@ -41,7 +41,8 @@ int main(int argc, char **argv) {
     tomocut::Engine engine;
     tomocut::Model model(engine);
     tomocut::Tomogram tomogram(engine, view(image), tomocut::Geometry(angstrom));
-    tomocut::Slab slab(engine, model, tomogram, {std::strtoull(argv[2], nullptr, 10), std::strtoull(argv[3], nullptr, 10)});
+    tomocut::Slab slab(engine, model, tomogram, {std::strtoull(argv[2], nullptr, 10), std::strtoull(argv[3], nullptr,
+                                                                                                    10)});
 
     // Labels straight into an image of RELION's, which has no bytes in memory.
     const tomocut::Volume<std::uint8_t> found = slab.labels();

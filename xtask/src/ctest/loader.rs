@@ -1,4 +1,5 @@
-//! tomocut_loader.h: every way in which loading fails has its own words, and a host's own BLAS stays out of the library.
+//! tomocut_loader.h: every way in which loading fails has its own words, and a host's own BLAS stays out of the
+//! library.
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

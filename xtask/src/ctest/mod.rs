@@ -48,7 +48,8 @@ impl Tally {
         self.record(name, outcome, start.elapsed());
     }
 
-    /// Runs tests that do not disturb each other, as many at a time as there are cores (at most four, for the memory's sake).
+    /// Runs tests that do not disturb each other, as many at a time as there are cores (at most four, for the memory's
+    /// sake).
     fn beside(&mut self, tests: Vec<Named>) {
         let mut left: Vec<Named> = tests.into_iter().filter(|(name, _)| !self.leaves_out(name)).collect();
         left.reverse();

@@ -1,4 +1,5 @@
-//! tomocut-predict-mpi: built by mpicc, run over 1, 2 and 4 ranks, compared to tomocut predict. Left out where there is no MPI.
+//! tomocut-predict-mpi: built by mpicc, run over 1, 2 and 4 ranks, compared to tomocut predict. Left out where there is
+//! no MPI.
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

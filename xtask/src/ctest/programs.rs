@@ -1,4 +1,5 @@
-//! The programs of tests/c and tests/cpp: compiled, run under ASan and UBSan, and the marked ones under valgrind; and the examples.
+//! The programs of tests/c and tests/cpp: compiled, run under ASan and UBSan, and the marked ones under valgrind; and
+//! the examples.
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -41,7 +42,8 @@ const EXAMPLES: [(&str, &[&str]); 4] = [
     ("train_and_predict", &["my.mrc", "28", "36", "results"]),
 ];
 
-/// The examples compile without a warning and work on a small tomogram. Those that need MPI are built by [`super::mpi`].
+/// The examples compile without a warning and work on a small tomogram. Those that need MPI are built by
+/// [`super::mpi`].
 pub fn examples(layout: &Layout, library: &Library, tally: &mut Tally) -> Result<()> {
     if !tally.wants("c::examples") {
         return Ok(());

@@ -37,8 +37,8 @@ pub struct TomogramSource {
     pub z: &'static str,
     /// What `tomocut slab` is told about the molecules, as a user who looks for one kind would.
     pub told: &'static [&'static str],
-    /// Numbers of picks whose recall is a column. Where there are any, the engine is asked for the largest of them (in `told`), and
-    /// what depends on a number of picks of its own choice is no column.
+    /// Numbers of picks whose recall is a column. Where there are any, the engine is asked for the largest of them (in
+    /// `told`), and what depends on a number of picks of its own choice is no column.
     pub at_picks: &'static [usize],
 }
 

@@ -1,7 +1,8 @@
-//! `cargo xtask evaluate-training`: from a slab that nobody labelled to a network for the rest, docs/measured/networks.md.
+//! `cargo xtask evaluate-training`: from a slab that nobody labelled to a network for the rest,
+//! docs/measured/networks.md.
 //!
-//! Per tomogram: a slab is segmented, networks learn from what was found in it, and all are scored on slices that none of them
-//! learnt from.
+//! Per tomogram: a slab is segmented, networks learn from what was found in it, and all are scored on slices that none
+//! of them learnt from.
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 

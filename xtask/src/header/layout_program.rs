@@ -1,5 +1,5 @@
-//! The C program that prints what the ABI fixes: sizes, offsets and constants of everything in tomocut.h, so that no struct is
-//! forgotten.
+//! The C program that prints what the ABI fixes: sizes, offsets and constants of everything in tomocut.h, so that no
+//! struct is forgotten.
 
 /// A struct of the header that is not opaque.
 #[derive(Debug, PartialEq, Eq)]

@@ -40,8 +40,8 @@ pub fn of_packages(layout: &Layout) -> Result<String> {
     Ok(notice)
 }
 
-/// The packages that `root` is built of, itself not among them, sorted by name and version: dependencies that are neither
-/// for building nor for testing.
+/// The packages that `root` is built of, itself not among them, sorted by name and version: dependencies that are
+/// neither for building nor for testing.
 fn compiled_in<'a>(metadata: &'a Value, root: &str) -> Option<Vec<&'a Value>> {
     let packages: BTreeMap<&str, &Value> = metadata["packages"]
         .as_array()?

@@ -1,5 +1,5 @@
-//! `cargo xtask install`: library, headers, CMake and pkg-config files, the program and licences, under a prefix or in an
-//! archive.
+//! `cargo xtask install`: library, headers, CMake and pkg-config files, the program and licences, under a prefix or in
+//! an archive.
 mod licences;
 mod run_path;
 
@@ -189,7 +189,8 @@ fn place_program(layout: &Layout, library: &Library, prefix: &Path, portable: bo
     Ok(())
 }
 
-/// The program of c-examples that shares a tomogram among the ranks of MPI: MPI libraries differ, so it is built by the one that is here.
+/// The program of c-examples that shares a tomogram among the ranks of MPI: MPI libraries differ, so it is built by the
+/// one that is here.
 fn place_mpi_program(layout: &Layout, prefix: &Path) -> Result<()> {
     if !process::found("mpicc") {
         println!("install: tomocut-predict-mpi is left out: mpicc is missing (apt-get install libopenmpi-dev)");
@@ -211,7 +212,8 @@ fn place_mpi_program(layout: &Layout, prefix: &Path) -> Result<()> {
     library::compile("mpicc", &arguments, &source.display().to_string())
 }
 
-/// libtorch's libraries and those of NVIDIA's that they need, side by side as their own run paths have it; their licences.
+/// libtorch's libraries and those of NVIDIA's that they need, side by side as their own run paths have it; their
+/// licences.
 fn place_libtorch(torch: &Libtorch, prefix: &Path, doc: &Path) -> Result<()> {
     let home = prefix.join("lib/tomocut");
     layout::fresh_folder(&home)?;

@@ -3,8 +3,8 @@ use crate::failure::{Failure, Result};
 
 /// Gives a 64-bit little-endian ELF file another run path, no longer than the one that it has.
 ///
-/// The string is overwritten and the rest zeroed. Linkers let one string be the tail of another, so a file whose other strings
-/// lie in it is refused.
+/// The string is overwritten and the rest zeroed. Linkers let one string be the tail of another, so a file whose other
+/// strings lie in it is refused.
 pub fn set(file: &mut [u8], text: &str) -> Result<()> {
     let place = find(file)?;
     let whole = &file[place.start..place.end];

@@ -14,8 +14,8 @@ const TOKENS: f64 = 4096.0;
 /// Seed of the first centres.
 const SEED: u64 = 42;
 
-/// `count` clusters of pixels, at the image's rows and columns. A pixel of the reduced image is its levels, of unit variance
-/// over the image, and its row and column over the longer side.
+/// `count` clusters of pixels, at the image's rows and columns. A pixel of the reduced image is its levels, of unit
+/// variance over the image, and its row and column over the longer side.
 pub fn clusters(sample: &Sample, count: usize) -> Result<Array2<u32>> {
     let shape = sample.shape();
     let scale = (TOKENS / (shape.0 * shape.1) as f64).sqrt().min(1.0);

@@ -1,5 +1,5 @@
-//! Every preset of `tomocut::ncut` on pictures and slices with truth: docs/measured/ncut.md and its contact sheet. Exit codes: 0 done,
-//! 1 failed, 2 wrong arguments.
+//! Every preset of `tomocut::ncut` on pictures and slices with truth: docs/measured/ncut.md and its contact sheet. Exit
+//! codes: 0 done, 1 failed, 2 wrong arguments.
 mod data_sets;
 mod floor;
 mod mat;

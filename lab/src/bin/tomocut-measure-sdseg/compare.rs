@@ -160,7 +160,8 @@ fn train(set: &DataSet, networks: &[(&str, NetworkConfig)], minutes: f64) -> Res
     Ok(done)
 }
 
-/// Dice with the truth (mean over pictures; of a tomogram over all voxels of the slices) and the stability over samples.
+/// Dice with the truth (mean over pictures; of a tomogram over all voxels of the slices) and the stability over
+/// samples.
 fn score(set: &DataSet, model: &SegmentationModel, sampling: &Sampling) -> Result<(f64, Option<Stability>)> {
     let options = PredictOptions {
         sampler: sampling.sampler,

@@ -1,5 +1,5 @@
-//! SDSeg beside the 2D U-Net on data with truth, and the time of the network of published size. `cargo xtask evaluate-sdseg` runs it.
-//! Exit codes: 0 done, 1 failed, 2 wrong arguments.
+//! SDSeg beside the 2D U-Net on data with truth, and the time of the network of published size. `cargo xtask
+//! evaluate-sdseg` runs it. Exit codes: 0 done, 1 failed, 2 wrong arguments.
 mod compare;
 mod data;
 mod full_size;

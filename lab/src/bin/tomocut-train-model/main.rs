@@ -1,4 +1,5 @@
-//! Makes a model: simulated tomograms, then a network that learns from them, then one file. Exit codes: 0 done, 1 failed, 2 wrong arguments.
+//! Makes a model: simulated tomograms, then a network that learns from them, then one file. Exit codes: 0 done, 1
+//! failed, 2 wrong arguments.
 mod arguments;
 mod autoencoder;
 mod masks;
