@@ -16,7 +16,7 @@ use tomocut::networks::cpnet::{
 };
 use tomocut::runtime::{CancelToken, Error, Job, Logger};
 use tomocut::slab::split::{CellPosePerSlice, Splitter};
-use tomocut::slab::{MEMBRANE, MOLECULE};
+use tomocut::volume::{MEMBRANE, MOLECULE};
 
 const CODES: [(DynamicsCode, &str); 2] = [(DynamicsCode::Cpu, "cpu"), (DynamicsCode::Gpu, "gpu")];
 

@@ -15,10 +15,8 @@ use super::trainer::{reading, tomocut_trainer, training};
 use super::volume::{tomocut_volume, Dtype, Strided};
 use crate::picks::Pick;
 use crate::segmenter::SlabLabels;
+use crate::volume::CLASS_NAMES;
 use crate::{Error, Result};
-
-/// Names of a slab's labels from 1 on: TOMOCUT_LABEL_MEMBRANE, _MOLECULE, _FILAMENT.
-const SLAB_LABELS: [&str; 3] = ["membrane", "molecule", "filament"];
 
 /// Kinds of labels, at most.
 const MOST_NAMES: usize = 127;
@@ -87,7 +85,7 @@ pub unsafe extern "C" fn tomocut_trainer_add_slab(
             labels: segmentation.labels.view(),
             confidence: None,
             points: &segmentation.points,
-            names: &SLAB_LABELS.map(str::to_owned),
+            names: &CLASS_NAMES.map(str::to_owned),
         };
         let held_out = flag("held_out", held_out)?;
         let mut training = training(&trainer)?;
@@ -213,7 +211,7 @@ unsafe fn confidence(given: &tomocut_training_labels) -> Result<Option<Array3<f3
 unsafe fn names(given: &tomocut_training_labels) -> Result<Vec<String>> {
     // SAFETY: passed on.
     let Some(list) = (unsafe { optional_text(given.names, "names") })? else {
-        return Ok(SLAB_LABELS.map(str::to_owned).to_vec());
+        return Ok(CLASS_NAMES.map(str::to_owned).to_vec());
     };
     let names: Vec<String> = list.split(',').map(|name| name.trim().to_owned()).collect();
     if names.len() > MOST_NAMES || names.iter().any(String::is_empty) {

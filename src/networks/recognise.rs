@@ -2,6 +2,7 @@
 use super::sdseg::published;
 use super::{DynUnetConfig, InputScale, ModelDescription, NetworkConfig, Unet2dConfig};
 use crate::runtime::{Error, Result};
+use crate::volume::{class_name, BACKGROUND, MEMBRANE};
 use crate::weights::TensorFile;
 
 /// Name under which a file has the network's tensor of the given name.
@@ -162,7 +163,7 @@ fn unet2d(file: &TensorFile, prefix: String) -> Result<(ModelDescription, Stored
     let outputs = shape("decoder.out_conv")
         .and_then(|shape| shape.first().copied())
         .unwrap_or(2);
-    let mut names = vec!["background".to_owned()];
+    let mut names = vec![BACKGROUND.to_owned()];
     names.extend(output_names(outputs - 1));
     let usual = Unet2dConfig::default();
     let network = NetworkConfig::Unet2d(Unet2dConfig {
@@ -184,7 +185,7 @@ fn unet2d(file: &TensorFile, prefix: String) -> Result<(ModelDescription, Stored
 /// "membrane", then numbered classes: all that a foreign file lets one say.
 fn output_names(count: i64) -> Vec<String> {
     let name = |n| match n {
-        0 => "membrane".to_owned(),
+        0 => class_name(MEMBRANE).unwrap_or_default().to_owned(),
         n => format!("class {}", n + 1),
     };
     (0..count.clamp(0, 256)).map(name).collect()

@@ -1,14 +1,16 @@
 //! The objects of a specimen and their labels.
 use serde::Serialize;
 
+use crate::volume;
+
 /// Label of ice, vacuum and gold.
-pub const BACKGROUND: u8 = 0;
+pub const BACKGROUND: u8 = volume::GROUND as u8;
 /// Label of lipid bilayers.
-pub const MEMBRANE: u8 = 1;
+pub const MEMBRANE: u8 = volume::MEMBRANE as u8;
 /// Label of macromolecules.
-pub const MOLECULE: u8 = 2;
+pub const MOLECULE: u8 = volume::MOLECULE as u8;
 /// Label of filaments.
-pub const FILAMENT: u8 = 3;
+pub const FILAMENT: u8 = volume::FILAMENT as u8;
 
 /// What an object is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -10,7 +10,7 @@ use crate::runtime::{Error, Job, Result};
 use crate::settings::hash_bytes;
 use crate::tensors::{from_array, to_vec};
 use crate::train::{mark_centre, CERTAIN};
-use crate::volume::Tomogram;
+use crate::volume::{Tomogram, BACKGROUND, CENTRE};
 
 /// Labels of the slices `z` of a tomogram.
 pub struct SlabLabels<'a> {
@@ -284,10 +284,10 @@ impl Sampling {
     /// Truth of the output `name`, 0 to `CERTAIN`, [z, y, x].
     fn plane(&self, name: &str, labels: &SlabLabels) -> Result<Tensor> {
         let is_label = labels.names.iter().any(|known| known == name);
-        if !is_label && name == "centre" {
+        if !is_label && name == CENTRE {
             return self.centres(labels.points);
         }
-        if !is_label && name != "background" {
+        if !is_label && name != BACKGROUND {
             let known = labels.names.join(", ");
             let allowed = format!("must be centre, background or a label: {known}");
             return Err(Error::argument("output", name, &allowed));

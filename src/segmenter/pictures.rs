@@ -11,6 +11,7 @@ use crate::runtime::{Error, Result};
 use crate::settings::hash_bytes;
 use crate::tensors::from_slice;
 use crate::train::CERTAIN;
+use crate::volume::BACKGROUND;
 
 /// Least difference between the two levels of a mask of more than two: below it they are the noise of a lossy file.
 const LEAST_CONTRAST: f32 = 32.0;
@@ -112,7 +113,7 @@ impl LabelledVolume {
             .f_unsqueeze(1)?;
         let small = resize_nearest(pair.mask.view(), side);
         let outputs = description.network.outputs();
-        let named = outputs.iter().filter(|name| *name != "background").count();
+        let named = outputs.iter().filter(|name| *name != BACKGROUND).count();
         if named != 1 {
             let allowed = "must be one beside \"background\": a mask is of one thing";
             return Err(Error::argument("outputs", format!("{outputs:?}"), allowed));
@@ -123,7 +124,7 @@ impl LabelledVolume {
         };
         let planes = outputs
             .iter()
-            .map(|name| plane(name != "background"))
+            .map(|name| plane(name != BACKGROUND))
             .collect::<Result<Vec<_>>>()?;
         let places = |(at, _): (usize, &bool)| [0, (at / side.1) as i64, (at % side.1) as i64];
         let mut labelled: Vec<[i64; 3]> = small.iter().enumerate().filter(|(_, m)| **m).map(places).collect();

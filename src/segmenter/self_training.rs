@@ -12,12 +12,10 @@ use super::{LabelledVolume, Plan, SegmenterOptions};
 use crate::networks::{starts, tent, Activation, Pass, SegmentationModel};
 use crate::runtime::{Job, Result, Stage};
 use crate::train::CERTAIN;
+use crate::volume::{BACKGROUND, CENTRE};
 
 /// Voxels with labels that are kept of a volume, to draw windows around.
 const MOST_KEPT: usize = 1 << 20;
-
-/// The output whose probability is how near a centre is: it is never hard.
-const CENTRE: &str = "centre";
 
 /// Labels of a volume.
 pub(super) struct Labels {
@@ -119,7 +117,7 @@ fn labelled(truth: &Tensor, weight: &Tensor, outputs: &[String]) -> Result<Vec<[
     let mut any = weight.f_zeros_like()?.f_to_kind(Kind::Bool)?;
     let only_centres = outputs.iter().all(|name| name == CENTRE);
     for (index, name) in (0..).zip(outputs) {
-        if name != "background" && (name != CENTRE || only_centres) {
+        if name != BACKGROUND && (name != CENTRE || only_centres) {
             any = any.f_logical_or(&truth.f_narrow(0, index, 1)?.f_gt(f64::from(CERTAIN) / 2.0)?)?;
         }
     }

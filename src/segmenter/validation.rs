@@ -5,12 +5,10 @@ use tch::{Kind, Tensor};
 use crate::networks::{Pass, SegmentationModel};
 use crate::runtime::{Generator, Job, Result};
 use crate::train::{ExampleSource, Windows};
+use crate::volume::BACKGROUND;
 
 /// Stream of the seed that draws the windows.
 const HELD_OUT: u64 = 13;
-
-/// The output that is whatever the others are not.
-const BACKGROUND: &str = "background";
 
 /// How well a network does on windows that it was not trained on.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -7,9 +7,7 @@ use ndarray::{Array2, ArrayView2};
 use crate::image::{grey_panel, resize_nearest, Picture};
 use crate::picks::Pick;
 use crate::runtime::{Error, Result};
-use crate::volume::write_atomically;
-
-use super::labels::{FILAMENT, MEMBRANE, MOLECULE};
+use crate::volume::{write_atomically, FILAMENT, MEMBRANE, MOLECULE};
 
 /// Longer side of a panel, in pixels: smaller slices are enlarged to the first, larger ones reduced to the second.
 const PANEL: (usize, usize) = (768, 2048);

@@ -8,13 +8,12 @@ use crate::diffusion::DiffusionModel;
 use crate::picks::Pick;
 use crate::runtime::{Job, MemoryReuse, Result};
 use crate::settings::Settings;
-use crate::volume::{Geometry, Tomogram};
+use crate::volume::{Geometry, Tomogram, MEMBRANE, MOLECULE};
 
 use super::cell::CellRun;
 use super::choices::Preset;
 use super::context::PreparedSlab;
 use super::decision::Decision;
-use super::labels::{MEMBRANE, MOLECULE};
 use super::line::Line;
 use super::options::SlabOptions;
 use super::stack::check_slices;

@@ -7,8 +7,8 @@ use ndarray::Axis;
 use crate::image::distance_2d;
 use crate::picks::Pick;
 use crate::runtime::Result;
+use crate::volume::MEMBRANE;
 
-use super::labels::MEMBRANE;
 use super::split::{Object, Split};
 use super::tiles::TilePlan;
 

@@ -4,8 +4,7 @@ use ndarray::{Array3, Zip};
 use crate::diffusion::Structure;
 use crate::image::{label_3d, Connectivity};
 use crate::runtime::{Error, Job, Result};
-
-use super::labels::{FILAMENT, MEMBRANE, MOLECULE};
+use crate::volume::{FILAMENT, MEMBRANE, MOLECULE};
 
 /// Likelihoods of a slab's structures, (z, y, x) each, 0..=1.
 #[derive(Clone, Debug)]

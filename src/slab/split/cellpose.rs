@@ -6,7 +6,7 @@ use super::splitter::{check, Split, Splitter};
 use crate::image::{circularity, perimeter};
 use crate::networks::cpnet::{CellPose, CellPoseOptions};
 use crate::runtime::{Job, Result};
-use crate::slab::labels::{MEMBRANE, MOLECULE};
+use crate::volume::{MEMBRANE, MOLECULE};
 
 /// What CellPose sees of a slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

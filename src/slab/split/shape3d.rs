@@ -8,7 +8,7 @@ use super::body::Body;
 use super::splitter::{check, Object, Split, Splitter};
 use crate::image::{distance_3d, label_2d, label_3d, Connectivity};
 use crate::runtime::{Error, Job, Result};
-use crate::slab::labels::{MEMBRANE, MOLECULE};
+use crate::volume::{MEMBRANE, MOLECULE};
 
 /// A neck between two bodies, or a foot on a membrane, must be thinner than this share of the body for the body to be
 /// cut loose there. Along a rod the depth hardly varies, so rods are not chopped into balls.

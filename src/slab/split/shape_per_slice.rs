@@ -5,7 +5,7 @@ use super::body::{disc_diameter, slice_bodies};
 use super::splitter::{check, Split, Splitter};
 use crate::image::{circularity, label_2d, perimeter, Connectivity};
 use crate::runtime::{Job, Result};
-use crate::slab::labels::{MEMBRANE, MOLECULE};
+use crate::volume::{MEMBRANE, MOLECULE};
 
 /// The released code's rule on each slice by itself: 8-connected components whose circularity, by scikit-image's
 /// perimeter, reaches 0.95 are molecules, all other foreground is membrane.

@@ -2,7 +2,7 @@ use ndarray::{s, Array3, Axis};
 
 use super::*;
 use crate::runtime::Job;
-use crate::slab::labels::{MEMBRANE, MOLECULE};
+use crate::volume::{MEMBRANE, MOLECULE};
 
 fn ball(volume: &mut Array3<bool>, centre: [f64; 3], radius: f64) {
     for ((z, y, x), v) in volume.indexed_iter_mut() {

@@ -11,12 +11,12 @@ use crate::slab::cell::{CellRun, TileRun};
 use crate::slab::choices::SplitRule;
 use crate::slab::context::{PreparedSlab, SlabContext};
 use crate::slab::decision::{volume, Decision};
-use crate::slab::labels::{FILAMENT, MEMBRANE, MOLECULE};
 use crate::slab::line::Line;
 use crate::slab::refine::refined;
 use crate::slab::split_mask::split_mask;
 use crate::slab::structures::{remove_specks, StructureMaps};
 use crate::tensors::to_array;
+use crate::volume::{FILAMENT, MEMBRANE, MOLECULE};
 
 /// What is thresholded is the likelihood of the model's structures.
 #[derive(Clone, Copy, Debug, PartialEq)]
