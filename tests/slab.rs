@@ -8,9 +8,9 @@ use tomocut::phantom::{simulate, PhantomOptions};
 use tomocut::runtime::{CancelToken, Error, Generator, Job, Logger};
 use tomocut::slab::{
     dump_slice, segment, write_outputs, CanvasRule, Preset, SlabFileOptions, SlabOptions, SlabSegmentation, SolverKind,
-    SplitRule, Tiling, TimestepRule, MEMBRANE, MOLECULE,
+    SplitRule, Tiling, TimestepRule,
 };
-use tomocut::volume::{Geometry, Tomogram};
+use tomocut::volume::{Geometry, Tomogram, MEMBRANE, MOLECULE};
 
 fn model() -> DiffusionModel {
     DiffusionModel::builtin(&LoadOptions::default()).unwrap()
