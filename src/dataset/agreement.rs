@@ -11,11 +11,11 @@ use super::state::Agreement;
 use crate::metrics::Overlap;
 use crate::runtime::Result;
 
-/// Compares `found`, the labels of the network in the slices `z` with those of the slab; for each of
+/// Compares `predicted`, the labels of the network in the slices `z` with those of the slab; for each of
 /// `classes` that a slab can have, and for all of them together. `share` of the slices is held out.
 pub(super) fn agreement(
     (stem, z): (&str, &Range<usize>),
-    found: &Array3<i8>,
+    predicted: &Array3<i8>,
     slab: &SlabFiles,
     classes: &[String],
     share: f64,
@@ -30,7 +30,7 @@ pub(super) fn agreement(
                 }
                 let within = s![part.start - z.start..part.end - z.start, .., ..];
                 let mask = |labels: &Array3<i8>| labels.slice(within).mapv(|label| numbers.contains(&label));
-                Ok(Some(Overlap::of(&mask(found), &mask(&slab.labels), None)?.dice()))
+                Ok(Some(Overlap::of(&mask(predicted), &mask(&slab.labels), None)?.dice()))
             };
             Ok(Agreement {
                 slab: stem.to_owned(),
@@ -54,12 +54,12 @@ mod tests {
             points: Vec::new(),
         };
         // The same, but membrane is missed by half in the slices held out, and molecules are called membrane.
-        let found = Array3::from_shape_fn(
+        let predicted = Array3::from_shape_fn(
             (10, 1, 4),
             |(z, _, x)| if z < 8 { [1, 1, 2, 0][x] } else { [1, 0, 1, 0][x] },
         );
         let classes = ["membrane", "spike", "molecule"].map(str::to_owned);
-        let rows = agreement(("a", &(10..20)), &found, &slab, &classes, 0.2).unwrap();
+        let rows = agreement(("a", &(10..20)), &predicted, &slab, &classes, 0.2).unwrap();
         let of = |class: &str| {
             rows.iter()
                 .find(|row| row.class == class)
@@ -69,7 +69,7 @@ mod tests {
         assert_eq!(of("molecule"), Some((1.0, Some(0.0))));
         assert_eq!(of("structure"), Some((1.0, Some(0.8))));
         assert_eq!(of("spike"), None);
-        let rows = agreement(("a", &(10..20)), &found, &slab, &classes[..1], 0.0).unwrap();
+        let rows = agreement(("a", &(10..20)), &predicted, &slab, &classes[..1], 0.0).unwrap();
         assert_eq!((rows.len(), rows[0].held_out), (1, None));
     }
 }

@@ -41,30 +41,30 @@ pub(super) fn choose(
     let looked_at = spread(members.len(), options.slabs * LOOKED_AT);
     // One more than needed, should one of them hold nothing.
     let each = options.slabs.div_ceil(looked_at.len().max(1)) + 1;
-    let mut found = Vec::new();
+    let mut candidates = Vec::new();
     for (done, &index) in looked_at.iter().enumerate() {
         let member = &members[index];
         let share = |n: usize| n as f64 / looked_at.len() as f64;
         let part = job.part(share(done)..share(done + 1));
         match suggested(member, options, each, &part) {
-            Ok(slabs) => found.extend(slabs.into_iter().enumerate()),
+            Ok(slabs) => candidates.extend(slabs.into_iter().enumerate()),
             Err(error) if stops(&error, out) => return Err(error),
             Err(error) => note(member, format!("no slab was looked for: {error}")),
         }
     }
-    Ok(ranked(found))
+    Ok(ranked(candidates))
 }
 
 fn suggested(member: &Member, options: &DataSetOptions, count: usize, job: &Job) -> Result<Vec<ChosenSlab>> {
     let tomogram = Tomogram::open(&member.given.path, job)?;
     let thickness = options.thickness.map(|n| n.min(tomogram.geometry().shape[0]));
-    let wanted = SuggestOptions {
+    let how = SuggestOptions {
         thickness,
         voxel_nm: options.voxel_nm,
         max_voxels: MAX_VOXELS,
     };
-    let found = suggest_slabs(&tomogram, &wanted, count, job)?;
-    Ok(found
+    let suggestion = suggest_slabs(&tomogram, &how, count, job)?;
+    Ok(suggestion
         .slabs
         .into_iter()
         .map(|slab| ChosenSlab {
@@ -77,10 +77,11 @@ fn suggested(member: &Member, options: &DataSetOptions, count: usize, job: &Job)
 
 /// Each tomogram's best slab before any tomogram's second, the richer first; different tomograms teach more than more
 /// of one.
-fn ranked(mut found: Vec<(usize, ChosenSlab)>) -> Vec<ChosenSlab> {
+fn ranked(mut candidates: Vec<(usize, ChosenSlab)>) -> Vec<ChosenSlab> {
     let score = |slab: &ChosenSlab| slab.score.unwrap_or(0.0);
-    found.sort_by(|(rank, slab), (other_rank, other)| rank.cmp(other_rank).then(score(other).total_cmp(&score(slab))));
-    found.into_iter().map(|(_, slab)| slab).collect()
+    candidates
+        .sort_by(|(rank, slab), (other_rank, other)| rank.cmp(other_rank).then(score(other).total_cmp(&score(slab))));
+    candidates.into_iter().map(|(_, slab)| slab).collect()
 }
 
 /// At most `most` of 0..n, evenly spread.
@@ -111,13 +112,13 @@ mod tests {
             };
             (rank, slab)
         };
-        let found = vec![
+        let candidates = vec![
             slab(0, "a", 0.9),
             slab(1, "a", 0.8),
             slab(0, "b", 0.1),
             slab(0, "c", 0.3),
         ];
-        let order: Vec<String> = ranked(found).into_iter().map(|slab| slab.tomogram).collect();
+        let order: Vec<String> = ranked(candidates).into_iter().map(|slab| slab.tomogram).collect();
         assert_eq!(order, ["a", "c", "b", "a"]);
     }
 }

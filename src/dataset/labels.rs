@@ -36,13 +36,13 @@ pub(super) fn label(
     job: &Job,
 ) -> Result<LabelledSlab> {
     let began = Instant::now();
-    let found = segment(model, tomogram, chosen.z.clone(), &options.slab_options(), job)?;
+    let segmentation = segment(model, tomogram, chosen.z.clone(), &options.slab_options(), job)?;
     let stem = format!("{}_{}-{}", chosen.tomogram, chosen.z.start, chosen.z.end);
-    if found.labels.iter().all(|label| *label == 0) {
+    if segmentation.labels.iter().all(|label| *label == 0) {
         return Err(Error::format(&stem, "no structure was found in these slices"));
     }
     write_outputs(
-        &found,
+        &segmentation,
         tomogram,
         &out.join(FOLDER),
         &stem,
@@ -52,9 +52,9 @@ pub(super) fn label(
     Ok(LabelledSlab {
         slab: chosen.clone(),
         stem,
-        membrane_share: found.report.membrane_share,
-        molecule_share: found.report.molecule_share,
-        points: found.points.len(),
+        membrane_share: segmentation.report.membrane_share,
+        molecule_share: segmentation.report.molecule_share,
+        points: segmentation.points.len(),
         seconds: began.elapsed().as_secs_f64(),
     })
 }

@@ -183,7 +183,7 @@ impl Run<'_, '_> {
         let out = journal.out().to_path_buf();
         let chosen = journal.state.chosen.clone().unwrap_or_default();
         let named = self.members.iter().any(|member| member.given.slab.is_some());
-        let wanted = if named {
+        let count = if named {
             chosen.len()
         } else {
             self.options.slabs.min(chosen.len())
@@ -191,7 +191,7 @@ impl Run<'_, '_> {
         let mut kept: Vec<LabelledSlab> = Vec::new();
         let begun = journal.state.training.slabs.clone();
         for slab in &chosen {
-            if kept.len() == wanted {
+            if kept.len() == count {
                 break;
             }
             let known = journal.state.slabs.iter().find(|known| known.slab == *slab);
@@ -205,14 +205,14 @@ impl Run<'_, '_> {
                 _ => {}
             }
             let text = format!("labelling {} {}:{}", slab.tomogram, slab.z.start, slab.z.end);
-            self.info(&format!("{text} ({} of {wanted})", kept.len() + 1));
-            let share = |n: usize| LABELS_FROM + (TRAINING_FROM - LABELS_FROM) * n as f64 / wanted as f64;
+            self.info(&format!("{text} ({} of {count})", kept.len() + 1));
+            let share = |n: usize| LABELS_FROM + (TRAINING_FROM - LABELS_FROM) * n as f64 / count as f64;
             let part = self.job.part(share(kept.len())..share(kept.len() + 1));
             match self.label_one(slab, &out, &part) {
-                Ok(found) => {
-                    kept.push(found.clone());
+                Ok(labelled) => {
+                    kept.push(labelled.clone());
                     journal.state.slabs.retain(|known| known.slab != *slab);
-                    journal.state.slabs.push(found);
+                    journal.state.slabs.push(labelled);
                     journal.save()?;
                 }
                 Err(error) if stops(&error, &out) => return Err(error),

@@ -156,13 +156,13 @@ fn add_slab(
             options.memory >> 20
         )));
     }
-    let found = labels::read(out, slab, geometry, job)?;
+    let files = labels::read(out, slab, geometry, job)?;
     let (learnt, held) = divided(&slab.slab.z, options.held_out);
     let names = CLASS_NAMES.map(str::to_owned);
     let first = slab.slab.z.start;
     for (z, held_out) in [(learnt, false), (held, true)] {
         let within = ndarray::s![z.start - first..z.end - first, .., ..];
-        let labels = found.labels.slice(within);
+        let labels = files.labels.slice(within);
         // Slices of ground alone teach nothing, and their Dice says nothing.
         if held_out && labels.iter().all(|label| *label == 0) {
             continue;
@@ -171,7 +171,7 @@ fn add_slab(
             z,
             labels,
             confidence: None,
-            points: &found.points,
+            points: &files.points,
             names: &names,
         };
         training.add(&tomogram, &labels, held_out, job)?;

@@ -7,7 +7,7 @@
 //! size locations are in voxels, and `unit` says so.
 use serde::{Deserialize, Serialize};
 
-use super::format::pick_at;
+use super::fields::pick_at;
 use super::{Pick, PickSet};
 use crate::volume::Geometry;
 use crate::{Error, Result};
@@ -98,15 +98,15 @@ pub(super) fn encode(set: &PickSet) -> Result<String> {
     Ok(text)
 }
 
-pub(super) fn decode(text: &str, geometry: &Geometry, what: &str) -> Result<Vec<Pick>> {
+pub(super) fn decode(text: &str, geometry: &Geometry, source: &str) -> Result<Vec<Pick>> {
     let file: File =
-        serde_json::from_str(text).map_err(|e| Error::format(what, format_args!("not copick picks: {e}")))?;
+        serde_json::from_str(text).map_err(|e| Error::format(source, format_args!("not copick picks: {e}")))?;
     let in_voxels = match file.unit.as_str() {
         ANGSTROM => false,
         VOXEL => true,
         other => {
             let detail = format!("unit is {other:?}, must be {ANGSTROM:?} or {VOXEL:?}");
-            return Err(Error::format(what, detail));
+            return Err(Error::format(source, detail));
         }
     };
     if !in_voxels && geometry.voxel_nm().is_none() {
@@ -124,7 +124,7 @@ pub(super) fn decode(text: &str, geometry: &Geometry, what: &str) -> Result<Vec<
         for (k, v) in xyz.iter_mut().enumerate().filter(|_| !in_voxels) {
             *v /= geometry.voxel_angstrom[2 - k];
         }
-        picks.push(pick_at(xyz, point.score.unwrap_or(1.0), n + 1, what)?);
+        picks.push(pick_at(xyz, point.score.unwrap_or(1.0), n + 1, source)?);
     }
     Ok(picks)
 }

@@ -2,7 +2,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use super::format::{number, pick_at};
+use super::fields::{number, pick_at};
 use super::{Pick, PickSet};
 use crate::{Error, Result};
 
@@ -45,8 +45,8 @@ pub(super) fn encode(set: &PickSet) -> String {
     text
 }
 
-pub(super) fn decode(text: &str, what: &str) -> Result<Vec<Pick>> {
-    Ok(table(text, what)?.into_iter().map(|row| row.pick).collect())
+pub(super) fn decode(text: &str, source: &str) -> Result<Vec<Pick>> {
+    Ok(table(text, source)?.into_iter().map(|row| row.pick).collect())
 }
 
 /// Reads positions and their labels from a CSV file with the columns `x,y,z`, `x_vox,y_vox,z_vox` or
@@ -57,7 +57,7 @@ pub fn read_labelled_csv(path: &Path) -> Result<Vec<LabelledPick>> {
     table(&text, &path.display().to_string())
 }
 
-fn table(text: &str, what: &str) -> Result<Vec<LabelledPick>> {
+fn table(text: &str, source: &str) -> Result<Vec<LabelledPick>> {
     let mut lines = text
         .lines()
         .enumerate()
@@ -78,22 +78,22 @@ fn table(text: &str, what: &str) -> Result<Vec<LabelledPick>> {
         let found = POSITIONS
             .iter()
             .find_map(|[x, y, z]| Some([column(x)?, column(y)?, column(z)?]));
-        position = found.ok_or_else(|| Error::format(what, "no columns x, y, z (or x_vox.., x_coord..)"))?;
+        position = found.ok_or_else(|| Error::format(source, "no columns x, y, z (or x_vox.., x_coord..)"))?;
     }
     let [label, diameter, score] = ["label", "diameter_nm", "score"].map(column);
     lines
         .map(|(n, line)| {
             let fields: Vec<&str> = line.split(',').collect();
             let value = |at: usize| match fields.get(at) {
-                Some(field) => number(field, n + 1, what),
+                Some(field) => number(field, n + 1, source),
                 None => Err(Error::format(
-                    what,
+                    source,
                     format!("line {} has {} columns only", n + 1, fields.len()),
                 )),
             };
             let optional = |at: Option<usize>| at.map_or(Ok(0.0), value);
             let [x, y, z] = position;
-            let mut pick = pick_at([value(x)?, value(y)?, value(z)?], optional(score)?, n + 1, what)?;
+            let mut pick = pick_at([value(x)?, value(y)?, value(z)?], optional(score)?, n + 1, source)?;
             pick.diameter_nm = optional(diameter)?;
             Ok(LabelledPick {
                 pick,

@@ -5,7 +5,7 @@
 //! missing wedge is claimed), tomo (20) and otag (31) are 1 and the tag, apix (36) is the voxel size along x.
 use std::fmt::Write;
 
-use super::format::{number, pick_at};
+use super::fields::{number, pick_at};
 use super::{Pick, PickSet};
 use crate::{Error, Result};
 
@@ -34,20 +34,20 @@ pub(super) fn encode(set: &PickSet) -> String {
 }
 
 /// The centre of a particle is its position plus the shift (columns 4-6) that alignment gave it.
-pub(super) fn decode(text: &str, what: &str) -> Result<Vec<Pick>> {
+pub(super) fn decode(text: &str, source: &str) -> Result<Vec<Pick>> {
     let mut picks = Vec::new();
     for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let fields: Vec<&str> = line.split_whitespace().collect();
         if fields.len() < 26 {
             let detail = format!("line {} has {} columns, must be 26 or more", n + 1, fields.len());
-            return Err(Error::format(what, detail));
+            return Err(Error::format(source, detail));
         }
-        let value = |column: usize| number(fields[column - 1], n + 1, what);
+        let value = |column: usize| number(fields[column - 1], n + 1, source);
         let mut xyz = [0.0; 3];
         for (k, v) in xyz.iter_mut().enumerate() {
             *v = value(24 + k)? + value(4 + k)? - 1.0;
         }
-        picks.push(pick_at(xyz, value(10)?, n + 1, what)?);
+        picks.push(pick_at(xyz, value(10)?, n + 1, source)?);
     }
     Ok(picks)
 }

@@ -6,7 +6,7 @@
 //! size is unknown. `class_list` says the box.
 use serde_json::{json, Value};
 
-use super::format::pick_at;
+use super::fields::pick_at;
 use super::{Pick, PickSet};
 use crate::volume::Geometry;
 use crate::{Error, Result};
@@ -63,16 +63,16 @@ pub(super) fn encode(set: &PickSet) -> String {
 }
 
 /// Every class; what the file holds beside the boxes is not looked at.
-pub(super) fn decode(text: &str, geometry: &Geometry, what: &str) -> Result<Vec<Pick>> {
-    let file: Value = serde_json::from_str(text).map_err(|e| Error::format(what, format_args!("not JSON: {e}")))?;
+pub(super) fn decode(text: &str, geometry: &Geometry, source: &str) -> Result<Vec<Pick>> {
+    let file: Value = serde_json::from_str(text).map_err(|e| Error::format(source, format_args!("not JSON: {e}")))?;
     let Some(boxes) = file.get("boxes_3d").and_then(Value::as_array) else {
-        return Err(Error::format(what, "has no list boxes_3d"));
+        return Err(Error::format(source, "has no list boxes_3d"));
     };
     let unbinned = match file.get("apix_unbin") {
         None => None,
         Some(value) => {
             let apix = value.as_f64().filter(|v| *v > 0.0);
-            Some(apix.ok_or_else(|| Error::format(what, format_args!("apix_unbin is {value}, must be positive")))?)
+            Some(apix.ok_or_else(|| Error::format(source, format_args!("apix_unbin is {value}, must be positive")))?)
         }
     };
     if unbinned.is_some() && geometry.voxel_nm().is_none() {
@@ -88,7 +88,7 @@ pub(super) fn decode(text: &str, geometry: &Geometry, what: &str) -> Result<Vec<
         let number = |k: usize| row.get(k).and_then(Value::as_f64);
         let [Some(x), Some(y), Some(z)] = [number(0), number(1), number(2)] else {
             let detail = format!("box {} is {row}, must begin with x, y, z", n + 1);
-            return Err(Error::format(what, detail));
+            return Err(Error::format(source, detail));
         };
         let mut xyz = [x, y, z];
         if let Some(apix) = unbinned {
@@ -96,7 +96,7 @@ pub(super) fn decode(text: &str, geometry: &Geometry, what: &str) -> Result<Vec<
                 *v = *v * apix / geometry.voxel_angstrom[2 - k] + middle[2 - k];
             }
         }
-        picks.push(pick_at(xyz, number(4).unwrap_or(0.0), n + 1, what)?);
+        picks.push(pick_at(xyz, number(4).unwrap_or(0.0), n + 1, source)?);
     }
     Ok(picks)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{coords, copick, csv, dynamo, eman2, imod, star, Pick, PickSet};
+use super::{coords, copick, csv, dynamo, eman2, imod, star, PickSet};
 use crate::volume::{write_atomically, Geometry};
 use crate::{Error, Result};
 
@@ -120,43 +120,21 @@ impl PickSet {
     /// line.
     pub fn read(path: &Path, format: PickFormat, geometry: &Geometry, name: &str) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(|e| Error::io("reading", path, e))?;
-        let what = path.display().to_string();
+        let source = path.display().to_string();
         let picks = match format {
-            PickFormat::Imod => imod::decode(&bytes, geometry, &what)?,
+            PickFormat::Imod => imod::decode(&bytes, geometry, &source)?,
             _ => {
-                let text = std::str::from_utf8(&bytes).map_err(|_| Error::format(&what, "not a text file"))?;
+                let text = std::str::from_utf8(&bytes).map_err(|_| Error::format(&source, "not a text file"))?;
                 match format {
-                    PickFormat::Csv => csv::decode(text, &what)?,
-                    PickFormat::Star => star::decode(text, geometry, name, &what)?,
-                    PickFormat::Dynamo => dynamo::decode(text, &what)?,
-                    PickFormat::Copick => copick::decode(text, geometry, &what)?,
-                    PickFormat::Eman2 => eman2::decode(text, geometry, &what)?,
-                    _ => coords::decode(text, &what)?,
+                    PickFormat::Csv => csv::decode(text, &source)?,
+                    PickFormat::Star => star::decode(text, geometry, name, &source)?,
+                    PickFormat::Dynamo => dynamo::decode(text, &source)?,
+                    PickFormat::Copick => copick::decode(text, geometry, &source)?,
+                    PickFormat::Eman2 => eman2::decode(text, geometry, &source)?,
+                    _ => coords::decode(text, &source)?,
                 }
             }
         };
         Ok(Self::new(picks, geometry, name))
     }
-}
-
-/// A pick at (x, y, z) without a diameter, or an error that names the line.
-pub(super) fn pick_at(xyz: [f64; 3], score: f64, line: usize, what: &str) -> Result<Pick> {
-    let [x, y, z] = xyz;
-    if xyz.iter().any(|v| !v.is_finite()) {
-        return Err(Error::format(
-            what,
-            format!("line {line}: position ({x}, {y}, {z}) is not finite"),
-        ));
-    }
-    Ok(Pick {
-        position: [z, y, x],
-        diameter_nm: 0.0,
-        score,
-    })
-}
-
-/// The number in `field`, or an error that names the line.
-pub(super) fn number(field: &str, line: usize, what: &str) -> Result<f64> {
-    let refused = || Error::format(what, format!("line {line}: {field:?} is not a number"));
-    field.trim().parse().map_err(|_| refused())
 }

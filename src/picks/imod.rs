@@ -6,7 +6,7 @@
 //! Written is one object of scattered points with the particle's radius as point size (SIZE) and its score as
 //! point value (COST), and the tomogram's pixel size and origin (MINX), by which 3dmod places the model on a slab
 //! that was cut from it.
-use super::format::pick_at;
+use super::fields::pick_at;
 use super::{Pick, PickSet};
 use crate::volume::Geometry;
 use crate::{Error, Result};
@@ -121,10 +121,10 @@ impl Writer {
 }
 
 /// Reads the points of every contour of every object: models are drawn as points, as open and as closed contours.
-pub(super) fn decode(bytes: &[u8], geometry: &Geometry, what: &str) -> Result<Vec<Pick>> {
-    let mut input = Reader { rest: bytes, what };
+pub(super) fn decode(bytes: &[u8], geometry: &Geometry, source: &str) -> Result<Vec<Pick>> {
+    let mut input = Reader { rest: bytes, source };
     if input.take(8)? != MAGIC {
-        return Err(Error::format(what, "not an IMOD model of version 1.2"));
+        return Err(Error::format(source, "not an IMOD model of version 1.2"));
     }
     input.take(MODEL_BYTES)?;
     let to_nm = geometry.voxel_nm().map_or(0.0, |nm| 2.0 * nm);
@@ -138,7 +138,7 @@ pub(super) fn decode(bytes: &[u8], geometry: &Geometry, what: &str) -> Result<Ve
                 // pdrawsize follows name, extra, contsize, flags, axis, drawmode and the three colours.
                 let mut size = Reader {
                     rest: &object[156..160],
-                    what,
+                    source,
                 };
                 default_size = f64::from(size.int()?);
             }
@@ -148,7 +148,7 @@ pub(super) fn decode(bytes: &[u8], geometry: &Geometry, what: &str) -> Result<Ve
                 let start = picks.len();
                 for n in 0..count {
                     let [x, y, z] = [input.float()?, input.float()?, input.float()?];
-                    let mut pick = pick_at([x - 0.5, y - 0.5, z], 0.0, n + 1, what)?;
+                    let mut pick = pick_at([x - 0.5, y - 0.5, z], 0.0, n + 1, source)?;
                     pick.diameter_nm = default_size * to_nm;
                     picks.push(pick);
                 }
@@ -166,7 +166,7 @@ pub(super) fn decode(bytes: &[u8], geometry: &Geometry, what: &str) -> Result<Ve
                 let length = input.count()?;
                 let mut chunk = Reader {
                     rest: input.take(length)?,
-                    what,
+                    source,
                 };
                 let points = picks.get_mut(contour.clone()).unwrap_or_default();
                 match name {
@@ -200,7 +200,7 @@ pub(super) fn decode(bytes: &[u8], geometry: &Geometry, what: &str) -> Result<Ve
 
 struct Reader<'a> {
     rest: &'a [u8],
-    what: &'a str,
+    source: &'a str,
 }
 
 impl<'a> Reader<'a> {
@@ -210,7 +210,7 @@ impl<'a> Reader<'a> {
                 "the model ends where {count} more bytes are expected ({} left)",
                 self.rest.len()
             );
-            return Err(Error::format(self.what, detail));
+            return Err(Error::format(self.source, detail));
         };
         self.rest = rest;
         Ok(taken)
@@ -232,6 +232,6 @@ impl<'a> Reader<'a> {
 
     fn count(&mut self) -> Result<usize> {
         let count = self.int()?;
-        usize::try_from(count).map_err(|_| Error::format(self.what, format!("a count is {count}, must be 0 or more")))
+        usize::try_from(count).map_err(|_| Error::format(self.source, format!("a count is {count}, must be 0 or more")))
     }
 }

@@ -19,6 +19,7 @@ mod csv;
 mod dynamo;
 mod eman2;
 mod exclude;
+mod fields;
 mod format;
 mod imod;
 mod peaks;

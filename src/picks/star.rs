@@ -10,7 +10,7 @@
 //! particle could contradict each other, and programs differ in the binning they take these columns for.
 use std::fmt::Write;
 
-use super::format::{number, pick_at};
+use super::fields::{number, pick_at};
 use super::{Pick, PickSet};
 use crate::volume::Geometry;
 use crate::{Error, Result};
@@ -56,8 +56,8 @@ fn centred(position: [f64; 3], geometry: &Geometry) -> [f64; 3] {
 }
 
 /// Reads the first loop that holds positions. Where it has particles of several tomograms, only those of `name`.
-pub(super) fn decode(text: &str, geometry: &Geometry, name: &str, what: &str) -> Result<Vec<Pick>> {
-    let mut loops = loops(text, what)?.into_iter();
+pub(super) fn decode(text: &str, geometry: &Geometry, name: &str, source: &str) -> Result<Vec<Pick>> {
+    let mut loops = loops(text, source)?.into_iter();
     let found = loops.find_map(|table| {
         let columns = |names: [&str; 3]| -> Option<[usize; 3]> {
             let [x, y, z] = names.map(|n| table.column(n));
@@ -69,7 +69,7 @@ pub(super) fn decode(text: &str, geometry: &Geometry, name: &str, what: &str) ->
             .map(|(c, centred)| (table, c, centred))
     });
     let (table, columns, centred) =
-        found.ok_or_else(|| Error::format(what, format!("no loop with {}.. or {}..", CENTRED[0], PLAIN[0])))?;
+        found.ok_or_else(|| Error::format(source, format!("no loop with {}.. or {}..", CENTRED[0], PLAIN[0])))?;
     if centred && geometry.voxel_nm().is_none() {
         return Err(Error::argument(
             "voxel_angstrom",
@@ -87,17 +87,17 @@ pub(super) fn decode(text: &str, geometry: &Geometry, name: &str, what: &str) ->
         }
         let mut xyz = [0.0; 3];
         for (k, v) in xyz.iter_mut().enumerate() {
-            *v = number(&row[columns[k]], *line, what)?;
+            *v = number(&row[columns[k]], *line, source)?;
             if centred {
                 *v = *v / geometry.voxel_angstrom[2 - k] + geometry.shape[2 - k] as f64 / 2.0;
             }
         }
-        let score = score.map_or(Ok(0.0), |at| number(&row[at], *line, what))?;
-        picks.push(pick_at(xyz, score, *line, what)?);
+        let score = score.map_or(Ok(0.0), |at| number(&row[at], *line, source))?;
+        picks.push(pick_at(xyz, score, *line, source)?);
     }
     if picks.is_empty() && !table.rows.is_empty() {
         return Err(Error::format(
-            what,
+            source,
             format!("particles of several tomograms, none of them {name:?}"),
         ));
     }
@@ -117,7 +117,7 @@ impl Loop {
     }
 }
 
-fn loops(text: &str, what: &str) -> Result<Vec<Loop>> {
+fn loops(text: &str, source: &str) -> Result<Vec<Loop>> {
     let mut loops: Vec<Loop> = Vec::new();
     let mut in_loop = false;
     for (n, line) in text.lines().enumerate() {
@@ -143,7 +143,7 @@ fn loops(text: &str, what: &str) -> Result<Vec<Loop>> {
             } else {
                 let (found, expected) = (fields.len(), table.columns.len());
                 return Err(Error::format(
-                    what,
+                    source,
                     format!("line {} has {found} fields, expected {expected}", n + 1),
                 ));
             }

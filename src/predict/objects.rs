@@ -65,19 +65,19 @@ impl ObjectRules {
 pub fn objects(mask: ArrayView3<bool>, rules: &ObjectRules, voxel_nm: [f64; 3], job: &Job) -> Result<Components<Ix3>> {
     rules.validate()?;
     let voxel = volume(voxel_nm)?;
-    let mut found = label_3d(mask, Connectivity::Full, || job.check())?;
+    let mut components = label_3d(mask, Connectivity::Full, || job.check())?;
     let mut areas = Vec::new();
     let mut names = vec![0_u32];
-    for &area in &found.areas {
+    for &area in &components.areas {
         let kept = rules.keep(area as f64 * voxel);
         if kept {
             areas.push(area);
         }
         names.push(if kept { areas.len() as u32 } else { 0 });
     }
-    found.labels.mapv_inplace(|label| names[label as usize]);
-    found.areas = areas;
-    Ok(found)
+    components.labels.mapv_inplace(|label| names[label as usize]);
+    components.areas = areas;
+    Ok(components)
 }
 
 /// One pick for each of `objects`, in their order: the mean position weighted by `probability`, the diameter of a ball
@@ -167,8 +167,8 @@ mod tests {
             least_nm3: 16.1,
             ..ObjectRules::default()
         };
-        let found = objects(mask().view(), &larger, voxel_nm, &job).unwrap();
-        assert_eq!((found.areas.clone(), found.labels[[6, 6, 6]]), (vec![120], 1));
+        let components = objects(mask().view(), &larger, voxel_nm, &job).unwrap();
+        assert_eq!((components.areas.clone(), components.labels[[6, 6, 6]]), (vec![120], 1));
         for rules in [
             ObjectRules {
                 least_nm3: f64::NAN,
@@ -187,10 +187,10 @@ mod tests {
     #[test]
     fn picks_are_weighted_by_probability() {
         let job = Job::quiet();
-        let found = objects(mask().view(), &ObjectRules::default(), [1.0; 3], &job).unwrap();
+        let components = objects(mask().view(), &ObjectRules::default(), [1.0; 3], &job).unwrap();
         let mut probability = Array3::from_elem((10, 12, 14), 0.5_f32);
         probability.slice_mut(s![0..2, 0..2, 0..2]).fill(1.0);
-        let picks = object_picks(&found, probability.view(), [1.0; 3]).unwrap();
+        let picks = object_picks(&components, probability.view(), [1.0; 3]).unwrap();
         assert_eq!(picks.len(), 3);
         // Blocks centred on 0.5 and 2.5, weights 8 and 4.
         assert!(picks[0].position.iter().all(|v| (v - 14.0 / 12.0).abs() < 1e-9));
@@ -198,6 +198,6 @@ mod tests {
         assert_eq!(picks[1].position, [0.0, 11.0, 13.0]);
         let radius = picks[2].diameter_nm / 2.0;
         assert!((4.0 / 3.0 * std::f64::consts::PI * radius.powi(3) - 120.0).abs() < 1e-9);
-        assert!(object_picks(&found, Array3::zeros((1, 1, 1)).view(), [1.0; 3]).is_err());
+        assert!(object_picks(&components, Array3::zeros((1, 1, 1)).view(), [1.0; 3]).is_err());
     }
 }

@@ -76,25 +76,25 @@ pub fn predict_picture(
             seed: options.seed.wrapping_add(u64::from(sample)),
             ..options.sampling()
         };
-        let found = network
+        let drawn = network
             .sample(&input, [(0, 0); 3], &one, job)?
             .mean
             .f_to_kind(Kind::Float)?;
-        let found = found
+        let drawn = drawn
             .f_upsample_bilinear2d([rows as i64, cols as i64], false, None, None)?
             .f_squeeze_dim(0)?;
-        let found = found.f_to_device(tch::Device::Cpu)?;
-        if !bool::try_from(found.f_isfinite()?.f_all()?)? {
+        let drawn = drawn.f_to_device(tch::Device::Cpu)?;
+        if !bool::try_from(drawn.f_isfinite()?.f_all()?)? {
             return Err(Error::format(
                 name,
                 "has probabilities that are not finite: the model's weights are damaged",
             ));
         }
         if samples > 1 {
-            answers.extend(planes(&found, (rows, cols))?.pop());
-            squares = Some(added(squares, found.f_square()?)?);
+            answers.extend(planes(&drawn, (rows, cols))?.pop());
+            squares = Some(added(squares, drawn.f_square()?)?);
         }
-        sum = Some(added(sum, found)?);
+        sum = Some(added(sum, drawn)?);
     }
     let count = f64::from(samples.max(1));
     let mean = sum

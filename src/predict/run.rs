@@ -253,10 +253,10 @@ impl Work<'_> {
     /// Reads, computes and writes, each on a thread of its own; this one computes and reports.
     fn compute(&self, tomogram: &Tomogram, scale: GreyScale, mut store: Store, job: &Job) -> Result<Store> {
         let tiles = self.open.iter().map(|index| &self.plan.tiles()[*index]);
-        let wanted = joined(tiles.map(|tile| self.plan.slices(tile)));
+        let needed = joined(tiles.map(|tile| self.plan.slices(tile)));
         job.enter(Stage::Predict)?;
         std::thread::scope(|scope| {
-            let mut slices = SliceWindow::start(scope, tomogram, scale, wanted);
+            let mut slices = SliceWindow::start(scope, tomogram, scale, needed);
             let (sender, receiver) = sync_channel::<(usize, Blocks)>(1);
             // What was written is filled anew: the system need not clear its pages again.
             let (empty, emptied) = channel::<Blocks>();
@@ -272,8 +272,8 @@ impl Work<'_> {
                 }
                 Ok(store)
             });
-            let computed = self.tiles(&mut slices, job, &mut |index, found| {
-                let blocks = self.blocks(found, emptied.try_recv().unwrap_or_default())?;
+            let computed = self.tiles(&mut slices, job, &mut |index, probabilities| {
+                let blocks = self.blocks(probabilities, emptied.try_recv().unwrap_or_default())?;
                 // Where the writer is gone its own error is told below.
                 Ok(sender.send((index, blocks)).is_ok())
             });
@@ -297,8 +297,8 @@ impl Work<'_> {
         for (count, &index) in self.open.iter().enumerate() {
             let tile = &self.plan.tiles()[index];
             slices.advance(&self.plan.slices(tile))?;
-            let found = predict_tile(self.model, self.plan, tile, slices, self.options, job)?;
-            if !put(index, &found)? {
+            let probabilities = predict_tile(self.model, self.plan, tile, slices, self.options, job)?;
+            if !put(index, &probabilities)? {
                 break;
             }
             job.advance((before + count + 1) as f64 / self.mine.max(1) as f64)?;
@@ -307,7 +307,7 @@ impl Work<'_> {
     }
 
     /// The voxels of each volume, in the order of [`volumes`], written into the buffers `spare`.
-    fn blocks(&self, found: &Probabilities, spare: Blocks) -> Result<Blocks> {
+    fn blocks(&self, probabilities: &Probabilities, spare: Blocks) -> Result<Blocks> {
         let mut spare = spare.into_iter();
         let mut block = |tensor: &Tensor| -> Result<Vec<f32>> {
             let mut block = spare.next().unwrap_or_default();
@@ -318,22 +318,22 @@ impl Work<'_> {
         let outputs = self.options.outputs.as_slice();
         let mut blocks = Blocks::new();
         // Of values in 0..=1 the sum is finite where all of them are.
-        if !f64::try_from(found.mean.f_sum(tch::Kind::Float)?)?.is_finite() {
+        if !f64::try_from(probabilities.mean.f_sum(tch::Kind::Float)?)?.is_finite() {
             return Err(Error::format(
                 "prediction",
                 "probabilities are not finite: the model's weights are damaged",
             ));
         }
         for &index in self.channels {
-            blocks.push(block(&found.mean.f_get(index as i64)?)?);
+            blocks.push(block(&probabilities.mean.f_get(index as i64)?)?);
         }
-        if let (true, Some(deviation)) = (outputs.contains(&Output::Deviations), &found.deviation) {
+        if let (true, Some(deviation)) = (outputs.contains(&Output::Deviations), &probabilities.deviation) {
             for index in deviating(self.model) {
                 blocks.push(block(&deviation.f_get(index as i64)?)?);
             }
         }
         if outputs.contains(&Output::Labels) {
-            blocks.push(block(&self.labels(&found.mean)?)?);
+            blocks.push(block(&self.labels(&probabilities.mean)?)?);
         }
         Ok(blocks)
     }

@@ -25,16 +25,16 @@ pub struct SliceWindow {
 }
 
 impl SliceWindow {
-    /// Starts a thread in `scope` that reads the slices `wanted`, ascending, and scales them.
+    /// Starts a thread in `scope` that reads the slices of `ranges`, ascending, and scales them.
     pub fn start<'scope>(
         scope: &'scope Scope<'scope, '_>,
         tomogram: &'scope Tomogram,
         scale: GreyScale,
-        wanted: Vec<Range<usize>>,
+        ranges: Vec<Range<usize>>,
     ) -> Self {
         // One chunk waits while the next is read.
         let (sender, chunks) = sync_channel(1);
-        scope.spawn(move || read_all(tomogram, scale, &wanted, &sender));
+        scope.spawn(move || read_all(tomogram, scale, &ranges, &sender));
         Self {
             chunks,
             held: VecDeque::new(),
@@ -76,8 +76,8 @@ impl SliceWindow {
     }
 }
 
-fn read_all(tomogram: &Tomogram, scale: GreyScale, wanted: &[Range<usize>], sender: &SyncSender<Chunk>) {
-    for range in wanted {
+fn read_all(tomogram: &Tomogram, scale: GreyScale, ranges: &[Range<usize>], sender: &SyncSender<Chunk>) {
+    for range in ranges {
         for first in range.clone().step_by(CHUNK) {
             let read = tomogram.read_slices(first..(first + CHUNK).min(range.end));
             let failed = read.is_err();

@@ -44,13 +44,13 @@ impl<'a> ProbabilityMap<'a> {
     /// Edges of a voxel (z, y, x) in nm.
     ///
     /// Errors: they are unknown, and `what` needs them.
-    pub fn voxel_nm(&self, what: &str) -> Result<[f64; 3]> {
+    pub fn voxel_nm(&self, purpose: &str) -> Result<[f64; 3]> {
         match self.whole.voxel_nm() {
             Some(_) => Ok(self.whole.voxel_angstrom.map(|edge| edge / 10.0)),
             None => Err(Error::argument(
                 "voxel_nm",
                 "unknown",
-                &format!("must be given for {what}: lengths are in nm"),
+                &format!("must be given for {purpose}: lengths are in nm"),
             )),
         }
     }

@@ -129,8 +129,8 @@ fn close(mut mask: MaskFile, closing: &Closing, folder: &Path, memory: u64, job:
             let end = (first + depth).min(shape[0]);
             let low = first.saturating_sub(halo);
             let around = mask.get(low..(end + halo).min(shape[0]))?;
-            let found = closing.step(around, radius, job)?;
-            closed.put(first, &found.slices(first - low..end - low))?;
+            let stepped = closing.step(around, radius, job)?;
+            closed.put(first, &stepped.slices(first - low..end - low))?;
             job.check()?;
         }
         mask = closed;
