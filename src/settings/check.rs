@@ -1,16 +1,16 @@
 //! Values against the ranges of their schema, so that a range is written once: at its field.
-use schemars::schema_for;
+use schemars::{schema_for, JsonSchema};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::overlay::to_value;
-use super::Settings;
 use crate::runtime::{Error, Result};
 
-/// Refuses the first setting that is out of the range in its schema, by name.
+/// Refuses the first setting of a family, or of a group of one, that is out of the range in its schema, by name.
 ///
 /// Read of the schema: type, minimum, maximum and their exclusive forms, minLength, minItems, maxItems, items,
 /// properties, $ref, anyOf and oneOf.
-pub fn check<S: Settings>(settings: &S) -> Result<()> {
+pub fn check<S: Serialize + JsonSchema>(settings: &S) -> Result<()> {
     let schema = schema_for!(S).to_value();
     Checker { root: &schema }.value("", &to_value(settings)?, &schema)
 }

@@ -11,6 +11,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::Example;
 use crate::runtime::{Generator, Result};
+use crate::settings::check;
 
 /// The axis that the specimen was tilted about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -94,6 +95,7 @@ impl AugmentOptions {
 /// Errors: extents that differ.
 pub fn augment(example: &Example, options: &AugmentOptions, gen: &mut Generator) -> Result<Example> {
     let _guard = tch::no_grad_guard();
+    check(options)?;
     example.check()?;
     let mut example = mirrored(example, options, gen)?;
     if gen.chance(options.turn) {

@@ -12,6 +12,7 @@ const BOX_IOU: f64 = 0.3;
 /// Scores a segmented slab, or single pictures, against known truth, beside what trivial methods reach.
 #[derive(Debug, clap::Args)]
 #[command(
+    args_override_self = true,
     override_usage = "tomocut evaluate --labels FILE --truth-labels FILE [OPTIONS]\n       \
                             tomocut evaluate --points FILE --truth-points FILE --diameter-nm D [OPTIONS]\n       \
                             tomocut evaluate --truth-masks DIR --scores DIR [--images DIR] [OPTIONS]"
