@@ -161,7 +161,7 @@ fn distance(a: &str, b: &str) -> usize {
 /// serde's "invalid type: string "x", expected u64" in this project's words.
 fn mistyped(whole: &Value, error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
     let path = error.path().to_string();
-    let pointer = format!("/{}", path.replace('.', "/").replace('[', "/").replace(']', ""));
+    let pointer = format!("/{}", path.replace(['.', '['], "/").replace(']', ""));
     let value = whole.pointer(&pointer).unwrap_or(&Value::Null);
     let text = error.inner().to_string();
     let expected = text
