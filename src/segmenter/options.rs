@@ -27,9 +27,9 @@ pub struct SegmenterOptions {
     /// Whether to begin with random weights, without a start.
     pub scratch: bool,
     /// The network to begin with at random weights: `sdseg` or `sdseg-small`, which stand for the presets of these
-    /// names, or an object, such as the member "model" of a predictor's information: {"network": "compact",
+    /// names, or an object, such as the member "model" of a predictor's information: `{"network": "compact",
     /// "in_channels": 1, "widths": [32, 96], "blocks_down": [1, 3], "blocks_up": [1], "outputs": ["membrane",
-    /// "molecule", "centre"]}. An output is the name of a label, "background" or "centre" (how near the centre of a
+    /// "molecule", "centre"]}`. An output is the name of a label, "background" or "centre" (how near the centre of a
     /// point is). null: the start's or the preset's.
     pub network: Option<NetworkChoice>,
     /// SDSeg: the safetensors of a latent diffusion model whose weights it begins with, as far as they fit, or

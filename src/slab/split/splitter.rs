@@ -21,7 +21,7 @@ pub struct Object {
 /// What a splitter found.
 #[derive(Clone, Debug)]
 pub struct Split {
-    /// 0 ground, [`MEMBRANE`], [`MOLECULE`]; the shape of the foreground.
+    /// 0 ground, `MEMBRANE`, `MOLECULE`; the shape of the foreground.
     pub labels: Array3<i8>,
     /// The molecules, in order of z, row, column.
     pub objects: Vec<Object>,
