@@ -61,7 +61,8 @@ enum Command {
     Man,
 }
 
-/// The program's command line. A subcommand's help is one screen: its first sentence above the options, what it writes below them.
+/// The program's command line. A subcommand's help is one screen: its first sentence above the options, what it writes
+/// below them.
 fn command_line() -> clap::Command {
     Program::command().mut_subcommands(|subcommand| {
         let about = subcommand.get_long_about().map(ToString::to_string).unwrap_or_default();
