@@ -182,7 +182,8 @@ typedef struct tomocut_progress {
     size_t struct_size;
     /**
      * What is being done, static: "start", "read", "load", "enhance", "encode", "attention", "eigenvectors", "canvas",
-     * "z-correction", "binarise", "split", "points", "write", "simulate", "train", "predict" or "cut". Later versions may add words.
+     * "z-correction", "binarise", "split", "points", "write", "simulate", "train", "predict" or "cut". Later versions
+     * may add words.
      */
     const char *stage_name;
     /**
@@ -202,8 +203,9 @@ typedef struct tomocut_progress {
 /**
  * The host's progress callback, called on the thread of the call it reports on, at most every 50 ms.
  *
- * It must not throw a C++ exception (the process is aborted; the callbacks of tomocut.hpp may), longjmp (mexErrMsgIdAndTxt
- * does), or pass the engine of the running call to another function. It may call tomocut_cancel_request.
+ * It must not throw a C++ exception (the process is aborted; the callbacks of tomocut.hpp may), longjmp
+ * (mexErrMsgIdAndTxt does), or pass the engine of the running call to another function. It may call
+ * tomocut_cancel_request.
  *
  * @param progress  The report; valid during the callback.
  * @param user_data What the options gave.
@@ -594,7 +596,8 @@ typedef struct tomocut_predict_options {
 } tomocut_predict_options;
 
 /**
- * Options of a trainer. Fill with tomocut_trainer_options_init, then change what differs; zero and NULL mean the default.
+ * Options of a trainer. Fill with tomocut_trainer_options_init, then change what differs; zero and NULL mean the
+ * default.
  */
 typedef struct tomocut_trainer_options {
     /**
@@ -603,7 +606,8 @@ typedef struct tomocut_trainer_options {
     size_t struct_size;
     /**
      * What every other default is taken from: "default", "adapt", or a paper's training: "slab-paper", "membrain-seg",
-     * "deepetpicker", "deepict", "sdseg", "sdseg-small". NULL: "adapt" for weights that are trained already, else "default".
+     * "deepetpicker", "deepict", "sdseg", "sdseg-small". NULL: "adapt" for weights that are trained already, else
+     * "default".
      */
     const char *preset;
     /**
@@ -612,8 +616,8 @@ typedef struct tomocut_trainer_options {
      */
     const char *start;
     /**
-     * A network to start from random weights: "sdseg", "sdseg-small", or one JSON object, such as the member "model" of
-     * tomocut_predictor_info. NULL: the start's or the preset's.
+     * A network to start from random weights: "sdseg", "sdseg-small", or one JSON object, such as the member "model"
+     * of tomocut_predictor_info. NULL: the start's or the preset's.
      */
     const char *network;
     /**
@@ -673,8 +677,8 @@ typedef struct tomocut_train_options {
 } tomocut_train_options;
 
 /**
- * The host's own labels of some slices of a tomogram. Fill with tomocut_training_labels_init, set labels, then change what
- * differs. All arrays and strings are read during the call.
+ * The host's own labels of some slices of a tomogram. Fill with tomocut_training_labels_init, set labels, then change
+ * what differs. All arrays and strings are read during the call.
  */
 typedef struct tomocut_training_labels {
     /**
@@ -686,8 +690,8 @@ typedef struct tomocut_training_labels {
      */
     const struct tomocut_volume *labels;
     /**
-     * How sure each label is, 0 (ignored) to 1: dtype TOMOCUT_DTYPE_F32 or TOMOCUT_DTYPE_F16, shape as labels; NULL: all
-     * are sure.
+     * How sure each label is, 0 (ignored) to 1: dtype TOMOCUT_DTYPE_F32 or TOMOCUT_DTYPE_F16, shape as labels; NULL:
+     * all are sure.
      */
     const struct tomocut_volume *confidence;
     /**
@@ -730,8 +734,8 @@ typedef struct tomocut_dataset_tomogram {
 } tomocut_dataset_tomogram;
 
 /**
- * Options of a run over a data set. Fill with tomocut_dataset_options_init, then change what differs; zero and NULL mean
- * the default.
+ * Options of a run over a data set. Fill with tomocut_dataset_options_init, then change what differs; zero and NULL
+ * mean the default.
  */
 typedef struct tomocut_dataset_options {
     /**
@@ -739,8 +743,8 @@ typedef struct tomocut_dataset_options {
      */
     size_t struct_size;
     /**
-     * Slabs that are labelled, 1 to 64, where none is given; 0: 3. They are looked for in tomograms spread over the data
-     * set.
+     * Slabs that are labelled, 1 to 64, where none is given; 0: 3. They are looked for in tomograms spread over the
+     * data set.
      */
     uint64_t slabs;
     /**
@@ -901,8 +905,8 @@ extern "C" {
 #endif // __cplusplus
 
 /**
- * Text of this thread's last failure: NUL-terminated UTF-8, empty before the first failure, never NULL. It belongs to the library and
- * is valid until this thread's next tomocut call. Calls that succeed leave it as it is.
+ * Text of this thread's last failure: NUL-terminated UTF-8, empty before the first failure, never NULL. It belongs to
+ * the library and is valid until this thread's next tomocut call. Calls that succeed leave it as it is.
  */
 TOMOCUT_API
 const char *tomocut_last_error(void);
@@ -1013,7 +1017,8 @@ tomocut_status tomocut_call_options_init(struct tomocut_call_options *options,
                                          size_t size);
 
 /**
- * The report as JSON, with a final NUL. With buffer NULL and capacity 0 only *needed is written: the bytes that it takes.
+ * The report as JSON, with a final NUL. With buffer NULL and capacity 0 only *needed is written: the bytes that it
+ * takes.
  */
 TOMOCUT_API
 tomocut_status tomocut_report_json(const struct tomocut_report *report,
@@ -1022,7 +1027,8 @@ tomocut_status tomocut_report_json(const struct tomocut_report *report,
                                    size_t *needed);
 
 /**
- * A number, count or flag (0 or 1) of the report by its path: "/tomograms/0/points". TOMOCUT_E_INVALID_ARGUMENT where there is none.
+ * A number, count or flag (0 or 1) of the report by its path: "/tomograms/0/points". TOMOCUT_E_INVALID_ARGUMENT where
+ * there is none.
  */
 TOMOCUT_API
 tomocut_status tomocut_report_number(const struct tomocut_report *report,
@@ -1051,8 +1057,8 @@ tomocut_status tomocut_geometry_init(struct tomocut_geometry *geometry,
  * values are replaced and told to the log.
  *
  * Or opens a zarr folder: OME-Zarr 0.4 and 0.5, of which the finest resolution is taken, another one by its own path
- * (x.zarr/1), or an array without OME metadata, whose voxel size is unknown. Axes are z, y, x, others before them of extent
- * 1; voxels are integers, floats of 16 to 64 bits or bool; a chunk that is missing holds the fill value.
+ * (x.zarr/1), or an array without OME metadata, whose voxel size is unknown. Axes are z, y, x, others before them of
+ * extent 1; voxels are integers, floats of 16 to 64 bits or bool; a chunk that is missing holds the fill value.
  *
  * @param engine Gives the log.
  * @param path   The file or folder.
@@ -1141,8 +1147,8 @@ tomocut_status tomocut_tomogram_suggest_slabs(const struct tomocut_tomogram *tom
  * Opens Stable Diffusion weights, 1.x or 2.x: a folder in the layout of diffusers, an original checkpoint in one
  * .safetensors file, or tomocut's own single file. Files are mapped, nothing is downloaded.
  *
- * A tensor that is missing or has another shape or type is TOMOCUT_E_FORMAT: the text names it, the shape that is expected and
- * the one that is there; of a pickle checkpoint the text says how to convert it.
+ * A tensor that is missing or has another shape or type is TOMOCUT_E_FORMAT: the text names it, the shape that is
+ * expected and the one that is there; of a pickle checkpoint the text says how to convert it.
  *
  * @param engine  Gives the device and the log.
  * @param path    The folder or file.
@@ -1488,12 +1494,13 @@ tomocut_status tomocut_ncut_write(const struct tomocut_ncut *ncut,
                                   const struct tomocut_call_options *options);
 
 /**
- * Trains the built-in model, or another one that was made from it, on for some minutes on the voxels of tomograms of one
- * kind (microscope, voxel size, sample), and writes the adapted model, which tomocut_model_open opens. Nothing has to be
- * annotated: the data's own noise serves as noise, and estimates are held against the data itself.
+ * Trains the built-in model, or another one that was made from it, on for some minutes on the voxels of tomograms of
+ * one kind (microscope, voxel size, sample), and writes the adapted model, which tomocut_model_open opens. Nothing has
+ * to be annotated: the data's own noise serves as noise, and estimates are held against the data itself.
  *
  * @param engine     Computes; serves this call alone until it returns.
- * @param model_path The model to start from, in tomocut's own form (another is TOMOCUT_E_UNSUPPORTED); NULL: the built-in one.
+ * @param model_path The model to start from, in tomocut's own form (another is TOMOCUT_E_UNSUPPORTED); NULL: the
+ *                   built-in one.
  * @param tomograms  Tomograms to adapt to.
  * @param n          Their number, 1 to 1024.
  * @param options    Settings of the family "adapt"; NULL: the defaults.
@@ -1834,12 +1841,12 @@ tomocut_status tomocut_trainer_create(const struct tomocut_engine *engine,
                                       struct tomocut_trainer **out);
 
 /**
- * Takes steps. The first call ends the adding of labels. Same options, labels and thread count: same weights on a CPU, however
- * the steps are divided into calls and whatever is cancelled between.
+ * Takes steps. The first call ends the adding of labels. Same options, labels and thread count: same weights on a CPU,
+ * however the steps are divided into calls and whatever is cancelled between.
  *
  * TOMOCUT_OK also where nothing was left to do (the member "finished" of tomocut_trainer_info says so). After
- * TOMOCUT_E_CANCELLED the trainer is as after its last whole step: save it, or call again. TOMOCUT_E_STATE: no labels, or a loss
- * that is no number; the weights are those of the step before, and the text names the latest checkpoint.
+ * TOMOCUT_E_CANCELLED the trainer is as after its last whole step: save it, or call again. TOMOCUT_E_STATE: no labels,
+ * or a loss that is no number; the weights are those of the step before, and the text names the latest checkpoint.
  *
  * @param engine  Computes; serves this call alone until it returns.
  * @param trainer The trainer; on the engine's device.
@@ -1851,19 +1858,21 @@ tomocut_status tomocut_trainer_run(struct tomocut_engine *engine,
                                    const struct tomocut_train_options *options);
 
 /**
- * How far a training is, as a report: "step" and "steps" of all rounds together, "round" of self-training, from 0 on, "finished" (all
- * steps are done, or the patience is at an end), "learnt" and "held_out" (slabs or pictures), "loss" (mean of the latest 25 steps
- * that are done together), "score", "best_score" and "best_step" (validations: mean Dice of the outputs; the weights of the best are
- * exported), "voxel_nm" and "window" (of the network) and "settings". null: not known yet.
+ * How far a training is, as a report: "step" and "steps" of all rounds together, "round" of self-training, from 0 on,
+ * "finished" (all steps are done, or the patience is at an end), "learnt" and "held_out" (slabs or pictures), "loss"
+ * (mean of the latest 25 steps that are done together), "score", "best_score" and "best_step" (validations: mean Dice
+ * of the outputs; the weights of the best are exported), "voxel_nm" and "window" (of the network) and "settings".
+ * null: not known yet.
  */
 TOMOCUT_API
 tomocut_status tomocut_trainer_info(struct tomocut_trainer *trainer,
                                     struct tomocut_report **report);
 
 /**
- * Scores what tomocut_trainer_export would write on windows of the slabs held out, the same windows every time; where none are held out,
- * of those it learns from, which says how well it fits them. The report has "mean_dice" and, for each of "outputs", its name "output",
- * "dice" (of probability above one half with truth above one half, 1 where both are empty), "mean_probability" and "mean_truth".
+ * Scores what tomocut_trainer_export would write on windows of the slabs held out, the same windows every time; where
+ * none are held out, of those it learns from, which says how well it fits them. The report has "mean_dice" and, for
+ * each of "outputs", its name "output", "dice" (of probability above one half with truth above one half, 1 where both
+ * are empty), "mean_probability" and "mean_truth".
  *
  * @param engine  Computes; serves this call alone until it returns.
  * @param trainer The trainer, with its labels; on the engine's device.
@@ -1876,8 +1885,8 @@ tomocut_status tomocut_trainer_score(struct tomocut_engine *engine,
                                      struct tomocut_report **report);
 
 /**
- * Writes a checkpoint: weights, optimiser, generator, scores, best weights, the round with its teacher, and settings, whole or
- * not at all. Labels are not in it.
+ * Writes a checkpoint: weights, optimiser, generator, scores, best weights, the round with its teacher, and settings,
+ * whole or not at all. Labels are not in it.
  *
  * @param trainer The trainer, with its labels.
  * @param path    The file; written under a temporary name and renamed when it is whole.
@@ -1888,10 +1897,12 @@ tomocut_status tomocut_trainer_save(struct tomocut_trainer *trainer,
 
 /**
  * Goes on from a checkpoint: on a CPU, at the same number of threads, the rest of the steps gives the same bytes as a
- * training that never stopped. TOMOCUT_E_VERSION: a checkpoint of another version of the library; TOMOCUT_E_INVALID_ARGUMENT: of
- * other settings or labels, the first of which is named. After a failure the training may begin afresh.
+ * training that never stopped. TOMOCUT_E_VERSION: a checkpoint of another version of the library;
+ * TOMOCUT_E_INVALID_ARGUMENT: of other settings or labels, the first of which is named. After a failure the training
+ * may begin afresh.
  *
- * @param trainer The trainer: of the same options as the checkpoint's (but for the numbers of steps and rounds, which are
+ * @param trainer The trainer: of the same options as the checkpoint's (but for the numbers of steps and rounds, which
+ *                are
  *                the trainer's), given the same labels in the same order, before its first step.
  */
 TOMOCUT_API
@@ -1899,8 +1910,8 @@ tomocut_status tomocut_trainer_resume(struct tomocut_trainer *trainer,
                                       const char *path);
 
 /**
- * Writes the network as it stands as a model file for tomocut_predictor_open: the moving average of its weights, that of the
- * best validation score where something is held out.
+ * Writes the network as it stands as a model file for tomocut_predictor_open: the moving average of its weights, that
+ * of the best validation score where something is held out.
  *
  * @param trainer The trainer, with its labels.
  * @param path    The file; written under a temporary name and renamed when it is whole.
@@ -1937,8 +1948,8 @@ tomocut_status tomocut_training_labels_init(struct tomocut_training_labels *labe
                                             size_t size);
 
 /**
- * Adds a segmented slab: its labels and points are what is learnt, every voxel alike. Voxels of other slices are seen but
- * teach nothing. TOMOCUT_E_INVALID_ARGUMENT also where no label teaches one of the network's outputs.
+ * Adds a segmented slab: its labels and points are what is learnt, every voxel alike. Voxels of other slices are seen
+ * but teach nothing. TOMOCUT_E_INVALID_ARGUMENT also where no label teaches one of the network's outputs.
  *
  * @param trainer  The trainer, before its first step.
  * @param tomogram The tomogram that the slab was cut from. Only what is needed is copied; it may be freed.
@@ -1972,8 +1983,8 @@ tomocut_status tomocut_trainer_add_labels(struct tomocut_trainer *trainer,
                                           const struct tomocut_cancel *cancel);
 
 /**
- * Adds slices of a tomogram without labels: rounds of self-training learn from what the network is sure of in them. They are
- * kept in memory, in some ten bytes for each voxel.
+ * Adds slices of a tomogram without labels: rounds of self-training learn from what the network is sure of in them.
+ * They are kept in memory, in some ten bytes for each voxel.
  *
  * @param trainer  The trainer, before its first step, with rounds in its settings (else TOMOCUT_E_STATE).
  * @param tomogram The tomogram. Only what is needed is copied; it may be freed.
@@ -1994,7 +2005,8 @@ tomocut_status tomocut_trainer_add_unlabelled(struct tomocut_trainer *trainer,
  *
  * @param trainer  The trainer, of a network of slices with one output beside "background", before its first step.
  * @param images   PNG, JPEG or TIFF files, grey or in colour.
- * @param masks    The mask of each, black where nothing is and white where something is, of the picture's rows and columns.
+ * @param masks    The mask of each, black where nothing is and white where something is, of the picture's rows and
+ *                 columns.
  * @param n        Entries in images and in masks.
  * @param held_out 1: they are not learnt from but scored with; 0: learnt from, but for the validation_share of them.
  * @param cancel   Stops the reading; may be NULL.

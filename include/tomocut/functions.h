@@ -6,8 +6,8 @@
 /* Generated from tomocut.h by `cargo xtask header`: change the Rust source, not this file. */
 
 /*
- * Calls one of three macros for each function: S where it answers a tomocut_status, V where it answers nothing, O otherwise;
- * each with (result, name without its prefix, parameters, arguments).
+ * Calls one of three macros for each function: S where it answers a tomocut_status, V where it answers nothing, O
+ * otherwise; each with (result, name without its prefix, parameters, arguments).
  */
 #define TOMOCUT_FUNCTIONS(S, V, O) \
     O(const char *, last_error, (void), ()) \

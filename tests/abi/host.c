@@ -85,14 +85,14 @@ static void cuts(struct sample *sample) {
     static uint32_t labels[SAMPLE_NY * SAMPLE_NX];
     tomocut_ncut *ncut = NULL;
     INIT(tomocut_ncut_options, options);
-    options.value.settings = "{\"tokens\": 8}";
+    options.value.settings = "{\"working_tokens\": 8}";
     options.value.segments = 3;
     tomocut_volume image = volume_of(sample_voxels[7], TOMOCUT_DTYPE_F32, 1, SAMPLE_NY, SAMPLE_NX);
     CHECK_OK(tomocut_ncut_segment_image(sample->engine, sample->model, &image, &options.value, &ncut));
     tomocut_report *report = NULL;
     double segments = 0.0;
     CHECK_OK(tomocut_ncut_report(ncut, &report));
-    CHECK_OK(tomocut_report_number(report, "/segments", &segments));
+    CHECK_OK(tomocut_report_number(report, "/levels/0/segments", &segments));
     tomocut_report_free(report);
     tomocut_volume out = volume_of(labels, TOMOCUT_DTYPE_U32, 1, SAMPLE_NY, SAMPLE_NX);
     CHECK_OK(tomocut_ncut_labels(ncut, &out));
