@@ -89,11 +89,8 @@ static void cuts(struct sample *sample) {
     options.value.segments = 3;
     tomocut_volume image = volume_of(sample_voxels[7], TOMOCUT_DTYPE_F32, 1, SAMPLE_NY, SAMPLE_NX);
     CHECK_OK(tomocut_ncut_segment_image(sample->engine, sample->model, &image, &options.value, &ncut));
-    tomocut_report *report = NULL;
-    double segments = 0.0;
-    CHECK_OK(tomocut_ncut_report(ncut, &report));
-    CHECK_OK(tomocut_report_number(report, "/levels/0/segments", &segments));
-    tomocut_report_free(report);
+    size_t segments = 0;
+    CHECK_OK(tomocut_ncut_segments(ncut, NULL, 0, &segments));
     tomocut_volume out = volume_of(labels, TOMOCUT_DTYPE_U32, 1, SAMPLE_NY, SAMPLE_NX);
     CHECK_OK(tomocut_ncut_labels(ncut, &out));
     printf("ncut %llx, %d segments\n", hash_of(labels, sizeof labels), (int)segments);
