@@ -1,7 +1,6 @@
 //! OME-NGFF's `multiscales`: axes, units, and the transformations from voxels to space.
 use serde_json::{json, Map, Value};
 
-use super::node::attributes_of_ome;
 use crate::volume::Geometry;
 use crate::{Error, Result};
 
@@ -265,4 +264,9 @@ pub(super) fn describe(name: &str, geometry: &Geometry, factors: &[[usize; 3]], 
     let mut attributes = Map::new();
     attributes.insert("multiscales".to_owned(), json!([image]));
     attributes
+}
+
+/// Where OME metadata stand: below "ome" in 0.5, among the attributes before.
+pub(super) fn attributes_of_ome(attributes: &Map<String, Value>) -> &Map<String, Value> {
+    attributes.get("ome").and_then(Value::as_object).unwrap_or(attributes)
 }

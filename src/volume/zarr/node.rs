@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::multiscale::Multiscale;
+use super::multiscale::{attributes_of_ome, Multiscale};
 use crate::{Error, Result};
 
 /// Metadata of a group or an array of zarr 3.
@@ -179,9 +179,4 @@ fn json(path: &Path) -> Result<Option<Value>> {
     };
     let parsed = serde_json::from_slice(&text).map_err(|e| Error::format(path.display(), format!("no JSON: {e}")))?;
     Ok(Some(parsed))
-}
-
-/// Where OME metadata stand: below "ome" in 0.5, among the attributes before.
-pub(super) fn attributes_of_ome(attributes: &Map<String, Value>) -> &Map<String, Value> {
-    attributes.get("ome").and_then(Value::as_object).unwrap_or(attributes)
 }
