@@ -9,6 +9,7 @@ use crate::engine::{Engine, EngineArguments};
 use crate::exit::{Exit, Failure, OrExit};
 use crate::output::print;
 use crate::ranges::number;
+use crate::sampling::SamplingArguments;
 use crate::settings::SettingsArguments;
 
 /// Adapts a diffusion model to tomograms of one kind: microscope, voxel size, sample.
@@ -35,15 +36,11 @@ pub struct Arguments {
     /// Seed of every random draw [default: 1]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Edge of a voxel in nm, where the files' is wrong or unknown
-    #[arg(long, value_name = "X", value_parser = number)]
-    voxel_nm: Option<f64>,
     /// Variance of the signal over variance of the noise [default: estimated]
     #[arg(long, value_name = "X", value_parser = number)]
     snr: Option<f64>,
-    /// Structures are brighter than their surroundings
-    #[arg(long)]
-    bright: bool,
+    #[command(flatten)]
+    sampling: SamplingArguments,
     #[command(flatten)]
     engine: EngineArguments,
     #[command(flatten)]
@@ -55,9 +52,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     given.option("--steps", "steps", arguments.steps)?;
     given.option("--batch", "batch", arguments.batch)?;
     given.option("--seed", "seed", arguments.seed)?;
-    given.option("--voxel-nm", "voxel_nm", arguments.voxel_nm)?;
     given.option("--snr", "snr", arguments.snr)?;
-    given.flag("--bright", "bright", arguments.bright)?;
+    arguments.sampling.give(&mut given)?;
     let Some(settings) = arguments.settings.resolve::<AdaptOptions>(given)? else {
         return Ok(());
     };

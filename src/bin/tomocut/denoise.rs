@@ -11,6 +11,7 @@ use crate::engine::{Engine, EngineArguments};
 use crate::exit::{Exit, Failure, OrExit};
 use crate::output::print;
 use crate::ranges::{number, slices};
+use crate::sampling::SamplingArguments;
 use crate::settings::SettingsArguments;
 
 /// Removes the noise of a tomogram.
@@ -34,12 +35,8 @@ pub struct Arguments {
     /// Variance of the signal over variance of the noise [default: estimated]
     #[arg(long, value_name = "X", value_parser = number)]
     snr: Option<f64>,
-    /// Edge of a voxel in nm, where the file's is wrong or unknown
-    #[arg(long, value_name = "X", value_parser = number)]
-    voxel_nm: Option<f64>,
-    /// Structures are brighter than their surroundings
-    #[arg(long)]
-    bright: bool,
+    #[command(flatten)]
+    sampling: SamplingArguments,
     #[command(flatten)]
     engine: EngineArguments,
     #[command(flatten)]
@@ -49,8 +46,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut given = arguments.settings.given()?;
     given.option("--snr", "snr", arguments.snr)?;
-    given.option("--voxel-nm", "voxel_nm", arguments.voxel_nm)?;
-    given.flag("--bright", "bright", arguments.bright)?;
+    arguments.sampling.give(&mut given)?;
     let Some(settings) = arguments.settings.resolve::<DenoiseOptions>(given)? else {
         return Ok(());
     };

@@ -16,6 +16,7 @@ mod predict;
 mod progress;
 mod ranges;
 mod run;
+mod sampling;
 mod settings;
 mod slab;
 mod suggest;

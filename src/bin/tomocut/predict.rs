@@ -12,6 +12,7 @@ use crate::exit::{exit_of_work, Exit, Failure, OrExit};
 use crate::files;
 use crate::output::{make_folder, print, print_json};
 use crate::ranges::{bytes, number, region, Region};
+use crate::sampling::SamplingArguments;
 use crate::settings::{Given, SettingsArguments};
 
 /// Segments whole tomograms with a trained network, never wholly in memory.
@@ -78,12 +79,8 @@ pub struct Arguments {
     /// Also tomograms whose results are there already
     #[arg(long)]
     again: bool,
-    /// Edge of a voxel in nm, where the file's is wrong or unknown
-    #[arg(long, value_name = "X", value_parser = number)]
-    voxel_nm: Option<f64>,
-    /// Structures are brighter than their surroundings
-    #[arg(long)]
-    bright: bool,
+    #[command(flatten)]
+    sampling: SamplingArguments,
     /// Print one JSON object on standard output
     #[arg(long)]
     json: bool,
@@ -139,8 +136,7 @@ fn given(arguments: &Arguments) -> Result<Given, Failure> {
     given.option("--memory", "memory", arguments.memory)?;
     given.option("--rank", "rank", arguments.rank)?;
     given.option("--size", "size", arguments.size)?;
-    given.option("--voxel-nm", "voxel_nm", arguments.voxel_nm)?;
-    given.flag("--bright", "bright", arguments.bright)?;
+    arguments.sampling.give(&mut given)?;
     if let Some(method) = &arguments.picks {
         given.group("picking");
         given.option("--picks", "picking.method", (method != "auto").then(|| method.clone()))?;

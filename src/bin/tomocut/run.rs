@@ -14,6 +14,7 @@ use crate::files;
 use crate::output::{make_folder, print, print_json};
 use crate::placed::placed;
 use crate::ranges::{bytes, number, slices};
+use crate::sampling::SamplingArguments;
 use crate::settings::{Given, SettingsArguments};
 
 /// Endings of results of an earlier run, which may lie beside the tomograms of a folder.
@@ -85,12 +86,8 @@ pub struct Arguments {
     /// Begin again where a run of other settings stands in DIR
     #[arg(long)]
     restart: bool,
-    /// Edge of a voxel in nm, where the files' is wrong or unknown
-    #[arg(long, value_name = "X", value_parser = number)]
-    voxel_nm: Option<f64>,
-    /// Structures are brighter than their surroundings
-    #[arg(long)]
-    bright: bool,
+    #[command(flatten)]
+    sampling: SamplingArguments,
     /// Print one JSON object on standard output
     #[arg(long)]
     json: bool,
@@ -149,8 +146,7 @@ fn given(arguments: &Arguments) -> Result<Given, Failure> {
     given.option("--thickness", "thickness", arguments.thickness)?;
     given.option("--held-out", "held_out", arguments.held_out)?;
     given.option("--memory", "memory", arguments.memory)?;
-    given.option("--voxel-nm", "voxel_nm", arguments.voxel_nm)?;
-    given.flag("--bright", "bright", arguments.bright)?;
+    arguments.sampling.give(&mut given)?;
     given.flag("--restart", "restart", arguments.restart)?;
     let start = arguments.start.as_ref().map(|path| path.display().to_string());
     given.option("--start", "training.start", start)?;

@@ -11,6 +11,7 @@ use crate::engine::{Engine, EngineArguments};
 use crate::exit::{Exit, Failure, OrExit};
 use crate::output::{make_folder, print, print_json};
 use crate::ranges::{number, slab, Slab};
+use crate::sampling::SamplingArguments;
 use crate::settings::SettingsArguments;
 use crate::suggest;
 
@@ -46,12 +47,8 @@ pub struct Arguments {
     /// default, or a paper's: cvpr2026_code, cvpr2026_paper
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
-    /// Edge of a voxel in nm, where the file's is wrong or unknown
-    #[arg(long, value_name = "X", value_parser = number)]
-    voxel_nm: Option<f64>,
-    /// Structures are brighter than their surroundings
-    #[arg(long)]
-    bright: bool,
+    #[command(flatten)]
+    sampling: SamplingArguments,
     /// Diameter of the molecules in nm, where they are of one kind
     #[arg(long, value_name = "D", value_parser = number)]
     diameter_nm: Option<f64>,
@@ -132,8 +129,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn settings(arguments: &Arguments) -> Result<Option<SlabOptions>, Failure> {
     let mut given = arguments.settings.given()?;
     given.option("--preset", "preset", arguments.preset.clone())?;
-    given.option("--voxel-nm", "voxel_nm", arguments.voxel_nm)?;
-    given.flag("--bright", "bright", arguments.bright)?;
+    arguments.sampling.give(&mut given)?;
     given.option("--snr", "snr", arguments.snr)?;
     given.option("--picks", "n_points", arguments.picks)?;
     given.option("--diameter-nm", "diameter_nm", arguments.diameter_nm)?;
@@ -157,7 +153,7 @@ fn settings(arguments: &Arguments) -> Result<Option<SlabOptions>, Failure> {
 fn suggest_options(arguments: &Arguments) -> SuggestOptions {
     SuggestOptions {
         thickness: arguments.thickness.map(|slices| slices as usize),
-        voxel_nm: arguments.voxel_nm,
+        voxel_nm: arguments.sampling.voxel_nm,
         ..SuggestOptions::default()
     }
 }
@@ -166,7 +162,7 @@ fn suggest_options(arguments: &Arguments) -> SuggestOptions {
 fn print_suggestions(arguments: &Arguments, count: usize) -> Result<(), Failure> {
     let mut given = arguments.settings.given()?;
     given.option("--thickness", "thickness", arguments.thickness)?;
-    given.option("--voxel-nm", "voxel_nm", arguments.voxel_nm)?;
+    given.option("--voxel-nm", "voxel_nm", arguments.sampling.voxel_nm)?;
     let Some(options) = arguments.settings.resolve::<SuggestOptions>(given)? else {
         return Ok(());
     };

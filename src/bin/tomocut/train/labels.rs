@@ -124,7 +124,7 @@ impl Session<'_> {
             Some(Slab::Slices(z)) => z.clone(),
             _ => {
                 let options = SuggestOptions {
-                    voxel_nm: arguments.voxel_nm,
+                    voxel_nm: arguments.sampling.voxel_nm,
                     ..SuggestOptions::default()
                 };
                 let z = richest(engine, tomogram, &options)?;
@@ -140,8 +140,8 @@ impl Session<'_> {
             None => engine.diffusion_model(arguments.diffusion.as_deref())?,
         };
         let settings = SlabOptions {
-            voxel_nm: arguments.voxel_nm,
-            bright: arguments.bright,
+            voxel_nm: arguments.sampling.voxel_nm,
+            bright: arguments.sampling.bright,
             ..SlabOptions::new(Preset::Default)
         };
         let job = engine.job();

@@ -13,6 +13,7 @@ use crate::exit::{Exit, Failure, OrExit};
 use crate::files;
 use crate::output::{print, print_json};
 use crate::ranges::{number, slab, Slab};
+use crate::sampling::SamplingArguments;
 use crate::settings::{Given, SettingsArguments};
 use labels::LabelledInput;
 
@@ -90,12 +91,8 @@ pub struct Arguments {
     /// Begin afresh, whatever checkpoint there is
     #[arg(long)]
     again: bool,
-    /// Edge of a voxel in nm, where the files' is wrong or unknown
-    #[arg(long, value_name = "X", value_parser = number)]
-    voxel_nm: Option<f64>,
-    /// Structures are brighter than their surroundings
-    #[arg(long)]
-    bright: bool,
+    #[command(flatten)]
+    sampling: SamplingArguments,
     /// Print one JSON object on standard output
     #[arg(long)]
     json: bool,
@@ -172,8 +169,7 @@ fn given(arguments: &Arguments) -> Result<Given, Failure> {
     given.option("--validation", "validation_share", arguments.validation)?;
     given.option("--rounds", "rounds", arguments.rounds)?;
     given.option("--seed", "seed", arguments.seed)?;
-    given.option("--voxel-nm", "voxel_nm", arguments.voxel_nm)?;
-    given.flag("--bright", "bright", arguments.bright)?;
+    arguments.sampling.give(&mut given)?;
     Ok(given)
 }
 
