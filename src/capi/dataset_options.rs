@@ -4,12 +4,13 @@ use std::ffi::{c_char, c_void};
 use super::cancel::tomocut_cancel;
 use super::given::Given;
 use super::guard::guard_anywhere;
+use super::numbers::slices;
 use super::progress::tomocut_progress_fn;
 use super::sized::{self, SizedStruct};
 use super::status::tomocut_status;
 use super::strings::path;
 use crate::dataset::{DataSetOptions, DataSetTomogram};
-use crate::{Error, Result};
+use crate::Result;
 
 /// A tomogram of a data set. This struct never changes.
 #[repr(C)]
@@ -78,16 +79,12 @@ pub(super) unsafe fn translate(options: &tomocut_dataset_options) -> Result<Data
     given.resolve()
 }
 
-fn to_usize(name: &str, value: u64) -> Result<usize> {
-    usize::try_from(value).map_err(|_| Error::argument(name, value, "must fit the address space"))
-}
-
 /// # Safety
 /// The strings are as documented for C.
 pub(super) unsafe fn translate_tomogram(tomogram: &tomocut_dataset_tomogram) -> Result<DataSetTomogram> {
     let slab = match (tomogram.z_first, tomogram.z_end) {
         (0, 0) => None,
-        (first, end) => Some(to_usize("z_first", first)?..to_usize("z_end", end)?),
+        (first, end) => Some(slices(first, end)?),
     };
     Ok(DataSetTomogram {
         // SAFETY: passed on.

@@ -1,5 +1,6 @@
 //! Denoised tomograms.
 use std::ffi::c_char;
+use std::ops::Range;
 
 use ndarray::{Array3, ArrayView2, Axis};
 
@@ -7,7 +8,7 @@ use super::call_options::{call, tomocut_call_options};
 use super::engine::tomocut_engine;
 use super::guard::guard;
 use super::model::tomocut_model;
-use super::slab_options::slices;
+use super::numbers::slices;
 use super::slice_call::SliceCall;
 use super::status::tomocut_status;
 use super::strings::path;
@@ -42,15 +43,8 @@ pub unsafe extern "C" fn tomocut_tomogram_denoise(
     guard(|| {
         // SAFETY: as documented for C.
         let call = unsafe { denoise_call(engine, model, tomogram, options) }?;
-        let [depth, ny, nx] = call.tomogram.tomogram.geometry().shape;
-        let z = slices(
-            z_first,
-            if (z_first, z_end) == (0, 0) {
-                depth as u64
-            } else {
-                z_end
-            },
-        )?;
+        let z = slices_or_all(&call, z_first, z_end)?;
+        let [_, ny, nx] = call.tomogram.tomogram.geometry().shape;
         let shape = [z.len(), ny, nx];
         // SAFETY: as documented for C.
         let target = unsafe { Strided::output(denoised, "denoised", &[Dtype::F32], shape) }?;
@@ -59,17 +53,7 @@ pub unsafe extern "C" fn tomocut_tomogram_denoise(
             whole.index_axis_mut(Axis(0), at - z.start).assign(&slice);
             Ok(())
         };
-        call.compute(|call| {
-            let tomogram = &call.tomogram.tomogram;
-            denoise(
-                &call.model.diffusion,
-                tomogram,
-                z.clone(),
-                &call.settings,
-                &call.job,
-                &mut put,
-            )
-        })?;
+        run(&call, z.clone(), &mut put)?;
         // SAFETY: `target` was checked against this shape and type.
         unsafe { target.write(whole.view(), |value: f32| value) };
         Ok(())
@@ -97,25 +81,34 @@ pub unsafe extern "C" fn tomocut_tomogram_denoise_to_file(
                 denoise_call(engine, model, tomogram, options)?,
             )
         };
-        let tomogram = &call.tomogram.tomogram;
-        let depth = tomogram.geometry().shape[0] as u64;
-        let z = slices(z_first, if (z_first, z_end) == (0, 0) { depth } else { z_end })?;
-        let geometry = tomogram.geometry().slab(z.clone())?;
+        let z = slices_or_all(&call, z_first, z_end)?;
+        let geometry = call.tomogram.tomogram.geometry().slab(z.clone())?;
         write_slices(&file, &geometry, SliceType::Float, |write| {
-            let mut put = |_: usize, slice: ArrayView2<f32>| write(slice);
-            call.compute(|call| {
-                denoise(
-                    &call.model.diffusion,
-                    tomogram,
-                    z.clone(),
-                    &call.settings,
-                    &call.job,
-                    &mut put,
-                )
-            })?;
+            run(&call, z.clone(), &mut |_, slice| write(slice))?;
             call.job.enter(Stage::Write)
         })
     })
+}
+
+/// The slices from `first` up to `end`; both zero stand for all.
+fn slices_or_all(call: &SliceCall<DenoiseOptions>, first: u64, end: u64) -> Result<Range<usize>> {
+    match (first, end) {
+        (0, 0) => Ok(0..call.tomogram.tomogram.geometry().shape[0]),
+        (first, end) => slices(first, end),
+    }
+}
+
+/// Denoises the slices `z`; `put` receives each with its number.
+fn run(
+    call: &SliceCall<DenoiseOptions>,
+    z: Range<usize>,
+    put: &mut dyn FnMut(usize, ArrayView2<f32>) -> Result<()>,
+) -> Result<()> {
+    call.compute(|call| {
+        let tomogram = &call.tomogram.tomogram;
+        denoise(&call.model.diffusion, tomogram, z, &call.settings, &call.job, put)
+    })?;
+    Ok(())
 }
 
 /// # Safety

@@ -60,6 +60,7 @@ mod dataset_options;
 mod given;
 mod guard;
 mod handle;
+mod numbers;
 mod sized;
 mod slice_call;
 mod strings;

@@ -9,8 +9,8 @@ use super::guard::{guard, guard_anywhere, log_panics_to};
 use super::handle::{free, shared, InUse, NewHandle, Opaque};
 use super::model::{model, tomocut_model};
 use super::ncut_options::{ncut_call, tomocut_ncut_options};
+use super::numbers::{slices, to_usize};
 use super::progress::compute;
-use super::slab_options::to_usize;
 use super::slice_call::check_device;
 use super::status::tomocut_status;
 use super::tomogram::{tomocut_tomogram, tomogram};
@@ -123,7 +123,7 @@ pub unsafe extern "C" fn tomocut_ncut_segment_slices(
         check_device(&engine, &model)?;
         // SAFETY: as documented for C.
         let (settings, job) = unsafe { ncut_call(&engine, options) }?;
-        let z = to_usize("z_first", z_first)?..to_usize("z_end", z_end)?;
+        let z = slices(z_first, z_end)?;
         let run = || segment_slices(&model.diffusion, &tomogram.tomogram, z, &settings, &job);
         let segmentation = compute(engine.n_threads, run)?;
         let engine = Arc::clone(&engine);

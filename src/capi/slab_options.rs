@@ -1,6 +1,5 @@
 //! The slab's options as C sees them.
 use std::ffi::{c_char, c_void};
-use std::ops::Range;
 
 use super::cancel::tomocut_cancel;
 use super::given::Given;
@@ -9,7 +8,7 @@ use super::progress::tomocut_progress_fn;
 use super::sized::{self, SizedStruct};
 use super::status::tomocut_status;
 use crate::slab::SlabOptions;
-use crate::{Error, Result};
+use crate::Result;
 
 /// Options of segmenting a slab. Fill with tomocut_slab_options_init, set z_first and z_end, then change what differs.
 #[repr(C)]
@@ -63,26 +62,4 @@ pub(super) unsafe fn translate(options: &tomocut_slab_options) -> Result<SlabOpt
     given.number("voxel_nm", options.voxel_nm)?;
     given.flag("bright", options.bright)?;
     given.resolve()
-}
-
-/// The slices from `first` up to `end`.
-pub(super) fn slices(first: u64, end: u64) -> Result<Range<usize>> {
-    Ok(to_usize("z_first", first)?..to_usize("z_end", end)?)
-}
-
-/// A length or ratio, where the host gave one.
-pub(super) fn given(value: f64) -> Option<f64> {
-    (value != 0.0).then_some(value)
-}
-
-pub(super) fn to_usize(name: &str, value: u64) -> Result<usize> {
-    usize::try_from(value).map_err(|_| Error::argument(name, value, "must fit a size_t"))
-}
-
-pub(super) fn flag(name: &str, value: i32) -> Result<bool> {
-    match value {
-        0 => Ok(false),
-        1 => Ok(true),
-        other => Err(Error::argument(name, other, "must be 0 or 1")),
-    }
 }

@@ -5,9 +5,9 @@ use ndarray::Array3;
 
 use super::cancel::tomocut_cancel;
 use super::guard::{guard, guard_anywhere};
+use super::numbers::{flag, to_usize};
 use super::sized::{self, SizedStruct};
 use super::slab::{slab, tomocut_pick, tomocut_slab};
-use super::slab_options::{flag, to_usize};
 use super::status::tomocut_status;
 use super::strings::optional_text;
 use super::tomogram::{tomocut_tomogram, tomogram};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::cancel::tomocut_cancel;
 use super::guard::guard;
-use super::slab_options::flag;
+use super::numbers::flag;
 use super::status::tomocut_status;
 use super::strings::path;
 use super::trainer::{reading, tomocut_trainer, training};
