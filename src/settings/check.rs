@@ -1,4 +1,8 @@
 //! Values against the ranges of their schema, so that a range is written once: at its field.
+use std::any::TypeId;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use schemars::{schema_for, JsonSchema};
 use serde::Serialize;
 use serde_json::Value;
@@ -10,9 +14,17 @@ use crate::runtime::{Error, Result};
 ///
 /// Read of the schema: type, minimum, maximum and their exclusive forms, minLength, minItems, maxItems, items,
 /// properties, $ref, anyOf and oneOf.
-pub fn check<S: Serialize + JsonSchema>(settings: &S) -> Result<()> {
-    let schema = schema_for!(S).to_value();
+pub fn check<S: Serialize + JsonSchema + 'static>(settings: &S) -> Result<()> {
+    let schema = schema_of::<S>();
     Checker { root: &schema }.value("", &to_value(settings)?, &schema)
+}
+
+/// The schema of a type, made once: trainings check a group for every window.
+fn schema_of<S: JsonSchema + 'static>() -> Arc<Value> {
+    static SCHEMAS: Mutex<BTreeMap<TypeId, Arc<Value>>> = Mutex::new(BTreeMap::new());
+    let mut schemas = SCHEMAS.lock().unwrap_or_else(PoisonError::into_inner);
+    let made = || Arc::new(schema_for!(S).to_value());
+    Arc::clone(schemas.entry(TypeId::of::<S>()).or_insert_with(made))
 }
 
 struct Checker<'a> {

@@ -27,7 +27,7 @@ use crate::runtime::{Error, Result};
 ///
 /// Implementors derive `Serialize`, `Deserialize` and `JsonSchema` with `#[serde(deny_unknown_fields)]`, serialise
 /// every field, and take `Option` (JSON null) for "not given".
-pub trait Settings: Serialize + DeserializeOwned + JsonSchema + Clone {
+pub trait Settings: Serialize + DeserializeOwned + JsonSchema + Clone + 'static {
     /// The family's name: "slab".
     const FAMILY: &'static str;
 
