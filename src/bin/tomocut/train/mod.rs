@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::ArgMatches;
 use serde_json::{json, Map, Value};
 use tomocut::diffusion::DiffusionModel;
+use tomocut::runtime::Job;
 use tomocut::segmenter::{LabelledTraining, SegmenterOptions, TrainerState};
 
 use crate::engine::{Engine, EngineArguments};
@@ -284,10 +285,10 @@ impl Session<'_> {
             // The model is there: a checkpoint that cannot be removed does no harm.
             let _ = std::fs::remove_file(&self.checkpoint);
         }
-        let job = self.engine.silent_job();
+        // The model is in place and this takes a moment: Ctrl-C no longer makes a stopped training of it.
         let scores = self
             .engine
-            .compute(|| training.scores(SCORED_WINDOWS, &job))
+            .compute(|| training.scores(SCORED_WINDOWS, &Job::quiet()))
             .or_exit(Exit::Failed)?;
         if self.arguments.json {
             let mut fit = Map::new();
