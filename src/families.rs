@@ -63,18 +63,6 @@ pub const FAMILIES: &[Family] = &[
     Family::of::<DataSetOptions>("How a data set is labelled, learnt from and segmented in one run."),
 ];
 
-/// The family of that name. Errors: there is none.
-pub fn family(name: &str) -> Result<&'static Family> {
-    FAMILIES.iter().find(|family| family.name == name).ok_or_else(|| {
-        let names: Vec<&str> = FAMILIES.iter().map(|family| family.name).collect();
-        Error::argument(
-            "family",
-            format!("\"{name}\""),
-            &format!("must be {}", names.join(", ")),
-        )
-    })
-}
-
 /// docs/settings.md.
 pub fn page() -> Result<String> {
     let mut page = String::from(

@@ -3,13 +3,11 @@
 //! `OUT/.run/state.json` is written whole or not at all after every piece of work; `checkpoint.safetensors` beside it
 //! is the training's. What the state says is done lies in files of `OUT`.
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::state::RunState;
-use crate::runtime::{memory, Error, Result};
+use crate::runtime::{memory, write_whole, Error, Result};
 use crate::settings::Identity;
-use crate::volume::write_atomically;
 
 /// Folder of the run's own files within the folder of the results.
 const FOLDER: &str = ".run";
@@ -61,9 +59,7 @@ impl Journal {
         let path = self.work.join("state.json");
         let text =
             serde_json::to_vec_pretty(&self.state).map_err(|e| Error::Internal(format!("state of the run: {e}")))?;
-        write_atomically(&path, |file| {
-            file.write_all(&text).map_err(|e| Error::io("writing", &path, e))
-        })
+        write_whole(&path, &text)
     }
 
     /// Adds to the seconds of a part of the run, and notes the memory taken.

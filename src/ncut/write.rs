@@ -1,5 +1,4 @@
 //! A segmentation as files: labels, a picture, the tree.
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use ::image::codecs::png::PngEncoder;
@@ -9,8 +8,8 @@ use serde::Serialize;
 use tiff::encoder::{colortype, TiffEncoder};
 
 use crate::image::Picture;
-use crate::runtime::{Error, Job, Result, Stage};
-use crate::volume::{write_atomically, write_i16, Geometry, Tomogram};
+use crate::runtime::{write_whole, Error, Job, Result, Stage};
+use crate::volume::{write_i16, Geometry, Tomogram};
 
 use super::input::ImageInput;
 use super::options::NcutOptions;
@@ -199,9 +198,7 @@ fn write_labels(path: &Path, labels: ArrayView2<u32>, format: LabelFormat) -> Re
 }
 
 fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
-    write_atomically(path, |file| {
-        file.write_all(bytes).map_err(|error| Error::io("writing", path, error))
-    })
+    write_whole(path, bytes)
 }
 
 #[cfg(test)]

@@ -1,11 +1,10 @@
 //! A phantom on disk: volumes as MRC, objects as CSV, settings as JSON.
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::simulate::Phantom;
-use crate::runtime::{Error, Result};
-use crate::volume::{write_atomically, write_f32, write_labels, Geometry};
+use crate::runtime::{write_whole, Error, Result};
+use crate::volume::{write_f32, write_labels, Geometry};
 
 impl Phantom {
     /// Writes `<stem>.mrc`, `<stem>_signal.mrc`, `<stem>_noise.mrc` (float32), `<stem>_labels.mrc` (int8),
@@ -36,9 +35,7 @@ impl Phantom {
             ("_preview.png", self.preview_png()?),
         ] {
             let path = place(suffix);
-            write_atomically(&path, |file| {
-                file.write_all(&bytes).map_err(|e| Error::io("writing", &path, e))
-            })?;
+            write_whole(&path, &bytes)?;
             written.push(path);
         }
         Ok(written)

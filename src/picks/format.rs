@@ -1,12 +1,12 @@
 //! One door to the coordinate files.
-use std::io::Write;
 use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{coords, copick, csv, dynamo, eman2, imod, star, PickSet};
-use crate::volume::{write_atomically, Geometry};
+use crate::runtime::write_whole;
+use crate::volume::Geometry;
 use crate::{Error, Result};
 
 /// A kind of coordinate file.
@@ -107,9 +107,7 @@ impl PickSet {
             PickFormat::Copick => copick::encode(self)?.into_bytes(),
             PickFormat::Eman2 => eman2::encode(self).into_bytes(),
         };
-        write_atomically(path, |file| {
-            file.write_all(&bytes).map_err(|e| Error::io("writing", path, e))
-        })
+        write_whole(path, &bytes)
     }
 
     /// Reads the picks of the tomogram `name` with this `geometry` from a file of `format`. What a format does not hold

@@ -1,5 +1,4 @@
 //! A network of slices over pictures: masks, probabilities and, of a network that draws, how much its answers differ.
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -11,9 +10,9 @@ use super::options::{Output, PredictOptions};
 use super::stability::{stability, Stability};
 use crate::image::{grey_png, PictureFile};
 use crate::networks::{Activation, Reach, Sampling, SegmentationModel};
-use crate::runtime::{Error, Job, MemoryReuse, Result, Stage};
+use crate::runtime::{write_whole, Error, Job, MemoryReuse, Result, Stage};
 use crate::settings::Settings;
-use crate::volume::{write_atomically, BACKGROUND};
+use crate::volume::BACKGROUND;
 
 /// What a network says of a picture, of its own rows and columns.
 pub struct PictureAnswer {
@@ -176,9 +175,7 @@ pub fn predict_pictures(
         let mut put = |ending: &str, bytes: Array2<u8>| -> Result<()> {
             let path = folder.join(format!("{name}_{ending}.png"));
             let png = grey_png(bytes.view())?;
-            write_atomically(&path, |file| {
-                file.write_all(&png).map_err(|e| Error::io("writing", &path, e))
-            })?;
+            write_whole(&path, &png)?;
             files.push(path);
             Ok(())
         };

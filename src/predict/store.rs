@@ -10,9 +10,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::identity::record_file;
-use crate::runtime::{Error, Job, Result};
+use crate::runtime::{place_folder, write_whole, Error, Job, Result};
 use crate::settings::Identity;
-use crate::volume::{place_folder, write_atomically, write_blocks_as_zarr, BlockFile, BlockType, Geometry, Moments};
+use crate::volume::{write_blocks_as_zarr, BlockFile, BlockType, Geometry, Moments};
 
 /// What the headers call the volumes.
 pub(super) const CONTENT: &str = "prediction";
@@ -99,9 +99,7 @@ impl Store {
             }
             let text =
                 serde_json::to_vec_pretty(run.identity).map_err(|e| Error::Internal(format!("run.json: {e}")))?;
-            write_atomically(&plan, |file| {
-                file.write_all(&text).map_err(|e| Error::io("writing", &plan, e))
-            })?;
+            write_whole(&plan, &text)?;
         }
         let done = read_journals(&work, volumes.len(), run.tiles)?;
         if done.len() == run.tiles {
@@ -217,10 +215,7 @@ impl Store {
                 Some(_) => place_folder(&from, &to)?,
             }
         }
-        write_atomically(&self.record, |file| {
-            file.write_all(record)
-                .map_err(|e| Error::io("writing", &self.record, e))
-        })?;
+        write_whole(&self.record, record)?;
         // First what says that there is a run: a kill in between leaves litter, never half a run.
         let failed = |e| Error::io("removing", &self.work, e);
         fs::remove_file(self.work.join("run.json")).map_err(failed)?;

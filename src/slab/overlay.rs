@@ -1,13 +1,12 @@
 //! A picture of one slice: the tomogram, and beside it what was found in it.
-use std::io::Write;
 use std::path::Path;
 
 use ndarray::{Array2, ArrayView2};
 
 use crate::image::{grey_panel, resize_nearest, Picture};
 use crate::picks::Pick;
-use crate::runtime::{Error, Result};
-use crate::volume::{write_atomically, FILAMENT, MEMBRANE, MOLECULE};
+use crate::runtime::{write_whole, Error, Result};
+use crate::volume::{FILAMENT, MEMBRANE, MOLECULE};
 
 /// Longer side of a panel, in pixels: smaller slices are enlarged to the first, larger ones reduced to the second.
 const PANEL: (usize, usize) = (768, 2048);
@@ -70,9 +69,7 @@ pub fn write_panels(
     sides: (usize, usize),
 ) -> Result<()> {
     let png = draw(slice, found, (z, voxel_nm), sides)?.png()?;
-    write_atomically(path, |file| {
-        file.write_all(&png).map_err(|error| Error::io("writing", path, error))
-    })
+    write_whole(path, &png)
 }
 
 fn draw(

@@ -17,7 +17,6 @@ mod tomogram;
 mod write;
 mod zarr;
 
-pub use crate::runtime::{place_folder, write_atomically};
 pub use blocks::{BlockFile, BlockType, Moments};
 pub use classes::{
     class_label, class_name, is_class, BACKGROUND, CENTRE, CLASS_NAMES, FILAMENT, GROUND, MEMBRANE, MOLECULE,

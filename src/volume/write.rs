@@ -5,7 +5,8 @@ use std::path::Path;
 use mrc::{Header, Voxel, VoxelBlock, Writer};
 use ndarray::{Array3, ArrayView2, Axis};
 
-use super::{write_atomically, Geometry};
+use super::Geometry;
+use crate::runtime::write_atomically;
 use crate::{Error, Result};
 
 /// IMOD's flags: 1 = bytes are signed, 4 = ORIGIN has MRC-2014's sign. Written with IMOD's stamp, since IMOD reads

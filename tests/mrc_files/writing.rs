@@ -3,8 +3,8 @@ use std::io::Write;
 
 use ndarray::Array3;
 use proptest::prelude::*;
-use tomocut::runtime::Job;
-use tomocut::volume::{write_atomically, write_f32, write_i16, write_labels, write_scores, Geometry, Tomogram};
+use tomocut::runtime::{write_atomically, Job};
+use tomocut::volume::{write_f32, write_i16, write_labels, write_scores, Geometry, Tomogram};
 use tomocut::Error;
 
 use super::synthetic::{read_all, save};

@@ -5,7 +5,6 @@ mod tomograms;
 mod training;
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -13,9 +12,9 @@ use serde_json::Value;
 use super::journal::Journal;
 use super::member::{Member, Note};
 use crate::page::{bytes, duration, escape, names_and_values, table};
-use crate::runtime::{Error, Result};
+use crate::runtime::{write_whole, Result};
 use crate::slab::overlay::{FILAMENT_COLOUR, MEMBRANE_COLOUR, MOLECULE_COLOUR};
-use crate::volume::{class_name, write_atomically, FILAMENT, MEMBRANE, MOLECULE};
+use crate::volume::{class_name, FILAMENT, MEMBRANE, MOLECULE};
 
 /// The page within the folder of the results.
 pub(super) fn page_file(out: &Path) -> PathBuf {
@@ -26,10 +25,7 @@ pub(super) fn page_file(out: &Path) -> PathBuf {
 pub(super) fn write(members: &[Member], journal: &Journal, notes: &[Note]) -> Result<()> {
     let html = page(members, journal, notes);
     let path = page_file(journal.out());
-    write_atomically(&path, |file| {
-        file.write_all(html.as_bytes())
-            .map_err(|e| Error::io("writing", &path, e))
-    })
+    write_whole(&path, html.as_bytes())
 }
 
 fn page(members: &[Member], journal: &Journal, notes: &[Note]) -> String {

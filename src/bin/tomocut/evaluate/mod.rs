@@ -12,10 +12,9 @@ mod slab;
 mod table;
 mod voxels;
 
-use std::io::Write;
 use std::path::Path;
 
-use tomocut::volume::write_atomically;
+use tomocut::runtime::write_whole;
 use tomocut::{Error, Result};
 
 use crate::exit::{Failure, OrExit};
@@ -87,8 +86,5 @@ fn json(report: &impl serde::Serialize) -> Result<String> {
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
-    write_atomically(path, |file| {
-        file.write_all(text.as_bytes())
-            .map_err(|e| Error::io("writing", path, e))
-    })
+    write_whole(path, text.as_bytes())
 }
