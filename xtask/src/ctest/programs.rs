@@ -37,8 +37,8 @@ enum Watch {
 /// What each example is run with, beside a small `my.mrc`.
 const EXAMPLES: [(&str, &[&str]); 4] = [
     ("memory", &[]),
-    ("ncut", &["my.mrc", "32", "ncut"]),
-    ("slab", &["my.mrc", "30", "32", "slab"]),
+    ("ncut", &["my.mrc", "32", "segments"]),
+    ("slab", &["my.mrc", "30", "32", "results"]),
     ("train_and_predict", &["my.mrc", "28", "36", "results"]),
 ];
 
