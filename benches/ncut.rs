@@ -116,14 +116,14 @@ fn report(file: &str, graph_of: impl Fn(Tensor) -> Result<Graph>) -> Result<()> 
     let (build, graph) = timed(|| graph_of(input))?;
     let options = CutOptions::default();
     let mut times = Vec::new();
-    let mut found = graph_vectors(&graph, 1, &options, &job)?;
+    let mut result = graph_vectors(&graph, 1, &options, &job)?;
     for _ in 0..5 {
         let (time, vectors) = timed(|| graph_vectors(&graph, 1, &options, &job))?;
         times.push(time);
-        found = vectors;
+        result = vectors;
     }
     times.sort_by(f64::total_cmp);
-    found.vectors.write_npy(format!("{file}.vector.npy"))?;
+    result.vectors.write_npy(format!("{file}.vector.npy"))?;
     let (ten, many) = timed(|| graph_vectors(&graph, 10, &options, &job))?;
     many.vectors.write_npy(format!("{file}.vectors.npy"))?;
     let (tree_time, tree) = timed(|| recursive_ncut(&graph, &to_32(), &job))?;
@@ -136,9 +136,9 @@ fn report(file: &str, graph_of: impl Fn(Tensor) -> Result<Graph>) -> Result<()> 
         tch::get_num_threads(),
         times[times.len() / 2],
         times[0],
-        found.values[0],
-        found.residual,
-        found.products,
+        result.values[0],
+        result.residual,
+        result.products,
         many.residual,
         many.products,
         tree.leaves().len(),

@@ -77,23 +77,23 @@ fn every_method_finds_the_centres_in_any_memory() {
     for method in [PickMethod::Peaks, PickMethod::MeanPooling, PickMethod::Objects] {
         let volume = tomogram(map(method == PickMethod::Peaks), 20.0);
         let map = ProbabilityMap::of(&volume);
-        let found = find(&map, &options(method), BUDGETS[0]);
-        assert_eq!(places(&found), CENTRES, "{method:?}");
+        let picks = find(&map, &options(method), BUDGETS[0]);
+        assert_eq!(places(&picks), CENTRES, "{method:?}");
         for memory in BUDGETS {
-            assert_eq!(find(&map, &options(method), memory), found, "{method:?} {memory}");
+            assert_eq!(find(&map, &options(method), memory), picks, "{method:?} {memory}");
         }
         match method {
             PickMethod::Peaks => {
-                for (n, pick) in found.iter().enumerate() {
+                for (n, pick) in picks.iter().enumerate() {
                     assert!((pick.score - (0.9 - 0.1 * n as f64)).abs() < 1e-6 && pick.position == CENTRES[n]);
                 }
             }
             // A ball of radius 4 has 257 voxels of 8 nm^3.
-            PickMethod::Objects => assert!(found.iter().all(|pick| {
+            PickMethod::Objects => assert!(picks.iter().all(|pick| {
                 let nm3 = std::f64::consts::PI / 6.0 * pick.diameter_nm.powi(3);
                 (nm3 - 8.0 * 257.0).abs() < 1e-6 && (pick.score - 0.9).abs() < 1e-6
             })),
-            PickMethod::MeanPooling => assert!(found.iter().all(|pick| pick.diameter_nm == 16.0)),
+            PickMethod::MeanPooling => assert!(picks.iter().all(|pick| pick.diameter_nm == 16.0)),
         }
     }
     // Peaks of a larger particle: of the two that are 10 voxels apart the better one.
@@ -102,8 +102,8 @@ fn every_method_finds_the_centres_in_any_memory() {
         diameter_nm: 42.0,
         ..options(PickMethod::Peaks)
     };
-    let found = find(&ProbabilityMap::of(&volume), &larger, 1 << 30);
-    assert!(found.len() == 4 && !places(&found).contains(&CENTRES[1]));
+    let picks = find(&ProbabilityMap::of(&volume), &larger, 1 << 30);
+    assert!(picks.len() == 4 && !places(&picks).contains(&CENTRES[1]));
 }
 
 #[test]
@@ -133,10 +133,11 @@ fn places_are_those_of_the_whole_tomogram() {
     // Five voxels from the first two: 10 nm are far enough.
     carbon[[40, 32, 24]] = 3.0;
     let carbon = tomogram(carbon, 20.0);
-    let found = |options: &PickingOptions| find_picks(&map, "centre", options, Some(&carbon), 1 << 30, &Job::quiet());
-    assert_eq!(places(&found(&options).unwrap().picks), moved);
+    let picks_with =
+        |options: &PickingOptions| find_picks(&map, "centre", options, Some(&carbon), 1 << 30, &Job::quiet());
+    assert_eq!(places(&picks_with(&options).unwrap().picks), moved);
     options.exclusion_nm = 10.1;
-    let set = found(&options).unwrap();
+    let set = picks_with(&options).unwrap();
     assert_eq!(places(&set.picks), moved[2..]);
     assert_eq!((set.tomogram.as_str(), set.geometry.shape), ("TS_01", [100, 90, 80]));
     let error = find_picks(&map, "centre", &options, Some(&part), 1 << 30, &Job::quiet()).unwrap_err();
@@ -278,11 +279,11 @@ fn all_that_was_asked_for_is_written() {
         membranes: Some(MembraneOptions::default()),
         excluded: None,
     };
-    let found = after_network(&after, &outputs, &maps, folder.path(), 1 << 30, &Job::quiet()).unwrap();
-    let picks = found.picks.unwrap();
+    let results = after_network(&after, &outputs, &maps, folder.path(), 1 << 30, &Job::quiet()).unwrap();
+    let picks = results.picks.unwrap();
     // Objects of the molecules: balls of 2056 nm^3.
     assert_eq!(places(&picks.picks), CENTRES);
-    assert!(found.membranes.is_some());
+    assert!(results.membranes.is_some());
     let mut names = after.files(&outputs, "TS_01").unwrap();
     names.sort();
     let mut seen: Vec<String> = fs::read_dir(folder.path())

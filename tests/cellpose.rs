@@ -111,14 +111,14 @@ fn a_network_of_full_width_computes_what_cellpose_computes() {
     assert_eq!(count + 2, 6_600_845);
     let network = Cpnet::from_tensors(&config, &mut |name, shape| Ok(hashed_weight(name, shape))).unwrap();
     let image = Tensor::from_slice(&uniform("cpnet/image", 2 * 2 * 48 * 64)).reshape([2, 2, 48, 64]);
-    let found = network.forward(&image, &Job::quiet()).unwrap();
+    let output = network.forward(&image, &Job::quiet()).unwrap();
     let oracle = Oracle::read();
     let scale = f64::try_from(oracle.0["full/scale"].get(0)).unwrap();
-    let error = |found: &Tensor, expected: &Tensor| f64::try_from((found - expected).abs().max()).unwrap();
-    let corner = found.maps.narrow(2, 8, 16).narrow(3, 40, 16);
+    let error = |output: &Tensor, expected: &Tensor| f64::try_from((output - expected).abs().max()).unwrap();
+    let corner = output.maps.narrow(2, 8, 16).narrow(3, 40, 16);
     let exact = error(&corner, &oracle.0["full/corner"]) / scale;
-    let style = error(&found.style, &oracle.0["full/style"]);
-    let rough = error(&found.maps, &oracle.0["full/maps"].to_kind(Kind::Float)) / scale;
+    let style = error(&output.style, &oracle.0["full/style"]);
+    let rough = error(&output.maps, &oracle.0["full/maps"].to_kind(Kind::Float)) / scale;
     eprintln!("full width: maps within {exact:.1e}, style within {style:.1e}");
     assert!(exact <= 1e-5 && style <= 1e-5, "{exact:.1e} {style:.1e}");
     // Stored in half precision.
@@ -143,26 +143,26 @@ fn flows_of_an_image_are_those_of_cellpose() {
         (model.diam_mean(), &model.network().config().nbase[..]),
         (30.0, &[2, 4, 8, 16, 32][..])
     );
-    let found = model
+    let segments = model
         .flows(image.view(), &at_ten(DynamicsCode::Cpu), &Job::quiet())
         .unwrap();
     let errors = [
-        deviation(&found.flows, &oracle.maps("image/flows")),
-        deviation(&found.cell_probability, &oracle.image("image/probability")),
-        deviation(&found.style, &oracle.flat("image/style").1),
+        deviation(&segments.flows, &oracle.maps("image/flows")),
+        deviation(&segments.cell_probability, &oracle.image("image/probability")),
+        deviation(&segments.style, &oracle.flat("image/style").1),
     ];
     eprintln!("flows, cell probability and style within {errors:?}");
     assert!(errors.iter().all(|error| *error <= 1e-5), "{errors:?}");
-    assert_eq!(found.steps, 66);
+    assert_eq!(segments.steps, 66);
     // At the training diameter nothing is scaled.
     let options = CellPoseOptions::default();
-    let found = model.flows(image.view(), &options, &Job::quiet()).unwrap();
+    let segments = model.flows(image.view(), &options, &Job::quiet()).unwrap();
     let error = deviation(
-        found.flows.slice(s![.., 20..60, 30..80]),
+        segments.flows.slice(s![.., 20..60, 30..80]),
         &oracle.maps("image/flows_30"),
     );
     assert!(error <= 1e-5, "at the training diameter: {error:.1e}");
-    assert_eq!(found.steps, 200);
+    assert_eq!(segments.steps, 200);
 }
 
 #[test]
@@ -171,12 +171,12 @@ fn instances_of_an_image_are_those_of_cellpose() {
     let image = oracle.image("image/pixels");
     let model = narrow();
     for (code, name) in CODES {
-        let found = model.segment(image.view(), &at_ten(code), &Job::quiet()).unwrap();
-        assert_eq!(found, oracle.labels(&format!("image/masks_{name}")), "{name}");
+        let segments = model.segment(image.view(), &at_ten(code), &Job::quiet()).unwrap();
+        assert_eq!(segments, oracle.labels(&format!("image/masks_{name}")), "{name}");
         // The network knows discs: most of them are found, and membranes are not taken for them.
         let truth = oracle.labels("image/truth");
         assert!(
-            matched(found.view(), truth.view()) * 10 >= 8 * count(truth.view()),
+            matched(segments.view(), truth.view()) * 10 >= 8 * count(truth.view()),
             "{name}"
         );
     }
@@ -203,9 +203,9 @@ fn instances_of_drawn_flows_are_those_of_cellpose() {
                 dynamics,
                 ..CellPoseOptions::default()
             };
-            let found = instances(&flows, &options, Device::Cpu, &Job::quiet()).unwrap();
+            let segments = instances(&flows, &options, Device::Cpu, &Job::quiet()).unwrap();
             let expected = oracle.labels(&format!("drawn/masks_{name}_{steps}"));
-            let differing = found.iter().zip(&expected).filter(|(a, b)| a != b).count();
+            let differing = segments.iter().zip(&expected).filter(|(a, b)| a != b).count();
             assert_eq!(differing, 0, "{name}, {steps} steps");
         }
     }
@@ -216,14 +216,14 @@ fn count(labels: ArrayView2<u32>) -> usize {
 }
 
 /// Instances of `truth` that an instance of `found` covers with an IoU above one half.
-fn matched(found: ArrayView2<u32>, truth: ArrayView2<u32>) -> usize {
+fn matched(segments: ArrayView2<u32>, truth: ArrayView2<u32>) -> usize {
     let mut pairs: BTreeMap<(u32, u32), usize> = BTreeMap::new();
-    for (&f, &t) in found.iter().zip(&truth) {
+    for (&f, &t) in segments.iter().zip(&truth) {
         *pairs.entry((f, t)).or_default() += 1;
     }
     let size = |labels: &ArrayView2<u32>, label: u32| labels.iter().filter(|l| **l == label).count();
     let good = |(&(f, t), &common): &(&(u32, u32), &usize)| {
-        f > 0 && t > 0 && 2 * common > size(&found, f) + size(&truth, t) - common
+        f > 0 && t > 0 && 2 * common > size(&segments, f) + size(&truth, t) - common
     };
     pairs.iter().filter(good).count()
 }
@@ -232,10 +232,10 @@ fn matched(found: ArrayView2<u32>, truth: ArrayView2<u32>) -> usize {
 fn images_of_any_size_and_without_signal_work() {
     let model = narrow();
     for shape in [(1, 1), (1, 90), (37, 5), (80, 200)] {
-        let found = model
+        let segments = model
             .segment(Array2::zeros(shape).view(), &at_ten(DynamicsCode::Gpu), &Job::quiet())
             .unwrap();
-        assert_eq!(found.dim(), shape);
+        assert_eq!(segments.dim(), shape);
     }
     // Tiles without signal are computed once; a speck elsewhere must not change them.
     let mut image = Array2::zeros((80, 200));
@@ -250,9 +250,9 @@ fn images_of_any_size_and_without_signal_work() {
     let speck = model.flows(image.view(), &options, &Job::quiet()).unwrap();
     let left = s![.., .., ..60];
     assert!(deviation(speck.flows.slice(left), blank.flows.slice(left)) <= 1e-5);
-    let found = instances(&speck, &options, Device::Cpu, &Job::quiet()).unwrap();
-    assert_eq!(count(found.view()), 1);
-    assert_eq!(found[[41, 185]], 1);
+    let segments = instances(&speck, &options, Device::Cpu, &Job::quiet()).unwrap();
+    assert_eq!(count(segments.view()), 1);
+    assert_eq!(segments[[41, 185]], 1);
 }
 
 #[test]
@@ -366,9 +366,9 @@ fn the_splitter_tells_discs_from_a_membrane() {
             .unwrap();
         for z in 0..3 {
             let here = |o: &&tomocut::slab::split::Object| o.centroid[0] == z as f64;
-            let found: Vec<_> = split.objects.iter().filter(here).collect();
-            assert_eq!(found.len(), 4, "{found:?}");
-            for (object, centre) in found
+            let here_objects: Vec<_> = split.objects.iter().filter(here).collect();
+            assert_eq!(here_objects.len(), 4, "{here_objects:?}");
+            for (object, centre) in here_objects
                 .iter()
                 .zip([[50.0, 25.0], [50.0, 70.0], [61.0, 75.5], [80.0, 100.0]])
             {

@@ -18,9 +18,9 @@ use tomocut::diffusion::{DiffusionModel, LatentDraw, LoadOptions};
 use tomocut::runtime::{CancelToken, Error, Generator, Job, Logger, Result};
 
 /// Largest difference as a share of the largest expected value.
-fn relative_error(found: &Tensor, expected: &Tensor) -> f64 {
-    assert_eq!(found.size(), expected.size());
-    let error = f64::try_from((found - expected).abs().max()).unwrap();
+fn relative_error(actual: &Tensor, expected: &Tensor) -> f64 {
+    assert_eq!(actual.size(), expected.size());
+    let error = f64::try_from((actual - expected).abs().max()).unwrap();
     error / f64::try_from(expected.abs().max()).unwrap()
 }
 
@@ -44,7 +44,7 @@ fn compare(model: &DiffusionModel, network: &Network, tolerance: f64) -> f64 {
     let pass = model.extract(&latent, 300, Some(&network.noise()), &all, &job).unwrap();
     assert_eq!(pass.taps.len(), 16);
     let inverted = model.invert(&latent, 181, 10, &job).unwrap();
-    let mut found = vec![
+    let mut outputs = vec![
         ("text".to_owned(), model.text_embedding().unwrap().to_kind(Kind::Float)),
         ("latent".to_owned(), latent),
         ("input".to_owned(), pass.input),
@@ -53,12 +53,12 @@ fn compare(model: &DiffusionModel, network: &Network, tolerance: f64) -> f64 {
         ("inverted".to_owned(), inverted),
     ];
     for tap in pass.taps {
-        found.push((format!("{}.q", tap.name), tap.query));
-        found.push((format!("{}.k", tap.name), tap.key));
+        outputs.push((format!("{}.q", tap.name), tap.query));
+        outputs.push((format!("{}.k", tap.name), tap.key));
     }
-    assert_eq!(found.len(), expected.len());
+    assert_eq!(outputs.len(), expected.len());
     let mut worst: f64 = 0.0;
-    for (name, tensor) in &found {
+    for (name, tensor) in &outputs {
         let error = relative_error(tensor, &expected[name]);
         assert!(error <= tolerance, "{} {name}: relative error {error:.2e}", network.key);
         worst = worst.max(error);

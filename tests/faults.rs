@@ -147,28 +147,28 @@ fn child(name: &str, folder: &Path) -> Child {
 
 /// Name and bytes of every file below `folder`, in the order of names.
 fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut found = Vec::new();
+    let mut all = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            found.extend(files(&path));
+            all.extend(files(&path));
         } else {
-            found.push((path.clone(), std::fs::read(&path).unwrap()));
+            all.push((path.clone(), std::fs::read(&path).unwrap()));
         }
     }
-    found.sort();
-    found
+    all.sort();
+    all
 }
 
 /// The files of `folder` that are results, told apart from what a kill may leave: temporary files, whose names begin
 /// with a dot.
 fn results(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut found = files(folder);
-    found.retain(|(path, _)| !path.file_name().unwrap().to_string_lossy().starts_with('.'));
-    for (path, _) in &mut found {
+    let mut kept = files(folder);
+    kept.retain(|(path, _)| !path.file_name().unwrap().to_string_lossy().starts_with('.'));
+    for (path, _) in &mut kept {
         *path = path.strip_prefix(folder).unwrap().to_owned();
     }
-    found
+    kept
 }
 
 /// Runs the test `name` to its end, then again with `kills` kills at random moments, and compares.
@@ -179,8 +179,8 @@ fn survives(name: &str, kills: usize) {
     let began = Instant::now();
     assert!(child(name, &whole).wait().unwrap().success());
     let took = began.elapsed();
-    let wanted = results(&whole);
-    assert!(!wanted.is_empty());
+    let expected = results(&whole);
+    assert!(!expected.is_empty());
     let mut gen = Generator::new(kills as u64, 1);
     let (mut killed, mut runs) = (0, 0);
     while killed < kills || runs == 0 {
@@ -201,10 +201,10 @@ fn survives(name: &str, kills: usize) {
             assert!(process.wait().unwrap().success(), "after {killed} kills");
             break;
         }
-        let found = results(&folder);
+        let actual = results(&folder);
         let names = |list: &[(PathBuf, Vec<u8>)]| list.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>();
-        assert_eq!(names(&found), names(&wanted), "after {killed} kills");
-        for ((path, one), (_, other)) in found.iter().zip(&wanted) {
+        assert_eq!(names(&actual), names(&expected), "after {killed} kills");
+        for ((path, one), (_, other)) in actual.iter().zip(&expected) {
             assert!(one == other, "{} differs after {killed} kills", path.display());
         }
         runs += 1;

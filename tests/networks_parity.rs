@@ -108,8 +108,8 @@ impl Oracle {
     }
 
     /// Fails where `found`, thinned as the fixtures are, is not what the oracle has, to 1e-4.
-    fn agrees(&self, name: &str, found: &Tensor) {
-        let thin = found.contiguous().reshape([-1]).slice(0, None, None, 3);
+    fn agrees(&self, name: &str, actual: &Tensor) {
+        let thin = actual.contiguous().reshape([-1]).slice(0, None, None, 3);
         let expected = &self.0[name];
         assert_eq!(thin.size(), expected.size(), "{name}");
         let error = (&thin - expected).abs().max().double_value(&[]);

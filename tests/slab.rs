@@ -46,21 +46,21 @@ fn run(tomogram: &Tomogram, z: Range<usize>, options: &SlabOptions) -> SlabSegme
 #[test]
 fn a_ball_in_noise_is_one_molecule_where_it_is() {
     let tomogram = ball((24, 80, 96), 1.0);
-    let found = run(&tomogram, 2..22, &quick());
-    assert_eq!(found.labels.dim(), (20, 80, 96));
-    assert_eq!(found.geometry.start, [2, 0, 0]);
-    assert!(found.score.iter().all(|s| (0.0..=1.0).contains(s)));
+    let slab = run(&tomogram, 2..22, &quick());
+    assert_eq!(slab.labels.dim(), (20, 80, 96));
+    assert_eq!(slab.geometry.start, [2, 0, 0]);
+    assert!(slab.score.iter().all(|s| (0.0..=1.0).contains(s)));
     let hit = |p: &&tomocut::picks::Pick| {
         let d = [p.position[0] - 12.0, p.position[1] - 40.0, p.position[2] - 48.0];
         d.iter().map(|d| d * d).sum::<f64>().sqrt() <= 4.0
     };
-    let best = found
+    let best = slab
         .points
         .iter()
         .max_by(|a, b| a.diameter_nm.total_cmp(&b.diameter_nm));
-    assert!(best.as_ref().is_some_and(hit), "{:?}", found.points);
-    assert_eq!(found.labels[[10, 40, 48]], MOLECULE);
-    assert_eq!(found.report.points, found.points.len());
+    assert!(best.as_ref().is_some_and(hit), "{:?}", slab.points);
+    assert_eq!(slab.labels[[10, 40, 48]], MOLECULE);
+    assert_eq!(slab.report.points, slab.points.len());
 }
 
 #[test]
@@ -116,10 +116,10 @@ fn the_papers_presets_run_on_the_builtin_model() {
             adam_iterations: 40,
             ..SlabOptions::new(preset)
         };
-        let found = run(&tomogram, 0..3, &options);
-        assert_eq!(found.labels.dim(), (3, 64, 64));
-        assert_eq!(found.report.tiles_per_slice, 4);
-        assert!(found.labels.iter().all(|l| [0, MEMBRANE, MOLECULE].contains(l)));
+        let slab = run(&tomogram, 0..3, &options);
+        assert_eq!(slab.labels.dim(), (3, 64, 64));
+        assert_eq!(slab.report.tiles_per_slice, 4);
+        assert!(slab.labels.iter().all(|l| [0, MEMBRANE, MOLECULE].contains(l)));
     }
 }
 
@@ -144,12 +144,12 @@ fn cellpose_splits_where_it_is_asked_for_and_given() {
         cellpose_weights: Some(weights),
         ..quick()
     };
-    let found = run(&tomogram, 2..14, &options);
-    assert_eq!(found.labels[[6, 40, 48]], MOLECULE);
+    let slab = run(&tomogram, 2..14, &options);
+    assert_eq!(slab.labels[[6, 40, 48]], MOLECULE);
     let near = |p: &&tomocut::picks::Pick| (p.position[1] - 40.0).hypot(p.position[2] - 48.0) <= 3.0;
-    let ball: Vec<_> = found.points.iter().filter(near).collect();
+    let ball: Vec<_> = slab.points.iter().filter(near).collect();
     // Twelve sections of one ball are one point.
-    assert_eq!(ball.len(), 1, "{:?}", found.points);
+    assert_eq!(ball.len(), 1, "{:?}", slab.points);
     assert!((ball[0].position[0] - 8.0).abs() <= 2.0, "{:?}", ball[0]);
     assert!((ball[0].diameter_nm - 18.0).abs() <= 6.0, "{:?}", ball[0]);
 
@@ -161,8 +161,8 @@ fn cellpose_splits_where_it_is_asked_for_and_given() {
         diameter_nm: Some(18.0),
         ..SlabOptions::new(Preset::Cvpr2026Code)
     };
-    let found = run(&tomogram, 7..9, &released);
-    assert!(found.labels.iter().all(|l| [0, MEMBRANE, MOLECULE].contains(l)));
+    let slab = run(&tomogram, 7..9, &released);
+    assert!(slab.labels.iter().all(|l| [0, MEMBRANE, MOLECULE].contains(l)));
 
     for (weights, text) in [
         (None, "cellpose_weights is not given"),
@@ -194,7 +194,7 @@ fn a_simulated_tomogram_is_segmented_better_than_chance() {
         .map(|l| *l > 0)
         .collect();
     let tomogram = Tomogram::from_array(phantom.tomogram.clone(), Geometry::new([32, 96, 96], 10.0)).unwrap();
-    let found = run(
+    let slab = run(
         &tomogram,
         8..24,
         &SlabOptions {
@@ -202,20 +202,20 @@ fn a_simulated_tomogram_is_segmented_better_than_chance() {
             ..SlabOptions::new(Preset::Default)
         },
     );
-    let scores: Vec<f32> = found.score.iter().copied().collect();
+    let scores: Vec<f32> = slab.score.iter().copied().collect();
     let auc = metrics::auc(&scores, &truth).unwrap();
     assert!(auc > 0.75, "AUC {auc}");
-    let snr = found.report.snr.unwrap();
+    let snr = slab.report.snr.unwrap();
     assert!((0.1..10.0).contains(&snr), "estimated SNR {snr}, simulated 1.0");
 }
 
 #[test]
 fn outputs_are_written_whole_and_overlay_the_tomogram() {
     let tomogram = ball((8, 64, 64), 1.0);
-    let found = run(&tomogram, 3..7, &quick());
+    let slab = run(&tomogram, 3..7, &quick());
     let folder = tempfile::tempdir().unwrap();
     let files = write_outputs(
-        &found,
+        &slab,
         &tomogram,
         folder.path(),
         "ball",
@@ -227,10 +227,10 @@ fn outputs_are_written_whole_and_overlay_the_tomogram() {
     assert_eq!(labels.geometry().shape, [4, 64, 64]);
     assert_eq!(labels.geometry().start, [3, 0, 0]);
     assert!((labels.geometry().origin_angstrom[0] - 30.0).abs() < 1e-3);
-    assert_eq!(labels.read_slices(0..4).unwrap().mapv(|v| v as i8), found.labels);
+    assert_eq!(labels.read_slices(0..4).unwrap().mapv(|v| v as i8), slab.labels);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 10);
     let missing = write_outputs(
-        &found,
+        &slab,
         &tomogram,
         folder.path(),
         "a/b",

@@ -154,9 +154,9 @@ pub unsafe extern "C" fn tomocut_picks_points(
     guard(|| {
         // SAFETY: as documented for C.
         let picks = unsafe { self::picks(picks) }?;
-        let found = c_picks(&picks.set.picks, &picks.set.geometry);
+        let all = c_picks(&picks.set.picks, &picks.set.geometry);
         // SAFETY: as documented for C.
-        unsafe { put_items(&found, points, capacity, needed, "points") }
+        unsafe { put_items(&all, points, capacity, needed, "points") }
     })
 }
 

@@ -198,7 +198,7 @@ pub unsafe extern "C" fn tomocut_predictor_run(
         };
         let done = compute(engine.n_threads, || predict_inputs(&inputs, &folder, &settings, &job))?;
         report.set(&done)?;
-        picks.set(done.found.picks, &engine);
+        picks.set(done.after.picks, &engine);
         Ok(())
     })
 }

@@ -10,7 +10,7 @@ use super::network_labels::NetworkLabels;
 use super::state::LabelledSlab;
 use crate::picks::Pick;
 use crate::runtime::{Error, Job, Result};
-use crate::slab::overlay::{write_panels, Found};
+use crate::slab::overlay::{write_panels, PanelLabels};
 use crate::volume::Tomogram;
 
 /// Folder of the pictures within that of the results.
@@ -47,7 +47,7 @@ pub(super) fn draw(
     for z in places(subject.found.depth()) {
         job.check()?;
         let labels = slice_of(subject.found.slices(z..z + 1)?)?;
-        let network = Found {
+        let network = PanelLabels {
             labels: labels.view(),
             points: subject.points,
         };
@@ -61,7 +61,7 @@ pub(super) fn draw(
             job.check()?;
             let network = slice_of(subject.found.slices(z..z + 1)?)?;
             let panels = [given.labels.index_axis(Axis(0), z - slab.slab.z.start), network.view()]
-                .map(|labels| Found { labels, points: None });
+                .map(|labels| PanelLabels { labels, points: None });
             let caption = format!("{what}: the slab's labels, the network");
             pictures.push(subject.write(out, ("slab_z", z), &panels, caption)?);
         }
@@ -71,7 +71,13 @@ pub(super) fn draw(
 
 impl Subject<'_> {
     /// Writes `report/NAME_KIND{z}.png`; its path relative to `out`, and what it shows.
-    fn write(&self, out: &Path, (kind, z): (&str, usize), panels: &[Found], what: String) -> Result<(String, String)> {
+    fn write(
+        &self,
+        out: &Path,
+        (kind, z): (&str, usize),
+        panels: &[PanelLabels],
+        what: String,
+    ) -> Result<(String, String)> {
         let slice = slice_of(self.tomogram.read_slices(z..z + 1)?)?;
         let file = format!("{FOLDER}/{}_{kind}{z}.png", self.tomogram.name());
         write_panels(&out.join(&file), slice.view(), panels, (z, self.voxel_nm), SIDES)?;

@@ -54,11 +54,11 @@ pub(super) fn predict_member(
     part.enter(Stage::Read)?;
     let geometry = tomogram.geometry();
     let labels = format!("{}_labels{}", member.name, options.prediction.format.ending());
-    let found = NetworkLabels::open(model, &out.join(labels), &part)?;
+    let network_labels = NetworkLabels::open(model, &out.join(labels), &part)?;
     let mut seen = PredictedTomogram {
         shape: geometry.shape,
         voxel_nm: options.voxel_nm.or(geometry.voxel_nm()),
-        shares: found.shares(&part)?,
+        shares: network_labels.shares(&part)?,
         truth_file: member.given.truth.clone(),
         files: done.files,
         voxels_per_second: done.voxels_per_second,
@@ -70,19 +70,19 @@ pub(super) fn predict_member(
     seen.points = points.as_ref().map(Vec::len);
     for slab in slabs {
         let given = labels::read(out, slab, geometry, &part)?;
-        let here = found.slices(slab.slab.z.clone())?;
+        let here = network_labels.slices(slab.slab.z.clone())?;
         let of = (slab.stem.as_str(), &slab.slab.z);
         seen.agreement
-            .extend(agreement(of, &here, &given, &found.classes, options.held_out)?);
+            .extend(agreement(of, &here, &given, &network_labels.classes, options.held_out)?);
     }
     if let Some(path) = &member.given.truth {
         let bright = options.bright;
-        seen.truth = truth::scores(&tomogram, path, &found, bright, &part)?;
+        seen.truth = truth::scores(&tomogram, path, &network_labels, bright, &part)?;
     }
     part.advance(0.6)?;
     let of = pictures::Subject {
         tomogram: &tomogram,
-        found: &found,
+        network_labels: &network_labels,
         points: points.as_deref(),
         voxel_nm: seen.voxel_nm.unwrap_or(0.0),
     };

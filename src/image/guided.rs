@@ -32,14 +32,14 @@ fn mean_filter(pixels: &[f64], (rows, cols): (usize, usize), radius: usize) -> V
     let mut sums = vec![0.0; cols];
     let (mut from, mut to) = (0, 0);
     for (r, out) in result.chunks_exact_mut(cols).enumerate() {
-        let wanted = (r.saturating_sub(radius), (r + radius + 1).min(rows));
-        while to < wanted.1 {
+        let near = (r.saturating_sub(radius), (r + radius + 1).min(rows));
+        while to < near.1 {
             for (sum, &v) in sums.iter_mut().zip(&across[to * cols..(to + 1) * cols]) {
                 *sum += v;
             }
             to += 1;
         }
-        while from < wanted.0 {
+        while from < near.0 {
             for (sum, &v) in sums.iter_mut().zip(&across[from * cols..(from + 1) * cols]) {
                 *sum -= v;
             }

@@ -80,9 +80,9 @@ mod tests {
         let plane = |f: fn(usize, usize) -> f32| Array3::from_shape_fn((7, 20, 24), |(_, y, x)| f(y, x));
         let guide = plane(|y, x| if x > 11 { 1.0 } else { -1.0 } + 0.3 * ((y * 7 + x * 3) % 5) as f32 / 5.0);
         let input = plane(|y, x| ((y * 5 + x * 11) % 7) as f32 / 7.0);
-        let found = filter(&guide, &input, 2, 0.1);
+        let filtered = filter(&guide, &input, 2, 0.1);
         let flat = guided_filter(guide.index_axis(Axis(0), 3), input.index_axis(Axis(0), 3), 2, 0.1);
-        for (a, b) in found.index_axis(Axis(0), 3).iter().zip(&flat) {
+        for (a, b) in filtered.index_axis(Axis(0), 3).iter().zip(&flat) {
             assert!((a - b).abs() < 1e-4, "{a} {b}");
         }
     }
@@ -97,12 +97,12 @@ mod tests {
         let guide = Array3::from_shape_fn((10, 10, 20), |(_, _, x)| if x < 10 { -1.0 } else { 1.0 });
         let truth = guide.mapv(|v: f32| 0.5 + 0.4 * v);
         let input = truth.mapv(|v| v + 0.4 * noise());
-        let found = filter(&guide, &input, 2, 1e-3);
+        let filtered = filter(&guide, &input, 2, 1e-3);
         let error = |map: &Array3<f32>| map.iter().zip(&truth).map(|(a, b)| (a - b).powi(2)).sum::<f32>();
         assert!(
-            error(&found) < 0.06 * error(&input),
+            error(&filtered) < 0.06 * error(&input),
             "{} of {}",
-            error(&found),
+            error(&filtered),
             error(&input)
         );
         assert_eq!(filter(&guide, &input, 0, 0.1), input);

@@ -100,8 +100,8 @@ fn read_tiff(path: &Path) -> Result<PictureFile> {
         DecodingResult::F32(v) => planes(path, size, v, samples, None),
         DecodingResult::F16(v) => planes(path, size, v, samples, None),
         _ => {
-            let found = format!("{}: TIFF samples of {} bits", path.display(), colour.bit_depth());
-            Err(Error::Unsupported(found))
+            let text = format!("{}: TIFF samples of {} bits", path.display(), colour.bit_depth());
+            Err(Error::Unsupported(text))
         }
     }
 }
@@ -115,8 +115,8 @@ fn planes<T: Copy + Into<f32>>(
     range: Option<[f32; 2]>,
 ) -> Result<PictureFile> {
     let view = ArrayView3::from_shape((rows, cols, samples), values).map_err(|_| {
-        let found = format!("{} values are not {rows} x {cols} x {samples}", values.len());
-        Error::format(path.display(), found)
+        let text = format!("{} values are not {rows} x {cols} x {samples}", values.len());
+        Error::format(path.display(), text)
     })?;
     let pixels = Array3::from_shape_fn((used, rows, cols), |(k, r, c)| view[[r, c, k]].into());
     Ok(PictureFile { pixels, range })

@@ -149,11 +149,11 @@ mod tests {
                     numbers[name] = count;
                 }
             }
-            let found: Vec<u32> = names
+            let labels: Vec<u32> = names
                 .iter()
                 .map(|name| numbers[roots[*name as usize] as usize])
                 .collect();
-            assert_eq!(found, whole.labels.iter().copied().collect::<Vec<_>>(), "{density}");
+            assert_eq!(labels, whole.labels.iter().copied().collect::<Vec<_>>(), "{density}");
         }
     }
 

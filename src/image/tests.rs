@@ -255,9 +255,9 @@ fn compare(case: &Value) -> Vec<String> {
     for (name, values, tolerance) in floats {
         let expected = case["floats"][name].as_array().unwrap();
         for (i, expected) in expected.iter().enumerate() {
-            let found = values[i * 7919 % values.len()];
-            if (found - expected.as_f64().unwrap()).abs() > tolerance {
-                wrong.push(format!("{name}[{i}] = {found}, expected {expected}"));
+            let value = values[i * 7919 % values.len()];
+            if (value - expected.as_f64().unwrap()).abs() > tolerance {
+                wrong.push(format!("{name}[{i}] = {value}, expected {expected}"));
             }
         }
     }

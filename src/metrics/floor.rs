@@ -66,10 +66,10 @@ impl BlurFloor {
                     kept.push(score);
                 }
             });
-            let wanted = Overlap::of(truth, truth, Some(counted))?.truth as usize;
-            let threshold = match kept.len().checked_sub(wanted) {
+            let truth_voxels = Overlap::of(truth, truth, Some(counted))?.truth as usize;
+            let threshold = match kept.len().checked_sub(truth_voxels) {
                 // Nothing true: nothing is predicted.
-                _ if wanted == 0 => f32::INFINITY,
+                _ if truth_voxels == 0 => f32::INFINITY,
                 Some(rank) => *kept.select_nth_unstable_by(rank, f32::total_cmp).1,
                 None => f32::NEG_INFINITY,
             };

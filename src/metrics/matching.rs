@@ -30,8 +30,8 @@ impl MatchRule {
             }
             Self::Box { side, iou } => {
                 let shared: f64 = a.iter().zip(b).map(|(a, b)| (side - (a - b).abs()).max(0.0)).product();
-                let found = shared / (2.0 * side.powi(3) - shared);
-                (found >= iou && shared > 0.0).then_some(1.0 - found)
+                let overlap = shared / (2.0 * side.powi(3) - shared);
+                (overlap >= iou && shared > 0.0).then_some(1.0 - overlap)
             }
         }
     }
@@ -83,13 +83,13 @@ impl PointMatch {
 
     /// Counts; with `forgive_redundant` as DeePiCt does, redundant predictions are not counted at all.
     pub fn detection(&self, forgive_redundant: bool) -> Detection {
-        let found = self.truth_of.iter().flatten().count();
+        let hits = self.truth_of.iter().flatten().count();
         let redundant = self.redundant.iter().filter(|r| **r).count();
         let forgiven = if forgive_redundant { redundant } else { 0 };
         Detection {
-            found,
-            wrong: self.truth_of.len() - found - forgiven,
-            missed: self.truths - found,
+            found: hits,
+            wrong: self.truth_of.len() - hits - forgiven,
+            missed: self.truths - hits,
         }
     }
 }

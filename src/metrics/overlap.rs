@@ -79,12 +79,12 @@ pub fn mean_slice_dice(prediction: &Array3<bool>, truth: &Array3<bool>) -> Resul
 }
 
 /// Fails unless two volumes have the same shape.
-pub(super) fn check_shapes(name: &str, expected: &[usize], found: &[usize]) -> Result<()> {
-    if expected == found {
+pub(super) fn check_shapes(name: &str, expected: &[usize], actual: &[usize]) -> Result<()> {
+    if expected == actual {
         return Ok(());
     }
     let allowed = format!("must have the prediction's {expected:?}");
-    Err(Error::argument(name, format!("of shape {found:?}"), &allowed))
+    Err(Error::argument(name, format!("of shape {actual:?}"), &allowed))
 }
 
 /// Scores and truth voxel by voxel in z, y, x order; with `counted`, of the voxels where it is true: what

@@ -63,26 +63,26 @@ impl PickRanking {
     /// Counts of the `picks` best picks, of all where there are fewer. Equal scores stand in the order given.
     pub fn at(&self, picks: usize) -> Detection {
         let taken = &self.right[..picks.min(self.right.len())];
-        let found = taken.iter().filter(|right| **right).count();
+        let hits = taken.iter().filter(|right| **right).count();
         Detection {
-            found,
-            wrong: taken.len() - found,
-            missed: self.truths - found,
+            found: hits,
+            wrong: taken.len() - hits,
+            missed: self.truths - hits,
         }
     }
 
     /// Precision and recall at every score, best first; picks of equal score come in together.
     pub fn curve(&self) -> Vec<CurvePoint> {
-        let (mut picks, mut found) = (0, 0);
+        let (mut picks, mut hits) = (0, 0);
         let mut curve = Vec::new();
         for tie in self.scores.chunk_by(|a, b| a == b) {
             let right = &self.right[picks..picks + tie.len()];
             picks += tie.len();
-            found += right.iter().filter(|right| **right).count();
+            hits += right.iter().filter(|right| **right).count();
             let detection = Detection {
-                found,
-                wrong: picks - found,
-                missed: self.truths - found,
+                found: hits,
+                wrong: picks - hits,
+                missed: self.truths - hits,
             };
             curve.push(CurvePoint {
                 score: tie[0],

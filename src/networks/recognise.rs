@@ -66,9 +66,9 @@ fn dynunet(file: &TensorFile, prefix: String) -> Result<(ModelDescription, Store
     };
     // The number of levels decides the other names, so it is found by trying.
     let has = |levels: usize, name: &str| file.contains(&stored(levels)(file, name));
-    let count = |levels: usize, what: &str, leaf: &str| {
+    let count = |levels: usize, part: &str, leaf: &str| {
         (0..8)
-            .take_while(|n| has(levels, &format!("{what}.{n}.{leaf}")))
+            .take_while(|n| has(levels, &format!("{part}.{n}.{leaf}")))
             .count()
     };
     let fits = |levels: &usize| {

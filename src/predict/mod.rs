@@ -33,7 +33,7 @@ mod tile;
 mod volumes;
 
 pub use after::{
-    after_network, find_picks, write_membranes, AfterNetwork, Found, MapSource, MembraneFiles, ProbabilityMap,
+    after_network, find_picks, write_membranes, AfterNetwork, AfterResults, MapSource, MembraneFiles, ProbabilityMap,
 };
 pub use closing::{close_membranes, ClosingOptions};
 pub use identity::{finished_files, identity, Inputs};

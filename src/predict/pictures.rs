@@ -166,8 +166,8 @@ pub fn predict_pictures(
         let answer = predict_picture(model, (&path.display().to_string(), &picture), options, job)?;
         seconds += began.elapsed().as_secs_f64();
         job.enter(Stage::Write)?;
-        if let Some(found) = answer.stability {
-            for (sum, value) in sums.iter_mut().zip([found.dice, found.psnr, found.ssim]) {
+        if let Some(stability) = answer.stability {
+            for (sum, value) in sums.iter_mut().zip([stability.dice, stability.psnr, stability.ssim]) {
                 *sum += value;
             }
             compared += 1.0;

@@ -11,7 +11,7 @@ use crate::runtime::{Error, Job, MemoryReuse, Result, Stage};
 use crate::settings::Settings;
 use crate::volume::{BlockFile, BlockType, Tomogram};
 
-use super::after::{after_network, AfterNetwork, Found, MapSource};
+use super::after::{after_network, AfterNetwork, AfterResults, MapSource};
 use super::budget::core_extents;
 use super::identity::{identity, tiles_identity, Inputs, Record};
 use super::labels::cut_labels;
@@ -53,7 +53,7 @@ pub struct PredictReport {
     pub settings: PredictOptions,
     /// Molecules and membranes of the volumes, by the process that finished.
     #[serde(skip)]
-    pub found: Found,
+    pub after: AfterResults,
 }
 
 /// Share of a call that the network takes where something follows it.
@@ -165,7 +165,7 @@ pub fn predict_inputs(inputs: &Inputs, folder: &Path, options: &PredictOptions, 
     let seconds = began.elapsed().as_secs_f64();
     job.set_span(job.span().end..span.end);
     job.enter(Stage::Write)?;
-    let mut found = Found::default();
+    let mut after_results = AfterResults::default();
     let as_zarr = (options.format == VolumeFormat::Zarr).then_some(&part_geometry);
     let mut threshold = None;
     let certain = options.probability.certain();
@@ -197,7 +197,7 @@ pub fn predict_inputs(inputs: &Inputs, folder: &Path, options: &PredictOptions, 
             first: region.clone().map(|range| range.start),
             name: tomogram.name(),
         };
-        found = after_network(&after, outputs, &maps, folder, options.memory, job)?;
+        after_results = after_network(&after, outputs, &maps, folder, options.memory, job)?;
         job.enter(Stage::Write)
     })?;
     job.set_span(span);
@@ -226,10 +226,10 @@ pub fn predict_inputs(inputs: &Inputs, folder: &Path, options: &PredictOptions, 
             .into_iter()
             .map(|(stage, time)| (stage.name().to_owned(), time.as_secs_f64()))
             .collect(),
-        n_picks: found.picks.as_ref().map_or(0, |set| set.picks.len()),
-        n_membranes: found.membranes.unwrap_or(0),
+        n_picks: after_results.picks.as_ref().map_or(0, |set| set.picks.len()),
+        n_membranes: after_results.membranes.unwrap_or(0),
         settings: options.clone(),
-        found,
+        after: after_results,
     })
 }
 

@@ -51,15 +51,15 @@ pub fn predict_tile(
             true => (margin[axis].1, margin[axis].0),
             false => margin[axis],
         });
-        let found = probabilities(model.network(), &mirrored, margin, options, job)?;
-        let there = |found: &Tensor| -> Result<Tensor> {
+        let output = probabilities(model.network(), &mirrored, margin, options, job)?;
+        let there = |output: &Tensor| -> Result<Tensor> {
             match flip.is_empty() {
-                true => to_data(found, plan, tile),
-                false => to_data(&found.f_flip(flip)?, plan, tile),
+                true => to_data(output, plan, tile),
+                false => to_data(&output.f_flip(flip)?, plan, tile),
             }
         };
-        let mean = there(&found.mean)?;
-        if let Some(of_samples) = &found.squares {
+        let mean = there(&output.mean)?;
+        if let Some(of_samples) = &output.squares {
             squares = Some(added(squares, &there(of_samples)?)?);
         } else if flips.len() > 1 {
             squares = Some(added(squares, &mean.f_square()?)?);
@@ -132,15 +132,15 @@ fn probabilities(
     if network.dimensions() == 2 {
         // Slices are the batch; those of the margin are there to be smoothed with.
         let slices = input.f_transpose(0, 1)?;
-        let found = network.sample(&slices, [(0, 0), margin[1], margin[2]], sampling, job)?;
-        let keep = |found: Tensor| {
-            along_z(&found, margin[0], options.z_smoothing)?
+        let output = network.sample(&slices, [(0, 0), margin[1], margin[2]], sampling, job)?;
+        let keep = |output: Tensor| {
+            along_z(&output, margin[0], options.z_smoothing)?
                 .f_transpose(0, 1)
                 .map_err(Error::from)
         };
         return Ok(Sampled {
-            mean: keep(found.mean)?,
-            squares: found.squares.map(keep).transpose()?,
+            mean: keep(output.mean)?,
+            squares: output.squares.map(keep).transpose()?,
         });
     }
     match network.sample(&input.f_unsqueeze(0)?, margin, sampling, job) {
@@ -148,24 +148,24 @@ fn probabilities(
             mean: in_halves(network, input, margin, (options, text), job)?,
             squares: None,
         }),
-        found => {
-            let found = found?;
-            let keep = |found: Tensor| found.f_squeeze_dim(0).map_err(Error::from);
+        output => {
+            let output = output?;
+            let keep = |output: Tensor| output.f_squeeze_dim(0).map_err(Error::from);
             Ok(Sampled {
-                mean: keep(found.mean)?,
-                squares: found.squares.map(keep).transpose()?,
+                mean: keep(output.mean)?,
+                squares: output.squares.map(keep).transpose()?,
             })
         }
     }
 }
 
-/// `found` [z, C, y, x] without the first and last slices of `margin`, smoothed along z by a Gaussian of `deviation`
+/// `output` [z, C, y, x] without the first and last slices of `margin`, smoothed along z by a Gaussian of `deviation`
 /// slices, cut at three of them and, at the volume's ends, weighted by what is there.
-fn along_z(found: &Tensor, (before, after): (i64, i64), deviation: f64) -> Result<Tensor> {
-    let depth = found.size()[0];
+fn along_z(output: &Tensor, (before, after): (i64, i64), deviation: f64) -> Result<Tensor> {
+    let depth = output.size()[0];
     let kept = depth - before - after;
     if deviation <= 0.0 {
-        return Ok(found.f_narrow(0, before, kept)?);
+        return Ok(output.f_narrow(0, before, kept)?);
     }
     let weight = |distance: i64| (-0.5 * (distance as f64 / deviation).powi(2)).exp();
     let reach = (3.0 * deviation).ceil() as i64;
@@ -179,9 +179,9 @@ fn along_z(found: &Tensor, (before, after): (i64, i64), deviation: f64) -> Resul
     }
     let matrix = Tensor::f_from_slice(&rows)?
         .f_view([kept, depth])?
-        .f_to_device(found.device())?;
-    let mut size = found.size();
-    let flat = found.f_reshape([depth, -1])?;
+        .f_to_device(output.device())?;
+    let mut size = output.size();
+    let flat = output.f_reshape([depth, -1])?;
     size[0] = kept;
     Ok(matrix.f_matmul(&flat)?.f_reshape(size.as_slice())?)
 }
@@ -227,15 +227,15 @@ fn in_halves(
 }
 
 /// The network's voxels of the inner window [C, z, y, x] at the data's voxels of the core.
-fn to_data(found: &Tensor, plan: &Plan, tile: &Tile) -> Result<Tensor> {
+fn to_data(output: &Tensor, plan: &Plan, tile: &Tile) -> Result<Tensor> {
     let mut matrices = [None, None, None];
     for (axis, matrix) in matrices.iter_mut().enumerate() {
         let sampling: Axis = plan.axes[axis];
         if !sampling.is_equal() {
-            *matrix = Some(sampling.to_data(&tile.inner[axis], &tile.core[axis], found.device())?);
+            *matrix = Some(sampling.to_data(&tile.inner[axis], &tile.core[axis], output.device())?);
         }
     }
-    resample(found, &matrices)
+    resample(output, &matrices)
 }
 
 #[cfg(test)]
@@ -304,12 +304,12 @@ mod tests {
         };
         let _guard = tch::no_grad_guard();
         let options = PredictOptions::default();
-        let found =
+        let output =
             |network: &Narrow| -> Result<Tensor> { Ok(probabilities(network, &input, margin, &options, &job)?.mean) };
-        let whole = found(&network).unwrap();
+        let whole = output(&network).unwrap();
         assert!(said.lock().unwrap().is_empty());
         network.most = 40 * 48 * 56 / 3;
-        let halved = found(&network).unwrap();
+        let halved = output(&network).unwrap();
         assert_eq!(halved.size(), whole.size());
         let apart = f64::try_from((&halved - &whole).abs().max()).unwrap();
         assert!(apart < 1e-5, "{apart}");
@@ -318,7 +318,7 @@ mod tests {
         assert!(heard.len() > 1 && halved == heard.len(), "{heard:?}");
         // What does not fit however small it is.
         network.most = 8;
-        let failed = found(&network);
+        let failed = output(&network);
         assert!(matches!(failed, Err(Error::OutOfMemory(_))));
     }
 }

@@ -72,9 +72,9 @@ impl Error {
     }
 
     /// An [`Error::Format`] about `what`.
-    pub fn format(what: impl ToString, detail: impl ToString) -> Self {
+    pub fn format(name: impl ToString, detail: impl ToString) -> Self {
         Self::Format {
-            what: what.to_string(),
+            what: name.to_string(),
             detail: detail.to_string(),
         }
     }

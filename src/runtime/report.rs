@@ -35,8 +35,8 @@ unsafe fn file_of(address: *mut c_void) -> Option<String> {
         dli_saddr: std::ptr::null_mut(),
     };
     // SAFETY: info is a valid out parameter.
-    let found = unsafe { libc::dladdr(address, &mut info) };
-    if found == 0 || info.dli_fname.is_null() {
+    let status = unsafe { libc::dladdr(address, &mut info) };
+    if status == 0 || info.dli_fname.is_null() {
         return None;
     }
     // SAFETY: dladdr returned a NUL-terminated name owned by the loader.

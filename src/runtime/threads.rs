@@ -30,19 +30,19 @@ impl HostState {
     /// Takes the host's settings and, for `n_threads` > 0, sets the thread count of this thread's calls.
     pub fn enter(n_threads: usize) -> Self {
         let mut calls = CALLS.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = tch::get_num_threads();
+        let current = tch::get_num_threads();
         let known = KNOWN.try_with(|known| known.replace(true)).unwrap_or(true);
         if calls.running == 0 {
-            calls.threads = found;
+            calls.threads = current;
         }
-        let threads = if known { found } else { calls.threads };
+        let threads = if known { current } else { calls.threads };
         calls.running += 1;
-        let wanted = match n_threads {
+        let target = match n_threads {
             0 => threads,
             n => i32::try_from(n).unwrap_or(i32::MAX),
         };
-        if wanted != found {
-            tch::set_num_threads(wanted);
+        if target != current {
+            tch::set_num_threads(target);
         }
         Self {
             threads,

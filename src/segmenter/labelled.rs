@@ -121,8 +121,8 @@ impl LabelledVolume {
     ) -> Result<Self> {
         let depth = tomogram.geometry().shape[0];
         if z.start >= z.end || z.end > depth {
-            let found = format!("{}:{}", z.start, z.end);
-            return Err(Error::argument("z", found, &format!("must be slices within 0:{depth}")));
+            let value = format!("{}:{}", z.start, z.end);
+            return Err(Error::argument("z", value, &format!("must be slices within 0:{depth}")));
         }
         let sampling = Sampling::new(tomogram, &z, description, view);
         let image = sampling.image(tomogram, description, view, job)?;
@@ -143,11 +143,11 @@ fn check(tomogram: &Tomogram, labels: &SlabLabels) -> Result<()> {
     let [depth, rows, cols] = tomogram.geometry().shape;
     let z = labels.z.clone();
     if z.start >= z.end || z.end > depth || labels.labels.dim() != (z.len(), rows, cols) {
-        let found = format!("{:?} for slices {}:{}", labels.labels.dim(), z.start, z.end);
+        let value = format!("{:?} for slices {}:{}", labels.labels.dim(), z.start, z.end);
         let allowed = format!("must be (slices, {rows}, {cols}) with slices within 0:{depth}");
-        return Err(Error::argument("labels", found, &allowed));
+        return Err(Error::argument("labels", value, &allowed));
     }
-    let what = || format!("labels of {}", tomogram.name());
+    let name = || format!("labels of {}", tomogram.name());
     if let Some(confidence) = labels.confidence {
         if confidence.dim() != labels.labels.dim() {
             let allowed = format!("must have the labels' shape {:?}", labels.labels.dim());
@@ -162,7 +162,7 @@ fn check(tomogram: &Tomogram, labels: &SlabLabels) -> Result<()> {
         }
         if confidence.iter().all(|c| *c <= 0.0) {
             return Err(Error::format(
-                what(),
+                name(),
                 "no voxel has a confidence above 0; there is nothing to learn from",
             ));
         }
@@ -170,7 +170,7 @@ fn check(tomogram: &Tomogram, labels: &SlabLabels) -> Result<()> {
     let highest = labels.labels.iter().copied().max().unwrap_or(0);
     if highest <= 0 {
         return Err(Error::format(
-            what(),
+            name(),
             "every voxel is ground; there is nothing to learn from",
         ));
     }
@@ -293,11 +293,11 @@ impl Sampling {
             return Err(Error::argument("output", name, &allowed));
         }
         // Labels of one name are one class.
-        let wanted = |label: i8| match is_label {
+        let selects = |label: i8| match is_label {
             true => label > 0 && labels.names[label as usize - 1] == name,
             false => label == 0,
         };
-        let share = self.labels(labels.labels.mapv(|label| f32::from(u8::from(wanted(label)))))?;
+        let share = self.labels(labels.labels.mapv(|label| f32::from(u8::from(selects(label)))))?;
         let share = share.f_mul_scalar(f64::from(CERTAIN))?;
         Ok(share.f_round()?.f_to_kind(Kind::Uint8)?)
     }

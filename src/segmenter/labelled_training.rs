@@ -193,13 +193,13 @@ impl LabelledTraining {
         let mut rest = || -> Result<()> {
             trainer.restore_labels(job)?;
             loop {
-                let mut wanted = true;
+                let mut in_time = true;
                 job.set_span(part(trainer.round())..part(trainer.round() + 1));
                 trainer.train(until, job, &mut |_, _| {
-                    wanted = end.is_none_or(|end| Instant::now() < end); // a step is done before the time is looked at
-                    wanted
+                    in_time = end.is_none_or(|end| Instant::now() < end); // a step is done before the time is looked at
+                    in_time
                 })?;
-                let go_on = wanted && trainer.round_is_over() && trainer.round() < rounds && trainer.step() < until;
+                let go_on = in_time && trainer.round_is_over() && trainer.round() < rounds && trainer.step() < until;
                 if !go_on {
                     return Ok(());
                 }

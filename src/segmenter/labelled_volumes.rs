@@ -30,15 +30,15 @@ impl LabelledVolumes {
 
     /// What `teacher` says of every volume, mixed with what it came with; nothing is changed yet.
     pub(super) fn relabelled(&self, teacher: &SegmentationModel, plan: &Plan, job: &Job) -> Result<Vec<Labels>> {
-        let mut found = Vec::with_capacity(self.volumes.len());
+        let mut labels = Vec::with_capacity(self.volumes.len());
         for (index, volume) in self.volumes.iter().enumerate() {
             let given = match &self.given {
                 Some(given) => given[index].share(),
                 None => Labels::of(volume),
             };
-            found.push(relabelled(&volume.image, &given, teacher, plan, job)?);
+            labels.push(relabelled(&volume.image, &given, teacher, plan, job)?);
         }
-        Ok(found)
+        Ok(labels)
     }
 
     /// Labels in the place of the present ones, in the order of the volumes.

@@ -276,7 +276,7 @@ impl SegmenterOptions {
                 config.latent_loss = 0.0;
             }
             match self.mask_loss {
-                Some(wanted) if wanted != (config.mask_loss > 0.0) => config.mask_loss = f64::from(u8::from(wanted)),
+                Some(masked) if masked != (config.mask_loss > 0.0) => config.mask_loss = f64::from(u8::from(masked)),
                 _ => {}
             }
         }

@@ -68,13 +68,13 @@ impl PicturePair {
 }
 
 /// Where the mask is nearer to its upper level than to its lower.
-fn two_levels(what: &str, file: &PictureFile) -> Result<Array2<bool>> {
+fn two_levels(name: &str, file: &PictureFile) -> Result<Array2<bool>> {
     let levels = file
         .pixels
         .mean_axis(Axis(0))
-        .ok_or_else(|| Error::format(what, "has no channels"))?;
+        .ok_or_else(|| Error::format(name, "has no channels"))?;
     if levels.iter().any(|v| !v.is_finite()) {
-        return Err(Error::format(what, "has levels that are not finite"));
+        return Err(Error::format(name, "has levels that are not finite"));
     }
     let low = levels.iter().copied().fold(f32::INFINITY, f32::min);
     let high = levels.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -97,7 +97,7 @@ fn two_levels(what: &str, file: &PictureFile) -> Result<Array2<bool>> {
              two levels",
             100.0 * share
         );
-        return Err(Error::format(what, detail));
+        return Err(Error::format(name, detail));
     }
     Ok(mask)
 }

@@ -60,8 +60,8 @@ pub(super) fn relabelled(
     let _guard = tch::no_grad_guard();
     let rules = &plan.settings;
     let outputs = teacher.network().outputs();
-    let found = probabilities(teacher, image, plan.window, job)?;
-    let (said, sure) = verdict(&found, outputs, teacher.network().activation(), rules)?;
+    let output = probabilities(teacher, image, plan.window, job)?;
+    let (said, sure) = verdict(&output, outputs, teacher.network().activation(), rules)?;
     let given_weight = given.weight.f_mul_scalar(1.0 - rules.teacher_share)?;
     let own_weight = sure.f_mul_scalar(rules.teacher_share)?;
     let weight = given_weight.f_add(&own_weight)?;
@@ -81,20 +81,20 @@ pub(super) fn relabelled(
 
 /// What the probabilities [K, z, y, x] say, 0..=1, and where they are sure, 0 or 1, [1, z, y, x].
 fn verdict(
-    found: &Tensor,
+    output: &Tensor,
     outputs: &[String],
     activation: Activation,
     rules: &SegmenterOptions,
 ) -> Result<(Tensor, Tensor)> {
     if activation == Activation::Softmax {
-        let (most, _) = found.f_max_dim(0, true)?;
-        let said = found.f_ge_tensor(&most)?.f_to_kind(Kind::Float)?;
+        let (most, _) = output.f_max_dim(0, true)?;
+        let said = output.f_ge_tensor(&most)?.f_to_kind(Kind::Float)?;
         return Ok((said, most.f_ge(rules.sure)?.f_to_kind(Kind::Float)?));
     }
-    let said = found.f_gt(0.5)?.f_to_kind(Kind::Float)?;
+    let said = output.f_gt(0.5)?.f_to_kind(Kind::Float)?;
     let mut sure: Option<Tensor> = None;
     for (index, name) in (0..).zip(outputs) {
-        let plane = found.f_narrow(0, index, 1)?;
+        let plane = output.f_narrow(0, index, 1)?;
         if name == CENTRE {
             said.f_narrow(0, index, 1)?.f_copy_(&plane)?;
             continue;
@@ -107,7 +107,7 @@ fn verdict(
     }
     let sure = match sure {
         Some(sure) => sure.f_to_kind(Kind::Float)?,
-        None => found.f_narrow(0, 0, 1)?.f_ones_like()?,
+        None => output.f_narrow(0, 0, 1)?.f_ones_like()?,
     };
     Ok((said, sure))
 }
@@ -159,14 +159,14 @@ pub(super) fn probabilities(
                 let padded = cut(image)?.f_constant_pad_nd([0, missing(2), 0, missing(1), 0, missing(0)])?;
                 let batch = batch_of(&[&padded.f_to_device(model.device())?], network.dimensions())?;
                 let logits = network.forward(&batch, &mut Pass::Inference, job)?.main;
-                let mut found = network.activation().probabilities(&logits)?.f_squeeze_dim(0)?;
+                let mut output = network.activation().probabilities(&logits)?.f_squeeze_dim(0)?;
                 if network.dimensions() == 2 {
-                    found = found.f_unsqueeze(1)?;
+                    output = output.f_unsqueeze(1)?;
                 }
                 for (axis, extent) in (1..).zip(take) {
-                    found = found.f_narrow(axis, 0, extent)?;
+                    output = output.f_narrow(axis, 0, extent)?;
                 }
-                let weighted = found.f_to_device(Device::Cpu)?.f_mul(&tent)?;
+                let weighted = output.f_to_device(Device::Cpu)?.f_mul(&tent)?;
                 let _ = cut(&sum)?.f_add_(&weighted)?;
                 let _ = cut(&total)?.f_add_(&tent)?;
             }
@@ -182,10 +182,10 @@ mod tests {
     #[test]
     fn only_what_is_sure_counts() {
         let outputs = ["membrane", "molecule", "centre"].map(str::to_owned);
-        let found = Tensor::from_slice(&[0.95_f32, 0.5, 0.05, 0.05, 0.05, 0.0, 0.6, 0.05, 0.3, 0.3, 0.3, 0.3]);
-        let found = found.view([3, 1, 1, 4]);
+        let output = Tensor::from_slice(&[0.95_f32, 0.5, 0.05, 0.05, 0.05, 0.0, 0.6, 0.05, 0.3, 0.3, 0.3, 0.3]);
+        let output = output.view([3, 1, 1, 4]);
         let rules = SegmenterOptions::default();
-        let (said, sure) = verdict(&found, &outputs, Activation::Sigmoid, &rules).unwrap();
+        let (said, sure) = verdict(&output, &outputs, Activation::Sigmoid, &rules).unwrap();
         let values = |x: &Tensor| -> Vec<f32> { Vec::try_from(x.contiguous().view([-1])).unwrap() };
         assert_eq!(values(&sure), [1.0, 0.0, 0.0, 1.0]);
         assert_eq!(values(&said)[..4], [1.0, 0.0, 0.0, 0.0]);

@@ -27,9 +27,9 @@ impl LabelledVolume {
                         at[axis] >= extent - length
                     }
                 };
-                let found = self.labelled.iter().filter(inside).count() as f64 / all;
-                let off = (found - share).abs();
-                if extent > 1 && (LEAST..=1.0 - LEAST).contains(&found) && best.is_none_or(|(known, ..)| off < known) {
+                let held = self.labelled.iter().filter(inside).count() as f64 / all;
+                let off = (held - share).abs();
+                if extent > 1 && (LEAST..=1.0 - LEAST).contains(&held) && best.is_none_or(|(known, ..)| off < known) {
                     best = Some((off, axis, length, low));
                 }
             }

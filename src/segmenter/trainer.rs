@@ -188,10 +188,10 @@ impl<S: ExampleSource> SegmenterTrainer<S> {
             let allowed = "must be another where nothing is held out: a plateau is one of validation scores";
             return Err(Error::argument("schedule", "plateau", allowed));
         }
-        let mut wanted = true;
+        let mut goes_on = true;
         loop {
             self.validate(job)?;
-            if !wanted || self.run.validated.stopped || self.run.step >= until {
+            if !goes_on || self.run.validated.stopped || self.run.step >= until {
                 return Ok(());
             }
             let stop = match self.held_out {
@@ -201,8 +201,8 @@ impl<S: ExampleSource> SegmenterTrainer<S> {
             let earlier = self.run.earlier;
             self.run
                 .train(&mut self.task, &schedule, stop, job, &mut |step, loss| {
-                    wanted = go_on(earlier + step, loss);
-                    wanted
+                    goes_on = go_on(earlier + step, loss);
+                    goes_on
                 })?;
         }
     }

@@ -63,17 +63,17 @@ pub(super) fn score(
             &mut Pass::Inference,
             job,
         )?;
-        let found = network.activation().probabilities(&logits.main)?;
+        let output = network.activation().probabilities(&logits.main)?;
         let truth = batch_of(&[&example.truth], network.dimensions())?;
         let weight = batch_of(&[&example.weight], network.dimensions())?.f_narrow(1, 0, 1)?;
-        let (inside, true_inside) = (found.f_gt(0.5)?, truth.f_gt(0.5)?);
+        let (inside, true_inside) = (output.f_gt(0.5)?, truth.f_gt(0.5)?);
         let both = inside.f_logical_and(&true_inside)?;
         for (index, sums) in sums.iter_mut().enumerate() {
             let of = |map: &Tensor| -> Result<f64> {
                 let map = map.f_narrow(1, index as i64, 1)?.f_to_kind(Kind::Float)?;
                 Ok(map.f_mul(&weight)?.f_sum(Kind::Double)?.f_double_value(&[])?)
             };
-            let parts = [of(&inside)?, of(&true_inside)?, of(&both)?, of(&found)?, of(&truth)?];
+            let parts = [of(&inside)?, of(&true_inside)?, of(&both)?, of(&output)?, of(&truth)?];
             let all = weight.f_sum(Kind::Double)?.f_double_value(&[])?;
             for (sum, part) in sums.iter_mut().zip(parts.into_iter().chain([all])) {
                 *sum += part;

@@ -88,11 +88,11 @@ fn refused(text: &str) -> String {
 fn what_is_given_changes_the_preset_and_nothing_else() {
     assert_eq!(resolve_text::<Family>("").unwrap(), Family::of_preset("default"));
     let paper = resolve_text::<Family>(r#"{"preset": "paper", "schedule.steps": 7}"#).unwrap();
-    let wanted = Family {
+    let family = Family {
         schedule: Schedule { steps: 7 },
         ..Family::of_preset("paper")
     };
-    assert_eq!(paper, wanted);
+    assert_eq!(paper, family);
     let text = canonical(&paper).unwrap();
     assert_eq!(resolve_text::<Family>(&text).unwrap(), paper);
     let grouped =

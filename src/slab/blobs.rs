@@ -228,8 +228,11 @@ mod tests {
 
     #[test]
     fn the_fitting_diameter_wins() {
-        let found = points(&[7.0, 12.0, 21.0], Some(1));
-        assert_eq!((found[0].position, found[0].diameter_nm), ([12.0, 12.0, 10.0], 12.0));
+        let detections = points(&[7.0, 12.0, 21.0], Some(1));
+        assert_eq!(
+            (detections[0].position, detections[0].diameter_nm),
+            ([12.0, 12.0, 10.0], 12.0)
+        );
     }
 
     #[test]

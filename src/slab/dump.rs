@@ -59,9 +59,9 @@ pub fn dump_slice(
             }
             keep("unet_output", &tile.extraction.output)?;
             keep("clean", &tile.extraction.clean)?;
-            if let Some(found) = &tile.eigenvectors {
-                keep("eigenvectors", &found.vectors)?;
-                let values: Vec<f32> = found.values.iter().map(|value| *value as f32).collect();
+            if let Some(eigenvectors) = &tile.eigenvectors {
+                keep("eigenvectors", &eigenvectors.vectors)?;
+                let values: Vec<f32> = eigenvectors.values.iter().map(|value| *value as f32).collect();
                 keep("eigenvalues", &Tensor::f_from_slice(&values)?)?;
             }
             let context = run.context();

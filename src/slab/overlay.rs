@@ -40,16 +40,16 @@ pub fn write_overlay(
     z: usize,
     voxel_nm: f64,
 ) -> Result<()> {
-    let found = Found {
+    let panel = PanelLabels {
         labels: labels.view(),
         points: Some(points),
     };
-    write_panels(path, slice, &[found], (z, voxel_nm), PANEL)
+    write_panels(path, slice, &[panel], (z, voxel_nm), PANEL)
 }
 
 /// What one panel shows of a slice.
 #[derive(Clone, Copy)]
-pub struct Found<'a> {
+pub struct PanelLabels<'a> {
     /// Labels of the slice's shape.
     pub labels: ArrayView2<'a, i8>,
     /// Molecules in voxels of the tomogram, drawn as circles; None: molecules and filaments are drawn as the labels
@@ -57,48 +57,48 @@ pub struct Found<'a> {
     pub points: Option<&'a [Pick]>,
 }
 
-/// Writes a PNG: `slice`, number `z` of its tomogram, in grey, and beside it one panel for each of `found`. Slices
+/// Writes a PNG: `slice`, number `z` of its tomogram, in grey, and beside it one panel for each of `panels`. Slices
 /// whose longer side is outside `sides` pixels are enlarged or reduced to it.
 ///
 /// Errors: shapes that differ or are empty, and what the file system says.
 pub fn write_panels(
     path: &Path,
     slice: ArrayView2<f32>,
-    found: &[Found],
+    panels: &[PanelLabels],
     (z, voxel_nm): (usize, f64),
     sides: (usize, usize),
 ) -> Result<()> {
-    let png = draw(slice, found, (z, voxel_nm), sides)?.png()?;
+    let png = draw(slice, panels, (z, voxel_nm), sides)?.png()?;
     write_whole(path, &png)
 }
 
 fn draw(
     slice: ArrayView2<f32>,
-    found: &[Found],
+    panels: &[PanelLabels],
     (z, voxel_nm): (usize, f64),
     sides: (usize, usize),
 ) -> Result<Picture> {
-    let differs = found.iter().find(|found| found.labels.dim() != slice.dim());
+    let differs = panels.iter().find(|panel| panel.labels.dim() != slice.dim());
     if let (true, _) | (_, Some(_)) = (slice.is_empty(), differs) {
-        let (shape, wanted) = (
-            format!("{:?}", differs.map_or(slice.dim(), |found| found.labels.dim())),
+        let (shape, allowed) = (
+            format!("{:?}", differs.map_or(slice.dim(), |panel| panel.labels.dim())),
             format!("must be that of the slice, {:?}, and not empty", slice.dim()),
         );
-        return Err(Error::argument("shape of the labels", shape, &wanted));
+        return Err(Error::argument("shape of the labels", shape, &allowed));
     }
     let longer = slice.nrows().max(slice.ncols());
     let scale = longer.clamp(sides.0, sides.1) as f64 / longer as f64;
     let side = |pixels: usize| ((pixels as f64 * scale).round() as usize).max(1);
     let (rows, cols) = (side(slice.nrows()), side(slice.ncols()));
     let grey = grey_panel(slice, (rows, cols));
-    let mut picture = Picture::white(rows, cols + found.len() * (cols + GAP));
-    for panel in 0..=found.len() {
-        picture.paint_grey((0, panel * (cols + GAP)), grey.view());
+    let mut picture = Picture::white(rows, cols + panels.len() * (cols + GAP));
+    for column in 0..=panels.len() {
+        picture.paint_grey((0, column * (cols + GAP)), grey.view());
     }
-    for (panel, found) in found.iter().enumerate() {
-        let left = (panel + 1) * (cols + GAP);
-        let labels: Array2<i8> = resize_nearest(found.labels, (rows, cols));
-        let drawn: &[(i8, [u8; 3])] = match found.points {
+    for (column, panel) in panels.iter().enumerate() {
+        let left = (column + 1) * (cols + GAP);
+        let labels: Array2<i8> = resize_nearest(panel.labels, (rows, cols));
+        let drawn: &[(i8, [u8; 3])] = match panel.points {
             Some(_) => &[(MEMBRANE, MEMBRANE_COLOUR)],
             None => &[
                 (MEMBRANE, MEMBRANE_COLOUR),
@@ -109,7 +109,7 @@ fn draw(
         for &(label, colour) in drawn {
             area(&mut picture, left, &labels, label, colour);
         }
-        for point in found.points.unwrap_or_default() {
+        for point in panel.points.unwrap_or_default() {
             circle(&mut picture, (left, cols), point, z, voxel_nm, scale);
         }
     }
@@ -118,8 +118,8 @@ fn draw(
 
 /// What has `label`, tinted and outlined, in the panel that starts at column `left`.
 fn area(picture: &mut Picture, left: usize, labels: &Array2<i8>, label: i8, colour: [u8; 3]) {
-    for ((r, c), _) in labels.indexed_iter().filter(|(_, found)| **found == label) {
-        let inside = |r: usize, c: usize| labels.get([r, c]).is_none_or(|found| *found == label);
+    for ((r, c), _) in labels.indexed_iter().filter(|(_, other)| **other == label) {
+        let inside = |r: usize, c: usize| labels.get([r, c]).is_none_or(|other| *other == label);
         // Beyond the border counts as inside: the frame is no outline. Index -1 wraps, and is beyond it too.
         let around = [(r.wrapping_sub(1), c), (r + 1, c), (r, c.wrapping_sub(1)), (r, c + 1)];
         let edge = around.into_iter().any(|(r, c)| !inside(r, c));
@@ -171,8 +171,8 @@ mod tests {
         }
     }
 
-    fn circled<'a>(labels: &'a Array2<i8>, points: &'a [Pick]) -> Found<'a> {
-        Found {
+    fn circled<'a>(labels: &'a Array2<i8>, points: &'a [Pick]) -> PanelLabels<'a> {
+        PanelLabels {
             labels: labels.view(),
             points: Some(points),
         }
@@ -236,14 +236,14 @@ mod tests {
     fn labels_of_two_sources_stand_side_by_side() {
         let (slice, mut labels) = scene(40, 40);
         labels.slice_mut(ndarray::s![24..32, 8..16]).fill(MOLECULE);
-        let found = [
+        let panels = [
             circled(&labels, &[]),
-            Found {
+            PanelLabels {
                 points: None,
                 ..circled(&labels, &[])
             },
         ];
-        let picture = draw(slice.view(), &found, (0, 1.0), (10, 20)).unwrap();
+        let picture = draw(slice.view(), &panels, (0, 1.0), (10, 20)).unwrap();
         assert_eq!(picture.dim(), (20, 3 * 20 + 2 * GAP));
         let at = |panel: usize, row: usize, col: usize| picture.colour(row, panel * (20 + GAP) + col).unwrap();
         assert_eq!([at(1, 6, 10), at(2, 6, 10)], [MEMBRANE_COLOUR; 2]);

@@ -327,11 +327,11 @@ mod tests {
         ];
         let split = Split { labels, objects };
         let plan = TilePlan::quadrants((928, 960), 512).unwrap();
-        let found = tile_detections(&split, &plan, 3, &PointRules::default(), 1.348).unwrap();
-        let labels: Vec<u32> = found.iter().map(|d| d.label).collect();
+        let detections = tile_detections(&split, &plan, 3, &PointRules::default(), 1.348).unwrap();
+        let labels: Vec<u32> = detections.iter().map(|d| d.label).collect();
         assert_eq!(labels, [2, 6]);
         // y = 300 * 464 / 512 + 464 = 735.875, x = 114 * 480 / 512 + 480 = 586.875, truncated.
-        assert_eq!(found[0].position, [0.0, 735.0, 586.0]);
+        assert_eq!(detections[0].position, [0.0, 735.0, 586.0]);
         assert!(tile_detections(&split, &plan, 4, &PointRules::default(), 1.348).is_err());
     }
 

@@ -62,12 +62,12 @@ mod tests {
             filament: nowhere.clone(),
             centre: nowhere,
         };
-        let found = refined(maps, density.view(), &Job::quiet()).unwrap().molecule;
+        let sharper = refined(maps, density.view(), &Job::quiet()).unwrap().molecule;
         let wrong = |map: &Array3<f32>| map.iter().zip(&truth).filter(|(p, t)| (**p > 0.4) != **t).count();
         assert!(
-            10 * wrong(&found) < wrong(&molecule),
+            10 * wrong(&sharper) < wrong(&molecule),
             "{} of {}",
-            wrong(&found),
+            wrong(&sharper),
             wrong(&molecule)
         );
     }

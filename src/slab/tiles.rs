@@ -275,15 +275,15 @@ fn check(slice: (usize, usize), tile: usize) -> Result<()> {
     Ok(())
 }
 
-fn expect(what: &str, found: (usize, usize), wanted: (usize, usize)) -> Result<()> {
-    if found == wanted {
+fn expect(name: &str, actual: (usize, usize), expected: (usize, usize)) -> Result<()> {
+    if actual == expected {
         return Ok(());
     }
-    let found = format!("{}x{}", found.0, found.1);
+    let actual = format!("{}x{}", actual.0, actual.1);
     Err(Error::argument(
-        what,
-        found,
-        &format!("must be {}x{}", wanted.0, wanted.1),
+        name,
+        actual,
+        &format!("must be {}x{}", expected.0, expected.1),
     ))
 }
 

@@ -133,17 +133,17 @@ pub(crate) fn save(path: &Path, identity: Identity, run: &Run) -> Result<()> {
 /// Reads a checkpoint. Errors: the operating system's; [`Error::Version`] for one of another version of the engine;
 /// [`Error::Format`] that names what is missing or misshapen.
 pub(crate) fn load<O: RunOptions>(path: &Path, device: Device) -> Result<Restored<O>> {
-    let what = path.display().to_string();
+    let name = path.display().to_string();
     let bytes = std::fs::read(path).map_err(|e| Error::io("reading", path, e))?;
-    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| Error::format(&what, e))?;
+    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| Error::format(&name, e))?;
     let text = metadata.metadata().as_ref().and_then(|map| map.get(KEY));
-    let text = text.ok_or_else(|| Error::format(&what, "is not a checkpoint: its metadata has no state"))?;
-    let refused = |e: serde_json::Error| Error::format(&what, e);
+    let text = text.ok_or_else(|| Error::format(&name, "is not a checkpoint: its metadata has no state"))?;
+    let refused = |e: serde_json::Error| Error::format(&name, e);
     let value: serde_json::Value = serde_json::from_str(text).map_err(refused)?;
     let version = value.pointer("/identity/version").and_then(serde_json::Value::as_str);
     if version != Some(env!("CARGO_PKG_VERSION")) {
         return Err(Error::Version(format!(
-            "{what} is a checkpoint of version {}, this is {}: begin the training again",
+            "{name} is a checkpoint of version {}, this is {}: begin the training again",
             version.unwrap_or("0.1"),
             env!("CARGO_PKG_VERSION")
         )));
@@ -151,7 +151,7 @@ pub(crate) fn load<O: RunOptions>(path: &Path, device: Device) -> Result<Restore
     let state: State = serde_json::from_value(value).map_err(refused)?;
     let options: O = serde_json::from_value(state.identity.settings.clone()).map_err(refused)?;
     options.check()?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|e| Error::format(&what, e))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|e| Error::format(&name, e))?;
     let shapes = options.tensor_shapes()?;
     let statistics = options.statistic_shapes()?;
     let read = |group: &str, shapes: &[(String, Vec<i64>)]| -> Result<Vec<Tensor>> {
@@ -160,11 +160,11 @@ pub(crate) fn load<O: RunOptions>(path: &Path, device: Device) -> Result<Restore
             let full = format!("{group}.{name}");
             let view = file
                 .tensor(&full)
-                .map_err(|e| Error::format(format!("{what}: {full}"), e))?;
-            let found: Vec<i64> = view.shape().iter().map(|n| *n as i64).collect();
-            if found != *shape || view.dtype() != Dtype::F32 {
-                let detail = format!("is {:?} {found:?}, expected F32 {shape:?}", view.dtype());
-                return Err(Error::format(format!("{what}: {full}"), detail));
+                .map_err(|e| Error::format(format!("{name}: {full}"), e))?;
+            let stored: Vec<i64> = view.shape().iter().map(|n| *n as i64).collect();
+            if stored != *shape || view.dtype() != Dtype::F32 {
+                let detail = format!("is {:?} {stored:?}, expected F32 {shape:?}", view.dtype());
+                return Err(Error::format(format!("{name}: {full}"), detail));
             }
             tensors.push(Tensor::f_from_data_size(view.data(), shape, Kind::Float)?.f_to_device(device)?);
         }

@@ -28,7 +28,7 @@ impl Example {
         if extents.len() == 3 && space(&self.truth) == extents && space(&self.weight) == extents {
             return Ok(());
         }
-        let found = format!(
+        let value = format!(
             "{:?}, {:?}, {:?}",
             self.image.size(),
             self.truth.size(),
@@ -36,7 +36,7 @@ impl Example {
         );
         Err(Error::argument(
             "image, truth, weight",
-            found,
+            value,
             "must be [channels, z, y, x] of the same extents",
         ))
     }

@@ -126,8 +126,8 @@ mod tests {
 
     const NO_COSINE: (u64, f64) = (0, 0.0);
 
-    fn close(found: f64, wanted: f64) {
-        assert!((found - wanted).abs() < 1e-12, "{found} is not {wanted}");
+    fn close(actual: f64, expected: f64) {
+        assert!((actual - expected).abs() < 1e-12, "{actual} is not {expected}");
     }
 
     #[test]
@@ -167,14 +167,14 @@ mod tests {
     #[test]
     fn a_plateau_is_met_as_by_pytorch() {
         let scores = [0.1, 0.2, 0.2, 0.20001, 0.2, 0.3, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1];
-        let wanted = [1.0, 1.0, 1.0, 1.0, 1.0, 0.1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.01];
+        let expected = [1.0, 1.0, 1.0, 1.0, 1.0, 0.1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.01];
         let curve = RateCurve::Plateau {
             factor: 0.1,
             patience: 2,
         };
         let mut plateau = Plateau::default();
-        for (score, wanted) in scores.into_iter().zip(wanted) {
-            close(plateau.factor, wanted);
+        for (score, expected) in scores.into_iter().zip(expected) {
+            close(plateau.factor, expected);
             plateau.observe(score, &curve);
         }
     }

@@ -153,8 +153,8 @@ impl Run {
     fn gradients(&mut self, objective: &dyn Objective, job: &Job) -> Result<(f64, Vec<Tensor>)> {
         let (gen, statistics) = (self.gen.clone(), self.statistics.duplicate()?);
         let (weights, draws, step) = (&self.weights, &mut self.gen, self.step);
-        let found = weights.gradients(job, || objective.loss(step, draws, job));
-        let failed = match found {
+        let outcome = weights.gradients(job, || objective.loss(step, draws, job));
+        let failed = match outcome {
             Ok((loss, gradients)) if loss.is_finite() => return Ok((loss, gradients)),
             Ok((loss, _)) => Error::State(format!(
                 "the loss of step {step} is {loss}; the weights are those of the step before: lower the \

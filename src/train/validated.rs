@@ -80,15 +80,15 @@ mod tests {
 
     #[test]
     fn a_run_stops_after_its_patience() {
-        let mut found = Validated::default();
+        let mut validated = Validated::default();
         let scores = [0.2, 0.5, 0.5, 0.4, 0.6, 0.5, 0.5, 0.6];
         let better: Vec<bool> = (1..)
             .zip(scores)
-            .map(|(step, score)| found.observe(ScoreRecord { step, score }, 3))
+            .map(|(step, score)| validated.observe(ScoreRecord { step, score }, 3))
             .collect();
         assert_eq!(better, [true, true, false, false, true, false, false, false]);
-        assert!(found.stopped && found.has(8) && !found.has(7));
-        assert_eq!(found.best, Some(ScoreRecord { step: 5, score: 0.6 }));
+        assert!(validated.stopped && validated.has(8) && !validated.has(7));
+        assert_eq!(validated.best, Some(ScoreRecord { step: 5, score: 0.6 }));
         let mut patient = Validated::default();
         for step in 0..100 {
             patient.observe(ScoreRecord { step, score: 0.0 }, 0);

@@ -50,8 +50,8 @@ fn both_halves_compute_what_diffusers_computes() {
         let image = draw("image", [1, channels, 8 * ROWS, 8 * COLUMNS]);
         let (mean, log_variance) = encoder.posterior(&image, &job).unwrap();
         let decoded = decoder.reconstruct(&latent, &job).unwrap();
-        for (name, found) in [("image", &decoded), ("mean", &mean), ("logvar", &log_variance)] {
-            let error = relative_error(found, &expected[&format!("{key}.{name}")]);
+        for (name, actual) in [("image", &decoded), ("mean", &mean), ("logvar", &log_variance)] {
+            let error = relative_error(actual, &expected[&format!("{key}.{name}")]);
             assert!(error < 1e-5, "{key} {name}: relative error {error:.2e}");
         }
         // The scaled forms are the same thing in grey values 0..=1.
@@ -69,10 +69,10 @@ fn the_tensors_are_those_of_diffusers() {
     let text = std::fs::read_to_string(fixture("autoencoder.json")).unwrap();
     let lists: BTreeMap<String, Vec<(String, Vec<i64>)>> = serde_json::from_str(&text).unwrap();
     for (key, mut expected) in lists {
-        let mut found = vae_tensor_shapes(&config(&key)).unwrap();
-        found.sort();
+        let mut shapes = vae_tensor_shapes(&config(&key)).unwrap();
+        shapes.sort();
         expected.sort();
-        assert_eq!(found, expected, "{key}");
+        assert_eq!(shapes, expected, "{key}");
     }
 }
 

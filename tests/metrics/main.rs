@@ -106,11 +106,11 @@ fn blob_peaks_find_dark_balls_of_their_size() {
         }
     });
     let peaks = blob_peaks(&volume, 0..30, 8.0, true, 3, &Job::quiet()).unwrap();
-    let mut found: Vec<[usize; 3]> = peaks.iter().map(|p| p.position.map(|v| v as usize)).collect();
-    found.sort_unstable();
+    let mut positions: Vec<[usize; 3]> = peaks.iter().map(|p| p.position.map(|v| v as usize)).collect();
+    positions.sort_unstable();
     let mut expected = centres;
     expected.sort_unstable();
-    assert_eq!(found, expected);
+    assert_eq!(positions, expected);
     let slab = blob_peaks(&volume, 14..18, 8.0, true, 1, &Job::quiet()).unwrap();
     assert_eq!(slab[0].position, [15.0, 12.0, 33.0]);
     assert!(blob_peaks(&volume, 0..30, 0.0, true, 3, &Job::quiet()).is_err());

@@ -12,9 +12,9 @@ fn numbers(value: &Value) -> Vec<f64> {
     value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
 }
 
-fn close(found: f64, expected: &Value, what: &str) {
+fn close(actual: f64, expected: &Value, name: &str) {
     let expected = expected.as_f64().unwrap();
-    assert!((found - expected).abs() < 1e-12, "{what}: {found}, not {expected}");
+    assert!((actual - expected).abs() < 1e-12, "{name}: {actual}, not {expected}");
 }
 
 #[test]
@@ -67,8 +67,8 @@ fn average_precision_is_that_of_scikit_learn() {
         let mut truths: Vec<[f64; 3]> = (0..scores.len()).filter(|n| right[*n]).map(place).collect();
         let all = PickRanking::new(&picks, &scores, &truths, MatchRule::Distance(1.0));
         let expected = case["average_precision"].as_f64().unwrap();
-        let found = all.average_precision().unwrap();
-        assert!((found - expected).abs() < 1e-12, "{found}, not {expected}");
+        let precision = all.average_precision().unwrap();
+        assert!((precision - expected).abs() < 1e-12, "{precision}, not {expected}");
         truths.extend(truths.clone().iter().map(|[_, y, x]| [-90.0, *y, *x]));
         let half = PickRanking::new(&picks, &scores, &truths, MatchRule::Distance(1.0));
         assert!((half.average_precision().unwrap() - expected / 2.0).abs() < 1e-12);
@@ -83,15 +83,15 @@ fn line_strength_is_the_larger_eigenvalue() {
     let image = Array2::from_shape_vec((shape[0] as usize, shape[1] as usize), pixels).unwrap();
     for expected in case["strength"].as_array().unwrap() {
         let sigma = expected["sigma"].as_f64().unwrap();
-        let found = line_strength(image.view(), sigma, true);
+        let strength = line_strength(image.view(), sigma, true);
         let bright = line_strength(image.mapv(|v| -v).view(), sigma, false);
-        assert_eq!(found, bright);
+        assert_eq!(strength, bright);
         for (n, expected) in numbers(&expected["samples"]).iter().enumerate() {
-            let found = f64::from(*found.iter().nth(n * 53 % found.len()).unwrap());
+            let strength = f64::from(*strength.iter().nth(n * 53 % strength.len()).unwrap());
             // scipy blurs in double, the crate stores float32.
             assert!(
-                (found - expected).abs() < 2e-5,
-                "sigma {sigma}: {found}, not {expected}"
+                (strength - expected).abs() < 2e-5,
+                "sigma {sigma}: {strength}, not {expected}"
             );
         }
     }

@@ -10,14 +10,14 @@ use tomocut::Error;
 fn data_folder() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
     let folder = std::env::var_os("TOMOCUT_DATA").map_or(beside, PathBuf::from);
-    let found = folder.join("mrc_edge").is_dir();
-    if !found {
+    let is_there = folder.join("mrc_edge").is_dir();
+    if !is_there {
         eprintln!(
             "skipped: no mrc_edge in {}; TOMOCUT_DATA names the data folder",
             folder.display()
         );
     }
-    found.then_some(folder)
+    is_there.then_some(folder)
 }
 
 #[test]

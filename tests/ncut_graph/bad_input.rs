@@ -225,16 +225,16 @@ fn identical_rows_and_single_edges() {
 fn a_long_path_is_cut_in_the_middle() {
     // Its second eigenvalue is 1 - 1e-4: many restarts.
     let graph = Graph::symmetric(square(&path(300))).unwrap();
-    let found = bipartition(&graph, &CutOptions::default(), &Job::quiet()).unwrap();
-    assert!(found.cut.converged, "{}", found.cut.residual);
-    assert_eq!(found.side.iter().filter(|&&s| s).count(), 150);
+    let cut = bipartition(&graph, &CutOptions::default(), &Job::quiet()).unwrap();
+    assert!(cut.cut.converged, "{}", cut.cut.residual);
+    assert_eq!(cut.side.iter().filter(|&&s| s).count(), 150);
     // Too few products: the best so far, and it says so.
     let options = CutOptions {
         max_iterations: 20,
         ..CutOptions::default()
     };
-    let found = bipartition(&graph, &options, &Job::quiet()).unwrap();
-    assert!(!found.cut.converged && found.cut.residual > 1e-5);
+    let cut = bipartition(&graph, &options, &Job::quiet()).unwrap();
+    assert!(!cut.cut.converged && cut.cut.residual > 1e-5);
 }
 
 #[test]

@@ -84,18 +84,18 @@ proptest! {
         let name = format!("cut {seed}");
         let weights = if walk { stochastic(sparse(&name, n)) } else { sparse(&name, n) };
         let graph = if walk { Graph::walk(square(&weights)) } else { Graph::symmetric(square(&weights)) }.unwrap();
-        let found = bipartition(&graph, &fixed(0.5), &Job::quiet()).unwrap();
-        let (ncut, cut) = by_definition(&weights, &found.side);
-        prop_assert!((found.cut.ncut - ncut).abs() < 1e-6 && (found.cut.cut - cut).abs() < 1e-5 * cut.max(1.0));
-        prop_assert!(found.cut.converged && found.cut.residual <= 1e-5);
-        let sorted = found.order.windows(2).all(|w| found.vector[w[0] as usize] <= found.vector[w[1] as usize]);
+        let halves = bipartition(&graph, &fixed(0.5), &Job::quiet()).unwrap();
+        let (ncut, cut) = by_definition(&weights, &halves.side);
+        prop_assert!((halves.cut.ncut - ncut).abs() < 1e-6 && (halves.cut.cut - cut).abs() < 1e-5 * cut.max(1.0));
+        prop_assert!(halves.cut.converged && halves.cut.residual <= 1e-5);
+        let sorted = halves.order.windows(2).all(|w| halves.vector[w[0] as usize] <= halves.vector[w[1] as usize]);
         prop_assert!(sorted);
-        let upper = (0..n).all(|i| found.side[i] == (found.vector[i] > found.threshold));
+        let upper = (0..n).all(|i| halves.side[i] == (halves.vector[i] > halves.threshold));
         prop_assert!(upper);
         // No other threshold is cheaper.
         for below in 1..n {
             let mut side = vec![false; n];
-            found.order[below..].iter().for_each(|&i| side[i as usize] = true);
+            halves.order[below..].iter().for_each(|&i| side[i as usize] = true);
             prop_assert!(ncut_of(&graph, &side).unwrap().0 > ncut - 1e-6);
         }
     }
@@ -144,18 +144,18 @@ proptest! {
 fn many_vectors_are_generalised_eigenvectors() {
     for n in [40_usize, 300] {
         let weights = square(&sparse("many", n));
-        let found = graph_vectors(
+        let vectors = graph_vectors(
             &Graph::symmetric(weights.shallow_clone()).unwrap(),
             6,
             &fixed(0.5),
             &Job::quiet(),
         )
         .unwrap();
-        assert!(found.residual <= 1e-5 && found.values.windows(2).all(|w| w[0] >= w[1] - 1e-6));
+        assert!(vectors.residual <= 1e-5 && vectors.values.windows(2).all(|w| w[0] >= w[1] - 1e-6));
         let w = weights.to_kind(Kind::Double);
         let degree = w.sum_dim_intlist(1_i64, false, None);
-        for (c, &value) in found.values.iter().enumerate() {
-            let y = found.vectors.get(c as i64).to_kind(Kind::Double);
+        for (c, &value) in vectors.values.iter().enumerate() {
+            let y = vectors.vectors.get(c as i64).to_kind(Kind::Double);
             let dy = &degree * &y;
             let residual: Tensor = (w.matmul(&y) - &dy * value) / degree.sqrt();
             let relative = residual.norm().double_value(&[]) / (&y * degree.sqrt()).norm().double_value(&[]);

@@ -68,11 +68,11 @@ fn partitions_trees_and_costs_are_those_of_the_reference() {
     let reference = reference();
     for run in reference["runs"].as_array().unwrap() {
         let name = run["graph"].as_str().unwrap();
-        let what = format!("{name} {}", run["options"]);
+        let case = format!("{name} {}", run["options"]);
         let tree = recursive_ncut(&named(name), &options(&run["options"]), &Job::quiet()).unwrap();
-        assert_eq!(tree.labels(), labels(&run["labels"]), "{what}");
+        assert_eq!(tree.labels(), labels(&run["labels"]), "{case}");
         if run["unique_tree"].as_bool().unwrap() {
-            compare(&tree, run["nodes"].as_array().unwrap(), &what);
+            compare(&tree, run["nodes"].as_array().unwrap(), &case);
         }
     }
 }

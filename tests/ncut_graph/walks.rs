@@ -35,15 +35,15 @@ fn oscillating_walks_give_the_rightmost_eigenvalue() {
         for n in [30, 300] {
             let values = make(n);
             let graph = Graph::walk(square(&values)).unwrap();
-            let found = bipartition(&graph, &CutOptions::default(), &Job::quiet()).unwrap();
-            assert!(found.cut.converged, "{name}, {n}: {}", found.cut.residual);
+            let cut = bipartition(&graph, &CutOptions::default(), &Job::quiet()).unwrap();
+            assert!(cut.cut.converged, "{name}, {n}: {}", cut.cut.residual);
             let p = faer::Mat::from_fn(n, n, |i, j| f64::from(values[i * n + j]));
             let mut expected: Vec<f64> = p.eigenvalues().unwrap().iter().map(|z: &faer::c64| z.re).collect();
             expected.sort_by(|a, b| b.total_cmp(a));
             assert!(
-                (found.cut.eigenvalue - expected[1]).abs() < 1e-4,
+                (cut.cut.eigenvalue - expected[1]).abs() < 1e-4,
                 "{name}, {n}: {} {}",
-                found.cut.eigenvalue,
+                cut.cut.eigenvalue,
                 expected[1]
             );
         }
@@ -55,7 +55,7 @@ fn iterations_and_dense_solvers_agree_up_to_a_constant() {
     let values = stochastic(TWO_LEVEL.weights("agree", true));
     let n = 160;
     let graph = Graph::walk(square(&values)).unwrap();
-    let found = graph_vectors(&graph, 1, &CutOptions::default(), &Job::quiet()).unwrap();
+    let vectors = graph_vectors(&graph, 1, &CutOptions::default(), &Job::quiet()).unwrap();
     let p = faer::Mat::from_fn(n, n, |i, j| f64::from(values[i * n + j]));
     let eigen = p.eigen().unwrap();
     let second = (0..n)
@@ -64,7 +64,7 @@ fn iterations_and_dense_solvers_agree_up_to_a_constant() {
     let expected: Vec<f64> = eigen.U().col(second.unwrap()).iter().map(|z| z.re).collect();
     let mean = expected.iter().sum::<f64>() / n as f64;
     let expected = tch::Tensor::from_slice(&expected) - mean;
-    let y = found.vectors.get(0).to_kind(Kind::Double);
+    let y = vectors.vectors.get(0).to_kind(Kind::Double);
     let cosine = (&y * &expected).sum(Kind::Double) / (y.norm() * expected.norm());
     assert!(cosine.double_value(&[]).abs() > 1.0 - 1e-7);
 }

@@ -86,12 +86,12 @@ fn files_of_membrain_and_of_the_paper_are_known() {
         (Some(1.0), rename(&|name| format!("_model.{}", nested(name)))),
         (None, rename(&nested)),
     ] {
-        let found = SegmentationModel::from_bytes("file", &foreign(&tensors, None), Device::Cpu).unwrap();
+        let model = SegmentationModel::from_bytes("file", &foreign(&tensors, None), Device::Cpu).unwrap();
         assert_eq!(
-            (&found.description().network, found.description().voxel_nm),
+            (&model.description().network, model.description().voxel_nm),
             (&network, voxel)
         );
-        assert_eq!(infer(&found, &input()), expected);
+        assert_eq!(infer(&model, &input()), expected);
     }
 
     let paper = hashed_model(unet2d_of_classes());
@@ -102,10 +102,10 @@ fn files_of_membrain_and_of_the_paper_are_known() {
             .iter()
             .map(|(n, t)| (format!("{prefix}{n}"), t.shallow_clone()))
             .collect();
-        let found = SegmentationModel::from_bytes("file", &foreign(&named, None), Device::Cpu).unwrap();
-        assert_eq!(found.description().input, InputScale::Slice);
+        let model = SegmentationModel::from_bytes("file", &foreign(&named, None), Device::Cpu).unwrap();
+        assert_eq!(model.description().input, InputScale::Slice);
         let flat = hashed_tensor("input/2d", &[1, 1, 48, 64]);
-        assert_eq!(infer(&found, &flat), infer(&paper, &flat));
+        assert_eq!(infer(&model, &flat), infer(&paper, &flat));
     }
 }
 

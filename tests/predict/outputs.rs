@@ -91,7 +91,7 @@ fn molecules_and_membranes_follow_the_network() {
     let mut labels = after(options([20, 24, 30]));
     labels.outputs = vec![Output::Labels];
     let report = run(&model, alone.path(), &labels);
-    let picks = report.found.picks.clone().unwrap();
+    let picks = report.after.picks.clone().unwrap();
     assert_eq!(report.n_picks, picks.picks.len());
     assert!(report.finished && picks.picks.len() > 3, "{}", picks.picks.len());
     let reference = files(alone.path());
@@ -119,7 +119,7 @@ fn molecules_and_membranes_follow_the_network() {
         let mut part = labels.clone();
         (part.rank, part.size) = (rank, 2);
         let report = run(&model, shared.path(), &part);
-        assert_eq!((report.finished, report.found.picks.is_some()), (rank == 0, rank == 0));
+        assert_eq!((report.finished, report.after.picks.is_some()), (rank == 0, rank == 0));
     }
     assert!(files(shared.path()) == reference);
     // Stopped among the picks: nothing is computed again but what follows the network.

@@ -38,10 +38,10 @@ fn untiled(model: &SegmentationModel) -> Vec<Array3<f32>> {
         .network()
         .forward(&input, &mut Pass::Inference, &Job::quiet())
         .unwrap();
-    let found = model.network().activation().probabilities(&logits.main).unwrap().get(0);
-    (0..found.size()[0])
+    let probabilities = model.network().activation().probabilities(&logits.main).unwrap().get(0);
+    (0..probabilities.size()[0])
         .map(|c| {
-            let flat = Vec::<f32>::try_from(&found.get(c).contiguous().view([-1])).unwrap();
+            let flat = Vec::<f32>::try_from(&probabilities.get(c).contiguous().view([-1])).unwrap();
             let whole = Array3::from_shape_vec(padded, flat).unwrap();
             whole.slice(s![..SHAPE[0], ..SHAPE[1], ..SHAPE[2]]).to_owned()
         })

@@ -89,11 +89,11 @@ fn pictures_are_paired_by_name_whatever_their_format() {
     write_mrc(&at("scores/empty.mrc"), Array2::from_elem(SHAPE, 0.5));
     write_mrc(&at("scores/unasked.mrc"), Array2::from_elem(SHAPE, 0.5));
 
-    let found = report(folder.path(), &[]);
-    assert_eq!(found["pairs"], 4);
-    assert_eq!(found["mean_auc"]["value"], 0.5);
-    assert_eq!(found["mean_auc"]["floor"], Value::Null);
-    let areas: Vec<&Value> = found["pictures"]
+    let scores = report(folder.path(), &[]);
+    assert_eq!(scores["pairs"], 4);
+    assert_eq!(scores["mean_auc"]["value"], 0.5);
+    assert_eq!(scores["mean_auc"]["floor"], Value::Null);
+    let areas: Vec<&Value> = scores["pictures"]
         .as_array()
         .unwrap()
         .iter()
@@ -103,7 +103,7 @@ fn pictures_are_paired_by_name_whatever_their_format() {
         areas,
         [&Value::from(1.0), &Value::from(0.0), &Value::from(0.5), &Value::Null]
     );
-    assert_eq!(found["pictures"][0]["true_fraction"], 1.0 / 32.0);
+    assert_eq!(scores["pictures"][0]["true_fraction"], 1.0 / 32.0);
     // A lower threshold lets the 60 in; the MRC mask has nothing above 1 then.
     let lower = report(folder.path(), &["--mask-above", "50"]);
     assert_eq!(lower["pictures"][0]["true_fraction"], 2.0 / 32.0);
@@ -118,10 +118,10 @@ fn pictures_are_paired_by_name_whatever_their_format() {
         .unwrap();
     write_mrc(&at("images/c.mrc"), picture(3));
     write_mrc(&at("images/empty.mrc"), picture(4));
-    let found = report(folder.path(), &["--images", "images", "--html", "page.html"]);
-    assert_eq!(found["mean_auc"]["floor_sigma"], 1.0);
+    let scores = report(folder.path(), &["--images", "images", "--html", "page.html"]);
+    assert_eq!(scores["mean_auc"]["floor_sigma"], 1.0);
     for n in 0..3 {
-        assert!(found["pictures"][n]["floor"].as_f64().unwrap() > 0.98, "{n}");
+        assert!(scores["pictures"][n]["floor"].as_f64().unwrap() > 0.98, "{n}");
     }
     let page = std::fs::read_to_string(at("page.html")).unwrap();
     // Three pictures, with a tint and a score each; the colours of the first are averaged.
@@ -195,15 +195,15 @@ fn line_filters_on_the_real_slices() {
         }
     }
     std::os::unix::fs::symlink("images", folder.path().join("scores")).unwrap();
-    let found = report(folder.path(), &["--images", "images"]);
-    assert_eq!(found["pairs"], 48);
-    let floor = found["mean_auc"]["floor"].as_f64().unwrap();
+    let scores = report(folder.path(), &["--images", "images"]);
+    assert_eq!(scores["pairs"], 48);
+    let floor = scores["mean_auc"]["floor"].as_f64().unwrap();
     eprintln!(
         "line filter on 48 slices: mean AUC {floor:.4}, sigma {}",
-        found["mean_auc"]["floor_sigma"]
+        scores["mean_auc"]["floor_sigma"]
     );
     assert!((floor - 0.718).abs() < 0.003, "{floor}");
     // The grey levels themselves: the rank statistics of scipy over the means of the colours.
-    let grey = found["mean_auc"]["value"].as_f64().unwrap();
+    let grey = scores["mean_auc"]["value"].as_f64().unwrap();
     assert!((grey - 0.329_054_325_8).abs() < 1e-6, "{grey}");
 }

@@ -37,9 +37,9 @@ pub fn run(code: i32, subcommand: &str, arguments: &[&str]) -> Answer {
         out: String::from_utf8(output.stdout).unwrap(),
         err: String::from_utf8(output.stderr).unwrap(),
     };
-    let found = output.status.code();
+    let status = output.status.code();
     assert_eq!(
-        found,
+        status,
         Some(code),
         "tomocut {subcommand} {arguments:?}\n{}\n{}",
         answer.out,

@@ -26,9 +26,9 @@ fn pictures_that_cannot_be_learnt_from_are_refused_by_name() {
     let mut training = LabelledTraining::new(&options(tiny(), 2), Device::Cpu).unwrap();
     let mut refused = |images: &[&PathBuf], masks: &[&PathBuf]| {
         let list = |paths: &[&PathBuf]| paths.iter().map(|path| (*path).clone()).collect::<Vec<_>>();
-        let found = training.add_pictures(&list(images), &list(masks), false, &Job::quiet());
+        let added = training.add_pictures(&list(images), &list(masks), false, &Job::quiet());
         assert_eq!(training.counts(), (0, 0), "nothing is added");
-        found.unwrap_err()
+        added.unwrap_err()
     };
     let told = |error: Error, words: &[&str]| {
         let text = error.to_string();

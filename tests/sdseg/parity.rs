@@ -93,10 +93,10 @@ fn network(model: &SegmentationModel) -> SdSeg {
 }
 
 /// Largest difference relative to the largest value.
-fn off(found: &Tensor, wanted: &Tensor) -> f64 {
-    assert_eq!(found.size(), wanted.size());
-    let largest = wanted.abs().max().double_value(&[]).max(1e-12);
-    (found - wanted).abs().max().double_value(&[]) / largest
+fn off(actual: &Tensor, expected: &Tensor) -> f64 {
+    assert_eq!(actual.size(), expected.size());
+    let largest = expected.abs().max().double_value(&[]).max(1e-12);
+    (actual - expected).abs().max().double_value(&[]) / largest
 }
 
 #[test]
@@ -104,8 +104,8 @@ fn the_numbers_are_pytorch_s() {
     let folder = tempfile::tempdir().unwrap();
     let job = Job::quiet();
     let want = |name: &str| read_tensor(&fixture("parity.safetensors"), name).unwrap();
-    let compare = |name: &str, found: &Tensor| {
-        let error = off(found, &want(name));
+    let compare = |name: &str, actual: &Tensor| {
+        let error = off(actual, &want(name));
         println!("{name}: {error:.1e}");
         assert!(error < 1e-4, "{name}: {error}");
     };
@@ -179,19 +179,19 @@ fn samples_are_means_of_masks_and_windows_are_blended() {
         samples: 3,
         ..Sampling::default()
     };
-    let found = model
+    let prediction = model
         .network()
         .sample(&image, [(0, 0); 3], &several, &Job::quiet())
         .unwrap();
-    let squares = found.squares.unwrap();
-    let variance = squares - found.mean.square();
+    let squares = prediction.squares.unwrap();
+    let variance = squares - prediction.mean.square();
     assert!(variance.min().double_value(&[]) > -1e-5 && variance.max().double_value(&[]) > 0.0);
     // A margin cuts, nothing else.
     let cut = model
         .network()
         .sample(&image, [(0, 0), (8, 0), (0, 16)], &several, &Job::quiet())
         .unwrap();
-    assert!(cut.mean.equal(&found.mean.narrow(2, 8, 56).narrow(3, 0, 48)));
+    assert!(cut.mean.equal(&prediction.mean.narrow(2, 8, 56).narrow(3, 0, 48)));
 }
 
 #[test]

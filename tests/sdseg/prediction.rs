@@ -57,9 +57,9 @@ fn tiles_and_smoothing_do_not_show() {
     assert!(largest(&smooth, &of([2, 90, 100], 1.0)) < 2e-3);
     let weight: Vec<f32> = (-2..=2).map(|d: i32| (-0.5 * (d * d) as f32).exp()).collect();
     for at in [[2, 10, 20], [2, 50, 70]] {
-        let wanted: f32 =
+        let expected: f32 =
             (0..5).map(|z| weight[z] * whole[[z, at[1], at[2]]]).sum::<f32>() / weight.iter().sum::<f32>();
-        assert!((smooth[at] - wanted).abs() < 2e-3, "{} {wanted}", smooth[at]);
+        assert!((smooth[at] - expected).abs() < 2e-3, "{} {expected}", smooth[at]);
     }
 }
 

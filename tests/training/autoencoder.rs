@@ -120,14 +120,14 @@ fn the_kl_term_has_stable_diffusions_weight() {
     heavy.kl_weight = 1.0;
     let loss = |options: &AutoencoderOptions| {
         let mut trainer = AutoencoderTrainer::new(options, Device::Cpu, &job).unwrap();
-        let mut found = f64::NAN;
+        let mut last = f64::NAN;
         trainer
             .train(1, &job, &mut |_, loss| {
-                found = loss;
+                last = loss;
                 true
             })
             .unwrap();
-        (found, trainer)
+        (last, trainer)
     };
     let (with, _) = loss(&heavy);
     let (without, _) = loss(&AutoencoderOptions {
@@ -297,7 +297,7 @@ fn a_model_with_an_autoencoder_opens_and_segments() {
         .unwrap();
     let latent = model.encode(&image, LatentDraw::Mean, &mut generator, &job).unwrap();
     assert_eq!(latent.size(), [1, 4, 4, 6]);
-    let found = decoder.decode(&latent, &job).unwrap();
+    let decoded = decoder.decode(&latent, &job).unwrap();
     let export = folder.path().join("vae");
     trainer.export(&export).unwrap();
     let text = std::fs::read_to_string(export.join("config.json")).unwrap();
@@ -309,7 +309,7 @@ fn a_model_with_an_autoencoder_opens_and_segments() {
     })
     .unwrap();
     let expected = exact.decode(&latent, &job).unwrap();
-    assert!(found.allclose(&expected, 1e-2, 1e-2, false));
+    assert!(decoded.allclose(&expected, 1e-2, 1e-2, false));
 
     let voxels = Array3::from_shape_fn((2, 64, 64), |(z, y, x)| {
         let d = (y as f32 - 32.0).hypot(x as f32 - 30.0);

@@ -93,7 +93,7 @@ fn losses_are_those_of_monai() {
         background: false,
         ..dice.clone()
     };
-    let found = [
+    let losses = [
         loss(&batch, Sigmoid, None, &dice),
         loss(&batch, Sigmoid, None, &over_batch),
         loss(&batch, Softmax, None, &dice),
@@ -113,8 +113,8 @@ fn losses_are_those_of_monai() {
         loss(&batch, Softmax, None, &focal(2.0, None)),
         loss(&batch, Softmax, None, &focal(2.0, Some(0.75))),
     ];
-    for ((name, expected), found) in GOLDEN.iter().zip(found) {
-        assert!((found - expected).abs() < 2e-6, "{name}: {found} is not {expected}");
+    for ((name, expected), losses) in GOLDEN.iter().zip(losses) {
+        assert!((losses - expected).abs() < 2e-6, "{name}: {losses} is not {expected}");
     }
 }
 
@@ -217,8 +217,8 @@ fn deep_logits_count_by_their_factors() {
 fn wrong_shapes_and_factors_are_named() {
     let batch = batch();
     let run = |truth: &Tensor, weight: Option<&Tensor>, options: &LossOptions| {
-        let found = segmentation_loss(&batch.logits, Activation::Softmax, &Target { truth, weight }, options);
-        match found {
+        let loss = segmentation_loss(&batch.logits, Activation::Softmax, &Target { truth, weight }, options);
+        match loss {
             Err(error @ Error::InvalidArgument { .. }) => error.to_string(),
             other => panic!("{other:?}"),
         }

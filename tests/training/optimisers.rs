@@ -60,7 +60,7 @@ fn six_steps_end_where_pytorch_ends() {
         beta2: 0.99,
         ..AdamWOptions::default()
     };
-    for (name, wanted) in FINAL {
+    for (name, expected) in FINAL {
         let mut parameters = vec![hashed("weight", 4), hashed("bias", 2)];
         let mut adam = AdamW::new(adamw, &parameters).unwrap();
         let settings = match name {
@@ -76,11 +76,11 @@ fn six_steps_end_where_pytorch_ends() {
                 _ => descent.step(&mut parameters, &gradients, 1.0, 1e6).unwrap(),
             };
         }
-        let found: Vec<f32> = Vec::try_from(Tensor::cat(&parameters, 0)).unwrap();
-        for (found, wanted) in found.iter().zip(wanted) {
+        let values: Vec<f32> = Vec::try_from(Tensor::cat(&parameters, 0)).unwrap();
+        for (values, expected) in values.iter().zip(expected) {
             assert!(
-                (f64::from(*found) - wanted).abs() < 2e-6,
-                "{name}: {found} is not {wanted}"
+                (f64::from(*values) - expected).abs() < 2e-6,
+                "{name}: {values} is not {expected}"
             );
         }
     }
@@ -123,17 +123,17 @@ fn rates_are_those_of_pytorch() {
             ONE_CYCLE,
         ),
     ];
-    for (curve, wanted) in curves {
+    for (curve, expected) in curves {
         let schedule = TrainingSchedule {
             steps: 12,
             curve,
             ..TrainingSchedule::default()
         };
-        for (step, wanted) in wanted.iter().enumerate() {
-            let found = schedule.rate(step as u64);
+        for (step, expected) in expected.iter().enumerate() {
+            let rate = schedule.rate(step as u64);
             assert!(
-                (found - wanted).abs() < 1e-6 * wanted,
-                "{curve:?} {step}: {found} is not {wanted}"
+                (rate - expected).abs() < 1e-6 * expected,
+                "{curve:?} {step}: {rate} is not {expected}"
             );
         }
     }

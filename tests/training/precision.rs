@@ -48,7 +48,7 @@ fn nearly_the_same(device: Device) {
             .map(|(_, w)| w.set_requires_grad(true))
             .collect();
         let image = gen.normal_tensor(&shape, device).unwrap();
-        let found = |reduced: bool| {
+        let losses = |reduced: bool| {
             let logits = {
                 let _guard = reduced.then(|| Autocast::begin(device));
                 let mut draws = Generator::new(6, 0);
@@ -72,7 +72,7 @@ fn nearly_the_same(device: Device) {
             let flat: Vec<Tensor> = gradients.iter().map(|g| g.reshape([-1])).collect();
             (loss.double_value(&[]), Tensor::cat(&flat, 0))
         };
-        let ((full, exact), (short, rounded)) = (found(false), found(true));
+        let ((full, exact), (short, rounded)) = (losses(false), losses(true));
         assert!(full != short, "{name}: nothing was rounded");
         assert!((full - short).abs() < 0.03 * full.abs(), "{name}: {full} and {short}");
         let alike = (&exact * &rounded).sum(Kind::Float) / (exact.norm() * rounded.norm());

@@ -181,7 +181,7 @@ fn voxels_of_another_size_are_brought_to_the_networks() {
         diameter_nm: 12.0,
         score: 1.0,
     }];
-    for (edge, wanted) in [(2.0, [12, 18, 20]), (0.5, [48, 72, 80]), (1.2, [24, 36, 40])] {
+    for (edge, expected) in [(2.0, [12, 18, 20]), (0.5, [48, 72, 80]), (1.2, [24, 36, 40])] {
         let slab = SlabLabels {
             z: 2..22,
             labels: labels.slice(s![2..22, .., ..]),
@@ -196,9 +196,9 @@ fn voxels_of_another_size_are_brought_to_the_networks() {
         };
         let volume = LabelledVolume::new(&tomogram, &slab, &description, &view, &Job::quiet()).unwrap();
         let source = LabelledVolumes::new(vec![volume], Device::Cpu).unwrap();
-        let example = window(&source, &description, wanted.map(|n: usize| n.next_multiple_of(8)));
-        let scale = wanted[0] as f64 / shape[0] as f64;
-        let close = |found: f64, wanted: f64, far: f64| (found - wanted).abs() < far;
+        let example = window(&source, &description, expected.map(|n: usize| n.next_multiple_of(8)));
+        let scale = expected[0] as f64 / shape[0] as f64;
+        let close = |actual: f64, expected: f64, far: f64| (actual - expected).abs() < far;
         for plane in [1, 2] {
             let (at, _) = centre(&example.truth.get(plane));
             for axis in 0..3 {
@@ -219,7 +219,7 @@ fn voxels_of_another_size_are_brought_to_the_networks() {
             / mass;
         assert!(mean < -1.0, "{edge}: {mean}");
         let weight = example.weight.sum(tch::Kind::Float).double_value(&[]);
-        let slices = 20.0 * scale * (wanted[1] * wanted[2]) as f64;
+        let slices = 20.0 * scale * (expected[1] * expected[2]) as f64;
         assert!(close(weight / slices, 1.0, 0.01), "{edge}: {weight} is not {slices}");
     }
 }
@@ -230,11 +230,11 @@ fn the_network_keeps_its_voxel_size_or_takes_the_first() {
     labels[[5, 6, 7]] = 2;
     let mut settings = options(small(), 3);
     settings.network = Some(ModelDescription::new(small(), Some(2.0)).into());
-    let found = |settings: &SegmenterOptions| {
+    let outcome = |settings: &SegmenterOptions| {
         let mut training = three_steps(settings, &labels, None).unwrap();
         training.model().unwrap().description().voxel_nm
     };
-    assert_eq!(found(&settings), Some(2.0));
+    assert_eq!(outcome(&settings), Some(2.0));
     settings.network = Some(small().into());
-    assert_eq!(found(&settings), Some(1.0));
+    assert_eq!(outcome(&settings), Some(1.0));
 }

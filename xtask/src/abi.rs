@@ -182,7 +182,7 @@ fn measured(layout: &Layout, library: &Library) -> Result<String> {
 }
 
 /// Fails with the lines that only one side has.
-fn compare(what: &str, recorded: &str, actual: &str) -> Result<()> {
+fn compare(name: &str, recorded: &str, actual: &str) -> Result<()> {
     let old: BTreeSet<&str> = recorded.lines().filter(|line| !line.is_empty()).collect();
     let new: BTreeSet<&str> = actual.lines().filter(|line| !line.is_empty()).collect();
     let lines: Vec<String> = old
@@ -194,7 +194,7 @@ fn compare(what: &str, recorded: &str, actual: &str) -> Result<()> {
         return Ok(());
     }
     Err(Failure::new(format!(
-        "{what} differ from abi/ (- recorded, + now); where that is meant, run `cargo xtask abi --record` and raise \
+        "{name} differ from abi/ (- recorded, + now); where that is meant, run `cargo xtask abi --record` and raise \
          the version\n{}",
         lines.join("\n")
     )))

@@ -32,12 +32,12 @@ const ENDINGS: [&str; 8] = [
 /// The command.
 pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
     let mut runs = RUNS;
-    let mut wanted = Vec::new();
+    let mut named = Vec::new();
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(argument) = parser.next()? {
         match argument {
             lexopt::Arg::Long("runs") => runs = lexopt::ValueExt::parse(&parser.value()?)?,
-            lexopt::Arg::Value(value) => wanted.push(
+            lexopt::Arg::Value(value) => named.push(
                 TARGETS
                     .into_iter()
                     .find(|target| *target == value)
@@ -47,7 +47,7 @@ pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
         }
     }
     let torch = libtorch::ensure(layout, false)?;
-    let targets = if wanted.is_empty() { TARGETS.to_vec() } else { wanted };
+    let targets = if named.is_empty() { TARGETS.to_vec() } else { named };
     let folder = layout.target.join("fuzz");
     for target in &targets {
         let corpus = folder.join("corpus").join(target);

@@ -78,7 +78,7 @@ struct Plan {
 }
 
 fn parse(arguments: Vec<OsString>) -> Result<Plan> {
-    let mut wanted = Vec::new();
+    let mut chosen = Vec::new();
     let mut profile = Profile::Release;
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(argument) = parser.next()? {
@@ -87,7 +87,7 @@ fn parse(arguments: Vec<OsString>) -> Result<Plan> {
             lexopt::Arg::Value(value) => {
                 let value = value.to_string_lossy().into_owned();
                 let known = HOSTS.into_iter().find(|name| *name == value);
-                wanted.push(known.ok_or_else(|| {
+                chosen.push(known.ok_or_else(|| {
                     Failure::usage(format!(
                         "there is no host '{value}', must be one of {}",
                         HOSTS.join(", ")
@@ -99,7 +99,7 @@ fn parse(arguments: Vec<OsString>) -> Result<Plan> {
     }
     Ok(Plan {
         profile,
-        names: if wanted.is_empty() { HOSTS.to_vec() } else { wanted },
+        names: if chosen.is_empty() { HOSTS.to_vec() } else { chosen },
     })
 }
 

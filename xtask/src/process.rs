@@ -61,32 +61,32 @@ pub fn command(layout: &Layout, program: impl AsRef<OsStr>) -> Command {
 }
 
 /// Runs a command with this terminal's input and output; a failure names `what` was being done.
-pub fn run(command: &mut Command, what: &str) -> Result<()> {
+pub fn run(command: &mut Command, name: &str) -> Result<()> {
     let status = command.status().map_err(|e| {
         Failure::new(format!(
-            "{what}: starting {}: {e}",
+            "{name}: starting {}: {e}",
             command.get_program().to_string_lossy()
         ))
     })?;
     if status.success() {
         Ok(())
     } else {
-        Err(Failure::new(format!("{what} failed ({status})")))
+        Err(Failure::new(format!("{name} failed ({status})")))
     }
 }
 
 /// What a command wrote to its standard output; a failure shows what it wrote to its standard error.
-pub fn capture(command: &mut Command, what: &str) -> Result<String> {
+pub fn capture(command: &mut Command, name: &str) -> Result<String> {
     let output = command.output().map_err(|e| {
         Failure::new(format!(
-            "{what}: starting {}: {e}",
+            "{name}: starting {}: {e}",
             command.get_program().to_string_lossy()
         ))
     })?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         return Err(Failure::new(format!(
-            "{what} failed ({})\n{}",
+            "{name} failed ({})\n{}",
             output.status,
             said.trim_end()
         )));

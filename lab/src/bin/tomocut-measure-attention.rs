@@ -200,10 +200,10 @@ fn measure(a: &Arguments, model: &DiffusionModel, tile: &Tile, scores: &mut Scor
         ..Krylov::default()
     };
     let grid = (rows / 2, cols / 2);
-    let found = solver.solve(&mut FixedAttention(AttentionSet { layers: attention }), grid, &job)?;
+    let eigenvectors = solver.solve(&mut FixedAttention(AttentionSet { layers: attention }), grid, &job)?;
     let mut best = 0f64;
     for c in 0..a.vectors as i64 {
-        let map = Vec::<f32>::try_from(&found.vectors.f_get(c)?.f_contiguous()?.f_view([-1])?)?;
+        let map = Vec::<f32>::try_from(&eigenvectors.vectors.f_get(c)?.f_contiguous()?.f_view([-1])?)?;
         let area = auc(&map, &tile.truth)?;
         let area = area.max(1.0 - area);
         best = best.max(area);

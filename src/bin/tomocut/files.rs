@@ -20,15 +20,15 @@ pub fn tomograms(path: &Path, is_result: impl Fn(&str) -> bool) -> Result<Vec<Pa
         let name = name_of(path);
         !name.starts_with('.') && TOMOGRAMS.iter().any(|ending| name.ends_with(ending)) && !is_result(&name)
     };
-    let found: Vec<PathBuf> = members(path)?.into_iter().filter(is_tomogram).collect();
-    if found.is_empty() {
+    let tomograms: Vec<PathBuf> = members(path)?.into_iter().filter(is_tomogram).collect();
+    if tomograms.is_empty() {
         let text = format!(
             "{}: holds no tomogram (.mrc, .rec, .map, .zarr, also .gz, .bz2)",
             path.display()
         );
         return Err(Failure::new(Exit::BadInput, text));
     }
-    Ok(found)
+    Ok(tomograms)
 }
 
 /// The files of a folder in the order of their names, or the lines of a text file.

@@ -25,7 +25,7 @@ pub struct AfterNetwork<'a> {
 
 /// What [`after_network`] found.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Found {
+pub struct AfterResults {
     /// The molecules, where they were asked for.
     pub picks: Option<PickSet>,
     /// The number of membranes, where they were asked for.
@@ -144,9 +144,9 @@ pub fn after_network(
     folder: &Path,
     memory: u64,
     job: &Job,
-) -> Result<Found> {
+) -> Result<AfterResults> {
     after.validate(outputs, maps.whole)?;
-    let mut found = Found::default();
+    let mut results = AfterResults::default();
     let span = job.span();
     let part = |first: f64, end: f64| {
         let length = span.end - span.start;
@@ -165,15 +165,15 @@ pub fn after_network(
         for format in &picking.formats {
             picks.write(&folder.join(format.file_name(maps.name)), *format)?;
         }
-        found.picks = Some(picks);
+        results.picks = Some(picks);
     }
     if let Some(membranes) = &after.membranes {
         part(middle, 1.0);
         let output = membranes.output(outputs)?;
         let volume = (maps.open)(output)?;
         let written = write_membranes(&maps.map(&volume), output, membranes, folder, memory, job)?;
-        found.membranes = Some(written.count);
+        results.membranes = Some(written.count);
     }
     job.set_span(span);
-    Ok(found)
+    Ok(results)
 }

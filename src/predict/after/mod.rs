@@ -10,7 +10,7 @@ mod mask_file;
 mod membranes;
 mod picking;
 
-pub use files::{after_network, AfterNetwork, Found, MapSource};
+pub use files::{after_network, AfterNetwork, AfterResults, MapSource};
 pub use map::ProbabilityMap;
 pub use membranes::{write_membranes, MembraneFiles};
 pub use picking::find_picks;

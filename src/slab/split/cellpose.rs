@@ -90,18 +90,18 @@ impl Splitter for CellPosePerSlice {
                 None => slice.mapv(|v| f32::from(u8::from(v))),
             };
             job.set_span(span.start + z as f64 * step..span.start + (z + 1) as f64 * step);
-            let found = self.model.segment(image.view(), &options, job);
+            let instances = self.model.segment(image.view(), &options, job);
             job.set_span(span.clone());
-            let found = found?;
-            let count = found.iter().max().map_or(0, |most| *most as usize);
+            let instances = instances?;
+            let count = instances.iter().max().map_or(0, |most| *most as usize);
             let mut shares = vec![0_usize; count + 1];
-            for (&label, _) in found.iter().zip(slice).filter(|(_, &v)| v) {
+            for (&label, _) in instances.iter().zip(slice).filter(|(_, &v)| v) {
                 shares[label as usize] += 1;
             }
             let mut accepted = vec![false; count + 1];
-            for (label, body) in (1_u32..).zip(&slice_bodies(found.view(), count, z, score.as_ref())) {
+            for (label, body) in (1_u32..).zip(&slice_bodies(instances.view(), count, z, score.as_ref())) {
                 let ([_, top, left], [_, bottom, right]) = (body.low, body.high);
-                let outline = found.slice(s![top..=bottom, left..=right]).mapv(|l| l == label);
+                let outline = instances.slice(s![top..=bottom, left..=right]).mapv(|l| l == label);
                 let diameter_nm = disc_diameter(body.size) * voxel_nm;
                 if 2 * shares[label as usize] >= body.size
                     && diameter_nm <= self.largest_nm
@@ -111,11 +111,13 @@ impl Splitter for CellPosePerSlice {
                     objects.push(body.object(label, diameter_nm));
                 }
             }
-            labels.index_axis_mut(Axis(0), z).zip_mut_with(&found, |out, &label| {
-                if accepted[label as usize] {
-                    *out = MOLECULE;
-                }
-            });
+            labels
+                .index_axis_mut(Axis(0), z)
+                .zip_mut_with(&instances, |out, &label| {
+                    if accepted[label as usize] {
+                        *out = MOLECULE;
+                    }
+                });
         }
         Ok(Split { labels, objects })
     }

@@ -164,11 +164,11 @@ impl Cutter<'_, '_> {
                 if !thick || level > NECK * peak || !peak.is_finite() {
                     continue;
                 }
-                let found = match self.opened(&part, level, job)? {
+                let molecule = match self.opened(&part, level, job)? {
                     Some(body) => self.molecule(&body)?.map(|diameter_nm| (body, diameter_nm)),
                     None => None,
                 };
-                match found {
+                match molecule {
                     Some((body, diameter_nm)) => self.accept(&body, diameter_nm),
                     None => open.push((part, level + STEP)),
                 }

@@ -46,19 +46,19 @@ fn per_slice_follows_the_circularity_table() {
         }
     }
     volume.slice_mut(s![1, 34..37, 60..80]).fill(true);
-    let found = split(&ShapePerSlice::default(), &volume);
-    let centres: Vec<[f64; 3]> = found.objects.iter().map(|o| o.centroid).collect();
+    let split_slab = split(&ShapePerSlice::default(), &volume);
+    let centres: Vec<[f64; 3]> = split_slab.objects.iter().map(|o| o.centroid).collect();
     assert_eq!(centres, [[1.0, 15.0, 50.0], [1.0, 15.0, 10.0]]);
-    assert_eq!((found.objects[0].label, found.objects[0].size), (1, 113));
+    assert_eq!((split_slab.objects[0].label, split_slab.objects[0].size), (1, 113));
     assert_eq!(
         (
-            found.labels[[1, 15, 30]],
-            found.labels[[1, 35, 70]],
-            found.labels[[1, 15, 10]]
+            split_slab.labels[[1, 15, 30]],
+            split_slab.labels[[1, 35, 70]],
+            split_slab.labels[[1, 15, 10]]
         ),
         (1, 1, 2)
     );
-    assert!(found.labels.index_axis(Axis(0), 0).iter().all(|&l| l == 0));
+    assert!(split_slab.labels.index_axis(Axis(0), 0).iter().all(|&l| l == 0));
     let large = ShapePerSlice {
         diameter_nm: Some((10.0, 45.0)),
         ..ShapePerSlice::default()
@@ -78,12 +78,15 @@ fn balls_are_molecules_and_sheets_and_vesicles_membranes() {
     shell.zip_mut_with(&hollow, |s, &h| *s &= !h);
     shell.slice_mut(s![5..40, 84..88, 2..88]).fill(true);
     volume.zip_mut_with(&shell, |v, &s| *v |= s);
-    let found = split(&Shape3d::default(), &volume);
-    assert_eq!(found.objects.len(), 1);
-    assert!(near(&found.objects, [20.0; 3], 0.1));
-    assert!((found.objects[0].diameter_nm - 20.0).abs() < 0.5);
+    let split_slab = split(&Shape3d::default(), &volume);
+    assert_eq!(split_slab.objects.len(), 1);
+    assert!(near(&split_slab.objects, [20.0; 3], 0.1));
+    assert!((split_slab.objects[0].diameter_nm - 20.0).abs() < 0.5);
     assert_eq!(
-        (share(&found, &balls, MOLECULE), share(&found, &shell, MEMBRANE)),
+        (
+            share(&split_slab, &balls, MOLECULE),
+            share(&split_slab, &shell, MEMBRANE)
+        ),
         (1.0, 1.0)
     );
 }
@@ -97,15 +100,25 @@ fn touching_molecules_and_one_on_a_membrane_come_apart() {
     }
     // A bilayer under the third one.
     volume.slice_mut(s![.., 58..63, ..]).fill(true);
-    let found = split(&Shape3d::default(), &volume);
-    assert_eq!(found.objects.len(), 3, "{:?}", found.objects);
+    let split_slab = split(&Shape3d::default(), &volume);
+    assert_eq!(split_slab.objects.len(), 3, "{:?}", split_slab.objects);
     for centre in [a, b, c] {
-        assert!(near(&found.objects, centre, 1.5), "{centre:?}: {:?}", found.objects);
+        assert!(
+            near(&split_slab.objects, centre, 1.5),
+            "{centre:?}: {:?}",
+            split_slab.objects
+        );
     }
-    assert_eq!(found.labels[[5, 60, 10]], MEMBRANE);
-    assert_eq!(found.labels[[20, 48, 70]], MOLECULE);
-    assert!(found.objects.windows(2).all(|w| w[0].centroid[0] <= w[1].centroid[0]));
-    assert_eq!(found.objects.iter().map(|o| o.label).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(split_slab.labels[[5, 60, 10]], MEMBRANE);
+    assert_eq!(split_slab.labels[[20, 48, 70]], MOLECULE);
+    assert!(split_slab
+        .objects
+        .windows(2)
+        .all(|w| w[0].centroid[0] <= w[1].centroid[0]));
+    assert_eq!(
+        split_slab.objects.iter().map(|o| o.label).collect::<Vec<_>>(),
+        [1, 2, 3]
+    );
 }
 
 #[test]
@@ -117,11 +130,11 @@ fn a_vesicle_cut_by_the_slab_is_membrane_and_a_barrel_is_a_molecule() {
         let barrel = (y as f64 - 30.0).hypot(x as f64 - 75.0);
         *v = (9.0..=15.0).contains(&vesicle) || (3.0..=8.0).contains(&barrel);
     }
-    let found = split(&Shape3d::default(), &volume);
-    assert_eq!(found.objects.len(), 1, "{:?}", found.objects);
-    assert!(near(&found.objects, [3.5, 30.0, 75.0], 0.5));
+    let split_slab = split(&Shape3d::default(), &volume);
+    assert_eq!(split_slab.objects.len(), 1, "{:?}", split_slab.objects);
+    assert!(near(&split_slab.objects, [3.5, 30.0, 75.0], 0.5));
     assert_eq!(
-        (found.labels[[4, 30, 18]], found.labels[[4, 30, 70]]),
+        (split_slab.labels[[4, 30, 18]], split_slab.labels[[4, 30, 70]]),
         (MEMBRANE, MOLECULE)
     );
 }
@@ -135,9 +148,12 @@ fn rods_stay_whole_and_debris_goes() {
         }
     }
     ball(&mut volume, [15.0, 33.0, 30.0], 2.0);
-    let found = split(&Shape3d::default(), &volume);
-    assert!(found.objects.is_empty(), "{:?}", found.objects);
-    assert_eq!((found.labels[[15, 12, 50]], found.labels[[15, 33, 30]]), (MEMBRANE, 0));
+    let split_slab = split(&Shape3d::default(), &volume);
+    assert!(split_slab.objects.is_empty(), "{:?}", split_slab.objects);
+    assert_eq!(
+        (split_slab.labels[[15, 12, 50]], split_slab.labels[[15, 33, 30]]),
+        (MEMBRANE, 0)
+    );
 }
 
 #[test]
@@ -145,10 +161,14 @@ fn a_slab_of_one_slice_and_bodies_cut_by_its_ends() {
     let mut volume = Array3::from_elem((6, 60, 60), false);
     ball(&mut volume, [-2.0, 20.0, 20.0], 9.0);
     volume.slice_mut(s![.., 40..45, ..]).fill(true);
-    let found = split(&Shape3d::default(), &volume);
-    assert_eq!(found.objects.len(), 1);
-    assert!((found.objects[0].diameter_nm - 17.3).abs() < 1.0, "{:?}", found.objects);
-    assert_eq!(found.labels[[3, 42, 30]], MEMBRANE);
+    let split_slab = split(&Shape3d::default(), &volume);
+    assert_eq!(split_slab.objects.len(), 1);
+    assert!(
+        (split_slab.objects[0].diameter_nm - 17.3).abs() < 1.0,
+        "{:?}",
+        split_slab.objects
+    );
+    assert_eq!(split_slab.labels[[3, 42, 30]], MEMBRANE);
     let one = volume.slice(s![0..1, .., ..]).to_owned();
     assert_eq!(split(&Shape3d::default(), &one).objects.len(), 1);
 }
@@ -177,8 +197,8 @@ fn empty_full_and_bad_input() {
     let mut volume = Array3::from_elem((24, 30, 30), false);
     ball(&mut volume, [12.0, 14.0, 14.0], 8.0);
     let score = volume.mapv(|v| if v { 0.75 } else { 0.0 });
-    let found = Shape3d::default()
+    let split_slab = Shape3d::default()
         .split(volume.view(), Some(score.view()), 1.0, &Job::quiet())
         .unwrap();
-    assert!((found.objects[0].score - 0.75).abs() < 1e-9);
+    assert!((split_slab.objects[0].score - 0.75).abs() < 1e-9);
 }

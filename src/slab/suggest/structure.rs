@@ -118,10 +118,10 @@ impl StructureScale {
         };
         for (k, pure) in pure.iter().enumerate() {
             let mean = pure.iter().sum::<f64>() / pure.len().max(1) as f64;
-            let found: Vec<f64> = layers.iter().flat_map(|layer| layer[k].iter().copied()).collect();
-            let strongest = found.iter().copied().fold(0.0, f64::max);
-            let found: Vec<f64> = found.into_iter().filter(|v| *v > 1e-6 * strongest).collect();
-            let (Some(quiet), Some(of_pure)) = (quantile(found, NOISE_SHARE), quantile(pure.clone(), NOISE_SHARE))
+            let responses: Vec<f64> = layers.iter().flat_map(|layer| layer[k].iter().copied()).collect();
+            let strongest = responses.iter().copied().fold(0.0, f64::max);
+            let responses: Vec<f64> = responses.into_iter().filter(|v| *v > 1e-6 * strongest).collect();
+            let (Some(quiet), Some(of_pure)) = (quantile(responses, NOISE_SHARE), quantile(pure.clone(), NOISE_SHARE))
             else {
                 return Err(Error::format("tomogram", "no contrast between voxels of one slice"));
             };

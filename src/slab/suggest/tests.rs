@@ -64,16 +64,16 @@ fn the_slices_with_structure_are_found_bright_or_dark_and_repeatably() {
         let mut voxels = noise(2);
         add_structure(&mut voxels, 52..72, contrast);
         let volume = tomogram(voxels, 10.0);
-        let found = suggest(&volume, 20, 3);
-        let best = &found.slabs[0];
-        assert!(best.z.start.abs_diff(52) <= 3, "{:?}", found.slabs);
-        let (inside, outside) = (mean(&found.profile[54..70]), mean(&found.profile[..48]));
+        let suggestion = suggest(&volume, 20, 3);
+        let best = &suggestion.slabs[0];
+        assert!(best.z.start.abs_diff(52) <= 3, "{:?}", suggestion.slabs);
+        let (inside, outside) = (mean(&suggestion.profile[54..70]), mean(&suggestion.profile[..48]));
         assert!(
             inside > 0.1 && outside.abs() < 0.03,
             "{inside} inside, {outside} outside"
         );
-        assert!((best.score - mean(&found.profile[best.z.clone()])).abs() < 1e-12);
-        assert_eq!(found, suggest(&volume, 20, 3));
+        assert!((best.score - mean(&suggestion.profile[best.z.clone()])).abs() < 1e-12);
+        assert_eq!(suggestion, suggest(&volume, 20, 3));
     }
 }
 
@@ -103,12 +103,12 @@ fn beads_edges_hot_pixels_and_padding_draw_no_slab() {
     voxels.slice_mut(s![24, .., ..]).mapv_inplace(|v| 20.0 * v);
     voxels.slice_mut(s![84.., .., ..]).fill(-17.0);
     voxels.slice_mut(s![.., .., ..9]).fill(-17.0);
-    let found = suggest(&tomogram(voxels, 10.0), 20, 1);
-    let layers: Vec<f64> = found.profile.iter().step_by(4).copied().collect();
+    let suggestion = suggest(&tomogram(voxels, 10.0), 20, 1);
+    let layers: Vec<f64> = suggestion.profile.iter().step_by(4).copied().collect();
     assert!(
-        found.slabs[0].z.start.abs_diff(36) <= 3,
+        suggestion.slabs[0].z.start.abs_diff(36) <= 3,
         "{:?}, {layers:.2?}",
-        found.slabs
+        suggestion.slabs
     );
 }
 
@@ -119,18 +119,22 @@ fn slabs_that_cannot_be_segmented_come_last() {
     let clean = suggest(&tomogram(voxels.clone(), 10.0), 20, 1);
     voxels[[46, 7, 9]] = f32::NAN;
     voxels[[46, 8, 9]] = f32::INFINITY;
-    let found = suggest(&tomogram(voxels, 10.0), 20, 9);
+    let suggestion = suggest(&tomogram(voxels, 10.0), 20, 9);
     assert!(
-        found.slabs[0].z.end <= 46 || found.slabs[0].z.start > 46,
+        suggestion.slabs[0].z.end <= 46 || suggestion.slabs[0].z.start > 46,
         "{:?}",
-        found.slabs
+        suggestion.slabs
     );
-    assert!(found.slabs.windows(2).all(|pair| {
+    assert!(suggestion.slabs.windows(2).all(|pair| {
         let holds = |slab: &SuggestedSlab| slab.z.contains(&46);
         !holds(&pair[0])
     }));
     // The broken voxels themselves count as ordinary ones.
-    let difference = found.profile.iter().zip(&clean.profile).map(|(a, b)| (a - b).abs());
+    let difference = suggestion
+        .profile
+        .iter()
+        .zip(&clean.profile)
+        .map(|(a, b)| (a - b).abs());
     assert!(difference.fold(0.0, f64::max) < 0.02);
 }
 
@@ -168,17 +172,17 @@ fn a_large_tomogram_is_read_in_part_and_answers_alike() {
             max_voxels: (max_slices * slice) as u64,
             ..SuggestOptions::default()
         };
-        let found = suggest_slabs(&volume, &options, 1, &Job::quiet()).unwrap();
+        let suggestion = suggest_slabs(&volume, &options, 1, &Job::quiet()).unwrap();
         let read = voxels_read.load(Ordering::Relaxed) / slice;
         // 16 slices for the grey scale, and 16 layers in any case.
         assert!(read <= max_slices.max(16) + 16, "{read} slices read of {max_slices}");
         // Layers may be 25 slices apart.
         assert!(
-            found.slabs[0].z.start.abs_diff(200) <= 14,
+            suggestion.slabs[0].z.start.abs_diff(200) <= 14,
             "{max_slices}: {:?}",
-            found.slabs
+            suggestion.slabs
         );
-        assert_eq!(found.profile.len(), 400);
+        assert_eq!(suggestion.profile.len(), 400);
     }
 }
 
@@ -199,11 +203,15 @@ fn a_phantom_in_thin_ice_is_found_in_its_ice() {
     )
     .unwrap();
     let volume = tomogram(phantom.tomogram, 16.0);
-    let found = suggest(&volume, 20, 2);
+    let suggestion = suggest(&volume, 20, 2);
     // The ice fills slices 34 to 62; its faces are blurred by the missing wedge.
-    let best = &found.slabs[0].z;
-    assert!(best.start >= 31 && best.end <= 66, "{:?}", found.slabs);
-    assert!(found.slabs[0].score > 2.0 * found.slabs[1].score, "{:?}", found.slabs);
+    let best = &suggestion.slabs[0].z;
+    assert!(best.start >= 31 && best.end <= 66, "{:?}", suggestion.slabs);
+    assert!(
+        suggestion.slabs[0].score > 2.0 * suggestion.slabs[1].score,
+        "{:?}",
+        suggestion.slabs
+    );
 }
 
 #[test]
@@ -212,15 +220,15 @@ fn windows_do_not_overlap_and_ties_go_to_the_middle() {
     let starts: Vec<usize> = flat.iter().map(|slab| slab.z.start).collect();
     assert_eq!(starts, [3]);
     let profile = [0.0, 5.0, 5.0, 0.0, 1.0, 1.0, 9.5, 1.0];
-    let found = richest(&profile, &[false; 8], 2, 9);
-    let starts: Vec<usize> = found.iter().map(|slab| slab.z.start).collect();
+    let ranges = richest(&profile, &[false; 8], 2, 9);
+    let starts: Vec<usize> = ranges.iter().map(|slab| slab.z.start).collect();
     assert_eq!(starts, [5, 1, 3]);
     assert_eq!(richest(&profile, &[false; 8], 8, 3).len(), 1);
     let mut broken = [false; 8];
     broken[6] = true;
-    let found = richest(&profile, &broken, 2, 9);
-    assert_eq!(found[0].z, 1..3);
-    assert!(found.last().unwrap().z.contains(&6));
+    let ranges = richest(&profile, &broken, 2, 9);
+    assert_eq!(ranges[0].z, 1..3);
+    assert!(ranges.last().unwrap().z.contains(&6));
 }
 
 #[test]
@@ -283,24 +291,24 @@ fn wrong_requests_are_named_and_a_cancel_stops() {
 fn data(name: &str) -> Option<PathBuf> {
     let beside = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
     let folder = std::env::var_os("TOMOCUT_DATA").map_or(beside, PathBuf::from);
-    let found = folder.join(name);
-    if !found.is_dir() {
+    let data = folder.join(name);
+    if !data.is_dir() {
         eprintln!(
             "skipped: no {name} in {}; TOMOCUT_DATA names the data folder",
             folder.display()
         );
         return None;
     }
-    Some(found)
+    Some(data)
 }
 
 /// The best slab of 20 slices, and the sum of `truth` over it and over the median slab of 20.
 fn against_truth(volume: &Tomogram, truth: &[f64]) -> (Range<usize>, f64, f64) {
     let best = suggest(volume, 20, 1).slabs.remove(0).z;
     let mut windows: Vec<f64> = truth.windows(20).map(|window| window.iter().sum()).collect();
-    let found = windows[best.start];
+    let best_sum = windows[best.start];
     windows.sort_unstable_by(f64::total_cmp);
-    (best, found, windows[windows.len() / 2])
+    (best, best_sum, windows[windows.len() / 2])
 }
 
 #[test]

@@ -74,11 +74,11 @@ fn mirrors_keep_the_wedge_and_quarter_turns_are_asked_for() {
                 weight: image.ones_like(),
                 image,
             };
-            let found = augment(&example, &options, &mut Generator::new(seed, 0)).unwrap();
-            assert_eq!(found.image, found.truth);
+            let augmented = augment(&example, &options, &mut Generator::new(seed, 0)).unwrap();
+            assert_eq!(augmented.image, augmented.truth);
             let sorted = |x: &Tensor| x.reshape([-1]).sort(0, false).0;
-            assert_eq!(sorted(&found.image), sorted(&example.image));
-            moved[n] += i32::from(in_the_wedge(&found.image.squeeze_dim(0)) > 1e-6);
+            assert_eq!(sorted(&augmented.image), sorted(&example.image));
+            moved[n] += i32::from(in_the_wedge(&augmented.image.squeeze_dim(0)) > 1e-6);
         }
     }
     assert!(moved[0] == 0 && moved[1] > 4, "{moved:?}");
@@ -142,12 +142,15 @@ fn turns_bring_things_where_they_should() {
         (Turn::new(0.4, 0.0, 1.0, false), [c * bz - s * bx, by, c * bx + s * bz]),
         (Turn::new(0.4, 0.0, 1.0, true), [s * by + c * bz, c * by - s * bz, bx]),
     ] {
-        let found = turned(&example, &turn).unwrap();
-        for (what, tensor, tolerance) in [("image", &found.image, 0.05), ("truth", &found.truth, 0.3)] {
-            for (found, expected) in centre(tensor).into_iter().zip([ez, ey, ex]) {
+        let turned_example = turned(&example, &turn).unwrap();
+        for (what, tensor, tolerance) in [
+            ("image", &turned_example.image, 0.05),
+            ("truth", &turned_example.truth, 0.3),
+        ] {
+            for (turned_example, expected) in centre(tensor).into_iter().zip([ez, ey, ex]) {
                 assert!(
-                    (found - expected).abs() < tolerance,
-                    "{what}: {found} is not {expected}"
+                    (turned_example - expected).abs() < tolerance,
+                    "{what}: {turned_example} is not {expected}"
                 );
             }
         }
@@ -183,10 +186,10 @@ fn grey_values_stay_within_what_is_asked_for() {
     };
     let flat = Tensor::ones([1, 32, 32, 32], (Kind::Float, Device::Cpu));
     for seed in 0..20 {
-        let found = regreyed(&flat, &options, &mut Generator::new(seed, 0)).unwrap();
+        let changed = regreyed(&flat, &options, &mut Generator::new(seed, 0)).unwrap();
         let (mean, deviation) = (
-            found.mean(Kind::Double).double_value(&[]),
-            found.std(false).double_value(&[]),
+            changed.mean(Kind::Double).double_value(&[]),
+            changed.std(false).double_value(&[]),
         );
         assert!((0.55..1.52).contains(&mean) && deviation < 0.31, "{mean} {deviation}");
     }

@@ -101,7 +101,7 @@ fn complete(prefix: &Path) -> Result<()> {
 }
 
 /// A configuration of the project in tests/install against a prefix.
-fn configure(layout: &Layout, prefix: &Path, build: &Path, wanted: &str) -> Command {
+fn configure(layout: &Layout, prefix: &Path, build: &Path, version: &str) -> Command {
     let mut command = process::command(layout, "cmake");
     command.env_remove("LD_LIBRARY_PATH");
     command
@@ -110,7 +110,7 @@ fn configure(layout: &Layout, prefix: &Path, build: &Path, wanted: &str) -> Comm
         .arg("-B")
         .arg(build);
     command.arg(format!("-DCMAKE_PREFIX_PATH={}", prefix.display()));
-    command.arg(format!("-DWANTED={wanted}"));
+    command.arg(format!("-DWANTED={version}"));
     command
 }
 

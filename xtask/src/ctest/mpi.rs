@@ -126,7 +126,7 @@ fn ranks(
 
 /// Every file below `folder` with its bytes.
 fn files(folder: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
-    let mut found = BTreeMap::new();
+    let mut files = BTreeMap::new();
     let mut open = vec![folder.to_path_buf()];
     while let Some(inner) = open.pop() {
         let entries = fs::read_dir(&inner).map_err(|e| Failure::io("reading", &inner, &e))?;
@@ -135,9 +135,9 @@ fn files(folder: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
                 open.push(path);
             } else {
                 let bytes = fs::read(&path).map_err(|e| Failure::io("reading", &path, &e))?;
-                found.insert(path.strip_prefix(folder).unwrap_or(&path).to_path_buf(), bytes);
+                files.insert(path.strip_prefix(folder).unwrap_or(&path).to_path_buf(), bytes);
             }
         }
     }
-    Ok(found)
+    Ok(files)
 }

@@ -292,8 +292,11 @@ mod tests {
         for name in ["test_b.c", "test_a.c", "layout.c", "test_a.h"] {
             std::fs::write(folder.path().join(name), "").unwrap();
         }
-        let found = sources(folder.path(), "test_").unwrap();
-        assert_eq!(found.iter().map(|p| stem(p)).collect::<Vec<_>>(), ["test_a", "test_b"]);
+        let test_sources = sources(folder.path(), "test_").unwrap();
+        assert_eq!(
+            test_sources.iter().map(|p| stem(p)).collect::<Vec<_>>(),
+            ["test_a", "test_b"]
+        );
         assert!(sources(&folder.path().join("none"), "").unwrap().is_empty());
         assert!(marked("/* valgrind */\nint main"));
         assert!(!marked("\n\n\n\n\n\n/* valgrind */"));

@@ -1,5 +1,5 @@
-//! The README's snippets compile and link as printed; those that are programs run.
-use std::path::Path;
+//! The snippets of the README and of `docs/` compile and link as printed; those that are programs run.
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::Tally;
@@ -8,27 +8,53 @@ use crate::layout::{self, Layout};
 use crate::library::Library;
 use crate::process;
 
-/// Compiles every fenced block that is marked `c` or `cpp`, and runs the programs among them on a small `my.mrc`.
+/// A language of fenced blocks: its mark, its compiler, the compiler's flags.
+const LANGUAGES: [(&str, &str, &[&str]); 2] = [
+    ("c", "cc", &["-Wall", "-Wextra", "-Werror"]),
+    ("cpp", "g++", &["-std=c++17", "-Wall", "-Wextra", "-Werror"]),
+];
+
+/// Compiles every fenced block that is marked just `c` or `cpp`, and runs the programs among them on a small `my.mrc`.
 pub fn run(layout: &Layout, library: &Library, tally: &mut Tally) -> Result<()> {
-    let text = layout::read(&layout.root.join("README.md"))?;
     let folder = super::folder(layout).join("readme");
     layout::fresh_folder(&folder)?;
     let simulated = super::small_tomogram(layout, library, &folder);
     tally.test("c::readme::has_a_tomogram", || simulated);
-    for (language, compiler, flags) in [
-        ("c", "cc", &["-Wall", "-Wextra", "-Werror"][..]),
-        ("cpp", "g++", &["-std=c++17", "-Wall", "-Wextra", "-Werror"][..]),
-    ] {
-        let snippets = fenced(&text, language);
+    let readme = layout::read(&layout.root.join("README.md"))?;
+    for (language, _, _) in LANGUAGES {
         tally.test(&format!("c::readme::has_{language}"), || {
-            if snippets.is_empty() {
+            if fenced(&readme, language).is_empty() {
                 return Err(Failure::new(format!("README.md has no ```{language} block")));
             }
             Ok(())
         });
-        for (line, snippet) in snippets {
-            tally.test(&format!("c::readme::{language}_line_{line}"), || {
-                let source = folder.join(format!("line-{line}.{language}"));
+    }
+    compile(layout, library, tally, "README", &readme, &folder)?;
+    for document in documents(layout)? {
+        let name = document.file_stem().unwrap_or_default().to_string_lossy();
+        compile(layout, library, tally, &name, &layout::read(&document)?, &folder)?;
+    }
+    Ok(())
+}
+
+/// The pages of `docs/`. The tutorial's blocks name their files; [`crate::hosts`] follows it.
+fn documents(layout: &Layout) -> Result<Vec<PathBuf>> {
+    let folder = layout.root.join("docs");
+    let entries = std::fs::read_dir(&folder).map_err(|e| Failure::io("reading", &folder, &e))?;
+    let pages = entries.flatten().map(|entry| entry.path());
+    let mut pages: Vec<PathBuf> = pages
+        .filter(|path| path.extension().is_some_and(|e| e == "md"))
+        .collect();
+    pages.sort();
+    Ok(pages)
+}
+
+/// The blocks of one document, built in `folder`.
+fn compile(layout: &Layout, library: &Library, tally: &mut Tally, name: &str, text: &str, folder: &Path) -> Result<()> {
+    for (language, compiler, flags) in LANGUAGES {
+        for (line, snippet) in fenced(text, language) {
+            tally.test(&format!("c::readme::{name}_{language}_line_{line}"), || {
+                let source = folder.join(format!("{name}-{line}.{language}"));
                 layout::write_atomic(&source, &snippet)?;
                 let program = snippet.contains("int main(");
                 let mut flags = flags.to_vec();
@@ -36,10 +62,10 @@ pub fn run(layout: &Layout, library: &Library, tally: &mut Tally) -> Result<()> 
                     // A function without a program: what it calls must still be there.
                     flags.extend(["-shared", "-fPIC", "-Wl,--no-undefined"]);
                 }
-                let built = folder.join(format!("line-{line}"));
+                let built = folder.join(format!("{name}-{line}"));
                 super::build(library, compiler, &flags, &[source], &built)?;
                 if program {
-                    runs(layout, library, &built, &folder)?;
+                    runs(layout, library, &built, folder)?;
                 }
                 Ok(())
             });

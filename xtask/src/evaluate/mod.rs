@@ -35,8 +35,8 @@ struct Plan {
 pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
     let plan = parse(arguments)?;
     let data = std::env::var_os("TOMOCUT_DATA").map_or_else(|| layout.root.join("../shared/data"), PathBuf::from);
-    let wanted = |set: &&DataSet| plan.only.as_ref().is_none_or(|text| set.name.contains(text));
-    let sets: Vec<&DataSet> = DATA_SETS.iter().filter(wanted).collect();
+    let chosen = |set: &&DataSet| plan.only.as_ref().is_none_or(|text| set.name.contains(text));
+    let sets: Vec<&DataSet> = DATA_SETS.iter().filter(chosen).collect();
     if sets.is_empty() {
         return Err(Failure::usage("no data set has such a name"));
     }

@@ -68,10 +68,10 @@ struct Plan {
 pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
     let plan = parse(arguments)?;
     let data = std::env::var_os("TOMOCUT_DATA").map_or_else(|| layout.root.join("../shared/data"), PathBuf::from);
-    let wanted = |set: &&DataSet| plan.only.as_ref().is_none_or(|text| set.name.contains(text));
+    let chosen = |set: &&DataSet| plan.only.as_ref().is_none_or(|text| set.name.contains(text));
     let sets: Vec<(&DataSet, &TomogramSource)> = DATA_SETS
         .iter()
-        .filter(wanted)
+        .filter(chosen)
         .filter_map(|set| match &set.source {
             Source::Tomogram(source) => Some((set, source)),
             Source::Pictures(_) => None,

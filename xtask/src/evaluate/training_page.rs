@@ -32,8 +32,8 @@ fn summary(results: &[(&DataSet, Rows)]) -> String {
          | | slab | built-in | adapted | true labels | share |\n| --- | --- | --- | --- | --- | --- |\n",
     );
     for (set, rows) in results {
-        let found = ["slab's way", "built-in", "adapted to the slab", "true labels"].map(|part| dice(rows, part));
-        if let [Some(slab), Some(builtin), Some(adapted), Some(truth)] = found {
+        let scores = ["slab's way", "built-in", "adapted to the slab", "true labels"].map(|part| dice(rows, part));
+        if let [Some(slab), Some(builtin), Some(adapted), Some(truth)] = scores {
             text += &format!(
                 "| {} | {slab:.3} | {builtin:.3} | {adapted:.3} | {truth:.3} | {:.0} % |\n",
                 set.name,

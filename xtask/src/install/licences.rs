@@ -66,9 +66,9 @@ fn compiled_in<'a>(metadata: &'a Value, root: &str) -> Option<Vec<&'a Value>> {
         }
     }
     seen.remove(root);
-    let mut found: Vec<&Value> = seen.iter().filter_map(|id| packages.get(id).copied()).collect();
-    found.sort_by_key(|package| (text_of(&package["name"]), text_of(&package["version"])));
-    Some(found)
+    let mut used: Vec<&Value> = seen.iter().filter_map(|id| packages.get(id).copied()).collect();
+    used.sort_by_key(|package| (text_of(&package["name"]), text_of(&package["version"])));
+    Some(used)
 }
 
 fn text_of(value: &Value) -> &str {
@@ -78,7 +78,7 @@ fn text_of(value: &Value) -> &str {
 /// The files of a package's folder that are licences or notices, sorted.
 fn texts(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
     let entries = fs::read_dir(folder).map_err(|e| Failure::io("reading", folder, &e))?;
-    let mut found: Vec<_> = entries
+    let mut texts: Vec<_> = entries
         .flatten()
         .map(|entry| entry.path())
         .filter(|path| {
@@ -89,8 +89,8 @@ fn texts(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
             licence && path.is_file()
         })
         .collect();
-    found.sort();
-    Ok(found)
+    texts.sort();
+    Ok(texts)
 }
 
 #[cfg(test)]

@@ -255,9 +255,9 @@ fn filled(template: &str, version: [u32; 3]) -> String {
 /// What a folder holds, sorted.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).map_err(|e| Failure::io("reading", folder, &e))?;
-    let mut found: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    found.sort();
-    Ok(found)
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    Ok(paths)
 }
 
 /// Copies a folder with all it holds; links are copied as what they name.

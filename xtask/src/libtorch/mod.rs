@@ -146,9 +146,9 @@ fn fetch_into(home: &Path, partial: &Path, cuda: bool) -> Result<()> {
     );
     let folder = wheels::download(&pins, partial)?;
     println!("libtorch: checking SHA-256");
-    let found = wheels::verify(&folder, &pins)?;
+    let wheels = wheels::verify(&folder, &pins)?;
     let unpacked = partial.join("unpacked");
-    for wheel in &found {
+    for wheel in &wheels {
         println!(
             "libtorch: unpacking {}",
             wheel.file_name().unwrap_or_default().to_string_lossy()

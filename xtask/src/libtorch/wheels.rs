@@ -131,7 +131,7 @@ fn collect_wheels(folder: &Path, sizes: &mut BTreeMap<OsString, u64>) {
 /// Checks that `folder` holds exactly the wheels of `pins`, with their hashes, and returns them in the pins' order.
 pub fn verify(folder: &Path, pins: &[&Pin]) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).map_err(|e| Failure::io("reading", folder, &e))?;
-    let mut found: Vec<Option<PathBuf>> = pins.iter().map(|_| None).collect();
+    let mut files: Vec<Option<PathBuf>> = pins.iter().map(|_| None).collect();
     for path in entries.flatten().map(|entry| entry.path()) {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let pin = pins::of_wheel(&name, pins)
@@ -146,13 +146,13 @@ pub fn verify(folder: &Path, pins: &[&Pin]) -> Result<Vec<PathBuf>> {
         if let Some(slot) = pins
             .iter()
             .position(|p| p.name == pin.name)
-            .and_then(|i| found.get_mut(i))
+            .and_then(|i| files.get_mut(i))
         {
             *slot = Some(path);
         }
     }
     let mut wheels = Vec::new();
-    for (pin, path) in pins.iter().zip(found) {
+    for (pin, path) in pins.iter().zip(files) {
         wheels
             .push(path.ok_or_else(|| Failure::new(format!("pip brought no wheel of {}=={}", pin.name, pin.version)))?);
     }

@@ -33,8 +33,8 @@ pub fn clusters(sample: &Sample, count: usize) -> Result<Array2<u32>> {
     let data = Tensor::f_from_slice(&values)?.f_view([pixels, -1])?;
     let job = Job::quiet();
     let centres = seeded_centres(&data, count, &mut Generator::new(SEED, 0))?;
-    let found = lloyd(&data, &centres, &job)?;
-    argmax_enlarged(&nearness(&data, &found.centres)?, grid, shape, &job)
+    let clusters = lloyd(&data, &centres, &job)?;
+    argmax_enlarged(&nearness(&data, &clusters.centres)?, grid, shape, &job)
 }
 
 /// Two rows of four cells.

@@ -24,15 +24,15 @@ const FIELD: &str = "Segmentation";
 /// [`Error::Io`]; [`Error::Format`] where the file is none of this kind.
 pub fn segmentations(path: &Path) -> Result<Vec<Array2<u32>>> {
     let bytes = std::fs::read(path).map_err(|e| Error::io("reading", path, e))?;
-    let mut found = Vec::new();
+    let mut matrices = Vec::new();
     let body = bytes.get(HEADER..).unwrap_or_default();
-    if bytes.get(126..128) != Some(b"IM") || walk(body, "", &mut found).is_none() || found.is_empty() {
+    if bytes.get(126..128) != Some(b"IM") || walk(body, "", &mut matrices).is_none() || matrices.is_empty() {
         return Err(Error::format(
             path.display(),
             "is no little-endian MATLAB 5 file with segmentations",
         ));
     }
-    Ok(found)
+    Ok(matrices)
 }
 
 /// An element: its type, its data, and what follows it.
@@ -55,16 +55,16 @@ fn element(bytes: &[u8]) -> Option<(u32, &[u8], &[u8])> {
 }
 
 /// Goes through a row of elements; `name` is that of the field they are in. None where they are damaged.
-fn walk(mut bytes: &[u8], name: &str, found: &mut Vec<Array2<u32>>) -> Option<()> {
+fn walk(mut bytes: &[u8], name: &str, matrices: &mut Vec<Array2<u32>>) -> Option<()> {
     while !bytes.is_empty() {
         let (kind, data, rest) = element(bytes)?;
         match kind {
             COMPRESSED => {
                 let mut plain = Vec::new();
                 ZlibDecoder::new(data).read_to_end(&mut plain).ok()?;
-                walk(&plain, name, found)?;
+                walk(&plain, name, matrices)?;
             }
-            MATRIX => matrix(data, name, found)?,
+            MATRIX => matrix(data, name, matrices)?,
             _ => {}
         }
         bytes = rest;
@@ -72,13 +72,13 @@ fn walk(mut bytes: &[u8], name: &str, found: &mut Vec<Array2<u32>>) -> Option<()
     Some(())
 }
 
-fn matrix(bytes: &[u8], name: &str, found: &mut Vec<Array2<u32>>) -> Option<()> {
+fn matrix(bytes: &[u8], name: &str, matrices: &mut Vec<Array2<u32>>) -> Option<()> {
     let (_, flags, rest) = element(bytes)?;
     let (_, dimensions, rest) = element(rest)?;
     // The array's own name.
     let (_, _, rest) = element(rest)?;
     match *flags.first()? {
-        CELL => walk(rest, name, found),
+        CELL => walk(rest, name, matrices),
         STRUCTURE => {
             let (_, length, rest) = element(rest)?;
             let length = u32::from_le_bytes(length.get(..4)?.try_into().ok()?) as usize;
@@ -89,7 +89,7 @@ fn matrix(bytes: &[u8], name: &str, found: &mut Vec<Array2<u32>>) -> Option<()> 
             });
             for name in names {
                 let (_, value, next) = element(rest)?;
-                matrix(value, &name, found)?;
+                matrix(value, &name, matrices)?;
                 rest = next;
             }
             Some(())
@@ -106,7 +106,7 @@ fn matrix(bytes: &[u8], name: &str, found: &mut Vec<Array2<u32>>) -> Option<()> 
                     .collect(),
                 _ => return None,
             };
-            found.push(Array2::from_shape_vec(shape.f(), values).ok()?);
+            matrices.push(Array2::from_shape_vec(shape.f(), values).ok()?);
             Some(())
         }
         _ => Some(()),
@@ -139,14 +139,14 @@ mod tests {
     fn fields_of_structures_in_cells_are_found() {
         let words: Vec<u8> = [1_u16, 2, 3, 4, 5, 600].iter().flat_map(|v| v.to_le_bytes()).collect();
         let other = array(9, 1, 1, &[2, 0, 1, 0, 7, 0, 0, 0]);
-        let wanted = array(11, 2, 3, &tagged(4, &words));
+        let bytes = array(11, 2, 3, &tagged(4, &words));
         let mut names = b"Boundaries".to_vec();
         names.resize(32, 0);
         names.extend(b"Segmentation");
         names.resize(64, 0);
         // The length of a name stands beside its tag.
         let length = [5_u8, 0, 4, 0, 32, 0, 0, 0];
-        let fields = [length.to_vec(), tagged(1, &names), other, wanted].concat();
+        let fields = [length.to_vec(), tagged(1, &names), other, bytes].concat();
         let cell = array(CELL, 1, 1, &array(STRUCTURE, 1, 1, &fields));
         let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
         packed.write_all(&cell).unwrap();

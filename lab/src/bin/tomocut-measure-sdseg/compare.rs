@@ -205,9 +205,9 @@ fn score(set: &DataSet, model: &SegmentationModel, sampling: &Sampling) -> Resul
             };
             predict(model, tomogram, folder.path(), &options, &Job::quiet())?;
             let file = folder.path().join(format!("{}_{FOREGROUND}.mrc", tomogram.name()));
-            let found = Tomogram::open(&file, &Job::quiet())?.read_slices(0..scored.len())?;
+            let volume = Tomogram::open(&file, &Job::quiet())?.read_slices(0..scored.len())?;
             let truth = labels.slice(s![scored.clone(), .., ..]);
-            let dice = mask_dice(found.iter().map(|p| *p > 0.5), truth.iter().map(|l| *l > 0));
+            let dice = mask_dice(volume.iter().map(|p| *p > 0.5), truth.iter().map(|l| *l > 0));
             Ok((dice, None))
         }
     }

@@ -8,11 +8,11 @@ use crate::progress::{drive, Pace};
 
 /// Trains both, one after the other, and writes the model. A run that was stopped goes on where it was.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let Some(wanted) = &arguments.autoencoder else {
+    let Some(request) = &arguments.autoencoder else {
         return Ok(());
     };
     let job = Job::quiet();
-    let autoencoder = train_autoencoder(arguments, wanted, &job)?;
+    let autoencoder = train_autoencoder(arguments, request, &job)?;
     let pace = Pace::new(&arguments.checkpoint, arguments.minutes);
     let mut trainer = if arguments.checkpoint.exists() && !arguments.random {
         let mut trainer = DenoiserTrainer::resume_on_latents(&arguments.checkpoint, &autoencoder, &job)?;
@@ -37,18 +37,18 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     })
 }
 
-fn train_autoencoder(arguments: &Arguments, wanted: &AutoencoderArguments, job: &Job) -> Result<AutoencoderTrainer> {
+fn train_autoencoder(arguments: &Arguments, request: &AutoencoderArguments, job: &Job) -> Result<AutoencoderTrainer> {
     let device = open_device(&arguments.device)?;
-    let checkpoint = &wanted.checkpoint;
-    let pace = Pace::new(checkpoint, wanted.minutes);
+    let checkpoint = &request.checkpoint;
+    let pace = Pace::new(checkpoint, request.minutes);
     let mut trainer = if checkpoint.exists() && !arguments.random {
         let mut trainer = AutoencoderTrainer::resume(checkpoint, device, job)?;
-        if let Some(steps) = wanted.steps {
+        if let Some(steps) = request.steps {
             trainer.reschedule(steps)?;
         }
         trainer
     } else {
-        AutoencoderTrainer::new(&wanted.options, device, job)?
+        AutoencoderTrainer::new(&request.options, device, job)?
     };
     if !arguments.random {
         drive(&mut trainer, &pace, job, &|_| Ok(()))?;
@@ -56,7 +56,7 @@ fn train_autoencoder(arguments: &Arguments, wanted: &AutoencoderArguments, job: 
     // The U-Net's checkpoint counts on it, so it is measured once, when the autoencoder is finished.
     let scale = trainer.measure_scale(job)?;
     println!("latents are scaled by {scale:.4}");
-    if let Some(folder) = &wanted.folder {
+    if let Some(folder) = &request.folder {
         trainer.export(folder)?;
     }
     if !arguments.random {

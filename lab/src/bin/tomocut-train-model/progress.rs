@@ -113,11 +113,11 @@ impl Training for AutoencoderTrainer {
     fn look(&self, job: &Job) -> Result<Vec<String>> {
         let mut lines = Vec::new();
         for (kind, noise_free) in [("without noise", 1.0), ("with noise", 0.0)] {
-            let found = self.held_out(4, 48, noise_free, job)?;
+            let scores = self.held_out(4, 48, noise_free, job)?;
             lines.push(format!(
                 "held out {kind}: {:.3} of the variance unexplained, correlation with the signal {:.3} (input {:.3}), contrast of \
                  membranes {:.2} of the signal's",
-                found.unexplained, found.signal_correlation, found.input_correlation, found.membrane_contrast
+                scores.unexplained, scores.signal_correlation, scores.input_correlation, scores.membrane_contrast
             ));
         }
         Ok(lines)

@@ -50,6 +50,6 @@ impl Classes {
 }
 
 /// Where a label volume holds one of `wanted`.
-pub fn holds(volume: &Array3<f32>, wanted: &[i64]) -> Array3<bool> {
-    volume.mapv(|v| wanted.contains(&(v as i64)))
+pub fn holds(volume: &Array3<f32>, labels: &[i64]) -> Array3<bool> {
+    volume.mapv(|v| labels.contains(&(v as i64)))
 }

@@ -115,13 +115,13 @@ impl Inputs {
 
     fn check_shapes(&self) -> Result<()> {
         let all = self.named();
-        let Some((first, wanted)) = all.first() else {
+        let Some((first, expected)) = all.first() else {
             return Ok(());
         };
-        match all.iter().find(|(_, shape)| shape != wanted) {
+        match all.iter().find(|(_, shape)| shape != expected) {
             None => Ok(()),
             Some((name, shape)) => {
-                let allowed = format!("must be that of the {first}, {wanted:?}");
+                let allowed = format!("must be that of the {first}, {expected:?}");
                 Err(Error::argument(
                     &format!("shape of the {name}"),
                     format!("{shape:?}"),

@@ -40,7 +40,7 @@ pub fn mask_threshold(path: &Path) -> f32 {
 /// Errors where the folder cannot be read, or where two files have the same name.
 pub fn list(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
     let failed = |e| Error::io("reading", folder, e);
-    let mut found: BTreeMap<String, PathBuf> = BTreeMap::new();
+    let mut files: BTreeMap<String, PathBuf> = BTreeMap::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         let Some((ending, _)) = ending(&path).filter(|_| path.is_file()) else {
@@ -56,12 +56,12 @@ pub fn list(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
             .find_map(|added| stem.strip_suffix(added))
             .unwrap_or(stem)
             .to_owned();
-        if let Some(other) = found.insert(name.clone(), path.clone()) {
+        if let Some(other) = files.insert(name.clone(), path.clone()) {
             let detail = format!("{} and {} are both picture {name:?}", other.display(), path.display());
             return Err(Error::format(folder.display(), detail));
         }
     }
-    Ok(found)
+    Ok(files)
 }
 
 /// Reads a picture (row, column) in the file's own grey levels; the colours of a pixel are averaged, transparency is

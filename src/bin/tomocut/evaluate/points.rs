@@ -110,13 +110,13 @@ pub fn score(a: &SlabArguments, inputs: &Inputs, job: &Job) -> Result<Option<Poi
 }
 
 fn read_truths(a: &SlabArguments, path: &Path, inside: impl Fn(f64) -> bool) -> Result<Vec<[f64; 3]>> {
-    let wanted = |label: i64| match &a.truth_point_labels {
+    let selects = |label: i64| match &a.truth_point_labels {
         Some(labels) => labels.contains(&label),
         None => true,
     };
     Ok(read_labelled_csv(path)?
         .iter()
-        .filter(|row| wanted(row.label) && inside(row.pick.position[0]))
+        .filter(|row| selects(row.label) && inside(row.pick.position[0]))
         .map(|row| row.pick.position)
         .collect())
 }

@@ -27,11 +27,11 @@ pub fn score(inputs: &Inputs, classes: &Classes, dark: bool, job: &Job) -> Resul
 
     // Proteins within membranes are neither right nor wrong as membrane or as molecule.
     let counted = holds(truth, &classes.unclear).mapv(|unclear| !unclear);
-    let class_dice = |label: i64, wanted: &[i64]| -> Result<Option<Figure>> {
-        if wanted.is_empty() {
+    let class_dice = |label: i64, real: &[i64]| -> Result<Option<Figure>> {
+        if real.is_empty() {
             return Ok(None);
         }
-        let real = holds(truth, wanted);
+        let real = holds(truth, real);
         let dice = Overlap::of(&holds(labels, &[label]), &real, Some(&counted))?.dice();
         let floor = blur.as_ref().map(|blur| blur.dice(&real, Some(&counted))).transpose()?;
         Ok(Some(Figure::new(Some(dice), floor)))
@@ -41,9 +41,9 @@ pub fn score(inputs: &Inputs, classes: &Classes, dark: bool, job: &Job) -> Resul
     let filament_dice = class_dice(3, &classes.filament)?;
 
     let (score_auc, score_calibration) = score_quality(inputs.score.as_ref(), &real, None, blur.as_ref())?;
-    let class_score = |score: &Option<Array3<f32>>, wanted: &[i64]| match score {
-        Some(score) if !wanted.is_empty() => {
-            let (area, table) = score_quality(Some(score), &holds(truth, wanted), Some(&counted), blur.as_ref())?;
+    let class_score = |score: &Option<Array3<f32>>, labels: &[i64]| match score {
+        Some(score) if !labels.is_empty() => {
+            let (area, table) = score_quality(Some(score), &holds(truth, labels), Some(&counted), blur.as_ref())?;
             Ok((Some(area), table))
         }
         _ => Ok::<_, Error>((None, None)),

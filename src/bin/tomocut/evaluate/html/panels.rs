@@ -75,12 +75,12 @@ impl Panel {
     /// A bar of a round length about a fifth of the width.
     fn scale_bar(&mut self, voxel_nm: f64) {
         let (rows, cols) = (self.shape.0 as f64, self.shape.1 as f64);
-        let wanted = 0.2 * cols * voxel_nm;
-        if !(wanted.is_finite() && wanted > 0.0) {
+        let about = 0.2 * cols * voxel_nm;
+        if !(about.is_finite() && about > 0.0) {
             return;
         }
-        let power = 10f64.powf(wanted.log10().floor());
-        let length = [5.0, 2.0, 1.0].into_iter().find(|n| n * power <= wanted).unwrap_or(1.0) * power;
+        let power = 10f64.powf(about.log10().floor());
+        let length = [5.0, 2.0, 1.0].into_iter().find(|n| n * power <= about).unwrap_or(1.0) * power;
         let (width, size) = (length / voxel_nm, 0.045 * cols);
         // The plate is as wide as the longer of bar and text.
         let plate = width.max(0.2 * cols) + 0.03 * cols;
@@ -191,18 +191,18 @@ fn disagreement(labels: ArrayView2<f32>, truth: ArrayView2<f32>) -> Array2<u8> {
 
 /// Circles in the panels of truth, prediction and disagreement.
 fn draw_points([truth, prediction, both]: &mut [Panel; 3], points: &Evidence, z: usize) {
-    let mut found = vec![false; points.truths.len()];
+    let mut picked = vec![false; points.truths.len()];
     for (pick, hit) in points.picks.iter().zip(&points.matched.truth_of) {
         prediction.circle(pick.position, points.diameter, z, MOLECULE, false);
         let colour = if hit.is_some() { HIT } else { FALSE };
         both.circle(pick.position, points.diameter, z, colour, false);
         if let Some(n) = *hit {
-            found[n] = true;
+            picked[n] = true;
         }
     }
-    for (position, found) in points.truths.iter().zip(found) {
+    for (position, picked) in points.truths.iter().zip(picked) {
         truth.circle(*position, points.diameter, z, MOLECULE, false);
-        if !found {
+        if !picked {
             both.circle(*position, points.diameter, z, MISSED, true);
         }
     }
@@ -211,9 +211,9 @@ fn draw_points([truth, prediction, both]: &mut [Panel; 3], points: &Evidence, z:
 /// What the colours of [`slab_panels`] mean.
 pub fn slab_key(scores: &SlabScores) -> String {
     let (labels, points) = (scores.inputs.labels.is_some(), scores.points.is_some());
-    let shows = |volume: &Option<ndarray::Array3<f32>>, wanted: &[i64]| {
-        let found = |volume: &ndarray::Array3<f32>| volume.iter().any(|v| wanted.contains(&(*v as i64)));
-        volume.as_ref().is_some_and(found)
+    let shows = |volume: &Option<ndarray::Array3<f32>>, labels: &[i64]| {
+        let has_any = |volume: &ndarray::Array3<f32>| volume.iter().any(|v| labels.contains(&(*v as i64)));
+        volume.as_ref().is_some_and(has_any)
     };
     let mut parts = Vec::new();
     if labels {
