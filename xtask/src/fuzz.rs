@@ -9,7 +9,7 @@ use crate::library;
 use crate::libtorch;
 use crate::process;
 
-const TARGETS: [&str; 4] = ["coordinates", "tomogram", "weights", "options"];
+const TARGETS: [&str; 5] = ["coordinates", "tomogram", "weights", "options", "settings"];
 
 /// Runs of all targets together where no number is given.
 const RUNS: u64 = 10_000_000;
@@ -86,6 +86,9 @@ pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
 
 /// Puts small files of the development data and of the tests into `corpus`; how many.
 fn seed(layout: &Layout, target: &str, corpus: &Path) -> usize {
+    if target == "settings" {
+        return seed_settings(layout, corpus).unwrap_or(0);
+    }
     let data = std::env::var_os("TOMOCUT_DATA").map_or_else(|| layout.root.join("../shared/data"), PathBuf::from);
     let mut files = Vec::new();
     for folder in [data, layout.root.join("tests/fixtures")] {
@@ -116,6 +119,24 @@ fn seed(layout: &Layout, target: &str, corpus: &Path) -> usize {
         }
     }
     count
+}
+
+/// For every setting of the schema, texts that give it a null, a number and a word; the first byte is its family's
+/// number. None where the schema cannot be read.
+fn seed_settings(layout: &Layout, corpus: &Path) -> Option<usize> {
+    let text = fs::read(layout.root.join("docs/settings.schema.json")).ok()?;
+    let schema: serde_json::Value = serde_json::from_slice(&text).ok()?;
+    let mut count = 0;
+    for (family, about) in (0u8..).zip(schema.get("properties")?.as_object()?.values()) {
+        for name in about.get("properties")?.as_object()?.keys() {
+            for value in ["null", "1", "\"builtin\""] {
+                let mut seed = vec![family];
+                seed.extend(format!("{{\"{name}\": {value}}}").bytes());
+                count += usize::from(fs::write(corpus.join(format!("seed{count:04}")), seed).is_ok());
+            }
+        }
+    }
+    Some(count)
 }
 
 /// Files below `folder` of at most 4 MiB.
