@@ -67,7 +67,11 @@ pub fn read_labelled_csv_of(path: &Path, geometry: &Geometry, name: &str) -> Res
     let content = text(&bytes, &source)?;
     let (mut reading, labels) = table(&content, true, geometry, name, &source)?;
     place::check(&mut reading, geometry, &source)?;
-    let labelled = reading.rows.into_iter().zip(labels).map(|((_, pick), label)| LabelledPick { pick, label });
+    let labelled = reading
+        .rows
+        .into_iter()
+        .zip(labels)
+        .map(|((_, pick), label)| LabelledPick { pick, label });
     Ok((labelled.collect(), reading.warnings))
 }
 
@@ -104,12 +108,16 @@ fn table(text: &str, with_labels: bool, geometry: &Geometry, name: &str, source:
 fn check_unnamed(rows: &[(usize, Vec<String>)], source: &str) -> Result<()> {
     let is_counting = |first: f64| {
         rows.len() > 1
-            && rows.iter().enumerate().all(|(n, (_, row))| {
-                row.len() > 3 && row[0].parse() == Ok(first + n as f64)
-            })
+            && rows
+                .iter()
+                .enumerate()
+                .all(|(n, (_, row))| row.len() > 3 && row[0].parse() == Ok(first + n as f64))
     };
     if is_counting(0.0) || is_counting(1.0) {
-        let line = Line { source, number: rows[0].0 };
+        let line = Line {
+            source,
+            number: rows[0].0,
+        };
         return Err(line.refuse("column 1 counts the lines and there is no header: name the columns x, y, z"));
     }
     Ok(())
@@ -126,14 +134,27 @@ struct Table<'a> {
 
 impl Table<'_> {
     fn line(&self, number: usize) -> Line<'_> {
-        Line { source: self.source, number }
+        Line {
+            source: self.source,
+            number,
+        }
     }
 
     /// Columns of numbers.
     fn numbers(&self) -> impl Iterator<Item = usize> + '_ {
-        let Columns { xyz, angstrom, label, diameter, score, .. } = &self.columns;
+        let Columns {
+            xyz,
+            angstrom,
+            label,
+            diameter,
+            score,
+            ..
+        } = &self.columns;
         let others = [*label, *diameter, *score];
-        xyz.iter().copied().chain(angstrom.iter().flatten().copied()).chain(others.into_iter().flatten())
+        xyz.iter()
+            .copied()
+            .chain(angstrom.iter().flatten().copied())
+            .chain(others.into_iter().flatten())
     }
 
     fn column_name(&self, column: usize) -> String {
@@ -167,7 +188,9 @@ impl Table<'_> {
 
     fn field<'r>(&self, row: &'r [String], column: usize, line: Line) -> Result<&'r str> {
         let detail = || format!("line {} has {} columns only", line.number, row.len());
-        let field = row.get(column).ok_or_else(|| crate::Error::format(self.source, detail()))?;
+        let field = row
+            .get(column)
+            .ok_or_else(|| crate::Error::format(self.source, detail()))?;
         Ok(field)
     }
 
@@ -184,17 +207,27 @@ impl Table<'_> {
     fn optional(&self, row: &[String], column: Option<usize>, line: Line) -> Result<f64> {
         let Some(column) = column else { return Ok(0.0) };
         let field = self.field(row, column, line)?;
-        let field = if self.has_decimal_commas { field.replace(',', ".") } else { field.to_owned() };
+        let field = if self.has_decimal_commas {
+            field.replace(',', ".")
+        } else {
+            field.to_owned()
+        };
         line.number_or_0(&field, &self.column_name(column))
     }
 
     fn read(&self, geometry: &Geometry, name: &str) -> Result<(Reading, Vec<i64>)> {
-        let width = self.names.map_or_else(|| self.rows.first().map_or(0, |(_, row)| row.len()), Vec::len);
+        let width = self
+            .names
+            .map_or_else(|| self.rows.first().map_or(0, |(_, row)| row.len()), Vec::len);
         let named = |(line, row): &'_ (usize, Vec<String>)| -> Option<(usize, String)> {
             Some((*line, row.get(self.columns.tomogram?)?.clone()))
         };
         let names: Vec<(usize, String)> = self.rows.iter().filter_map(named).collect();
-        let tomogram = whose(names.iter().map(|(line, name)| (*line, name.as_str())), name, self.source)?;
+        let tomogram = whose(
+            names.iter().map(|(line, name)| (*line, name.as_str())),
+            name,
+            self.source,
+        )?;
         let mut reading = Reading {
             has_unit: !matches!(self.columns.unit, Unit::Unsaid) || self.columns.angstrom.is_some(),
             ..Reading::default()
@@ -212,7 +245,11 @@ impl Table<'_> {
             }
             let numbers = |columns: [usize; 3]| -> Result<[f64; 3]> {
                 let [x, y, z] = columns;
-                Ok([self.number(row, x, line)?, self.number(row, y, line)?, self.number(row, z, line)?])
+                Ok([
+                    self.number(row, x, line)?,
+                    self.number(row, y, line)?,
+                    self.number(row, z, line)?,
+                ])
             };
             let mut xyz = numbers(self.columns.xyz)?;
             let angstrom = match self.unit(row, line)? {
@@ -225,7 +262,10 @@ impl Table<'_> {
                 xyz.iter_mut().zip(edges).for_each(|(v, edge)| *v *= unit / edge);
             }
             if let Some(columns) = self.columns.angstrom {
-                if columns.iter().all(|column| row.get(*column).is_some_and(|field| !field.is_empty())) {
+                if columns
+                    .iter()
+                    .all(|column| row.get(*column).is_some_and(|field| !field.is_empty()))
+                {
                     lengths.push((xyz, numbers(columns)?));
                 }
             }
@@ -245,7 +285,9 @@ impl Table<'_> {
 
     /// What a row's position counts in.
     fn unit(&self, row: &[String], line: Line) -> Result<Unit> {
-        let Some(column) = self.columns.units else { return Ok(self.columns.unit) };
+        let Some(column) = self.columns.units else {
+            return Ok(self.columns.unit);
+        };
         let word = self.field(row, column, line)?;
         let refused = || line.refuse(format_args!("unit is {word:?}, must be voxel, angstrom or nm"));
         Unit::of(word).ok_or_else(refused)
@@ -256,8 +298,13 @@ impl Table<'_> {
         if geometry.voxel_nm().is_none() {
             return Ok(());
         }
-        for (axis, edge) in [(0, geometry.voxel_angstrom[2]), (1, geometry.voxel_angstrom[1]), (2, geometry.voxel_angstrom[0])] {
-            let sum = |of: fn(&([f64; 3], [f64; 3])) -> [f64; 3]| lengths.iter().map(|l| of(l)[axis].abs()).sum::<f64>();
+        for (axis, edge) in [
+            (0, geometry.voxel_angstrom[2]),
+            (1, geometry.voxel_angstrom[1]),
+            (2, geometry.voxel_angstrom[0]),
+        ] {
+            let sum =
+                |of: fn(&([f64; 3], [f64; 3])) -> [f64; 3]| lengths.iter().map(|l| of(l)[axis].abs()).sum::<f64>();
             let (voxels, angstrom) = (sum(|l| l.0), sum(|l| l.1));
             // Zeros say nothing; 1 A is what a header holds that knows no size.
             let stated = angstrom / voxels;

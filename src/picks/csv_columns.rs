@@ -92,7 +92,9 @@ impl Columns {
     pub fn named(names: &[String], source: &str) -> Result<Self> {
         let refuse = |detail: String| Error::format(source, detail);
         if let Some(fourth) = names.iter().find(|name| words(name) == ["axis", "3"]) {
-            return Err(refuse(format!("column {fourth:?}: points of more than three axes are not read")));
+            return Err(refuse(format!(
+                "column {fourth:?}: points of more than three axes are not read"
+            )));
         }
         let triple = |unit| triple(names, unit).map_err(&refuse);
         let voxels = match triple(Unit::Voxel)? {
@@ -122,7 +124,11 @@ impl Columns {
                 (first, _) => Ok(first),
             }
         };
-        let tomogram = TOMOGRAM.iter().map(|name| column(name)).find_map(Result::transpose).transpose()?;
+        let tomogram = TOMOGRAM
+            .iter()
+            .map(|name| column(name))
+            .find_map(Result::transpose)
+            .transpose()?;
         Ok(Self {
             xyz,
             unit,
@@ -138,7 +144,9 @@ impl Columns {
 
 /// The words of a name in small letters: those between signs.
 fn words(name: &str) -> Vec<String> {
-    let words = name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    let words = name
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty());
     words.map(str::to_lowercase).collect()
 }
 
@@ -155,15 +163,7 @@ fn meaning(name: &str) -> Option<(usize, Unit)> {
     let at = words.iter().position(|word| ["x", "y", "z"].contains(&word.as_str()))?;
     let axis = ["x", "y", "z"].iter().position(|axis| words[at] == *axis)?;
     words.remove(at);
-    let place = [
-        "coord",
-        "coordinate",
-        "pos",
-        "position",
-        "centre",
-        "center",
-        "centroid",
-    ];
+    let place = ["coord", "coordinate", "pos", "position", "centre", "center", "centroid"];
     words.retain(|word| !place.contains(&word.as_str()));
     match &words[..] {
         [] => Some((axis, Unit::Unsaid)),
@@ -176,8 +176,9 @@ fn meaning(name: &str) -> Option<(usize, Unit)> {
 fn triple(names: &[String], unit: Unit) -> std::result::Result<Option<[usize; 3]>, String> {
     let mut xyz = [None; 3];
     for (axis, place) in xyz.iter_mut().enumerate() {
-        let mut best: Vec<usize> =
-            (0..names.len()).filter(|n| meaning(&names[*n]) == Some((axis, unit))).collect();
+        let mut best: Vec<usize> = (0..names.len())
+            .filter(|n| meaning(&names[*n]) == Some((axis, unit)))
+            .collect();
         let fewest = best.iter().map(|n| words(&names[*n]).len()).min();
         best.retain(|n| Some(words(&names[*n]).len()) == fewest);
         match best[..] {
@@ -205,7 +206,9 @@ mod tests {
 
     fn columns(header: &str) -> std::result::Result<([usize; 3], Unit), String> {
         let names: Vec<String> = header.split(',').map(str::to_owned).collect();
-        Columns::named(&names, "f").map(|columns| (columns.xyz, columns.unit)).map_err(|error| error.to_string())
+        Columns::named(&names, "f")
+            .map(|columns| (columns.xyz, columns.unit))
+            .map_err(|error| error.to_string())
     }
 
     #[test]
@@ -231,7 +234,10 @@ mod tests {
             ("a,b,c", "no columns x, y, z"),
             ("x,y", "no columns x, y, z"),
             ("x_um,y_um,z_um", "no columns x, y, z"),
-            ("x,x,y,z", "columns 1 (\"x\") and 2 (\"x\") may both be the position along x"),
+            (
+                "x,x,y,z",
+                "columns 1 (\"x\") and 2 (\"x\") may both be the position along x",
+            ),
             ("index,axis-0,axis-1,axis-2,axis-3", "more than three axes"),
             ("x,y,z,score,score", "columns 4 and 5 are both \"score\""),
         ] {

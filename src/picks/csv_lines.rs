@@ -60,7 +60,10 @@ fn sign_of(line: &str) -> char {
 /// Fields without the white space around them and without their quotes; "" within quotes is one.
 fn split(line: &str, separator: char, at: Line) -> Result<Vec<String>> {
     if separator == ' ' {
-        return Ok(line.split_whitespace().map(|field| field.trim_matches('"').to_owned()).collect());
+        return Ok(line
+            .split_whitespace()
+            .map(|field| field.trim_matches('"').to_owned())
+            .collect());
     }
     let mut fields = vec![String::new()];
     let mut in_quotes = false;
@@ -89,7 +92,14 @@ mod tests {
 
     #[test]
     fn fields_are_what_spreadsheets_wrote() {
-        let fields = |text: &str| records(text, "f").unwrap().rows.into_iter().map(|(_, row)| row).collect::<Vec<_>>();
+        let fields = |text: &str| {
+            records(text, "f")
+                .unwrap()
+                .rows
+                .into_iter()
+                .map(|(_, row)| row)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(fields("a,b\n\n# no\n1, \"2\"\n"), [["a", "b"], ["1", "2"]]);
         assert_eq!(fields("a;b\r\n1,5;\"2;5\"\r\n"), [["a", "b"], ["1,5", "2;5"]]);
         assert_eq!(fields("sep=;\n\"a \"\"b\"\"\";c"), [["a \"b\"", "c"]]);

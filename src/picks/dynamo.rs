@@ -23,7 +23,11 @@ const APIX: usize = 36;
 
 pub(super) fn encode(set: &PickSet) -> String {
     let mut text = String::new();
-    let columns = if set.geometry.voxel_nm().is_some() { COLUMNS } else { APIX - 1 };
+    let columns = if set.geometry.voxel_nm().is_some() {
+        COLUMNS
+    } else {
+        APIX - 1
+    };
     let tomogram = set.tomogram.parse::<u32>().unwrap_or(1);
     for (n, pick) in set.picks.iter().enumerate() {
         let [z, y, x] = pick.position;
@@ -126,18 +130,27 @@ impl Mine {
                 Some(number) => files.get(&number).cloned(),
                 None => whose(names.iter().copied(), asked, source)?,
             };
-            let number = names.iter().zip(&numbers).find(|((_, row), _)| Some(*row) == name.as_deref());
+            let number = names
+                .iter()
+                .zip(&numbers)
+                .find(|((_, row), _)| Some(*row) == name.as_deref());
             return Ok(Self {
                 number: number.map(|(_, (_, number))| *number),
-                name: name.map(|name| name_of_file(&name)),
+                name: name.map(|name| name_of_file(&name).to_owned()),
             });
         }
         let is_one = numbers.windows(2).all(|pair| pair[0].1 == pair[1].1);
         let asked_number: Option<i64> = asked.parse().ok();
         if is_one && asked_number.is_none() {
-            return Ok(Self { number: None, name: None });
+            return Ok(Self {
+                number: None,
+                name: None,
+            });
         }
-        let texts: Vec<(usize, String)> = numbers.iter().map(|(line, number)| (*line, number.to_string())).collect();
+        let texts: Vec<(usize, String)> = numbers
+            .iter()
+            .map(|(line, number)| (*line, number.to_string()))
+            .collect();
         let name = whose(texts.iter().map(|(line, text)| (*line, text.as_str())), asked, source).map_err(|error| {
             Error::format(
                 error,
@@ -177,12 +190,22 @@ fn list_beside(table: &Path) -> Result<Option<(PathBuf, BTreeMap<i64, String>)>>
     let io = |error| Error::io("reading", &list, error);
     let bytes = std::fs::metadata(&list).map_err(io)?.len();
     if bytes > MOST_BYTES {
-        return Err(Error::format(source, format_args!("{bytes} bytes are no list of tomograms")));
+        return Err(Error::format(
+            source,
+            format_args!("{bytes} bytes are no list of tomograms"),
+        ));
     }
     let text = std::fs::read(&list).map_err(io)?;
     let mut files = BTreeMap::new();
-    for (n, line) in String::from_utf8_lossy(&text).lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let line_of = Line { source: &source, number: n + 1 };
+    for (n, line) in String::from_utf8_lossy(&text)
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty())
+    {
+        let line_of = Line {
+            source: &source,
+            number: n + 1,
+        };
         let entry = line.trim().split_once(char::is_whitespace);
         let entry = entry.and_then(|(number, file)| Some((number.parse::<i64>().ok()?, file.trim().to_owned())));
         let Some((number, file)) = entry else {

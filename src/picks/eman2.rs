@@ -65,8 +65,8 @@ pub(super) fn encode(set: &PickSet) -> String {
 
 /// Every class; what the file holds beside the boxes is not looked at.
 pub(super) fn decode(text: &str, geometry: &Geometry, source: &str) -> Result<Reading> {
-    let file: Value = serde_json::from_str(&without_nan(text))
-        .map_err(|e| Error::format(source, format_args!("not JSON: {e}")))?;
+    let file: Value =
+        serde_json::from_str(&without_nan(text)).map_err(|e| Error::format(source, format_args!("not JSON: {e}")))?;
     let Some(boxes) = file.get("boxes_3d").and_then(Value::as_array) else {
         return Err(Error::format(source, "has no list boxes_3d"));
     };
@@ -77,7 +77,9 @@ pub(super) fn decode(text: &str, geometry: &Geometry, source: &str) -> Result<Re
             Some(apix.ok_or_else(|| Error::format(source, format_args!("apix_unbin is {value}, must be positive")))?)
         }
     };
-    let edges = unbinned.map(|_| known_edges(geometry, "to read EMAN2's coordinates")).transpose()?;
+    let edges = unbinned
+        .map(|_| known_edges(geometry, "to read EMAN2's coordinates"))
+        .transpose()?;
     let middle = middle(geometry);
     let mut reading = Reading {
         has_unit: unbinned.is_some(),

@@ -81,7 +81,11 @@ pub(super) fn known_edges(geometry: &Geometry, purpose: &str) -> Result<[f64; 3]
     let [z, y, x] = geometry.voxel_angstrom;
     match geometry.voxel_nm() {
         Some(_) => Ok([x, y, z]),
-        None => Err(Error::argument("voxel_angstrom", 0, &format!("must be known {purpose}"))),
+        None => Err(Error::argument(
+            "voxel_angstrom",
+            0,
+            &format!("must be known {purpose}"),
+        )),
     }
 }
 

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::fields::text;
+use super::names::tomogram_name;
 use super::{coords, copick, csv, dynamo, eman2, imod, place, star, PickSet};
 use crate::runtime::write_whole;
 use crate::volume::Geometry;
@@ -117,7 +118,7 @@ impl PickSet {
     /// A file that names its tomograms (rlnTomoName, rlnMicrographName, Dynamo's column 20 with its list, run_name, a
     /// column of a CSV file) is read for the one that `name` is, whichever program's form of the name either has
     /// ([`super::tomogram_name`]); an empty `name` takes a file of one tomogram. The set has the name of the file, else
-    /// `name`. Positions in Angstrom or in pixels of another size become voxels of `geometry`.
+    /// `name` without what programs add to it. Positions in Angstrom or in pixels of another size become voxels of `geometry`.
     ///
     /// # Errors
     /// [`Error::Io`] where the file cannot be read, [`Error::Format`] where it is not what its name says, naming the
@@ -142,10 +143,17 @@ impl PickSet {
         };
         place::check(&mut reading, geometry, &source)?;
         let picks = reading.rows.into_iter().map(|(_, pick)| pick).collect();
-        let warnings = reading.warnings.into_iter().map(|warning| format!("{source}: {warning}"));
+        let warnings = reading
+            .warnings
+            .into_iter()
+            .map(|warning| format!("{source}: {warning}"));
         Ok(Self {
             warnings: warnings.collect(),
-            ..Self::new(picks, geometry, reading.tomogram.as_deref().unwrap_or(name))
+            ..Self::new(
+                picks,
+                geometry,
+                reading.tomogram.as_deref().unwrap_or_else(|| tomogram_name(name)),
+            )
         })
     }
 }

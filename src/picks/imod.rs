@@ -226,7 +226,9 @@ fn picks_of(
     source: &str,
 ) -> Result<Reading> {
     let mut reading = Reading::default();
-    let placed = reference.map(|reference| reference.placement(geometry, source)).transpose()?;
+    let placed = reference
+        .map(|reference| reference.placement(geometry, source))
+        .transpose()?;
     let placement = placed.unwrap_or_default();
     reading.has_unit = reference.is_some();
     reading.warnings.extend(placement.warning);
@@ -237,7 +239,9 @@ fn picks_of(
             Drawn::Scattered => "scattered points",
             _ => "points of open contours",
         };
-        reading.warnings.push(format!("{left} points of other contours are no picks beside {kind}"));
+        reading
+            .warnings
+            .push(format!("{left} points of other contours are no picks beside {kind}"));
     }
     if best == Drawn::Closed {
         reading.warnings.push(
@@ -302,7 +306,12 @@ impl Reference {
 
     fn placement(&self, geometry: &Geometry, source: &str) -> Result<Placement> {
         let nothing = Placement::default();
-        let Self { scale, origin, rotation, .. } = *self;
+        let Self {
+            scale,
+            origin,
+            rotation,
+            ..
+        } = *self;
         let numbers = [scale, origin, rotation].concat();
         if numbers.iter().any(|v| !v.is_finite()) || scale.iter().any(|v| *v <= 0.0) {
             let detail = format!("MINX holds the pixel size {scale:?} and the origin {origin:?}, must be finite");
@@ -312,7 +321,11 @@ impl Reference {
         if geometry.shape.contains(&0) {
             return Ok(nothing);
         }
-        let is_of_shape = self.extents.into_iter().zip(geometry.shape).all(|(a, b)| usize::try_from(a) == Ok(b));
+        let is_of_shape = self
+            .extents
+            .into_iter()
+            .zip(geometry.shape)
+            .all(|(a, b)| usize::try_from(a) == Ok(b));
         let here = geometry.origin_angstrom;
         let near = |sign: f64| (0..3).all(|k| (sign * origin[k] - here[k]).abs() <= 0.01 * scale[k]);
         let Ok(edges) = known_edges(geometry, "") else {
@@ -320,7 +333,10 @@ impl Reference {
             if is_of_shape || (scale == [1.0; 3] && near(1.0)) {
                 return Ok(nothing);
             }
-            known_edges(geometry, &format!("to place a model that was drawn on pixels of {} A", scale[2]))?;
+            known_edges(
+                geometry,
+                &format!("to place a model that was drawn on pixels of {} A", scale[2]),
+            )?;
             return Ok(nothing);
         };
         let edges = [edges[2], edges[1], edges[0]];
@@ -331,13 +347,17 @@ impl Reference {
                 "drawn on a volume of the same extents with pixels of {} A, now {} A: the size is taken for corrected",
                 scale[2], edges[2]
             );
-            return Ok(Placement { warning: Some(warning), ..nothing });
+            return Ok(Placement {
+                warning: Some(warning),
+                ..nothing
+            });
         }
         if is_of_size && (near(1.0) || (is_of_shape && near(-1.0))) {
             return Ok(nothing);
         }
         if rotation != [0.0; 3] {
-            let detail = format!("drawn on a volume that was turned by {rotation:?} degrees (MINX): not read for another");
+            let detail =
+                format!("drawn on a volume that was turned by {rotation:?} degrees (MINX): not read for another");
             return Err(Error::format(source, detail));
         }
         if scale == [1.0; 3] {

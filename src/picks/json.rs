@@ -10,7 +10,9 @@ pub(super) fn without_nan(text: &str) -> Cow<'_, str> {
     let mut rest = text;
     let (mut in_text, mut is_escaped) = (false, false);
     while let Some(first) = rest.chars().next() {
-        let word = ["NaN", "-Infinity", "Infinity"].into_iter().find(|word| !in_text && rest.starts_with(word));
+        let word = ["NaN", "-Infinity", "Infinity"]
+            .into_iter()
+            .find(|word| !in_text && rest.starts_with(word));
         if let Some(word) = word {
             out.push_str("null");
             rest = &rest[word.len()..];
@@ -34,7 +36,10 @@ mod tests {
 
     #[test]
     fn only_numbers_are_replaced() {
-        assert_eq!(without_nan(r#"{"a": [NaN, -Infinity, 1]}"#), r#"{"a": [null, null, 1]}"#);
+        assert_eq!(
+            without_nan(r#"{"a": [NaN, -Infinity, 1]}"#),
+            r#"{"a": [null, null, 1]}"#
+        );
         let text = r#"{"NaN \" NaN": "Infinity"}"#;
         assert_eq!(without_nan(text), text);
     }

@@ -37,7 +37,7 @@ mod star_tables;
 pub use csv::{read_labelled_csv, read_labelled_csv_of, LabelledPick};
 pub use exclude::Exclusion;
 pub use format::PickFormat;
-pub use names::{tomogram_name, written_name};
+pub use names::{is_name, tomogram_name, written_name};
 pub use peaks::{mean_pooling_nms, peaks, PeakOptions};
 pub use pick::{Pick, PickSet};
 pub use place::{check_inside, is_inside};

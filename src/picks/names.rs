@@ -39,14 +39,17 @@ pub fn written_name<'a>(name: &'a str, other: &'a str) -> &'a str {
     }
 }
 
-/// Whether `name` names a tomogram.
-pub(super) fn is_name(name: &str) -> bool {
+/// Whether `name` names a tomogram: it is neither empty nor `tomogram`, which one in memory has.
+pub fn is_name(name: &str) -> bool {
     !matches!(name.trim(), "" | UNNAMED)
 }
 
 /// The last part of a path of any system.
 fn file_name(path: &str) -> &str {
-    path.trim().rsplit(['/', '\\']).find(|part| !part.is_empty()).unwrap_or_default()
+    path.trim()
+        .rsplit(['/', '\\'])
+        .find(|part| !part.is_empty())
+        .unwrap_or_default()
 }
 
 fn without_ending<'a>(name: &'a str, endings: &[&str]) -> Option<&'a str> {
@@ -64,13 +67,13 @@ fn without_pixel_size(name: &str) -> Option<&str> {
     is_size.then_some(start)
 }
 
-/// A tomogram's file as its name: without folders and an image's ending; `TS_01.tomostar` stays.
-pub(super) fn name_of_file(path: &str) -> String {
-    let mut name = file_name(path);
-    while let Some(shorter) = without_ending(name, &ENDINGS).filter(|shorter| !shorter.is_empty()) {
-        name = shorter;
+/// The name of a tomogram whose file is `path`; Warp's and RELION's `TS_01.tomostar` is itself a name.
+pub(super) fn name_of_file(path: &str) -> &str {
+    let file = file_name(path);
+    match without_ending(file, &[TOMOSTAR]) {
+        Some(_) => file,
+        None => tomogram_name(file),
     }
-    name.to_owned()
 }
 
 /// Which of the `names` (line, name) of a file's rows is the tomogram `asked` for: that name itself, else the one that
@@ -104,7 +107,10 @@ pub(super) fn whose<'a>(
         return match (all.next(), all.next()) {
             (Some(only), None) => Ok(Some((*only).to_owned())),
             _ => {
-                let detail = format!("picks of several tomograms, one of them must be named: {}", list(&counts));
+                let detail = format!(
+                    "picks of several tomograms, one of them must be named: {}",
+                    list(&counts)
+                );
                 Err(Error::format(source, detail))
             }
         };
@@ -113,7 +119,11 @@ pub(super) fn whose<'a>(
         return Ok(Some(asked.to_owned()));
     }
     let asked_name = tomogram_name(asked);
-    let alike: Vec<&str> = counts.keys().copied().filter(|name| tomogram_name(name) == asked_name).collect();
+    let alike: Vec<&str> = counts
+        .keys()
+        .copied()
+        .filter(|name| tomogram_name(name) == asked_name)
+        .collect();
     match alike[..] {
         [name] => Ok(Some(name.to_owned())),
         [] => {
@@ -124,7 +134,10 @@ pub(super) fn whose<'a>(
             Err(Error::format(source, detail))
         }
         _ => {
-            let detail = format!("{} may each be the tomogram {asked:?}; one of them must be named", alike.join(", "));
+            let detail = format!(
+                "{} may each be the tomogram {asked:?}; one of them must be named",
+                alike.join(", ")
+            );
             Err(Error::format(source, detail))
         }
     }
@@ -133,7 +146,11 @@ pub(super) fn whose<'a>(
 /// The names with the number of their rows, the first ten of them.
 fn list(counts: &BTreeMap<&str, usize>) -> String {
     const MOST: usize = 10;
-    let mut text: Vec<String> = counts.iter().take(MOST).map(|(name, count)| format!("{name} ({count})")).collect();
+    let mut text: Vec<String> = counts
+        .iter()
+        .take(MOST)
+        .map(|(name, count)| format!("{name} ({count})"))
+        .collect();
     if counts.len() > MOST {
         text.push(format!("and {} others", counts.len() - MOST));
     }
@@ -166,7 +183,7 @@ mod tests {
         for name in ["rec_", "_Vol", ".mrc", "a_Apx", "TS_01_rec", ""] {
             assert_eq!(tomogram_name(name), name, "{name}");
         }
-        assert_eq!(name_of_file("a/TS_01.mrc.gz"), "TS_01");
+        assert_eq!(name_of_file("a/rec_TS_01.mrc.gz"), "TS_01");
         assert_eq!(name_of_file("a/TS_01.tomostar"), "TS_01.tomostar");
         assert_eq!(written_name("tomogram", "slab"), "slab");
         assert_eq!(written_name("rec_TS_01", "slab"), "TS_01");
@@ -188,7 +205,9 @@ mod tests {
         assert_eq!(find(&["b", "b"], ""), name("b"));
         assert_eq!(find(&["b", "b"], "tomogram"), name("b"));
         assert!(find(&["a", "b"], "").unwrap_err().contains("a (1), b (1)"));
-        assert!(find(&["b", "b"], "a").unwrap_err().contains("no picks of the tomogram \"a\" in it but of b (2)"));
+        assert!(find(&["b", "b"], "a")
+            .unwrap_err()
+            .contains("no picks of the tomogram \"a\" in it but of b (2)"));
         assert!(find(&["a", ""], "a").unwrap_err().contains("line 2 names no tomogram"));
         assert!(find(&["x/a.mrc", "y/a.mrc"], "a").unwrap_err().contains("may each be"));
     }

@@ -56,7 +56,8 @@ fn binning<'a>(picks: impl Iterator<Item = &'a Pick> + Clone, shape: [usize; 3])
 }
 
 /// Warns of picks outside of the tomogram; refuses a file none of whose picks lies inside, and one that does not say
-/// what it counts in where a position is far outside. A tomogram of unknown extents has no outside.
+/// what it counts in where half of its picks lie outside and one of them far outside: those of a file in Angstrom do.
+/// A tomogram of unknown extents has no outside.
 pub(super) fn check(reading: &mut Reading, geometry: &Geometry, source: &str) -> Result<()> {
     let shape = geometry.shape;
     if shape.contains(&0) {
@@ -64,11 +65,16 @@ pub(super) fn check(reading: &mut Reading, geometry: &Geometry, source: &str) ->
     }
     let picks: Vec<&Pick> = reading.rows.iter().map(|(_, pick)| pick).collect();
     let warning = check_inside(picks.into_iter(), shape, source)?;
+    let outside = reading.rows.iter().filter(|(_, pick)| !is_inside(pick, shape)).count();
+    let is_doubtful = !reading.has_unit && 2 * outside >= reading.rows.len();
     let longest = shape.into_iter().max().unwrap_or_default() as f64;
-    for (number, pick) in reading.rows.iter().filter(|_| !reading.has_unit) {
+    for (number, pick) in reading.rows.iter().filter(|_| is_doubtful) {
         for ((v, n), axis) in pick.position.into_iter().zip(shape).zip(["z", "y", "x"]) {
             if v < -longest || v > n as f64 + longest {
-                let line = Line { source, number: *number };
+                let line = Line {
+                    source,
+                    number: *number,
+                };
                 return Err(line.refuse(format_args!(
                     "{axis} is {v:.1}, far outside of the tomogram's {n} voxels; the file does not say what it counts \
                      in, voxels are assumed (columns x_angstrom, y_angstrom, z_angstrom are Angstrom)"

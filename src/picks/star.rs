@@ -125,7 +125,13 @@ pub(super) fn decode(text: &str, geometry: &Geometry, name: &str, source: &str) 
         reading.rows.push(line.pick(xyz, score)?);
     }
     let from_file = names.is_some_and(|at| table.columns[at] == FILE_NAME);
-    reading.tomogram = tomogram.map(|name| if from_file { name_of_file(&name) } else { name });
+    reading.tomogram = tomogram.map(|name| {
+        if from_file {
+            name_of_file(&name).to_owned()
+        } else {
+            name
+        }
+    });
     reading.tomogram = reading.tomogram.filter(|name| is_name(name));
     Ok(reading)
 }
@@ -147,8 +153,17 @@ fn positions<'a, 't>(tables: &'a [Table<'t>], source: &str) -> Result<(&'a Table
     match with[..] {
         [table] => Ok(table),
         [] => {
-            let labels: Vec<&str> = tables.iter().flat_map(|table| table.columns.iter().copied()).take(20).collect();
-            let detail = format!("no table with {}.. or {}..; its labels: {}", CENTRED[0], PLAIN[0], labels.join(" "));
+            let labels: Vec<&str> = tables
+                .iter()
+                .flat_map(|table| table.columns.iter().copied())
+                .take(20)
+                .collect();
+            let detail = format!(
+                "no table with {}.. or {}..; its labels: {}",
+                CENTRED[0],
+                PLAIN[0],
+                labels.join(" ")
+            );
             Err(Error::format(source, detail))
         }
         _ => {
@@ -208,7 +223,10 @@ impl Shift {
             return Ok(origin);
         }
         if self.angles.iter().any(Option::is_none) {
-            return Err(line.refuse(format_args!("origins cannot be applied without all of {}", ANGLES.join(", "))));
+            return Err(line.refuse(format_args!(
+                "origins cannot be applied without all of {}",
+                ANGLES.join(", ")
+            )));
         }
         let matrix = rotation(values(self.angles, ANGLES)?);
         Ok(matrix.map(|row| row.iter().zip(origin).map(|(a, v)| a * v).sum()))

@@ -20,7 +20,8 @@ pub(super) struct Pixels<'a, 't> {
 impl<'a, 't> Pixels<'a, 't> {
     pub fn of(table: &'a Table<'t>, tables: &'a [Table<'t>]) -> Self {
         let is_optics = |other: &&Table| {
-            !std::ptr::eq(*other, table) && (other.block.eq_ignore_ascii_case("optics") || other.column(GROUP).is_some())
+            !std::ptr::eq(*other, table)
+                && (other.block.eq_ignore_ascii_case("optics") || other.column(GROUP).is_some())
         };
         Self {
             table,
@@ -78,7 +79,10 @@ impl<'a, 't> Pixels<'a, 't> {
             return Ok(None);
         };
         let of_group = |group: &(usize, Vec<&str>)| {
-            let line = Line { number: group.0, ..line };
+            let line = Line {
+                number: group.0,
+                ..line
+            };
             line.size(group.1[column], label)
         };
         let group = |table: &Table| table.column(GROUP);
@@ -88,7 +92,9 @@ impl<'a, 't> Pixels<'a, 't> {
             return of_group(named.ok_or_else(missing)?);
         }
         let mut groups = optics.rows.iter().map(of_group);
-        let Some(first) = groups.next().transpose()? else { return Ok(None) };
+        let Some(first) = groups.next().transpose()? else {
+            return Ok(None);
+        };
         for other in groups {
             if other? != first {
                 let detail = format_args!("{label} differs between optics groups, and {GROUP} is missing here");

@@ -67,9 +67,15 @@ pub(super) fn tables<'a>(text: &'a str, source: &str) -> Result<Vec<Table<'a>>> 
             return Err(line.refuse(format_args!("{first:?} belongs to no loop and to no label")));
         };
         if fields.len() > 2 {
-            return Err(line.refuse(format_args!("{first} has {} values outside of a loop", fields.len() - 1)));
+            return Err(line.refuse(format_args!(
+                "{first} has {} values outside of a loop",
+                fields.len() - 1
+            )));
         }
-        if !tables.last().is_some_and(|table| !table.is_loop && table.block == block) {
+        if !tables
+            .last()
+            .is_some_and(|table| !table.is_loop && table.block == block)
+        {
             tables.push(Table::new(block, false));
         }
         if let Some(table) = tables.last_mut() {
@@ -145,7 +151,11 @@ mod tests {
 
     fn rows(text: &str) -> Vec<Vec<String>> {
         let own = |row: &(usize, Vec<&str>)| row.1.iter().map(|field| (*field).to_owned()).collect();
-        tables(text, "f").unwrap().iter().flat_map(|table| table.rows.iter().map(own)).collect()
+        tables(text, "f")
+            .unwrap()
+            .iter()
+            .flat_map(|table| table.rows.iter().map(own))
+            .collect()
     }
 
     #[test]
@@ -175,7 +185,10 @@ mod tests {
             ("data_\n_a 1 2\n", "line 2: _a has 2 values outside of a loop"),
             ("data_\nloop_\n_a\n'open\n", "line 4: a quote is not closed"),
         ] {
-            let error = tables(text, "f").err().map(|error| error.to_string()).unwrap_or_default();
+            let error = tables(text, "f")
+                .err()
+                .map(|error| error.to_string())
+                .unwrap_or_default();
             assert!(error.contains(reason), "{error}");
         }
     }
