@@ -1,6 +1,5 @@
 //! Picks: molecules found in a map, or read from a coordinate file.
 use std::ffi::c_char;
-use std::path::Path;
 use std::sync::Arc;
 
 use super::call_options::{call, tomocut_call_options};
@@ -13,7 +12,7 @@ use super::strings::{path, put_items, text};
 use super::tomogram::{tomocut_tomogram, tomogram};
 use crate::picks::{PickFormat, PickSet};
 use crate::predict::{find_picks, write_membranes, MembraneOptions, PickingOptions, ProbabilityMap};
-use crate::volume::{class_name, Tomogram, MEMBRANE, MOLECULE};
+use crate::volume::{class_name, MEMBRANE, MOLECULE};
 use crate::Result;
 
 /// The molecules of one tomogram: positions, diameters, scores. Immutable; independent of the tomogram.
@@ -138,7 +137,10 @@ pub unsafe extern "C" fn tomocut_picks_read(
         let (out, engine) = unsafe { (NewHandle::at(out)?, engine_to_read(engine)?) };
         // SAFETY: as documented for C.
         let (file, tomogram) = unsafe { (self::path(path, "path")?, self::tomogram(tomogram)?) };
-        read(&engine, &file, &tomogram.tomogram, tomogram.tomogram.name(), out)
+        let (geometry, name) = (tomogram.tomogram.geometry(), tomogram.tomogram.name());
+        let set = PickSet::read(&file, PickFormat::of(&file)?, geometry, name)?;
+        hand_over(set, &engine, out);
+        Ok(())
     })
 }
 
@@ -164,24 +166,19 @@ pub unsafe extern "C" fn tomocut_picks_read_named(
                 text(name, "name")?,
             )
         };
-        read(&engine, &file, &tomogram.tomogram, name, out)
+        let geometry = tomogram.tomogram.geometry();
+        let set = PickSet::read_named(&file, PickFormat::of(&file)?, geometry, name)?;
+        hand_over(set, &engine, out);
+        Ok(())
     })
 }
 
-/// Reads a file for the tomogram called `name`; what a user should know of it goes to the log.
-fn read(
-    engine: &Arc<Engine>,
-    file: &Path,
-    tomogram: &Tomogram,
-    name: &str,
-    out: NewHandle<tomocut_picks>,
-) -> Result<()> {
-    let set = PickSet::read(file, PickFormat::of(file)?, tomogram.geometry(), name)?;
+/// Hands over what was read; what a user should know of the file goes to the log.
+fn hand_over(set: PickSet, engine: &Arc<Engine>, out: NewHandle<tomocut_picks>) {
     for warning in &set.warnings {
         engine.logger.warn("picks", warning);
     }
     PicksTo(Some(out)).set(Some(set), engine);
-    Ok(())
 }
 
 /// Copies the molecules into the array of the caller, best first (a file's: in its order). With points NULL and

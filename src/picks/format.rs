@@ -156,4 +156,13 @@ impl PickSet {
             )
         })
     }
+
+    /// As [`PickSet::read`], for a `name` that a user gave: a file without a name gets that very one.
+    pub fn read_named(path: &Path, format: PickFormat, geometry: &Geometry, name: &str) -> Result<Self> {
+        let mut set = Self::read(path, format, geometry, name)?;
+        if set.tomogram == tomogram_name(name) {
+            name.clone_into(&mut set.tomogram);
+        }
+        Ok(set)
+    }
 }

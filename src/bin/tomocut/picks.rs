@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use serde_json::json;
-use tomocut::picks::{is_name, tomogram_name, PickFormat, PickSet};
+use tomocut::picks::{is_name, PickFormat, PickSet};
 use tomocut::volume::{FileDescription, Geometry, Tomogram};
 
 use crate::exit::{Exit, Failure, OrExit};
@@ -116,16 +116,16 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
             }
         }
     }
-    let asked = arguments.name.as_ref().or(name.as_ref()).map_or("", String::as_str);
-    let mut set = PickSet::read(&arguments.input, from, &geometry, asked).or_exit(Exit::BadInput)?;
-    warnings.append(&mut set.warnings);
-    let stem = arguments.input.file_stem().unwrap_or_default().to_string_lossy();
-    set.tomogram = match &arguments.name {
-        // The file has none, or this one.
-        Some(name) if set.tomogram == tomogram_name(name) => name.clone(),
-        _ if is_name(&set.tomogram) => set.tomogram,
-        _ => stem.trim_end_matches("_points").to_owned(),
+    let read = match &arguments.name {
+        Some(name) => PickSet::read_named(&arguments.input, from, &geometry, name),
+        None => PickSet::read(&arguments.input, from, &geometry, name.as_deref().unwrap_or_default()),
     };
+    let mut set = read.or_exit(Exit::BadInput)?;
+    warnings.append(&mut set.warnings);
+    if !is_name(&set.tomogram) {
+        let stem = arguments.input.file_stem().unwrap_or_default().to_string_lossy();
+        stem.trim_end_matches("_points").clone_into(&mut set.tomogram);
+    }
     set.write(&arguments.output, to).or_exit(Exit::NotWritten)?;
     if !arguments.quiet {
         warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
