@@ -13,7 +13,8 @@
 //! Written is one object of scattered points with the particle's radius as point size (SIZE) and its score as
 //! point value (COST), and the tomogram's pixel size and origin (MINX), by which 3dmod places the model on a slab
 //! that was cut from it.
-use super::fields::{is_same_size, known_edges, Line, Reading};
+use super::fields::{known_edges, Line, Reading};
+use super::imod_place::Reference;
 use super::{Pick, PickSet};
 use crate::volume::Geometry;
 use crate::{Error, Result};
@@ -183,7 +184,7 @@ pub(super) fn decode(bytes: &[u8], geometry: &Geometry, source: &str) -> Result<
                 input.take(12)?;
                 let start = points.len();
                 for n in 0..count {
-                    let xyz = [input.float()?, input.float()?, input.float()?];
+                    let xyz = input.triple()?;
                     let (_, mut pick) = Line { source, number: n + 1 }.pick(xyz, 0.0)?;
                     // In pixels of the volume that the model was drawn on.
                     pick.diameter_nm = 2.0 * default_size;
@@ -209,7 +210,14 @@ pub(super) fn decode(bytes: &[u8], geometry: &Geometry, source: &str) -> Result<
                 match name {
                     b"SIZE" => chunk.sizes(points)?,
                     b"COST" => chunk.values(points)?,
-                    b"MINX" => reference = Some(Reference::read(chunk, extents)?),
+                    b"MINX" => {
+                        // The first nine numbers are of the volume that the model was begun on.
+                        chunk.take(36)?;
+                        reference = Some(Reference::new(
+                            extents,
+                            [chunk.triple()?, chunk.triple()?, chunk.triple()?],
+                        ));
+                    }
                     _ => {}
                 }
             }
@@ -260,121 +268,6 @@ fn picks_of(
     Ok(reading)
 }
 
-/// The volume that a model was drawn on; triples are (z, y, x).
-#[derive(Clone, Copy)]
-struct Reference {
-    extents: [i32; 3],
-    scale: [f64; 3],
-    origin: [f64; 3],
-    rotation: [f64; 3],
-}
-
-/// From a model's coordinates to those of the tomogram, along (z, y, x).
-struct Placement {
-    scale: [f64; 3],
-    shift: [f64; 3],
-    warning: Option<String>,
-}
-
-impl Default for Placement {
-    fn default() -> Self {
-        Self {
-            scale: [1.0; 3],
-            shift: [0.0; 3],
-            warning: None,
-        }
-    }
-}
-
-impl Reference {
-    fn read(mut chunk: Reader, extents: [i32; 3]) -> Result<Self> {
-        // The first nine numbers are of the volume that the model was begun on.
-        chunk.take(36)?;
-        let mut triple = || -> Result<[f64; 3]> {
-            let [x, y, z] = [chunk.float()?, chunk.float()?, chunk.float()?];
-            Ok([z, y, x])
-        };
-        let [nx, ny, nz] = extents;
-        Ok(Self {
-            extents: [nz, ny, nx],
-            scale: triple()?,
-            // IMOD's sign.
-            origin: triple()?.map(|origin| 0.0 - origin),
-            rotation: triple()?,
-        })
-    }
-
-    fn placement(&self, geometry: &Geometry, source: &str) -> Result<Placement> {
-        let nothing = Placement::default();
-        let Self {
-            scale,
-            origin,
-            rotation,
-            ..
-        } = *self;
-        let numbers = [scale, origin, rotation].concat();
-        if numbers.iter().any(|v| !v.is_finite()) || scale.iter().any(|v| *v <= 0.0) {
-            let detail = format!("MINX holds the pixel size {scale:?} and the origin {origin:?}, must be finite");
-            return Err(Error::format(source, detail));
-        }
-        // Extents that are not known: a model for itself.
-        if geometry.shape.contains(&0) {
-            return Ok(nothing);
-        }
-        let is_of_shape = self
-            .extents
-            .into_iter()
-            .zip(geometry.shape)
-            .all(|(a, b)| usize::try_from(a) == Ok(b));
-        let here = geometry.origin_angstrom;
-        let near = |sign: f64| (0..3).all(|k| (sign * origin[k] - here[k]).abs() <= 0.01 * scale[k]);
-        let Ok(edges) = known_edges(geometry, "") else {
-            // 1 is what IMOD holds where no size is known.
-            if is_of_shape || (scale == [1.0; 3] && near(1.0)) {
-                return Ok(nothing);
-            }
-            known_edges(
-                geometry,
-                &format!("to place a model that was drawn on pixels of {} A", scale[2]),
-            )?;
-            return Ok(nothing);
-        };
-        let edges = [edges[2], edges[1], edges[0]];
-        let is_of_size = (0..3).all(|k| is_same_size(scale[k], edges[k]));
-        // The same volume, whatever sign or size its header had.
-        if is_of_shape && !is_of_size {
-            let warning = format!(
-                "drawn on a volume of the same extents with pixels of {} A, now {} A: the size is taken for corrected",
-                scale[2], edges[2]
-            );
-            return Ok(Placement {
-                warning: Some(warning),
-                ..nothing
-            });
-        }
-        if is_of_size && (near(1.0) || (is_of_shape && near(-1.0))) {
-            return Ok(nothing);
-        }
-        if rotation != [0.0; 3] {
-            let detail =
-                format!("drawn on a volume that was turned by {rotation:?} degrees (MINX): not read for another");
-            return Err(Error::format(source, detail));
-        }
-        if scale == [1.0; 3] {
-            let detail = format!(
-                "drawn on pixels of 1 A, which is what a header without a size has, on a volume of other extents; the                  tomogram's voxels have {} A",
-                edges[2]
-            );
-            return Err(Error::format(source, detail));
-        }
-        Ok(Placement {
-            scale: std::array::from_fn(|k| if is_of_size { 1.0 } else { scale[k] / edges[k] }),
-            shift: std::array::from_fn(|k| (origin[k] - here[k]) / edges[k]),
-            warning: None,
-        })
-    }
-}
-
 struct Reader<'a> {
     rest: &'a [u8],
     source: &'a str,
@@ -405,6 +298,10 @@ impl<'a> Reader<'a> {
 
     fn float(&mut self) -> Result<f64> {
         Ok(f64::from(f32::from_be_bytes(self.word()?)))
+    }
+
+    fn triple(&mut self) -> Result<[f64; 3]> {
+        Ok([self.float()?, self.float()?, self.float()?])
     }
 
     /// Radii of the points of a contour; a negative one stands for the object's.

@@ -24,6 +24,7 @@ mod exclude;
 mod fields;
 mod format;
 mod imod;
+mod imod_place;
 mod json;
 mod names;
 mod peaks;
