@@ -96,6 +96,9 @@ impl Columns {
                 "column {fourth:?}: points of more than three axes are not read"
             )));
         }
+        if names.iter().any(|name| words(name) == ["shape", "type"]) {
+            return Err(refuse("the corners of napari's shapes, not points".into()));
+        }
         let triple = |unit| triple(names, unit).map_err(&refuse);
         let voxels = match triple(Unit::Voxel)? {
             Some(xyz) => Some((xyz, Unit::Voxel)),
@@ -239,6 +242,7 @@ mod tests {
                 "columns 1 (\"x\") and 2 (\"x\") may both be the position along x",
             ),
             ("index,axis-0,axis-1,axis-2,axis-3", "more than three axes"),
+            ("index,shape-type,vertex-index,axis-0,axis-1,axis-2", "napari's shapes"),
             ("x,y,z,score,score", "columns 4 and 5 are both \"score\""),
         ] {
             let error = columns(header).err().unwrap_or_default();
