@@ -1669,7 +1669,9 @@ tomocut_status tomocut_picks_find(const struct tomocut_engine *engine,
 
 /**
  * Reads a coordinate file in the convention of the program that its ending names: .csv, .star (RELION 5), .tbl
- * (Dynamo), .mod (IMOD), .coords (DeepETPicker), .json (copick), info.json (EMAN2).
+ * (Dynamo), .mod (IMOD), .coords (DeepETPicker), .json (copick), info.json (EMAN2). A file that names its tomograms is
+ * read for the one that was opened, by the name of its file without rec_, _10.00Apx or _Vol; TOMOCUT_E_FORMAT where it
+ * has no picks of it, none within it, or may mean two things. Picks outside of the tomogram are told to the log.
  *
  * @param tomogram The tomogram that it is about: files count from its centre, in Angstrom, and so on. Where the file
  *                 counts in Angstrom its voxel size must be known.
@@ -1680,6 +1682,18 @@ tomocut_status tomocut_picks_read(const struct tomocut_engine *engine,
                                   const char *path,
                                   const struct tomocut_tomogram *tomogram,
                                   struct tomocut_picks **out);
+
+/**
+ * As tomocut_picks_read, for a tomogram whose name in the file is not that of its own file.
+ *
+ * @param name The name of the tomogram, as rlnTomoName or run_name have it, or the number of Dynamo's column 20.
+ */
+TOMOCUT_API
+tomocut_status tomocut_picks_read_named(const struct tomocut_engine *engine,
+                                        const char *path,
+                                        const struct tomocut_tomogram *tomogram,
+                                        const char *name,
+                                        struct tomocut_picks **out);
 
 /**
  * Copies the molecules into the array of the caller, best first (a file's: in its order). With points NULL and

@@ -111,6 +111,7 @@ fn other_programs_see_the_stated_conventions() {
         ));
     }
     assert_eq!(seen["star_name"], serde_json::json!(["TS_01"]));
+    assert_eq!(seen["csv_name"], serde_json::json!(["TS 01"]));
     assert_eq!(
         seen["copick_names"],
         serde_json::json!(["molecule", "tomocut", "0", "TS 01", "angstrom"])
@@ -145,10 +146,8 @@ fn data_folder() -> Option<PathBuf> {
 fn files_of_other_programs_are_read() {
     let Some(data) = data_folder() else { return };
     let expected = json("samples.json");
-    let mut whole = Geometry::new([300, 300, 300], 10.0);
-    whole.origin_angstrom = [0.0; 3];
-    let check = |path: PathBuf, format: PickFormat, shift: [f64; 3], expected: &Value| {
-        let set = PickSet::read(&path, format, &whole, "tomo_ts01").unwrap();
+    let check = |path: PathBuf, format: PickFormat, whole: &Geometry, shift: [f64; 3], expected: &Value| {
+        let set = PickSet::read(&path, format, whole, "tomo_ts01").unwrap();
         assert_eq!(
             set.picks.len() as u64,
             expected["points"].as_u64().unwrap(),
@@ -173,9 +172,15 @@ fn files_of_other_programs_are_read() {
         }
     };
     for (name, row) in expected["mod"].as_object().unwrap() {
+        // The volume that the model was drawn on.
+        let triple = |key: &str| [2, 1, 0].map(|k: usize| row[key][k].as_f64().unwrap());
+        let mut whole = Geometry::new(triple("extents").map(|n| n as usize), 0.0);
+        whole.voxel_angstrom = triple("pixel");
+        whole.origin_angstrom = triple("origin").map(|origin| -origin);
         check(
             data.join("imod_mod").join(name),
             PickFormat::Imod,
+            &whole,
             [-0.5, -0.5, 0.0],
             row,
         );
@@ -184,16 +189,19 @@ fn files_of_other_programs_are_read() {
     check(
         folder.join("t_double.tbl"),
         PickFormat::Dynamo,
+        &Geometry::new([300; 3], 10.0),
         [-1.0; 3],
         &expected["tbl"]["t_double.tbl"],
     );
     check(
         folder.join("one_loop.star"),
         PickFormat::Star,
+        &Geometry::new([2000; 3], 5.0),
         [0.0; 3],
         &expected["star"]["one_loop.star"],
     );
     // No particles in these, for different reasons.
+    let whole = Geometry::new([300; 3], 10.0);
     let read = |name: &str| PickSet::read(&folder.join(name), PickFormat::Star, &whole, "t");
     for name in [
         "TS_01.star",
@@ -330,7 +338,7 @@ proptest! {
 
     #[test]
     fn what_is_written_is_read_back(
-        points in proptest::collection::vec((prop::array::uniform3(-5.0..900.0f64), 0.0..60.0f64, -2.0..2.0f64), 0..20),
+        points in proptest::collection::vec((prop::array::uniform3(0.0..300.0f64), 0.0..60.0f64, -2.0..2.0f64), 0..20),
         edge in 1.0..40.0f64,
     ) {
         let folder = tempfile::tempdir().unwrap();
@@ -361,6 +369,8 @@ proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400), cut in 0usize..800, at in 0usize..800) {
         let folder = tempfile::tempdir().unwrap();
+        // A list of Dynamo's tomograms, too.
+        std::fs::write(folder.path().join("list.doc"), &bytes).unwrap();
         for format in PickFormat::ALL {
             let path = folder.path().join("p");
             std::fs::write(&path, &bytes).unwrap();

@@ -75,6 +75,7 @@
     S(tomocut_status, phantom_simulate, (struct tomocut_engine *engine, const struct tomocut_call_options *options, const char *folder, const char *stem), (engine, options, folder, stem)) \
     S(tomocut_status, picks_find, (const struct tomocut_engine *engine, const struct tomocut_tomogram *map, const struct tomocut_tomogram *excluded, const struct tomocut_call_options *options, struct tomocut_picks **out), (engine, map, excluded, options, out)) \
     S(tomocut_status, picks_read, (const struct tomocut_engine *engine, const char *path, const struct tomocut_tomogram *tomogram, struct tomocut_picks **out), (engine, path, tomogram, out)) \
+    S(tomocut_status, picks_read_named, (const struct tomocut_engine *engine, const char *path, const struct tomocut_tomogram *tomogram, const char *name, struct tomocut_picks **out), (engine, path, tomogram, name, out)) \
     S(tomocut_status, picks_points, (const struct tomocut_picks *picks, struct tomocut_pick *points, size_t capacity, size_t *needed), (picks, points, capacity, needed)) \
     S(tomocut_status, picks_write, (const struct tomocut_picks *picks, const char *path), (picks, path)) \
     V(void, picks_free, (struct tomocut_picks *picks), (picks)) \

@@ -46,6 +46,15 @@ public:
         return picks;
     }
 
+    /** The same for a tomogram that the file calls by another name than its own file has. */
+    static Picks read(const Engine &engine, const std::string &path, const Tomogram &tomogram, const std::string &name) {
+        Picks picks(engine.log());
+        detail::call([&] {
+            return tomocut_picks_read_named(engine.get(), path.c_str(), tomogram.get(), name.c_str(), picks.out());
+        });
+        return picks;
+    }
+
     /** Positions, diameters and scores. */
     std::vector<tomocut_pick> points() const {
         return detail::list<tomocut_pick>([&](tomocut_pick *points, std::size_t capacity, std::size_t *needed) {

@@ -8,7 +8,7 @@ use super::guard::{guard, guard_anywhere, log_panics_to};
 use super::handle::{free, shared, InUse, NewHandle, Opaque};
 use super::slab::{c_picks, tomocut_pick};
 use super::status::tomocut_status;
-use super::strings::{path, put_items};
+use super::strings::{path, put_items, text};
 use super::tomogram::{tomocut_tomogram, tomogram};
 use crate::picks::{PickFormat, PickSet};
 use crate::predict::{find_picks, write_membranes, MembraneOptions, PickingOptions, ProbabilityMap};
@@ -118,7 +118,9 @@ fn output_or(named: &Option<String>, label: i8) -> &str {
 }
 
 /// Reads a coordinate file in the convention of the program that its ending names: .csv, .star (RELION 5), .tbl
-/// (Dynamo), .mod (IMOD), .coords (DeepETPicker), .json (copick), info.json (EMAN2).
+/// (Dynamo), .mod (IMOD), .coords (DeepETPicker), .json (copick), info.json (EMAN2). A file that names its tomograms is
+/// read for the one that was opened, by the name of its file without rec_, _10.00Apx or _Vol; TOMOCUT_E_FORMAT where it
+/// has no picks of it, none within it, or may mean two things. Picks outside of the tomogram are told to the log.
 ///
 /// @param tomogram The tomogram that it is about: files count from its centre, in Angstrom, and so on. Where the file
 ///                 counts in Angstrom its voxel size must be known.
@@ -137,9 +139,46 @@ pub unsafe extern "C" fn tomocut_picks_read(
         let (file, tomogram) = unsafe { (self::path(path, "path")?, self::tomogram(tomogram)?) };
         let (geometry, name) = (tomogram.tomogram.geometry(), tomogram.tomogram.name());
         let set = PickSet::read(&file, PickFormat::of(&file)?, geometry, name)?;
-        PicksTo(Some(out)).set(Some(set), &engine);
+        hand_over(set, &engine, out);
         Ok(())
     })
+}
+
+/// As tomocut_picks_read, for a tomogram whose name in the file is not that of its own file.
+///
+/// @param name The name of the tomogram, as rlnTomoName or run_name have it, or the number of Dynamo's column 20.
+#[no_mangle]
+pub unsafe extern "C" fn tomocut_picks_read_named(
+    engine: *const tomocut_engine,
+    path: *const c_char,
+    tomogram: *const tomocut_tomogram,
+    name: *const c_char,
+    out: *mut *mut tomocut_picks,
+) -> tomocut_status {
+    guard(|| {
+        // SAFETY: as documented for C.
+        let (out, engine) = unsafe { (NewHandle::at(out)?, engine_to_read(engine)?) };
+        // SAFETY: as documented for C.
+        let (file, tomogram, name) = unsafe {
+            (
+                self::path(path, "path")?,
+                self::tomogram(tomogram)?,
+                text(name, "name")?,
+            )
+        };
+        let geometry = tomogram.tomogram.geometry();
+        let set = PickSet::read_named(&file, PickFormat::of(&file)?, geometry, name)?;
+        hand_over(set, &engine, out);
+        Ok(())
+    })
+}
+
+/// Hands over what was read; what a user should know of the file goes to the log.
+fn hand_over(set: PickSet, engine: &Arc<Engine>, out: NewHandle<tomocut_picks>) {
+    for warning in &set.warnings {
+        engine.logger.warn("picks", warning);
+    }
+    PicksTo(Some(out)).set(Some(set), engine);
 }
 
 /// Copies the molecules into the array of the caller, best first (a file's: in its order). With points NULL and

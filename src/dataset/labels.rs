@@ -76,8 +76,10 @@ pub(super) fn read(out: &Path, slab: &LabelledSlab, geometry: &Geometry, job: &J
     let volume = Tomogram::open(&file(out, &slab.stem, "labels.mrc"), job)?;
     let labels = volume.read_slices(0..volume.geometry().shape[0])?;
     let points = file(out, &slab.stem, "points.csv");
+    // Its own file of one tomogram, in voxels.
+    let place = Geometry::new(geometry.shape, 0.0);
     Ok(SlabFiles {
         labels: labels.mapv(|label| label as i8),
-        points: PickSet::read(&points, PickFormat::of(&points)?, geometry, &slab.slab.tomogram)?.picks,
+        points: PickSet::read(&points, PickFormat::of(&points)?, &place, "")?.picks,
     })
 }

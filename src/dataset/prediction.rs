@@ -14,7 +14,7 @@ use crate::networks::SegmentationModel;
 use crate::picks::{Pick, PickFormat, PickSet};
 use crate::predict::{finished_files, predict, Inputs, PredictOptions};
 use crate::runtime::{Error, Job, Result, Stage};
-use crate::volume::Tomogram;
+use crate::volume::{Geometry, Tomogram};
 
 /// Share of the progress that the network's pass is; the rest is looking at the result.
 const NETWORK_SHARE: f64 = 0.9;
@@ -153,6 +153,8 @@ fn points(files: &[String], out: &Path, tomogram: &Tomogram) -> Result<Option<Ve
     let Some(file) = files.iter().find(|file| file.ends_with(".csv")) else {
         return Ok(None);
     };
-    let set = PickSet::read(&out.join(file), PickFormat::Csv, tomogram.geometry(), tomogram.name())?;
+    // Its own file of one tomogram, in voxels.
+    let place = Geometry::new(tomogram.geometry().shape, 0.0);
+    let set = PickSet::read(&out.join(file), PickFormat::Csv, &place, "")?;
     Ok(Some(set.picks))
 }

@@ -4,8 +4,8 @@
 //! forms: `x y z`, `class x y z`, and the picker's own output `class x y z score`.
 use std::fmt::Write;
 
-use super::fields::{number, pick_at};
-use super::{Pick, PickSet};
+use super::fields::{Line, Reading};
+use super::PickSet;
 use crate::{Error, Result};
 
 pub(super) fn encode(set: &PickSet) -> String {
@@ -17,12 +17,15 @@ pub(super) fn encode(set: &PickSet) -> String {
     text
 }
 
-pub(super) fn decode(text: &str, source: &str) -> Result<Vec<Pick>> {
-    let mut picks = Vec::new();
-    for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let fields: Vec<f64> = line
+pub(super) fn decode(text: &str, source: &str) -> Result<Reading> {
+    let mut reading = Reading::default();
+    let mut width = None;
+    for (n, text) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let line = Line { source, number: n + 1 };
+        let fields: Vec<f64> = text
             .split_whitespace()
-            .map(|f| number(f, n + 1, source))
+            .zip(1..)
+            .map(|(field, column)| line.number(field, &column.to_string()))
             .collect::<Result<_>>()?;
         let (xyz, score) = match fields[..] {
             [x, y, z] | [_, x, y, z] => ([x, y, z], 0.0),
@@ -32,7 +35,11 @@ pub(super) fn decode(text: &str, source: &str) -> Result<Vec<Pick>> {
                 return Err(Error::format(source, detail));
             }
         };
-        picks.push(pick_at(xyz, score, n + 1, source)?);
+        if *width.get_or_insert(fields.len()) != fields.len() {
+            let detail = format!("{} columns after lines of {}", fields.len(), width.unwrap_or_default());
+            return Err(line.refuse(detail));
+        }
+        reading.rows.push(line.pick(xyz, score)?);
     }
-    Ok(picks)
+    Ok(reading)
 }

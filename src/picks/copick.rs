@@ -4,10 +4,12 @@
 //! particle's centre is the location plus the translation of its transformation. Files written here carry the identity
 //! as transformation and say that orientations mean nothing. The user is `tomocut`, the session `0` (copick's own for
 //! tools), the object `molecule`; copick expects the file at `RUN/Picks/tomocut_0_molecule.json`. Without a known voxel
-//! size locations are in voxels, and `unit` says so.
+//! size locations are in voxels, and `unit` says so. `run_name` is the tomogram's.
 use serde::{Deserialize, Serialize};
 
-use super::fields::pick_at;
+use super::fields::{is_same_size, known_edges, Line, Reading};
+use super::json::without_nan;
+use super::names::{is_name, whose};
 use super::{Pick, PickSet};
 use crate::volume::Geometry;
 use crate::{Error, Result};
@@ -98,9 +100,9 @@ pub(super) fn encode(set: &PickSet) -> Result<String> {
     Ok(text)
 }
 
-pub(super) fn decode(text: &str, geometry: &Geometry, source: &str) -> Result<Vec<Pick>> {
-    let file: File =
-        serde_json::from_str(text).map_err(|e| Error::format(source, format_args!("not copick picks: {e}")))?;
+pub(super) fn decode(text: &str, geometry: &Geometry, name: &str, source: &str) -> Result<Reading> {
+    let file: File = serde_json::from_str(&without_nan(text))
+        .map_err(|e| Error::format(source, format_args!("not copick picks: {e}")))?;
     let in_voxels = match file.unit.as_str() {
         ANGSTROM => false,
         VOXEL => true,
@@ -109,22 +111,35 @@ pub(super) fn decode(text: &str, geometry: &Geometry, source: &str) -> Result<Ve
             return Err(Error::format(source, detail));
         }
     };
-    if !in_voxels && geometry.voxel_nm().is_none() {
-        return Err(Error::argument(
-            "voxel_angstrom",
-            0,
-            "must be known to read positions in Angstrom",
-        ));
+    let run = file.run_name.filter(|run| is_name(run));
+    let tomogram = whose(run.iter().map(|run| (1, run.as_str())), name, source)?;
+    let edges = match in_voxels {
+        true => [1.0; 3],
+        false => known_edges(geometry, "to read positions in Angstrom")?,
+    };
+    if let (true, Some(size), Some(nm)) = (in_voxels, file.voxel_spacing, geometry.voxel_nm()) {
+        if size > 0.0 && !is_same_size(size, 10.0 * nm) {
+            let detail = format!(
+                "positions are in voxels of {size} A (voxel_spacing), the tomogram's have {:.4} A",
+                10.0 * nm
+            );
+            return Err(Error::format(source, detail));
+        }
     }
-    let mut picks = Vec::new();
+    let mut reading = Reading {
+        tomogram,
+        has_unit: true,
+        ..Reading::default()
+    };
     for (n, point) in file.points.unwrap_or_default().into_iter().enumerate() {
+        let line = Line { source, number: n + 1 };
         let shift = point.transformation_.unwrap_or(IDENTITY);
         let Location { x, y, z } = point.location;
         let mut xyz = [x + shift[0][3], y + shift[1][3], z + shift[2][3]];
-        for (k, v) in xyz.iter_mut().enumerate().filter(|_| !in_voxels) {
-            *v /= geometry.voxel_angstrom[2 - k];
+        for (v, edge) in xyz.iter_mut().zip(edges) {
+            *v /= edge;
         }
-        picks.push(pick_at(xyz, point.score.unwrap_or(1.0), n + 1, source)?);
+        reading.rows.push(line.pick(xyz, point.score.unwrap_or(1.0))?);
     }
-    Ok(picks)
+    Ok(reading)
 }

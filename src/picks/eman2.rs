@@ -6,8 +6,9 @@
 //! size is unknown. `class_list` says the box.
 use serde_json::{json, Value};
 
-use super::fields::pick_at;
-use super::{Pick, PickSet};
+use super::fields::{known_edges, Line, Reading};
+use super::json::without_nan;
+use super::PickSet;
 use crate::volume::Geometry;
 use crate::{Error, Result};
 
@@ -63,8 +64,9 @@ pub(super) fn encode(set: &PickSet) -> String {
 }
 
 /// Every class; what the file holds beside the boxes is not looked at.
-pub(super) fn decode(text: &str, geometry: &Geometry, source: &str) -> Result<Vec<Pick>> {
-    let file: Value = serde_json::from_str(text).map_err(|e| Error::format(source, format_args!("not JSON: {e}")))?;
+pub(super) fn decode(text: &str, geometry: &Geometry, source: &str) -> Result<Reading> {
+    let file: Value =
+        serde_json::from_str(&without_nan(text)).map_err(|e| Error::format(source, format_args!("not JSON: {e}")))?;
     let Some(boxes) = file.get("boxes_3d").and_then(Value::as_array) else {
         return Err(Error::format(source, "has no list boxes_3d"));
     };
@@ -75,15 +77,14 @@ pub(super) fn decode(text: &str, geometry: &Geometry, source: &str) -> Result<Ve
             Some(apix.ok_or_else(|| Error::format(source, format_args!("apix_unbin is {value}, must be positive")))?)
         }
     };
-    if unbinned.is_some() && geometry.voxel_nm().is_none() {
-        return Err(Error::argument(
-            "voxel_angstrom",
-            0,
-            "must be known to read EMAN2's coordinates",
-        ));
-    }
+    let edges = unbinned
+        .map(|_| known_edges(geometry, "to read EMAN2's coordinates"))
+        .transpose()?;
     let middle = middle(geometry);
-    let mut picks = Vec::new();
+    let mut reading = Reading {
+        has_unit: unbinned.is_some(),
+        ..Reading::default()
+    };
     for (n, row) in boxes.iter().enumerate() {
         let number = |k: usize| row.get(k).and_then(Value::as_f64);
         let [Some(x), Some(y), Some(z)] = [number(0), number(1), number(2)] else {
@@ -91,12 +92,13 @@ pub(super) fn decode(text: &str, geometry: &Geometry, source: &str) -> Result<Ve
             return Err(Error::format(source, detail));
         };
         let mut xyz = [x, y, z];
-        if let Some(apix) = unbinned {
+        if let (Some(apix), Some(edges)) = (unbinned, edges) {
             for (k, v) in xyz.iter_mut().enumerate() {
-                *v = *v * apix / geometry.voxel_angstrom[2 - k] + middle[2 - k];
+                *v = *v * apix / edges[k] + middle[2 - k];
             }
         }
-        picks.push(pick_at(xyz, number(4).unwrap_or(0.0), n + 1, source)?);
+        let line = Line { source, number: n + 1 };
+        reading.rows.push(line.pick(xyz, number(4).unwrap_or(0.0))?);
     }
-    Ok(picks)
+    Ok(reading)
 }

@@ -4,7 +4,9 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{coords, copick, csv, dynamo, eman2, imod, star, PickSet};
+use super::fields::text;
+use super::names::tomogram_name;
+use super::{coords, copick, csv, dynamo, eman2, imod, place, star, PickSet};
 use crate::runtime::write_whole;
 use crate::volume::Geometry;
 use crate::{Error, Result};
@@ -111,28 +113,56 @@ impl PickSet {
     }
 
     /// Reads the picks of the tomogram `name` with this `geometry` from a file of `format`. What a format does not hold
-    /// (a diameter, a score) is 0.
+    /// (a diameter, a score) is 0. [`PickSet::warnings`] says what a user should know of the file.
+    ///
+    /// A file that names its tomograms (rlnTomoName, rlnMicrographName, Dynamo's column 20 with its list, run_name, a
+    /// column of a CSV file) is read for the one that `name` is, whichever program's form of the name either has
+    /// ([`super::tomogram_name`]); an empty `name` takes a file of one tomogram. The set has the name of the file, else
+    /// `name` without what programs add to it. Positions in Angstrom or in pixels of another size become voxels of `geometry`.
     ///
     /// # Errors
     /// [`Error::Io`] where the file cannot be read, [`Error::Format`] where it is not what its name says, naming the
-    /// line.
+    /// line; where it has no picks of the tomogram, listing the names that it has; where none of them lies inside;
+    /// where it may mean two things. [`Error::InvalidArgument`] where a voxel size is needed that is unknown.
     pub fn read(path: &Path, format: PickFormat, geometry: &Geometry, name: &str) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(|e| Error::io("reading", path, e))?;
         let source = path.display().to_string();
-        let picks = match format {
+        let mut reading = match format {
             PickFormat::Imod => imod::decode(&bytes, geometry, &source)?,
             _ => {
-                let text = std::str::from_utf8(&bytes).map_err(|_| Error::format(&source, "not a text file"))?;
+                let text = text(&bytes, &source)?;
                 match format {
-                    PickFormat::Csv => csv::decode(text, &source)?,
-                    PickFormat::Star => star::decode(text, geometry, name, &source)?,
-                    PickFormat::Dynamo => dynamo::decode(text, &source)?,
-                    PickFormat::Copick => copick::decode(text, geometry, &source)?,
-                    PickFormat::Eman2 => eman2::decode(text, geometry, &source)?,
-                    _ => coords::decode(text, &source)?,
+                    PickFormat::Csv => csv::decode(&text, geometry, name, &source)?,
+                    PickFormat::Star => star::decode(&text, geometry, name, &source)?,
+                    PickFormat::Dynamo => dynamo::decode(&text, geometry, name, path, &source)?,
+                    PickFormat::Copick => copick::decode(&text, geometry, name, &source)?,
+                    PickFormat::Eman2 => eman2::decode(&text, geometry, &source)?,
+                    _ => coords::decode(&text, &source)?,
                 }
             }
         };
-        Ok(Self::new(picks, geometry, name))
+        place::check(&mut reading, geometry, &source)?;
+        let picks = reading.rows.into_iter().map(|(_, pick)| pick).collect();
+        let warnings = reading
+            .warnings
+            .into_iter()
+            .map(|warning| format!("{source}: {warning}"));
+        Ok(Self {
+            warnings: warnings.collect(),
+            ..Self::new(
+                picks,
+                geometry,
+                reading.tomogram.as_deref().unwrap_or_else(|| tomogram_name(name)),
+            )
+        })
+    }
+
+    /// As [`PickSet::read`], for a `name` that a user gave: a file without a name gets that very one.
+    pub fn read_named(path: &Path, format: PickFormat, geometry: &Geometry, name: &str) -> Result<Self> {
+        let mut set = Self::read(path, format, geometry, name)?;
+        if set.tomogram == tomogram_name(name) {
+            name.clone_into(&mut set.tomogram);
+        }
+        Ok(set)
     }
 }

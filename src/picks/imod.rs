@@ -3,10 +3,18 @@
 //! IMOD counts from pixel edges in x and y and from slice centres in z: "coordinates range from 0 to NX in X and 0 to
 //! NY in Y, but from -0.5 to NZ - 0.5 in Z". The centre of voxel (x, y, z) hence is (x + 0.5, y + 0.5, z).
 //!
+//! Those are pixels of the volume that the model was drawn on: MINX holds its pixel size (cscale) and its origin with
+//! IMOD's sign (ctrans), by which 3dmod places a model on another volume (`imodTransFromRefImage`): the place in
+//! Angstrom is p * cscale - ctrans, in pixels of a volume of pixel size a and origin t (p * cscale - ctrans + t) / a.
+//!
+//! Picks are scattered points where a model has any, else the points of its open contours, else those of its closed
+//! ones: outlines that stand beside picks are none.
+//!
 //! Written is one object of scattered points with the particle's radius as point size (SIZE) and its score as
 //! point value (COST), and the tomogram's pixel size and origin (MINX), by which 3dmod places the model on a slab
 //! that was cut from it.
-use super::fields::pick_at;
+use super::fields::{known_edges, Line, Reading};
+use super::imod_place::Reference;
 use super::{Pick, PickSet};
 use crate::volume::Geometry;
 use crate::{Error, Result};
@@ -18,6 +26,11 @@ const OBJECT_BYTES: usize = 176;
 const MODEL_FLAGS: u32 = 0xf400;
 /// Scattered points (bit 9), and what 3dmod sets for every object (bits 27, 28).
 const OBJECT_FLAGS: u32 = 0x1800_0200;
+/// Scattered points (bit 9), open contours (bit 3).
+const SCATTERED: u32 = 1 << 9;
+const OPEN: u32 = 1 << 3;
+/// The model was drawn on a volume whose y and z were swapped or that was turned (bits 16, 17).
+const SWAPPED: u32 = 3 << 16;
 /// Types of general storage: a value of a point, and the least and largest value of an object.
 const POINT_VALUE: i16 = 10;
 const VALUE_RANGE: i16 = 11;
@@ -72,16 +85,16 @@ pub(super) fn encode(set: &PickSet) -> Vec<u8> {
             out.floats(&[low, high]);
         });
     }
-    let [az, ay, ax] = set
-        .geometry
-        .voxel_angstrom
-        .map(|edge| if edge > 0.0 { edge } else { 1.0 });
-    // IMOD's own sign: the origin seen from the image's corner.
-    let [oz, oy, ox] = set.geometry.origin_angstrom.map(|origin| 0.0 - origin);
-    out.chunk(b"MINX", |out| {
-        out.floats(&[ax, ay, az, ox, oy, oz, 0.0, 0.0, 0.0]);
-        out.floats(&[ax, ay, az, ox, oy, oz, 0.0, 0.0, 0.0]);
-    });
+    if let Ok(edges) = known_edges(&set.geometry, "") {
+        // IMOD's own sign: the origin seen from the image's corner.
+        let [oz, oy, ox] = set.geometry.origin_angstrom.map(|origin| 0.0 - origin);
+        out.chunk(b"MINX", |out| {
+            for _ in 0..2 {
+                out.floats(&edges);
+                out.floats(&[ox, oy, oz, 0.0, 0.0, 0.0]);
+            }
+        });
+    }
     out.0.extend_from_slice(b"IEOF");
     out.0
 }
@@ -120,39 +133,64 @@ impl Writer {
     }
 }
 
-/// Reads the points of every contour of every object: models are drawn as points, as open and as closed contours.
-pub(super) fn decode(bytes: &[u8], geometry: &Geometry, source: &str) -> Result<Vec<Pick>> {
+/// How an object shows its points, from what are outlines to what are picks.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Drawn {
+    Closed,
+    Open,
+    Scattered,
+}
+
+/// Reads the points that are picks, in voxels of the tomogram with this `geometry`.
+pub(super) fn decode(bytes: &[u8], geometry: &Geometry, source: &str) -> Result<Reading> {
     let mut input = Reader { rest: bytes, source };
     if input.take(8)? != MAGIC {
         return Err(Error::format(source, "not an IMOD model of version 1.2"));
     }
-    input.take(MODEL_BYTES)?;
-    let to_nm = geometry.voxel_nm().map_or(0.0, |nm| 2.0 * nm);
-    let mut picks: Vec<Pick> = Vec::new();
-    let (mut default_size, mut contour) = (0.0, 0..0);
+    // The name, then the extents of the volume, the number of objects and the flags.
+    let mut header = Reader {
+        rest: &input.take(MODEL_BYTES)?[128..],
+        source,
+    };
+    let extents = [header.int()?, header.int()?, header.int()?];
+    header.int()?;
+    if header.int()? as u32 & SWAPPED != 0 {
+        let detail = "drawn on a volume with y and z swapped (3dmod -Y): save it from 3dmod on the volume as it is";
+        return Err(Error::format(source, detail));
+    }
+    let mut points: Vec<(Drawn, Pick)> = Vec::new();
+    let (mut drawn, mut default_size, mut contour) = (Drawn::Closed, 0.0, 0..0);
+    let mut reference = None;
     loop {
         match input.take(4)? {
-            b"IEOF" => return Ok(picks),
+            b"IEOF" => break,
             b"OBJT" => {
                 let object = input.take(OBJECT_BYTES)?;
-                // pdrawsize follows name, extra, contsize, flags, axis, drawmode and the three colours.
-                let mut size = Reader {
-                    rest: &object[156..160],
+                // flags follow name, extra and contsize; pdrawsize axis, drawmode and the three colours after them.
+                let mut fields = Reader {
+                    rest: &object[132..160],
                     source,
                 };
-                default_size = f64::from(size.int()?);
+                drawn = match fields.int()? as u32 {
+                    flags if flags & SCATTERED != 0 => Drawn::Scattered,
+                    flags if flags & OPEN != 0 => Drawn::Open,
+                    _ => Drawn::Closed,
+                };
+                fields.take(20)?;
+                default_size = f64::from(fields.int()?);
             }
             b"CONT" => {
                 let count = input.count()?;
                 input.take(12)?;
-                let start = picks.len();
+                let start = points.len();
                 for n in 0..count {
-                    let [x, y, z] = [input.float()?, input.float()?, input.float()?];
-                    let mut pick = pick_at([x - 0.5, y - 0.5, z], 0.0, n + 1, source)?;
-                    pick.diameter_nm = default_size * to_nm;
-                    picks.push(pick);
+                    let xyz = input.triple()?;
+                    let (_, mut pick) = Line { source, number: n + 1 }.pick(xyz, 0.0)?;
+                    // In pixels of the volume that the model was drawn on.
+                    pick.diameter_nm = 2.0 * default_size;
+                    points.push((drawn, pick));
                 }
-                contour = start..picks.len();
+                contour = start..points.len();
             }
             b"MESH" => {
                 let (vertices, list) = (input.count()?, input.count()?);
@@ -168,34 +206,66 @@ pub(super) fn decode(bytes: &[u8], geometry: &Geometry, source: &str) -> Result<
                     rest: input.take(length)?,
                     source,
                 };
-                let points = picks.get_mut(contour.clone()).unwrap_or_default();
+                let points = points.get_mut(contour.clone()).unwrap_or_default();
                 match name {
-                    // A negative size stands for the object's.
-                    b"SIZE" => {
-                        for pick in points {
-                            let size = chunk.float()?;
-                            if size >= 0.0 {
-                                pick.diameter_nm = size * to_nm;
-                            }
-                        }
-                    }
-                    b"COST" => {
-                        while !chunk.rest.is_empty() {
-                            let kind = chunk.take(4)?;
-                            let (point, value) = (chunk.int()?, chunk.float()?);
-                            if kind == [0, POINT_VALUE as u8, 0, 4] {
-                                let point = usize::try_from(point).ok().and_then(|n| points.get_mut(n));
-                                if let Some(pick) = point {
-                                    pick.score = value;
-                                }
-                            }
-                        }
+                    b"SIZE" => chunk.sizes(points)?,
+                    b"COST" => chunk.values(points)?,
+                    b"MINX" => {
+                        // The first nine numbers are of the volume that the model was begun on.
+                        chunk.take(36)?;
+                        reference = Some(Reference::new(
+                            extents,
+                            [chunk.triple()?, chunk.triple()?, chunk.triple()?],
+                        ));
                     }
                     _ => {}
                 }
             }
         }
     }
+    picks_of(points, reference, geometry, source)
+}
+
+/// The points that are picks, placed in the tomogram.
+fn picks_of(
+    points: Vec<(Drawn, Pick)>,
+    reference: Option<Reference>,
+    geometry: &Geometry,
+    source: &str,
+) -> Result<Reading> {
+    let mut reading = Reading::default();
+    let placed = reference
+        .map(|reference| reference.placement(geometry, source))
+        .transpose()?;
+    let placement = placed.unwrap_or_default();
+    reading.has_unit = reference.is_some();
+    reading.warnings.extend(placement.warning);
+    let best = points.iter().map(|(drawn, _)| *drawn).max().unwrap_or(Drawn::Scattered);
+    let left = points.iter().filter(|(drawn, _)| *drawn < best).count();
+    if left > 0 {
+        let kind = match best {
+            Drawn::Scattered => "scattered points",
+            _ => "points of open contours",
+        };
+        reading
+            .warnings
+            .push(format!("{left} points of other contours are no picks beside {kind}"));
+    }
+    if best == Drawn::Closed {
+        reading.warnings.push(
+            "the points of closed contours are taken for picks (in 3dmod an object of scattered points says so)".into(),
+        );
+    }
+    let pixel_nm = geometry.voxel_nm().unwrap_or(0.0) * placement.scale.iter().sum::<f64>() / 3.0;
+    for (_, mut pick) in points.into_iter().filter(|(drawn, _)| *drawn == best) {
+        for (k, v) in pick.position.iter_mut().enumerate() {
+            // The centre of a pixel is half a pixel from its edges, from which x and y count.
+            *v = *v * placement.scale[k] + placement.shift[k] - if k == 0 { 0.0 } else { 0.5 };
+        }
+        pick.diameter_nm *= pixel_nm;
+        reading.rows.push((reading.rows.len() + 1, pick));
+    }
+    Ok(reading)
 }
 
 struct Reader<'a> {
@@ -228,6 +298,36 @@ impl<'a> Reader<'a> {
 
     fn float(&mut self) -> Result<f64> {
         Ok(f64::from(f32::from_be_bytes(self.word()?)))
+    }
+
+    fn triple(&mut self) -> Result<[f64; 3]> {
+        Ok([self.float()?, self.float()?, self.float()?])
+    }
+
+    /// Radii of the points of a contour; a negative one stands for the object's.
+    fn sizes(&mut self, points: &mut [(Drawn, Pick)]) -> Result<()> {
+        for (_, pick) in points {
+            let size = self.float()?;
+            if size >= 0.0 {
+                pick.diameter_nm = 2.0 * size;
+            }
+        }
+        Ok(())
+    }
+
+    /// Values of the points of a contour, which are scores.
+    fn values(&mut self, points: &mut [(Drawn, Pick)]) -> Result<()> {
+        while !self.rest.is_empty() {
+            let kind = self.take(4)?;
+            let (point, value) = (self.int()?, self.float()?);
+            if kind == [0, POINT_VALUE as u8, 0, 4] {
+                let point = usize::try_from(point).ok().and_then(|n| points.get_mut(n));
+                if let Some((_, pick)) = point {
+                    pick.score = value;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn count(&mut self) -> Result<usize> {

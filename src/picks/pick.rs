@@ -21,6 +21,9 @@ pub struct PickSet {
     pub geometry: Geometry,
     /// Name of the tomogram, as in rlnTomoName.
     pub tomogram: String,
+    /// What a user should know of the file that the set was read from: picks outside of the tomogram, points that were
+    /// left out.
+    pub warnings: Vec<String>,
 }
 
 impl PickSet {
@@ -30,6 +33,7 @@ impl PickSet {
             picks,
             geometry: geometry.clone(),
             tomogram: name.to_owned(),
+            warnings: Vec::new(),
         }
     }
 

@@ -6,12 +6,20 @@
 //! n / 2 - 1 *unbinned* pixels instead, a difference of one unbinned pixel, below half a voxel in binned tomograms
 //! (SBC-Utrecht/pytom-match-pick#250 settles on n / 2 too).
 //!
-//! rlnCoordinateX/Y/Z (0-based voxels) stand there only where the voxel size is unknown: two positions per
-//! particle could contradict each other, and programs differ in the binning they take these columns for.
+//! A refinement moves a particle by its origin: position = coordinate - A(rot, tilt, psi) * origin, with the angles of
+//! rlnTomoSubtomogramRot/Tilt/Psi (`ParticleSet::getPosition`).
+//!
+//! Written is one block, data_particles: RELION 5's import reads the first block of a file only, and its extraction
+//! refuses optics without rlnTomoTiltSeriesPixelSize, which a tomogram does not know; without optics it makes them from
+//! its own tomograms. rlnCoordinateX/Y/Z (0-based voxels) stand there only where the voxel size is unknown: two
+//! positions per particle could contradict each other, and programs differ in the binning they take these columns for.
 use std::fmt::Write;
 
-use super::fields::{number, pick_at};
-use super::{Pick, PickSet};
+use super::fields::{is_same_size, known_edges, Line, Reading};
+use super::names::{is_name, name_of_file, whose};
+use super::star_pixels::Pixels;
+use super::star_tables::{tables, Table};
+use super::PickSet;
 use crate::volume::Geometry;
 use crate::{Error, Result};
 
@@ -22,17 +30,24 @@ const CENTRED: [&str; 3] = [
 ];
 const PLAIN: [&str; 3] = ["rlnCoordinateX", "rlnCoordinateY", "rlnCoordinateZ"];
 const NAME: &str = "rlnTomoName";
+const FILE_NAME: &str = "rlnMicrographName";
 const SCORE: &str = "rlnAutopickFigureOfMerit";
+/// Labels of a score: ours and RELION's, pytom-match-pick's.
+const SCORES: [&str; 2] = [SCORE, "rlnLCCmax"];
+const ORIGIN: [&str; 3] = ["rlnOriginXAngst", "rlnOriginYAngst", "rlnOriginZAngst"];
+/// Before RELION 3.1.
+const ORIGIN_PIXELS: [&str; 3] = ["rlnOriginX", "rlnOriginY", "rlnOriginZ"];
+const ANGLES: [&str; 3] = [
+    "rlnTomoSubtomogramRot",
+    "rlnTomoSubtomogramTilt",
+    "rlnTomoSubtomogramPsi",
+];
 
 pub(super) fn encode(set: &PickSet) -> String {
-    let [_, _, pixel] = set.geometry.voxel_angstrom;
     let known = set.geometry.voxel_nm().is_some();
-    let mut text = String::from("# version 50001\n\ndata_optics\n\nloop_\n");
-    text.push_str("_rlnOpticsGroup #1\n_rlnOpticsGroupName #2\n_rlnImagePixelSize #3\n");
-    let _ = writeln!(text, "1 opticsGroup1 {pixel:.4}\n");
-    text.push_str("\n# version 50001\n\ndata_particles\n\nloop_\n");
+    let mut text = String::from("# version 50001\n\ndata_particles\n\nloop_\n");
     let columns = if known { CENTRED } else { PLAIN };
-    let columns = [NAME, columns[0], columns[1], columns[2], "rlnOpticsGroup", SCORE];
+    let columns = [NAME, columns[0], columns[1], columns[2], SCORE];
     for (n, column) in columns.iter().enumerate() {
         let _ = writeln!(text, "_{column} #{}", n + 1);
     }
@@ -45,7 +60,7 @@ pub(super) fn encode(set: &PickSet) -> String {
         } else {
             pick.position
         };
-        let _ = writeln!(text, "{name} {x:.3} {y:.3} {z:.3} 1 {}", pick.score);
+        let _ = writeln!(text, "{name} {x:.3} {y:.3} {z:.3} {}", pick.score);
     }
     text.push('\n');
     text
@@ -55,121 +70,176 @@ fn centred(position: [f64; 3], geometry: &Geometry) -> [f64; 3] {
     std::array::from_fn(|k| (position[k] - geometry.shape[k] as f64 / 2.0) * geometry.voxel_angstrom[k])
 }
 
-/// Reads the first loop that holds positions. Where it has particles of several tomograms, only those of `name`.
-pub(super) fn decode(text: &str, geometry: &Geometry, name: &str, source: &str) -> Result<Vec<Pick>> {
-    let mut loops = loops(text, source)?.into_iter();
-    let found = loops.find_map(|table| {
-        let columns = |names: [&str; 3]| -> Option<[usize; 3]> {
-            let [x, y, z] = names.map(|n| table.column(n));
+/// Reads the table that holds positions.
+pub(super) fn decode(text: &str, geometry: &Geometry, name: &str, source: &str) -> Result<Reading> {
+    let tables = tables(text, source)?;
+    let (table, columns, is_centred) = positions(&tables, source)?;
+    let edges = match is_centred {
+        true => Some(known_edges(geometry, "to read positions in Angstrom")?),
+        false => known_edges(geometry, "").ok(),
+    };
+    let pixels = Pixels::of(table, &tables);
+    let shift = Shift::of(table);
+    let names = table.column(NAME).or_else(|| table.column(FILE_NAME));
+    let named = table.rows.iter().filter_map(|(line, row)| Some((*line, row[names?])));
+    let tomogram = whose(named, name, source)?;
+    let score = SCORES.iter().find_map(|label| table.column(label));
+    let mut reading = Reading {
+        has_unit: is_centred,
+        ..Reading::default()
+    };
+    for (n, row) in &table.rows {
+        if names.is_some_and(|at| tomogram.as_deref().is_some_and(|name| name != row[at])) {
+            continue;
+        }
+        let line = Line { source, number: *n };
+        let mut xyz = [0.0; 3];
+        for (v, column) in xyz.iter_mut().zip(columns) {
+            *v = line.number(row[column], table.columns[column])?;
+        }
+        let pixel = match is_centred && !shift.needs_pixels {
+            true => None,
+            false => pixels.size(row, edges.map(|edges| edges.iter().sum::<f64>() / 3.0), line)?,
+        };
+        if is_centred {
+            for ((v, edge), extent) in xyz.iter_mut().zip(known_edges(geometry, "")?).zip([2, 1, 0]) {
+                *v = *v / edge + geometry.shape[extent] as f64 / 2.0;
+            }
+        } else if let Some((size, label)) = pixel {
+            let purpose = format!("to read positions in pixels of {size} A ({label})");
+            let edges = known_edges(geometry, &purpose)?;
+            // Headers are rounded: pixels of the tomogram's size are its voxels.
+            if !edges.iter().all(|edge| is_same_size(size, *edge)) {
+                xyz.iter_mut().zip(edges).for_each(|(v, edge)| *v *= size / edge);
+            }
+            reading.has_unit = true;
+        }
+        let moved = shift.angstrom(row, pixel.map(|(size, _)| size), line)?;
+        if moved != [0.0; 3] {
+            let edges = known_edges(geometry, "to apply rlnOriginXAngst")?;
+            for ((v, moved), edge) in xyz.iter_mut().zip(moved).zip(edges) {
+                *v -= moved / edge;
+            }
+        }
+        let score = score.map_or(Ok(0.0), |at| line.number_or_0(row[at], table.columns[at]))?;
+        reading.rows.push(line.pick(xyz, score)?);
+    }
+    let from_file = names.is_some_and(|at| table.columns[at] == FILE_NAME);
+    reading.tomogram = tomogram.map(|name| {
+        if from_file {
+            name_of_file(&name).to_owned()
+        } else {
+            name
+        }
+    });
+    reading.tomogram = reading.tomogram.filter(|name| is_name(name));
+    Ok(reading)
+}
+
+/// The table with positions, their columns, and whether they are centred.
+fn positions<'a, 't>(tables: &'a [Table<'t>], source: &str) -> Result<(&'a Table<'t>, [usize; 3], bool)> {
+    let columns = |table: &'a Table<'t>| {
+        let all = |labels: [&str; 3]| {
+            let [x, y, z] = labels.map(|label| table.column(label));
             Some([x?, y?, z?])
         };
-        let centred = columns(CENTRED).map(|c| (c, true));
-        centred
-            .or_else(|| columns(PLAIN).map(|c| (c, false)))
-            .map(|(c, centred)| (table, c, centred))
-    });
-    let (table, columns, centred) =
-        found.ok_or_else(|| Error::format(source, format!("no loop with {}.. or {}..", CENTRED[0], PLAIN[0])))?;
-    if centred && geometry.voxel_nm().is_none() {
-        return Err(Error::argument(
-            "voxel_angstrom",
-            0,
-            "must be known to read positions in Angstrom",
-        ));
+        let centred = all(CENTRED).map(|columns| (table, columns, true));
+        centred.or_else(|| all(PLAIN).map(|columns| (table, columns, false)))
+    };
+    let mut with: Vec<_> = tables.iter().filter_map(columns).collect();
+    if with.len() > 1 && with.iter().filter(|(table, ..)| table.block == "particles").count() == 1 {
+        with.retain(|(table, ..)| table.block == "particles");
     }
-    let tomogram = table.column(NAME);
-    let several = tomogram.is_some_and(|at| table.rows.iter().any(|(_, row)| row[at] != table.rows[0].1[at]));
-    let score = table.column(SCORE);
-    let mut picks = Vec::new();
-    for (line, row) in &table.rows {
-        if several && tomogram.is_some_and(|at| row[at] != name) {
-            continue;
+    match with[..] {
+        [table] => Ok(table),
+        [] => {
+            let labels: Vec<&str> = tables
+                .iter()
+                .flat_map(|table| table.columns.iter().copied())
+                .take(20)
+                .collect();
+            let detail = format!(
+                "no table with {}.. or {}..; its labels: {}",
+                CENTRED[0],
+                PLAIN[0],
+                labels.join(" ")
+            );
+            Err(Error::format(source, detail))
         }
-        let mut xyz = [0.0; 3];
-        for (k, v) in xyz.iter_mut().enumerate() {
-            *v = number(&row[columns[k]], *line, source)?;
-            if centred {
-                *v = *v / geometry.voxel_angstrom[2 - k] + geometry.shape[2 - k] as f64 / 2.0;
+        _ => {
+            let blocks: Vec<String> = with.iter().map(|(table, ..)| format!("data_{}", table.block)).collect();
+            let detail = format!("several tables hold positions, must be one: {}", blocks.join(", "));
+            Err(Error::format(source, detail))
+        }
+    }
+}
+
+/// How far a refinement moved particles.
+struct Shift {
+    /// Columns of the origin along x, y, z.
+    origin: [Option<usize>; 3],
+    /// Whether they are in pixels, else in Angstrom.
+    needs_pixels: bool,
+    /// Columns of the angles of the sub-tomogram.
+    angles: [Option<usize>; 3],
+}
+
+impl Shift {
+    fn of(table: &Table) -> Self {
+        let columns = |labels: [&str; 3]| labels.map(|label| table.column(label));
+        let angstrom = columns(ORIGIN);
+        let pixels = columns(ORIGIN_PIXELS);
+        let needs_pixels = angstrom.iter().all(Option::is_none) && pixels.iter().any(Option::is_some);
+        Self {
+            origin: if needs_pixels { pixels } else { angstrom },
+            needs_pixels,
+            angles: columns(ANGLES),
+        }
+    }
+
+    /// A(rot, tilt, psi) * origin of a row along x, y, z, in Angstrom.
+    fn angstrom(&self, row: &[&str], pixel: Option<f64>, line: Line) -> Result<[f64; 3]> {
+        let values = |columns: [Option<usize>; 3], labels: [&str; 3]| -> Result<[f64; 3]> {
+            let mut values = [0.0; 3];
+            for ((value, column), label) in values.iter_mut().zip(columns).zip(labels) {
+                *value = column.map_or(Ok(0.0), |at| line.number(row[at], label))?;
+                if !value.is_finite() {
+                    return Err(line.refuse(format_args!("{label} is {value}, must be finite")));
+                }
             }
-        }
-        let score = score.map_or(Ok(0.0), |at| number(&row[at], *line, source))?;
-        picks.push(pick_at(xyz, score, *line, source)?);
-    }
-    if picks.is_empty() && !table.rows.is_empty() {
-        return Err(Error::format(
-            source,
-            format!("particles of several tomograms, none of them {name:?}"),
-        ));
-    }
-    Ok(picks)
-}
-
-/// One loop of a STAR file.
-struct Loop {
-    columns: Vec<String>,
-    /// Line number and fields; every row has as many fields as there are columns.
-    rows: Vec<(usize, Vec<String>)>,
-}
-
-impl Loop {
-    fn column(&self, name: &str) -> Option<usize> {
-        self.columns.iter().position(|c| c == name)
-    }
-}
-
-fn loops(text: &str, source: &str) -> Result<Vec<Loop>> {
-    let mut loops: Vec<Loop> = Vec::new();
-    let mut in_loop = false;
-    for (n, line) in text.lines().enumerate() {
-        let fields = fields(line);
-        let Some(first) = fields.first() else {
-            // An empty line ends a loop that has rows.
-            in_loop = in_loop && loops.last().is_some_and(|l| l.rows.is_empty());
-            continue;
+            Ok(values)
         };
-        if first == "loop_" {
-            in_loop = true;
-            loops.push(Loop {
-                columns: Vec::new(),
-                rows: Vec::new(),
-            });
-        } else if first.starts_with("data_") {
-            in_loop = false;
-        } else if let Some(table) = loops.last_mut().filter(|_| in_loop) {
-            if first.starts_with('_') && table.rows.is_empty() {
-                table.columns.push(first.trim_start_matches('_').to_owned());
-            } else if fields.len() == table.columns.len() {
-                table.rows.push((n + 1, fields));
-            } else {
-                let (found, expected) = (fields.len(), table.columns.len());
-                return Err(Error::format(
-                    source,
-                    format!("line {} has {found} fields, expected {expected}", n + 1),
-                ));
-            }
+        let labels = if self.needs_pixels { ORIGIN_PIXELS } else { ORIGIN };
+        let mut origin = values(self.origin, labels)?;
+        if origin == [0.0; 3] {
+            return Ok(origin);
         }
+        if self.needs_pixels {
+            let unknown = || line.refuse("rlnOriginX is in pixels, and no label says their size");
+            let size = pixel.ok_or_else(unknown)?;
+            origin = origin.map(|value| value * size);
+        }
+        if self.angles.iter().all(Option::is_none) {
+            return Ok(origin);
+        }
+        if self.angles.iter().any(Option::is_none) {
+            return Err(line.refuse(format_args!(
+                "origins cannot be applied without all of {}",
+                ANGLES.join(", ")
+            )));
+        }
+        let matrix = rotation(values(self.angles, ANGLES)?);
+        Ok(matrix.map(|row| row.iter().zip(origin).map(|(a, v)| a * v).sum()))
     }
-    Ok(loops)
 }
 
-/// Fields of a line: separated by white space, quoted by ' or ", up to a #.
-fn fields(line: &str) -> Vec<String> {
-    let mut fields = Vec::new();
-    let mut rest = line.trim_start();
-    while let Some(first) = rest.chars().next() {
-        if first == '#' {
-            break;
-        }
-        let quoted = ['"', '\''].contains(&first);
-        let body = if quoted { &rest[1..] } else { rest };
-        let end = if quoted {
-            body.find(first)
-        } else {
-            body.find(char::is_whitespace)
-        }
-        .unwrap_or(body.len());
-        fields.push(body[..end].to_owned());
-        rest = body[end..].trim_start_matches(|c| quoted && c == first).trim_start();
-    }
-    fields
+/// RELION's matrix of the Euler angles rot, tilt and psi in degrees (`Euler_angles2matrix`): Rz(psi) Ry(tilt) Rz(rot),
+/// each turning the axes.
+fn rotation(angles: [f64; 3]) -> [[f64; 3]; 3] {
+    let [(sa, ca), (sb, cb), (sg, cg)] = angles.map(|degrees| degrees.to_radians().sin_cos());
+    [
+        [cg * cb * ca - sg * sa, cg * cb * sa + sg * ca, -cg * sb],
+        [-sg * cb * ca - cg * sa, -sg * cb * sa + cg * ca, sg * sb],
+        [sb * ca, sb * sa, cb],
+    ]
 }

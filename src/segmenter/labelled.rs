@@ -5,7 +5,7 @@ use ndarray::{s, Array3, ArrayView3};
 use tch::{Device, Kind, Tensor};
 
 use crate::networks::{resample, Axis, GreyScale, ModelDescription};
-use crate::picks::Pick;
+use crate::picks::{check_inside, Pick};
 use crate::runtime::{Error, Job, Result};
 use crate::settings::hash_bytes;
 use crate::tensors::{from_array, to_vec};
@@ -89,6 +89,7 @@ impl LabelledVolume {
         job: &Job,
     ) -> Result<Self> {
         check(tomogram, labels)?;
+        check_points(tomogram, labels, job)?;
         let sampling = Sampling::new(tomogram, &labels.z, description, view);
         let image = sampling.image(tomogram, description, view, job)?;
         let mut planes = Vec::new();
@@ -177,6 +178,26 @@ fn check(tomogram: &Tomogram, labels: &SlabLabels) -> Result<()> {
     if highest as usize > labels.names.len() || labels.labels.iter().any(|label| *label < 0) {
         let allowed = format!("must be 0..={}, the labels that have a name", labels.names.len());
         return Err(Error::argument("labels", highest, &allowed));
+    }
+    Ok(())
+}
+
+/// Warns of points outside of the tomogram, or of the labelled slices alone; refuses them where none lies inside.
+fn check_points(tomogram: &Tomogram, labels: &SlabLabels, job: &Job) -> Result<()> {
+    let (points, z) = (labels.points, &labels.z);
+    let source = format!("points of {}", tomogram.name());
+    if let Some(warning) = check_inside(points.iter(), tomogram.geometry().shape, &source)? {
+        job.logger().warn("train", &format!("{source}: {warning}"));
+    }
+    let slices = z.start as f64 - 0.5..z.end as f64 - 0.5;
+    if !points.is_empty() && !points.iter().any(|point| slices.contains(&point.position[0])) {
+        let text = format!(
+            "{source}: none of {} lies in the slices {}:{}",
+            points.len(),
+            z.start,
+            z.end
+        );
+        job.logger().warn("train", &text);
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use ndarray::{Axis, Ix2};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::picks::{PickFormat, PickSet};
+use crate::picks::{written_name, PickFormat, PickSet};
 use crate::runtime::{Error, Job, Result, Stage};
 use crate::settings::Settings;
 use crate::volume::{self, Tomogram};
@@ -108,7 +108,8 @@ pub fn write_outputs(
             job.check()?;
         }
     }
-    let set = PickSet::new(slab.points.clone(), tomogram.geometry(), stem);
+    let name = written_name(tomogram.name(), stem);
+    let set = PickSet::new(slab.points.clone(), tomogram.geometry(), name);
     for (path, format) in files.points.iter().zip(&options.formats) {
         set.write(path, *format)?;
         job.check()?;

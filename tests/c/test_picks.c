@@ -58,6 +58,14 @@ static void molecules_follow(struct sample *sample, const tomocut_predictor *pre
     snprintf(other, sizeof other, "%s/again.csv", folder);
     CHECK_OK(tomocut_picks_write(picks, other));
     CHECK(same_bytes(path, other));
+    CHECK_REFUSED("name is NULL", tomocut_picks_read_named(sample->engine, path, sample->tomogram, NULL, &again));
+    CHECK_OK(tomocut_picks_read_named(sample->engine, path, sample->tomogram, "TS_01", &again));
+    snprintf(path, sizeof path, "%s/named.csv", folder);
+    CHECK_OK(tomocut_picks_write(again, path));
+    tomocut_picks_free(again);
+    CHECK_OK(tomocut_picks_read_named(sample->engine, path, sample->tomogram, "TS_01", &again));
+    tomocut_picks_free(again);
+    CHECK_REFUSED("TS_01 (", tomocut_picks_read_named(sample->engine, path, sample->tomogram, "TS_02", &again));
     CHECK_REFUSED("must end in .csv", tomocut_picks_write(picks, scratch("points.txt")));
     tomocut_picks_free(picks);
     snprintf(path, sizeof path, "%s/tomogram_membrane_objects.mrc", folder);

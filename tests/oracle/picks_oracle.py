@@ -27,11 +27,10 @@ def read(folder):
     path = lambda ending: os.path.join(folder, "points." + ending)
     out = {}
     out["csv"] = rows(pd.read_csv(path("csv"))[["x", "y", "z", "x_angstrom", "y_angstrom", "z_angstrom", "diameter_nm", "score"]])
-    star = starfile.read(path("star"))
-    particles = star["particles"]
+    particles = starfile.read(path("star"))
     out["star"] = rows(particles[["rlnCenteredCoordinate%sAngst" % a for a in "XYZ"] + ["rlnAutopickFigureOfMerit"]])
     out["star_name"] = sorted(set(particles["rlnTomoName"]))
-    out["star_pixel"] = float(np.atleast_1d(star["optics"]["rlnImagePixelSize"])[0])
+    out["csv_name"] = sorted(set(pd.read_csv(path("csv"))["tomogram"]))
     table = dynamotable.read(path("tbl"))
     out["tbl"] = rows(table[["tag", "x", "y", "z", "cc", "apix"]])
     model = ImodModel.from_file(path("mod"))
@@ -66,7 +65,8 @@ def samples(data):
         model = ImodModel.from_file(os.path.join(folder, name))
         points = [c.points for o in model.objects for c in o.contours]
         points = np.concatenate(points) if points else np.zeros((0, 3))
-        out["mod"][name] = {"points": len(points), "sum": points.sum(0).tolist(), "first": points[0].tolist(), "last": points[-1].tolist()}
+        out["mod"][name] = {"points": len(points), "sum": points.sum(0).tolist(), "first": points[0].tolist(), "last": points[-1].tolist(),
+                            "extents": [model.header.xmax, model.header.ymax, model.header.zmax], "pixel": list(model.minx.cscale), "origin": list(model.minx.ctrans)}
     table = dynamotable.read(os.path.join(data, "star_tbl", "t_double.tbl"))
     centre = table[["x", "y", "z"]].to_numpy() + table[["dx", "dy", "dz"]].to_numpy()
     out["tbl"]["t_double.tbl"] = {"points": len(table), "sum": centre.sum(0).tolist(), "first": centre[0].tolist(), "score": float(table["cc"].sum())}

@@ -54,3 +54,79 @@ fn what_cannot_be_told_is_asked_for() {
     run(5, "picks", &[&input, &folder.at("no/b.csv"), "--from", "csv"]);
     run(2, "picks", &[&input, &output, "--from", "paper"]);
 }
+
+/// A star of two tomograms: by the file's name, whichever program gave it, or by the one that is given.
+#[test]
+fn picks_are_one_tomograms() {
+    let folder = Folder::new();
+    let columns = "_rlnTomoName\n_rlnCoordinateX\n_rlnCoordinateY\n_rlnCoordinateZ\n";
+    let rows = "TS_01 1 2 3\nTS_01 4 5 600\n\nTS_02 7 8 9\n";
+    std::fs::write(
+        folder.path("two.star"),
+        format!("data_particles\nloop_\n{columns}{rows}"),
+    )
+    .unwrap();
+    let (input, output) = (folder.at("two.star"), folder.at("out.star"));
+    let name = |tomogram: &str, more: &[&str]| {
+        write_sample(&folder.path(tomogram));
+        let tomogram = folder.at(tomogram);
+        let answer = run(
+            0,
+            "picks",
+            &[&[&input[..], &output, "--json", "--tomogram", &tomogram], more].concat(),
+        );
+        let text = std::fs::read_to_string(&output).unwrap();
+        let names: Vec<String> = text
+            .lines()
+            .filter(|line| line.starts_with("TS_"))
+            .map(|line| line.split(' ').next().unwrap().to_owned())
+            .collect();
+        (answer, names)
+    };
+    let (answer, names) = name("rec_TS_01.mrc", &[]);
+    assert_eq!(names, ["TS_01", "TS_01"]);
+    assert_eq!(answer.json()["tomogram"], "TS_01");
+    assert!(
+        answer.err.contains("1 of 2 picks lie outside of the tomogram"),
+        "{}",
+        answer.err
+    );
+    let (answer, names) = name("other.mrc", &["--name", "TS_02"]);
+    assert_eq!((names, &answer.err[..]), (vec!["TS_02".to_owned()], ""));
+    let other = folder.at("other.mrc");
+    let answer = run(3, "picks", &[&input, &output, "--tomogram", &other]);
+    assert!(answer.err.contains("TS_01 (2), TS_02 (1)"), "{}", answer.err);
+    let answer = run(3, "picks", &[&input, &output]);
+    assert!(
+        answer.err.contains("one of them must be named: TS_01 (2), TS_02 (1)"),
+        "{}",
+        answer.err
+    );
+    // A file without names gets the name of the tomogram's file, or the one that is given.
+    std::fs::write(folder.path("a.csv"), POINTS).unwrap();
+    let tomogram = folder.at("rec_TS_01.mrc");
+    for (more, name) in [(vec![], "TS_01"), (vec!["--name", "rec_A"], "rec_A")] {
+        let input = folder.at("a.csv");
+        run(
+            0,
+            "picks",
+            &[&[&input[..], &output, "--tomogram", &tomogram], &more[..]].concat(),
+        );
+        assert!(
+            std::fs::read_to_string(&output)
+                .unwrap()
+                .contains(&format!("\n{name} ")),
+            "{name}"
+        );
+    }
+    let answer = run(
+        0,
+        "info",
+        &["--json", "--tomogram", &other, "--tomogram-name", "TS_01", &input],
+    );
+    let about = &answer.json()["files"][0];
+    assert_eq!(
+        (&about["points"], &about["outside"], &about["tomogram"]),
+        (&2.into(), &1.into(), &"TS_01".into())
+    );
+}

@@ -3,7 +3,7 @@ use ndarray::Array3;
 use tch::Device;
 use tomocut::networks::{CompactConfig, ModelDescription, NetworkConfig, SegmentationModel, Unet2dConfig};
 use tomocut::picks::Pick;
-use tomocut::runtime::{Generator, Job};
+use tomocut::runtime::{CancelToken, Generator, Job, Level, Logger};
 use tomocut::segmenter::{LabelledVolume, LabelledVolumes, SegmenterOptions, SegmenterTrainer, SlabLabels, SlabView};
 use tomocut::train::{AdamWOptions, AugmentOptions, Example, ExampleSource, Windows};
 use tomocut::volume::{Geometry, Tomogram};
@@ -185,6 +185,48 @@ fn a_loss_that_is_no_number_stops_the_run_with_its_step() {
     for (name, tensor) in trainer.averaged().weights() {
         assert!(bool::try_from(tensor.isfinite().all()).unwrap(), "{name}");
     }
+}
+
+/// Points outside of the tomogram are counted in the log; none inside is an error.
+#[test]
+fn points_outside_are_told() {
+    let warnings = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let log = warnings.clone();
+    let logger = Logger::new(move |level, _, text| {
+        if level == Level::Warning {
+            log.lock().unwrap().push(text.to_owned());
+        }
+    });
+    let job = Job::new(CancelToken::default(), logger);
+    let (labels, names) = (scene().1, names());
+    let add = |positions: &[[f64; 3]]| {
+        let points: Vec<Pick> = positions
+            .iter()
+            .map(|position| Pick {
+                position: *position,
+                diameter_nm: 12.0,
+                score: 1.0,
+            })
+            .collect();
+        let slab = SlabLabels {
+            z: 4..20,
+            labels: labels.slice(ndarray::s![4..20, .., ..]),
+            confidence: None,
+            points: &points,
+            names: &names,
+        };
+        let description = ModelDescription::new(small(), Some(1.0));
+        LabelledVolume::new(&tomogram(), &slab, &description, &SlabView::default(), &job).map(|_| ())
+    };
+    add(&[[12.0, 14.0, 14.0]]).unwrap();
+    assert!(warnings.lock().unwrap().is_empty());
+    add(&[[12.0, 14.0, 14.0], [12.0, 14.0, 1e4]]).unwrap();
+    add(&[[1.0, 14.0, 14.0]]).unwrap();
+    let said = warnings.lock().unwrap().join(" | ");
+    assert!(said.contains("1 of 2 picks lie outside of the tomogram"), "{said}");
+    assert!(said.contains("none of 1 lies in the slices 4:20"), "{said}");
+    let error = add(&[[12.0, 14.0, 1e4], [-1.0, 0.0, 0.0]]).unwrap_err().to_string();
+    assert!(error.contains("none of the 2 picks lies in the tomogram"), "{error}");
 }
 
 #[test]

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use serde_json::json;
-use tomocut::picks::{PickFormat, PickSet};
+use tomocut::picks::{is_name, PickFormat, PickSet};
 use tomocut::volume::{FileDescription, Geometry, Tomogram};
 
 use crate::exit::{Exit, Failure, OrExit};
@@ -29,8 +29,8 @@ pub struct Arguments {
     /// Edge of a voxel, where the tomogram's file is wrong or silent
     #[arg(long, value_name = "X", value_parser = number)]
     voxel_nm: Option<f64>,
-    /// Name of the tomogram, where a file holds molecules of several [default: the tomogram's]
-    #[arg(long, value_name = "NAME")]
+    /// Name of the tomogram in the files (RELION's, copick's; Dynamo's number) [default: the tomogram's]
+    #[arg(long, alias = "tomogram-name", value_name = "NAME")]
     name: Option<String>,
     /// Format of IN, where its ending does not tell
     #[arg(long, value_name = "FORMAT")]
@@ -105,10 +105,6 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         format(&arguments.output, arguments.to)?,
     );
     let (geometry, name) = place(arguments.tomogram.as_deref(), arguments.voxel_nm)?;
-    let name = arguments.name.clone().or(name).unwrap_or_else(|| {
-        let stem = arguments.input.file_stem().unwrap_or_default().to_string_lossy();
-        stem.trim_end_matches("_points").to_owned()
-    });
     let mut warnings = Vec::new();
     if arguments.tomogram.is_none() {
         for (path, format) in [(&arguments.input, from), (&arguments.output, to)] {
@@ -120,7 +116,16 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
             }
         }
     }
-    let set = PickSet::read(&arguments.input, from, &geometry, &name).or_exit(Exit::BadInput)?;
+    let read = match &arguments.name {
+        Some(name) => PickSet::read_named(&arguments.input, from, &geometry, name),
+        None => PickSet::read(&arguments.input, from, &geometry, name.as_deref().unwrap_or_default()),
+    };
+    let mut set = read.or_exit(Exit::BadInput)?;
+    warnings.append(&mut set.warnings);
+    if !is_name(&set.tomogram) {
+        let stem = arguments.input.file_stem().unwrap_or_default().to_string_lossy();
+        stem.trim_end_matches("_points").clone_into(&mut set.tomogram);
+    }
     set.write(&arguments.output, to).or_exit(Exit::NotWritten)?;
     if !arguments.quiet {
         warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
@@ -129,7 +134,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         return print_json(&json!({
             "input": arguments.input.display().to_string(),
             "output": arguments.output.display().to_string(),
-            "tomogram": name,
+            "tomogram": set.tomogram,
             "picks": set.picks.len(),
             "warnings": warnings,
         }));

@@ -3,7 +3,7 @@ use ndarray::Axis;
 
 use super::map::ProbabilityMap;
 use crate::image::SliceComponents;
-use crate::picks::{PeakOptions, PeakSlices, Pick, PickSet};
+use crate::picks::{tomogram_name, PeakOptions, PeakSlices, Pick, PickSet};
 use crate::predict::objects::{ball_diameter, volume};
 use crate::predict::picking_options::{PickMethod, PickingOptions};
 use crate::runtime::{Error, Job, Result, Stage};
@@ -68,7 +68,8 @@ pub fn find_picks(
         // Of equals the first in scan order.
         picks.sort_by(|a, b| b.score.total_cmp(&a.score));
     }
-    let mut set = PickSet::new(picks, map.whole, map.name);
+    let name = options.tomogram.as_deref().unwrap_or_else(|| tomogram_name(map.name));
+    let mut set = PickSet::new(picks, map.whole, name);
     set.exclude_border(options.border_nm)?;
     if let Some(excluded) = excluded {
         if excluded.geometry().shape != map.whole.shape {

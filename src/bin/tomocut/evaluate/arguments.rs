@@ -55,6 +55,9 @@ pub struct SlabArguments {
     /// The tomogram: gives the voxel size and the floors
     #[arg(long, value_name = "FILE")]
     pub tomogram: Option<PathBuf>,
+    /// The tomogram's name in files of points [default: its file's]
+    #[arg(long, value_name = "NAME")]
+    pub tomogram_name: Option<String>,
     /// True labels of the slab or the tomogram; all above 0 is foreground
     #[arg(long, value_name = "FILE")]
     pub truth_labels: Option<PathBuf>,

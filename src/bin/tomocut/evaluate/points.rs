@@ -2,8 +2,9 @@
 use std::path::Path;
 
 use tomocut::metrics::{blob_peaks, MatchRule, Peak, PickRanking, PointMatch};
-use tomocut::picks::{read_labelled_csv, Pick, PickFormat, PickSet};
+use tomocut::picks::{read_labelled_csv_of, Pick, PickFormat, PickSet};
 use tomocut::runtime::Job;
+use tomocut::volume::{Geometry, Tomogram};
 use tomocut::{Error, Result};
 
 use crate::evaluate::arguments::{Reach, SlabArguments};
@@ -60,8 +61,25 @@ pub fn score(a: &SlabArguments, inputs: &Inputs, job: &Job) -> Result<Option<Poi
     };
 
     let inside = |z: f64| z >= inputs.slices.start as f64 - 0.5 && z < inputs.slices.end as f64 - 0.5;
-    let truths = read_truths(a, truth, inside)?;
-    let mut picks = PickSet::read(points, PickFormat::of(points)?, geometry, "tomogram")?.picks;
+    // The volume of a slab does not tell where the tomogram ends.
+    let mut unbounded = geometry.clone();
+    unbounded.shape = [0; 3];
+    let ends = if a.tomogram.is_some() { geometry } else { &unbounded };
+    let name = match (&a.tomogram_name, &a.tomogram) {
+        (Some(name), _) => name.clone(),
+        (None, Some(tomogram)) => Tomogram::name_of(tomogram),
+        (None, None) => String::new(),
+    };
+    let truths = read_truths(a, truth, ends, &name, inside)?;
+    let format = PickFormat::of(points)?;
+    // These count from the middle.
+    let place = match format {
+        PickFormat::Star | PickFormat::Eman2 => geometry,
+        _ => ends,
+    };
+    let set = PickSet::read(points, format, place, &name)?;
+    set.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    let mut picks = set.picks;
     picks.retain(|pick| inside(pick.position[0]));
     picks.sort_by(|a, b| b.score.total_cmp(&a.score));
 
@@ -109,12 +127,22 @@ pub fn score(a: &SlabArguments, inputs: &Inputs, job: &Job) -> Result<Option<Poi
     }))
 }
 
-fn read_truths(a: &SlabArguments, path: &Path, inside: impl Fn(f64) -> bool) -> Result<Vec<[f64; 3]>> {
+fn read_truths(
+    a: &SlabArguments,
+    path: &Path,
+    geometry: &Geometry,
+    name: &str,
+    inside: impl Fn(f64) -> bool,
+) -> Result<Vec<[f64; 3]>> {
     let selects = |label: i64| match &a.truth_point_labels {
         Some(labels) => labels.contains(&label),
         None => true,
     };
-    Ok(read_labelled_csv(path)?
+    let (rows, warnings) = read_labelled_csv_of(path, geometry, name)?;
+    warnings
+        .iter()
+        .for_each(|warning| eprintln!("warning: {}: {warning}", path.display()));
+    Ok(rows
         .iter()
         .filter(|row| selects(row.label) && inside(row.pick.position[0]))
         .map(|row| row.pick.position)

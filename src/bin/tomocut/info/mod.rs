@@ -20,6 +20,9 @@ pub struct Arguments {
     /// The tomogram of the coordinate files
     #[arg(long, value_name = "FILE")]
     tomogram: Option<PathBuf>,
+    /// The tomogram's name in the coordinate files [default: its file's]
+    #[arg(long, value_name = "NAME")]
+    tomogram_name: Option<String>,
     /// Read headers only, no voxels
     #[arg(long)]
     header: bool,
@@ -137,7 +140,7 @@ fn describe(file: &Path, arguments: &Arguments) -> Result<Description, Failure> 
     if ends(&[".safetensors", ".checkpoint", ".pt", ".pth", ".ckpt", ".pkl"]) {
         weights::describe(file)
     } else if ends(&[".csv", ".star", ".tbl", ".mod", ".coords", ".json"]) {
-        points::describe(file, arguments.tomogram.as_deref())
+        points::describe(file, arguments.tomogram.as_deref(), arguments.tomogram_name.as_deref())
     } else if ends(&[".png", ".jpg", ".jpeg", ".tif", ".tiff"]) {
         picture::describe(file)
     } else {

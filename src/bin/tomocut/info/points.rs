@@ -2,15 +2,16 @@
 use std::path::Path;
 
 use serde_json::json;
-use tomocut::picks::{PickFormat, PickSet};
+use tomocut::picks::{is_inside, PickFormat, PickSet};
 
 use super::{significant, Description};
 use crate::exit::{Exit, Failure, OrExit};
 use crate::picks::place;
 
-pub fn describe(path: &Path, tomogram: Option<&Path>) -> Result<Description, Failure> {
+pub fn describe(path: &Path, tomogram: Option<&Path>, name: Option<&str>) -> Result<Description, Failure> {
     let format = PickFormat::of(path).or_exit(Exit::BadInput)?;
-    let (geometry, name) = place(tomogram, None)?;
+    let (geometry, file_name) = place(tomogram, None)?;
+    let name = name.or(file_name.as_deref()).unwrap_or_default();
     let program = match format {
         PickFormat::Csv => "comma-separated values",
         PickFormat::Star => "RELION 5",
@@ -21,7 +22,7 @@ pub fn describe(path: &Path, tomogram: Option<&Path>) -> Result<Description, Fai
         PickFormat::Eman2 => "EMAN2",
     };
     let mut description = Description::new(format!("coordinates, {program}"));
-    let set = match PickSet::read(path, format, &geometry, name.as_deref().unwrap_or_default()) {
+    let set = match PickSet::read(path, format, &geometry, name) {
         Ok(set) => set,
         Err(tomocut::Error::InvalidArgument { .. }) if tomogram.is_none() => {
             description.odd("positions are in Angstrom: give --tomogram to read them");
@@ -30,6 +31,9 @@ pub fn describe(path: &Path, tomogram: Option<&Path>) -> Result<Description, Fai
         Err(error) => return Err(Failure::of(&error, Exit::BadInput)),
     };
     description.fact("points", set.picks.len());
+    if !set.tomogram.is_empty() {
+        description.fact("tomogram", set.tomogram.as_str());
+    }
     for (axis, name) in [(2, "x"), (1, "y"), (0, "z")] {
         range(&mut description, name, set.picks.iter().map(|pick| pick.position[axis]));
     }
@@ -62,14 +66,17 @@ fn odd(set: &PickSet, description: &mut Description) {
         description.odd("the file holds no point");
     }
     let shape = set.geometry.shape;
-    let is_outside = |position: &[f64; 3]| {
-        let beyond = |axis: usize| shape[axis] > 0 && position[axis] > shape[axis] as f64 - 0.5;
-        (0..3).any(|axis| position[axis] < -0.5 || beyond(axis))
-    };
-    let outside = set.picks.iter().filter(|pick| is_outside(&pick.position)).count();
+    // Of unknown extents only the beginning is known.
+    let shape = shape.map(|n| if n > 0 { n } else { usize::MAX });
+    let outside = set.picks.iter().filter(|pick| !is_inside(pick, shape)).count();
     if outside > 0 {
-        description.odd(format!("{outside} points lie outside of the tomogram"));
+        if set.geometry.shape.contains(&0) {
+            description.odd(format!("{outside} points lie outside of the tomogram"));
+        }
         description.fact("outside", json!(outside));
+    }
+    for warning in &set.warnings {
+        description.odd(warning);
     }
     let mut positions: Vec<[u64; 3]> = set.picks.iter().map(|pick| pick.position.map(f64::to_bits)).collect();
     positions.sort_unstable();

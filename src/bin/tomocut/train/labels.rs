@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use clap::ArgMatches;
-use tomocut::picks::{Pick, PickFormat, PickSet};
+use tomocut::picks::{is_inside, Pick, PickFormat, PickSet};
 use tomocut::segmenter::SlabLabels;
 use tomocut::slab::{segment, Preset, SlabOptions, SuggestOptions};
 use tomocut::volume::{Tomogram, CLASS_NAMES};
@@ -21,6 +21,8 @@ pub struct LabelledInput {
     z: Option<Slab>,
     labels: Option<PathBuf>,
     points: Option<PathBuf>,
+    /// Its name in the file of points, where that is another one than its file's.
+    name: Option<String>,
 }
 
 impl LabelledInput {
@@ -29,12 +31,14 @@ impl LabelledInput {
         let mut z: BTreeMap<usize, Slab> = placed(matches, "inputs", "z")?;
         let mut labels: BTreeMap<usize, PathBuf> = placed(matches, "inputs", "labels")?;
         let mut points: BTreeMap<usize, PathBuf> = placed(matches, "inputs", "points")?;
+        let mut names: BTreeMap<usize, String> = placed(matches, "inputs", "tomogram_name")?;
         let member = |(index, tomogram): (usize, &PathBuf)| {
             let input = Self {
                 tomogram: tomogram.clone(),
                 z: z.remove(&index),
                 labels: labels.remove(&index),
                 points: points.remove(&index),
+                name: names.remove(&index),
             };
             let name = tomogram.display();
             match (&input.z, &input.labels, &input.points) {
@@ -45,6 +49,9 @@ impl LabelledInput {
                     "{name} has neither --z nor --labels: --z must be A:B with A below B, such as 40:60, or auto"
                 ))),
                 (_, None, Some(_)) => Err(Failure::usage(format!("--points of {name} stands without --labels"))),
+                (_, _, None) if input.name.is_some() => Err(Failure::usage(format!(
+                    "--tomogram-name of {name} stands without --points"
+                ))),
                 _ => Ok(input),
             }
         };
@@ -99,8 +106,15 @@ impl Session<'_> {
         let points: Vec<Pick> = match &input.points {
             Some(path) => {
                 let format = PickFormat::of(path).or_exit(Exit::BadInput)?;
-                let set = PickSet::read(path, format, tomogram.geometry(), tomogram.name());
-                set.or_exit(Exit::BadInput)?.picks
+                let name = input.name.as_deref().unwrap_or(tomogram.name());
+                let set = PickSet::read(path, format, tomogram.geometry(), name).or_exit(Exit::BadInput)?;
+                if !self.arguments.engine.quiet {
+                    let warn = |warning: &String| self.engine.display.line(&format!("warning: {warning}"));
+                    set.warnings.iter().for_each(warn);
+                }
+                let mut picks = set.picks;
+                picks.retain(|pick| is_inside(pick, tomogram.geometry().shape));
+                picks
             }
             None => Vec::new(),
         };

@@ -27,7 +27,7 @@ const SCORED_WINDOWS: usize = 16;
 /// too: the same command goes on from there to the same model.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Tomograms, each followed by --z, --labels and --points of its own
+    /// Tomograms, each followed by --z, --labels, --points and --tomogram-name of its own
     #[arg(value_name = "TOMOGRAM", required_unless_present_any = ["images", "help_settings", "print_settings"])]
     inputs: Vec<PathBuf>,
     /// Slices A to B-1, from 0; or auto: those with most structure
@@ -39,6 +39,9 @@ pub struct Arguments {
     /// Molecules, in any format of tomocut picks
     #[arg(long, value_name = "FILE")]
     points: Vec<PathBuf>,
+    /// The tomogram's name in its points, where that is not its file's
+    #[arg(long, value_name = "NAME")]
+    tomogram_name: Vec<String>,
     /// Pictures: a folder, or a text file with one path a line
     #[arg(long, value_name = "LIST", requires = "masks")]
     images: Option<PathBuf>,
