@@ -6,9 +6,15 @@ use std::path::Path;
 use mrc::FileEndian;
 use serde::Serialize;
 
+use super::bytes::other_format;
 use super::header::{Layout, HEADER_BYTES};
+use super::members::{Bzip2Members, GzipMembers};
+use super::voxel_size::doubts;
 use super::{zarr, Geometry};
 use crate::{Error, Result};
+
+/// What the last label of a result calls it.
+const RESULTS: [&str; 3] = ["labels", "score", "prediction"];
 
 /// What a tomogram's file says about itself.
 #[derive(Clone, Debug, Serialize)]
@@ -44,7 +50,8 @@ impl FileDescription {
     /// As [`super::Tomogram::open`], but for the file's length.
     pub fn read(path: &Path) -> Result<Self> {
         if zarr::is_zarr(path) {
-            let (geometry, slices, warnings) = zarr::open(path)?;
+            let (geometry, slices, mut warnings) = zarr::open(path)?;
+            warnings.extend(doubts(&geometry));
             return Ok(Self {
                 format: "zarr",
                 mode: None,
@@ -64,7 +71,8 @@ impl FileDescription {
             return Err(Error::format(&what, "not a regular file"));
         }
         let (packed, header) = first_bytes(path)?;
-        let layout = Layout::decode(&header, &what)?;
+        let mut layout = Layout::decode(&header, &what)?;
+        layout.warnings.extend(doubts(&layout.geometry));
         Ok(Self {
             format: "MRC",
             mode: Some(layout.mode.as_i32()),
@@ -91,6 +99,17 @@ impl FileDescription {
     }
 }
 
+/// Whether the file or folder in `path` says that it is a result of this library: labels, scores or probabilities. The
+/// densities that it writes, of phantoms and denoised tomograms, are tomograms like others.
+pub fn is_result(path: &Path) -> bool {
+    let described = FileDescription::read(path);
+    let written = |label: &String| {
+        let content = label.strip_prefix("tomocut ").and_then(|rest| rest.split_once(": "));
+        content.is_some_and(|(_, content)| RESULTS.contains(&content))
+    };
+    described.is_ok_and(|file| file.geometry.labels.last().is_some_and(written))
+}
+
 /// How the file is packed, and its header.
 fn first_bytes(path: &Path) -> Result<(Option<&'static str>, [u8; HEADER_BYTES])> {
     let failed = |error| Error::io("reading", path, error);
@@ -98,8 +117,8 @@ fn first_bytes(path: &Path) -> Result<(Option<&'static str>, [u8; HEADER_BYTES])
     let mut magic = Vec::new();
     open()?.take(4).read_to_end(&mut magic).map_err(failed)?;
     let (packed, reader): (_, Box<dyn Read>) = match magic.as_slice() {
-        [0x1f, 0x8b, ..] => (Some("gzip"), Box::new(flate2::read::MultiGzDecoder::new(open()?))),
-        [b'B', b'Z', b'h', _] => (Some("bzip2"), Box::new(bzip2::read::MultiBzDecoder::new(open()?))),
+        [0x1f, 0x8b, ..] => (Some("gzip"), Box::new(GzipMembers::new(open()?))),
+        [b'B', b'Z', b'h', _] => (Some("bzip2"), Box::new(Bzip2Members::new(open()?))),
         _ => (None, Box::new(open()?)),
     };
     let mut bytes = Vec::new();
@@ -107,6 +126,10 @@ fn first_bytes(path: &Path) -> Result<(Option<&'static str>, [u8; HEADER_BYTES])
         .take(HEADER_BYTES as u64)
         .read_to_end(&mut bytes)
         .map_err(failed)?;
+    if let Some(kind) = other_format(&bytes).filter(|_| packed.is_none()) {
+        let text = format!("{}: {kind}, must be MRC or a zarr folder", path.display());
+        return Err(Error::Unsupported(text));
+    }
     let header = bytes.as_slice().try_into().map_err(|_| {
         let detail = format!("{} bytes, an MRC header has {HEADER_BYTES}", bytes.len());
         Error::format(path.display(), detail)

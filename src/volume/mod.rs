@@ -10,10 +10,14 @@ mod describe;
 mod geometry;
 mod grey_scale;
 mod header;
+mod labels;
+mod members;
+mod name;
 mod sections;
 mod slice_source;
 mod strided;
 mod tomogram;
+mod voxel_size;
 mod write;
 mod zarr;
 
@@ -21,8 +25,9 @@ pub use blocks::{BlockFile, BlockType, Moments};
 pub use classes::{
     class_label, class_name, is_class, BACKGROUND, CENTRE, CLASS_NAMES, FILAMENT, GROUND, MEMBRANE, MOLECULE,
 };
-pub use describe::FileDescription;
+pub use describe::{is_result, FileDescription};
 pub use geometry::Geometry;
+pub use name::{has_volume_ending, names_of, readable};
 pub use grey_scale::{grey_scale, tomogram_scale, CLIP_SIGMA};
 pub use slice_source::SliceSource;
 pub use strided::{Dtype, Strided};

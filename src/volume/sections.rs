@@ -55,6 +55,12 @@ impl SliceSource for Sections {
         }
         Array3::from_shape_vec([depth, ny, nx], slices).map_err(|e| Error::Internal(format!("slices: {e}")))
     }
+
+    fn reading_bytes(&self) -> u64 {
+        // A band as it is stored and as float32.
+        let band = self.layout.stored[0].max(BAND_VOXELS) as u64;
+        band * (self.layout.mode.byte_size() as u64 + 4) + self.bytes.in_memory()
+    }
 }
 
 fn misplaced() -> Error {
