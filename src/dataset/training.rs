@@ -13,7 +13,7 @@ use super::state::{LabelledSlab, ScoresAt, TrainingState};
 use crate::networks::NetworkConfig;
 use crate::runtime::{Error, Job, Result, Stage};
 use crate::segmenter::{LabelledTraining, SlabLabels};
-use crate::volume::{is_class, Tomogram, CLASS_NAMES};
+use crate::volume::{is_class, CLASS_NAMES};
 
 /// Windows that a score is taken on.
 const WINDOWS: usize = 16;
@@ -144,7 +144,7 @@ fn add_slab(
     out: &Path,
     job: &Job,
 ) -> Result<u64> {
-    let tomogram = Tomogram::open(&member.given.path, job)?;
+    let tomogram = member.open(options, job)?;
     let geometry = tomogram.geometry();
     let margin = training.window()[0].saturating_sub(1);
     let bytes = bytes_of(geometry.shape, &slab.slab.z, margin, &training.description().network);

@@ -36,8 +36,9 @@ pub struct Inputs<'a> {
 
 /// The identity of the files of a prediction. Every byte of the inputs is read.
 pub fn identity(inputs: &Inputs, options: &PredictOptions, job: &Job) -> Result<Identity> {
+    let sized = inputs.tomogram.with_voxel_nm(options.voxel_nm, &Job::quiet())?;
     let mut identity = Identity::new(options, &WITHOUT_EFFECT)?
-        .with_setting("geometry", geometry(inputs.tomogram))
+        .with_setting("geometry", geometry(&sized))
         .with_input("model", inputs.model.content_hash()?)
         .with_input("tomogram", content_hash(inputs.tomogram, job)?);
     if let Some(excluded) = inputs.excluded {

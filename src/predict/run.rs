@@ -12,7 +12,7 @@ use crate::settings::Settings;
 use crate::volume::{BlockFile, BlockType, Tomogram};
 
 use super::after::{after_network, AfterNetwork, Found, MapSource};
-use super::budget::core_extents;
+use super::budget::{core_extents, memory_beside_reading};
 use super::identity::{identity, tiles_identity, Inputs, Record};
 use super::labels::cut_labels;
 use super::options::{Output, PredictOptions, VolumeFormat};
@@ -90,20 +90,20 @@ pub fn predict(
 
 /// [`predict`] of inputs that may hold a volume of what is excluded from picks.
 pub fn predict_inputs(inputs: &Inputs, folder: &Path, options: &PredictOptions, job: &Job) -> Result<PredictReport> {
-    let (model, tomogram) = (inputs.model, inputs.tomogram);
-    let geometry = tomogram.geometry();
     options.validate()?;
+    let tomogram = &inputs.tomogram.with_voxel_nm(options.voxel_nm, job)?;
+    let inputs = &Inputs { tomogram, ..*inputs };
+    let (model, geometry) = (inputs.model, tomogram.geometry());
     let region = options.region(geometry.shape)?;
     let after = AfterNetwork::of(options, inputs.excluded);
-    let mut whole = geometry.clone();
-    if let Some(voxel_nm) = options.voxel_nm {
-        whole.voxel_angstrom = [10.0 * voxel_nm; 3];
-    }
     let outputs = model.network().outputs();
-    after.validate(outputs, &whole)?;
+    after.validate(outputs, geometry)?;
     job.enter(Stage::Read)?;
     let description = model.description();
-    let data_nm = options.voxel_nm.or(geometry.voxel_nm());
+    let data_nm = geometry.voxel_nm();
+    if let Some(text) = data_nm.and_then(|edge| description.doubt(edge, options.rescale)) {
+        job.logger().warn("predict", &format!("{}: {text}", tomogram.name()));
+    }
     let network_nm = description.voxel_nm.filter(|_| options.rescale);
     let axes: [Axis; 3] = std::array::from_fn(|axis| match (axis, model.network().dimensions()) {
         // A network of slices takes the slices that there are.
@@ -119,7 +119,10 @@ pub fn predict_inputs(inputs: &Inputs, folder: &Path, options: &PredictOptions, 
     let core = match options.core {
         Some([z, ..]) if needs.whole => [z, region[1].len(), region[2].len()],
         Some(core) => core,
-        None => core_extents(&description.network, &needs, &axes, &region, options.memory)?,
+        None => {
+            let memory = memory_beside_reading(tomogram, options.memory)?;
+            core_extents(&description.network, &needs, &axes, &region, memory)?
+        }
     };
     let plan = Plan::new(axes, region.clone(), core, &needs);
     let scale = GreyScale::of(tomogram, description.input, options.bright != description.bright, job)?;
@@ -143,6 +146,7 @@ pub fn predict_inputs(inputs: &Inputs, folder: &Path, options: &PredictOptions, 
         geometry: &part_geometry,
         rank: options.rank,
         resume: options.resume,
+        as_zarr: options.format == VolumeFormat::Zarr,
     })?;
     let part = plan.part(options.rank, options.size);
     let mine = part.len();
@@ -178,7 +182,7 @@ pub fn predict_inputs(inputs: &Inputs, folder: &Path, options: &PredictOptions, 
         files: kept.chain(after.files(outputs, tomogram.name())?).collect(),
     };
     let finished = store.finish(as_zarr, &record.text()?, job, |work| {
-        let open = |output: &str| Tomogram::open(&work.join(volume_name(tomogram.name(), output)), job);
+        let open = |output: &str| Tomogram::open_again(&work.join(volume_name(tomogram.name(), output)), None, job);
         if cuts_labels {
             let maps = classes(outputs)
                 .map(|index| open(&outputs[index]))
@@ -193,7 +197,7 @@ pub fn predict_inputs(inputs: &Inputs, folder: &Path, options: &PredictOptions, 
         let maps = MapSource {
             open: &open,
             certain,
-            whole: &whole,
+            whole: geometry,
             first: region.clone().map(|range| range.start),
             name: tomogram.name(),
         };

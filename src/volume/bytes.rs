@@ -62,7 +62,9 @@ impl ByteSource {
         let mut header = [0u8; HEADER_BYTES];
         let found = read_up_to(&mut file, &mut header).map_err(|e| Error::io("reading", path, e))?;
         if let Some(kind) = other_format(&header[..found]) {
-            return Err(Error::Unsupported(format!("{what}: {kind}, must be MRC or a zarr folder")));
+            return Err(Error::Unsupported(format!(
+                "{what}: {kind}, must be MRC or a zarr folder"
+            )));
         }
         check_header_length(found, &what)?;
         let layout = Layout::decode(&header, &what)?;
@@ -192,7 +194,10 @@ impl Store {
 
 /// First bytes of files that are given for tomograms and are none, none of which can begin an MRC file of its kind.
 const OTHERS: [(&[u8], &str); 8] = [
-    (b"PK\x03\x04", "a zip archive (of a zarr store? unpack it to a folder NAME.zarr)"),
+    (
+        b"PK\x03\x04",
+        "a zip archive (of a zarr store? unpack it to a folder NAME.zarr)",
+    ),
     (b"PK\x05\x06", "an empty zip archive"),
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
     (b"\x28\xb5\x2f\xfd", "a file packed by zstd (unpack it)"),

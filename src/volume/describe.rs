@@ -38,8 +38,11 @@ pub struct FileDescription {
     /// Where the voxels lie.
     #[serde(skip)]
     pub geometry: Geometry,
-    /// Doubtful values that are replaced when the file is opened.
+    /// What is told when the file is opened: doubtful values that are replaced, doubtful voxel sizes, missing chunks.
     pub warnings: Vec<String>,
+    /// Those of the warnings that are of no account where the user gives the voxel size.
+    #[serde(skip)]
+    pub size_doubts: Vec<String>,
 }
 
 impl FileDescription {
@@ -51,7 +54,8 @@ impl FileDescription {
     pub fn read(path: &Path) -> Result<Self> {
         if zarr::is_zarr(path) {
             let (geometry, slices, mut warnings) = zarr::open(path)?;
-            warnings.extend(doubts(&geometry));
+            let size_doubts = doubts(&geometry);
+            warnings.extend(size_doubts.iter().cloned());
             return Ok(Self {
                 format: "zarr",
                 mode: None,
@@ -63,6 +67,7 @@ impl FileDescription {
                 is_in_order: true,
                 geometry,
                 warnings,
+                size_doubts,
             });
         }
         let what = path.display().to_string();
@@ -72,7 +77,8 @@ impl FileDescription {
         }
         let (packed, header) = first_bytes(path)?;
         let mut layout = Layout::decode(&header, &what)?;
-        layout.warnings.extend(doubts(&layout.geometry));
+        let size_doubts = doubts(&layout.geometry);
+        layout.warnings.extend(size_doubts.iter().cloned());
         Ok(Self {
             format: "MRC",
             mode: Some(layout.mode.as_i32()),
@@ -95,6 +101,7 @@ impl FileDescription {
             is_in_order: layout.axis == [0, 1, 2],
             geometry: layout.geometry,
             warnings: layout.warnings,
+            size_doubts,
         })
     }
 }

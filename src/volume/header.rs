@@ -247,7 +247,9 @@ fn geometry(header: &Header, stored: [usize; 3], axis: [usize; 3], warnings: &mu
         } else if edge != 0.0 {
             warnings.push(format!("voxel size along {name} is {edge} Angstrom: taken as unknown"));
         } else if cell.iter().any(|length| *length > 0.0) {
-            warnings.push(format!("the cell along {name} is 0 Angstrom long: its voxel size is unknown"));
+            warnings.push(format!(
+                "the cell along {name} is 0 Angstrom long: its voxel size is unknown"
+            ));
         }
         let origin = f64::from(header.origin[xyz]);
         if origin.is_finite() {

@@ -6,6 +6,7 @@
 mod blocks;
 mod bytes;
 mod classes;
+mod copick;
 mod describe;
 mod geometry;
 mod grey_scale;
@@ -25,10 +26,11 @@ pub use blocks::{BlockFile, BlockType, Moments};
 pub use classes::{
     class_label, class_name, is_class, BACKGROUND, CENTRE, CLASS_NAMES, FILAMENT, GROUND, MEMBRANE, MOLECULE,
 };
+pub use copick::copick_tomograms;
 pub use describe::{is_result, FileDescription};
 pub use geometry::Geometry;
-pub use name::{has_volume_ending, names_of, readable};
 pub use grey_scale::{grey_scale, tomogram_scale, CLIP_SIGMA};
+pub use name::{has_volume_ending, names_of, readable};
 pub use slice_source::SliceSource;
 pub use strided::{Dtype, Strided};
 pub use tomogram::Tomogram;

@@ -19,7 +19,10 @@ pub fn has_volume_ending(path: &Path) -> bool {
 }
 
 fn unpacked(name: &str) -> &str {
-    PACKED.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name)
+    PACKED
+        .iter()
+        .find_map(|ending| name.strip_suffix(ending))
+        .unwrap_or(name)
 }
 
 /// The name that a tomogram in `path` has: that of its file without folder and endings; of an array within a zarr folder
@@ -140,12 +143,22 @@ mod tests {
             assert_eq!(name_of(Path::new(file)), name, "{file}");
         }
         let latin = |byte: u8| std::path::PathBuf::from(OsStr::from_bytes(&[b'c', byte, b'.', b'm', b'r', b'c']));
-        assert_eq!((name_of(&latin(0xe9)).as_str(), name_of(&latin(0xe8)).as_str()), ("c%E9", "c%E8"));
-        for (file, is_volume) in [("a.Map.gz", true), ("b.ST", true), ("x.zarr", true), ("a.gz", false), ("a.txt", false)]
-        {
+        assert_eq!(
+            (name_of(&latin(0xe9)).as_str(), name_of(&latin(0xe8)).as_str()),
+            ("c%E9", "c%E8")
+        );
+        for (file, is_volume) in [
+            ("a.Map.gz", true),
+            ("b.ST", true),
+            ("x.zarr", true),
+            ("a.gz", false),
+            ("a.txt", false),
+        ] {
             assert_eq!(has_volume_ending(Path::new(file)), is_volume, "{file}");
         }
-        let error = names_of([Path::new("a/t.mrc"), Path::new("b/t.REC")]).unwrap_err().to_string();
+        let error = names_of([Path::new("a/t.mrc"), Path::new("b/t.REC")])
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("b/t.REC, must not have the name of a/t.mrc"), "{error}");
     }
 }

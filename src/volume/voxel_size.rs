@@ -83,16 +83,32 @@ mod tests {
     #[test]
     fn odd_sizes_are_told_with_axis_and_value() {
         let shape = [24, 40, 56];
-        for sound in [[10.0; 3], [0.5; 3], [100.0; 3], [10.2, 10.0, 10.0], [0.0; 3], [0.0, 10.0, 10.0]] {
+        for sound in [
+            [10.0; 3],
+            [0.5; 3],
+            [100.0; 3],
+            [10.2, 10.0, 10.0],
+            [0.0; 3],
+            [0.0, 10.0, 10.0],
+        ] {
             assert_eq!(of(shape, sound), "", "{sound:?}");
         }
         for (edges, words) in [
             ([1.0; 3], "is 1.0 Angstrom along x, y and z"),
             ([0.4; 3], "along x is 0.4 Angstrom, tomograms have 0.5 to 100"),
-            ([240.0, 400.0, 560.0], "along x is 560 Angstrom, tomograms have 0.5 to 100 (10 if that is"),
-            ([10.0 / 24.0, 10.0, 10.0], "the cell along z is 10 Angstrom long, as one voxel may be, for 24 voxels"),
+            (
+                [240.0, 400.0, 560.0],
+                "along x is 560 Angstrom, tomograms have 0.5 to 100 (10 if that is",
+            ),
+            (
+                [10.0 / 24.0, 10.0, 10.0],
+                "the cell along z is 10 Angstrom long, as one voxel may be, for 24 voxels",
+            ),
             ([1.0 / 24.0, 10.0, 10.0], "the cell along z is 1 Angstrom long"),
-            ([10.4, 10.0, 10.0], "the edges of a voxel differ: 10 x 10 x 10.4 Angstrom (x, y, z)"),
+            (
+                [10.4, 10.0, 10.0],
+                "the edges of a voxel differ: 10 x 10 x 10.4 Angstrom (x, y, z)",
+            ),
         ] {
             let text = of(shape, edges);
             assert!(text.contains(words), "{edges:?}: {text}");

@@ -3,9 +3,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{json, Map, Value};
 use tomocut::networks::SegmentationModel;
-use tomocut::picks::PickFormat;
 use tomocut::predict::{finished_files, predict_inputs, predict_pictures, Inputs, PredictOptions, PredictReport};
-use tomocut::volume::Tomogram;
+use tomocut::volume::{readable, Tomogram};
 
 use crate::engine::{Engine, EngineArguments};
 use crate::exit::{exit_of_work, Exit, Failure, OrExit};
@@ -199,21 +198,20 @@ impl Prediction<'_> {
     }
 
     fn of_tomograms(&self) -> Result<(), Failure> {
-        let endings = self.endings();
-        let is_result = |name: &str| endings.iter().any(|ending| name.ends_with(ending));
-        let mut paths = Vec::new();
-        for input in &self.arguments.inputs {
-            paths.extend(files::tomograms(input, is_result)?);
+        let tomograms = files::all_tomograms(&self.arguments.inputs)?;
+        let paths = &tomograms.paths;
+        if !self.arguments.engine.quiet {
+            tomograms.told().iter().for_each(|line| self.engine.display.line(line));
         }
         make_folder(self.out)?;
         let mut answers = Vec::new();
         let mut failures = Vec::new();
-        for path in &paths {
-            let outcome = self.take(path);
+        for path in paths {
+            let outcome = self.take(path).map_err(|failure| failure.of_file(path));
             answers.push(answer(path, &outcome));
             match outcome {
                 Ok(outcome) if !self.arguments.json && !self.arguments.engine.quiet => {
-                    print(&format!("{}: {}\n", path.display(), word(&outcome)))?;
+                    print(&format!("{}: {}\n", readable(path), word(&outcome)))?;
                 }
                 Ok(_) => {}
                 Err(failure) => {
@@ -234,7 +232,12 @@ impl Prediction<'_> {
                 .model
                 .as_ref()
                 .map_or("built-in".into(), |path| path.display().to_string());
-            print_json(&json!({"model": model, "settings": settings_value(&self.settings), "tomograms": answers}))?;
+            print_json(&json!({
+                "model": model,
+                "settings": settings_value(&self.settings),
+                "tomograms": answers,
+                "left_out": files::left_out(&tomograms),
+            }))?;
         }
         let n_failed = failures.len();
         match failures.pop() {
@@ -250,7 +253,7 @@ impl Prediction<'_> {
 
     /// Predicts one tomogram, unless its results are there.
     fn take(&self, path: &Path) -> Result<Outcome, Failure> {
-        let tomogram = self.engine.tomogram(path)?;
+        let tomogram = self.engine.tomogram(path, self.settings.voxel_nm)?;
         let excluded = self.excluded(tomogram.name())?;
         let inputs = Inputs {
             model: &self.model,
@@ -287,32 +290,13 @@ impl Prediction<'_> {
             return Ok(None);
         };
         if !path.is_dir() {
-            return self.engine.tomogram(path).map(Some);
+            return self.engine.tomogram(path, None).map(Some);
         }
         let file = path.join(format!("{stem}.mrc"));
         match file.exists() {
-            true => self.engine.tomogram(&file).map(Some),
+            true => self.engine.tomogram(&file, None).map(Some),
             false => Ok(None),
         }
-    }
-
-    /// Endings of the files that a tomogram gets: a folder may hold results of an earlier run beside its tomograms.
-    fn endings(&self) -> Vec<String> {
-        let kind = self.settings.format.ending();
-        let mut endings = vec![format!("_labels{kind}")];
-        for output in self.model.network().outputs() {
-            endings.push(format!("_{output}{kind}"));
-            endings.push(format!("_{output}_std{kind}"));
-            endings.extend(["_mask.mrc", "_objects.mrc"].map(|file| format!("_{output}{file}")));
-        }
-        let formats: Vec<PickFormat> = self
-            .settings
-            .picking
-            .iter()
-            .flat_map(|picking| picking.formats.clone())
-            .collect();
-        endings.extend(formats.iter().map(|format| format.file_name("")));
-        endings
     }
 }
 
@@ -328,7 +312,7 @@ fn word(outcome: &Outcome) -> &'static str {
 fn answer(path: &Path, outcome: &Result<Outcome, Failure>) -> Value {
     let mut members = Map::new();
     let mut put = |name: &str, value: Value| members.insert(name.to_owned(), value);
-    put("input", json!(path.display().to_string()));
+    put("input", json!(readable(path)));
     let files = match outcome {
         Err(failure) => {
             put("outcome", json!("failed"));

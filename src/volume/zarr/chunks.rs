@@ -13,7 +13,10 @@ const MOST: u64 = 1 << 20;
 /// value by the specification; of a sharded array the shards are counted.
 pub(super) fn missing(array: &Array<FilesystemStore>, folder: &Path) -> Option<String> {
     let grid = array.chunk_grid_shape().to_vec();
-    let all = grid.iter().try_fold(1_u64, |all, n| all.checked_mul(*n)).filter(|all| *all > 0)?;
+    let all = grid
+        .iter()
+        .try_fold(1_u64, |all, n| all.checked_mul(*n))
+        .filter(|all| *all > 0)?;
     let mut files = HashSet::new();
     collect(folder, &mut String::new(), &mut files, grid.len() + 1);
     let found = if all <= MOST {
@@ -45,7 +48,9 @@ fn collect(folder: &Path, within: &mut String, files: &mut HashSet<String>, dept
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) else { continue };
+        let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) else {
+            continue;
+        };
         let before = within.len();
         if before > 0 {
             within.push('/');

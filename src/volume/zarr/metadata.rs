@@ -52,7 +52,10 @@ fn quoted(text: &[u8]) -> Option<Vec<u8>> {
 pub(super) fn voxels(folder: &Path) -> u128 {
     let read = |name| document(&folder.join(name)).ok().flatten();
     let found = read(NODE_3).or_else(|| read(ARRAY_2));
-    let shape = found.as_ref().and_then(|found| found.get("shape")).and_then(Value::as_array);
+    let shape = found
+        .as_ref()
+        .and_then(|found| found.get("shape"))
+        .and_then(Value::as_array);
     let extent = |extent: &Value| extent.as_u64().map(u128::from);
     shape
         .and_then(|shape| shape.iter().map(extent).collect::<Option<Vec<_>>>())
@@ -110,7 +113,9 @@ fn settle_codecs(codecs: Option<&mut Value>, item: u64) {
             codec.insert("name".to_owned(), name.into());
         }
         let settings = codec.entry("configuration").or_insert_with(|| json!({}));
-        let Some(settings) = settings.as_object_mut() else { continue };
+        let Some(settings) = settings.as_object_mut() else {
+            continue;
+        };
         match name {
             "blosc" => {
                 settings.retain(|key, _| BLOSC.contains(&key.as_str()));

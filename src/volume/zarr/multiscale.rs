@@ -152,7 +152,9 @@ impl Multiscale {
         };
         if !found.is_given {
             let path = self.path(level);
-            warnings.push(format!("resolution {path} has no coordinateTransformations: its voxel size is unknown"));
+            warnings.push(format!(
+                "resolution {path} has no coordinateTransformations: its voxel size is unknown"
+            ));
             return Ok(());
         }
         let first = self.axes.len() - 3;

@@ -33,6 +33,8 @@ pub(super) struct Image {
     pub array: PathBuf,
     /// The image and the array's number among its resolutions; None for an array that no group describes.
     pub described: Option<(Multiscale, usize)>,
+    /// What this library noted of a volume that it wrote, in the words of an MRC file's label.
+    pub label: Option<String>,
     /// For the log.
     pub warnings: Vec<String>,
 }
@@ -72,6 +74,10 @@ fn finest(folder: PathBuf, attributes: Map<String, Value>, what: &str) -> Result
             images = Multiscale::all(&inner, what)?;
         }
     }
+    let label = attributes.get("tomocut").map(|noted| {
+        let word = |name: &str, otherwise| noted.get(name).and_then(Value::as_str).unwrap_or(otherwise).to_owned();
+        format!("tomocut {}: {}", word("version", "0"), word("content", "prediction"))
+    });
     let mut warnings = Vec::new();
     if images.len() > 1 {
         warnings.push(format!("{} images in one group, the first is taken", images.len()));
@@ -87,6 +93,7 @@ fn finest(folder: PathBuf, attributes: Map<String, Value>, what: &str) -> Result
     Ok(Image {
         array: folder.join(image.path(level)),
         described: Some((image, level)),
+        label,
         warnings,
     })
 }
@@ -117,6 +124,7 @@ fn described(array: PathBuf, what: &str) -> Result<Image> {
     Ok(Image {
         array,
         described,
+        label: None,
         warnings,
     })
 }

@@ -46,6 +46,7 @@ pub fn open(path: &Path) -> Result<(Geometry, ZarrSlices, Vec<String>)> {
     let Image {
         array: folder,
         described,
+        label,
         mut warnings,
     } = find(path)?;
     let what = folder.display().to_string();
@@ -63,6 +64,7 @@ pub fn open(path: &Path) -> Result<(Geometry, ZarrSlices, Vec<String>)> {
         &what,
     )?;
     let mut geometry = Geometry::new(shape, 0.0);
+    geometry.labels.extend(label);
     if let Some((image, level)) = &described {
         image.place(*level, &mut geometry, &mut warnings)?;
     }
@@ -267,7 +269,9 @@ impl SliceSource for ZarrSlices {
         let [_, ny, nx] = self.shape;
         let kept = (self.window_depth * ny * nx * size_of::<f32>()) as u64;
         // A chunk as it is packed and unpacked, the part of it that is wanted, and that as float32.
-        let chunk = self.chunk_voxels.saturating_mul(3 * self.voxel_bytes + size_of::<f32>() as u64);
+        let chunk = self
+            .chunk_voxels
+            .saturating_mul(3 * self.voxel_bytes + size_of::<f32>() as u64);
         kept.saturating_add(chunk)
     }
 }

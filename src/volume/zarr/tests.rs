@@ -7,7 +7,7 @@ use ndarray::Array3;
 use serde_json::{json, Value};
 use tempfile::TempDir;
 
-use super::{name_of, write_blocks_as_zarr, write_zarr, Reduction, ZarrContent, ZarrVoxel};
+use super::{write_blocks_as_zarr, write_zarr, Reduction, ZarrContent, ZarrVoxel};
 use crate::runtime::Job;
 use crate::volume::{BlockFile, BlockType, Geometry, Moments, Tomogram};
 use crate::{Error, Result};
@@ -110,8 +110,6 @@ fn a_resolution_is_opened_by_its_own_path() {
     // Two folders below its group, as the group names it.
     let inner = open(&fixture("time.zarr/volumes/0")).unwrap();
     close(inner.geometry().voxel_angstrom, [10.0, 5.0, 5.0]);
-    assert_eq!(name_of(Path::new("a/x.OME.zarr/b/1")), "x_b_1");
-    assert_eq!(name_of(Path::new("a/ome.zarr")), "ome");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::multiscale::describe;
 use super::node::{ARRAY_2, ATTRIBUTES_2, GROUP_2};
 use super::read::{alone, chunk_failed};
 use super::reduce::{halve, Reduction, ZarrVoxel};
-use crate::runtime::{place_folder, Job};
+use crate::runtime::{folder_target, place_folder, Job};
 use crate::volume::Geometry;
 use crate::{Error, Result};
 
@@ -56,7 +56,8 @@ pub fn write_zarr<T: ZarrVoxel>(
     if geometry.shape.contains(&0) {
         return Err(Error::argument("geometry.shape", found, "must have no zero extent"));
     }
-    let beside = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let target = folder_target(path)?;
+    let beside = target.parent().filter(|folder| !folder.as_os_str().is_empty());
     let work = tempfile::Builder::new()
         .prefix(".tomocut-")
         .suffix(".part")
@@ -71,7 +72,14 @@ pub fn write_zarr<T: ZarrVoxel>(
     if content.reduction == Reduction::Mode {
         attributes.insert("image-label".to_owned(), json!({"version": "0.4"}));
     }
-    attributes.insert("tomocut".to_owned(), json!({"version": env!("CARGO_PKG_VERSION")}));
+    let kind = match content.reduction {
+        Reduction::Mode => "labels",
+        Reduction::Mean => "score",
+    };
+    attributes.insert(
+        "tomocut".to_owned(),
+        json!({"version": env!("CARGO_PKG_VERSION"), "content": kind}),
+    );
     put_json(&work.path().join(ATTRIBUTES_2), &Value::Object(attributes))?;
 
     let mut finer: Option<LevelArray> = None;
@@ -84,7 +92,7 @@ pub fn write_zarr<T: ZarrVoxel>(
         finer = Some(array);
     }
     sync(work.path())?;
-    place_folder(work.path(), path)
+    place_folder(work.path(), &target)
 }
 
 /// A resolution.

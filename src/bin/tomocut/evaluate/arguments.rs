@@ -76,6 +76,9 @@ pub struct SlabArguments {
     /// Only true positions with these labels
     #[arg(long = "truth-point-label", value_name = "A,B", value_delimiter = ',')]
     pub truth_point_labels: Option<Vec<i64>>,
+    /// Edge of a voxel in nm, where the files are wrong or silent
+    #[arg(long, value_name = "X", value_parser = length)]
+    pub voxel_nm: Option<f64>,
     /// Structures are brighter than their surroundings
     #[arg(long)]
     pub bright: bool,
