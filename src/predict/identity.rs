@@ -9,7 +9,7 @@ use super::options::PredictOptions;
 use crate::networks::SegmentationModel;
 use crate::runtime::{Error, Job, Result};
 use crate::settings::{hash_file, Identity};
-use crate::volume::Tomogram;
+use crate::volume::{readable, Tomogram};
 
 /// Settings that change no byte of the files.
 const WITHOUT_EFFECT: [&str; 8] = [
@@ -91,6 +91,9 @@ pub(super) struct Record {
     pub identity: Identity,
     /// Names of the files.
     pub files: Vec<String>,
+    /// The file of the tomogram.
+    #[serde(default)]
+    pub source: Option<PathBuf>,
 }
 
 /// Where the record of a tomogram `name` is.
@@ -98,7 +101,42 @@ pub(super) fn record_file(folder: &Path, name: &str) -> PathBuf {
     folder.join(format!(".{name}.predict.json"))
 }
 
+/// The file that a tomogram was read from, wherever a call is made from.
+pub(super) fn source_of(tomogram: &Tomogram) -> Option<PathBuf> {
+    std::fs::canonicalize(tomogram.path()?).ok()
+}
+
+/// Refuses a folder with the results of another tomogram of the same name, which would be written over. Results whose
+/// tomogram is gone, or cannot be told any more, are in nobody's way.
+///
+/// Errors: [`Error::InvalidArgument`] that names both.
+pub fn check_other_source(tomogram: &Tomogram, folder: &Path) -> Result<()> {
+    let (Some(record), Some(own)) = (Record::read(folder, tomogram.name()), source_of(tomogram)) else {
+        return Ok(());
+    };
+    let is_there = |name: &String| folder.join(name).exists();
+    match record.source.filter(|other| *other != own && other.exists()) {
+        Some(other) if record.files.iter().any(is_there) => {
+            let allowed = format!(
+                "must not have the name of another whose results are there: {}_* in {} are those of {}; another folder, \
+                 or again, which writes over them",
+                tomogram.name(),
+                folder.display(),
+                readable(&other)
+            );
+            Err(Error::argument("tomogram", readable(&own), &allowed))
+        }
+        _ => Ok(()),
+    }
+}
+
 impl Record {
+    /// The record of the results of a tomogram `name` in `folder`; None where there is none.
+    fn read(folder: &Path, name: &str) -> Option<Self> {
+        let text = std::fs::read(record_file(folder, name)).ok()?;
+        serde_json::from_slice(&text).ok()
+    }
+
     pub fn text(&self) -> Result<Vec<u8>> {
         serde_json::to_vec_pretty(self).map_err(|error| Error::Internal(format!("record of a prediction: {error}")))
     }
@@ -112,10 +150,9 @@ pub fn finished_files(
     options: &PredictOptions,
     job: &Job,
 ) -> Result<Option<Vec<PathBuf>>> {
-    let record = std::fs::read(record_file(folder, inputs.tomogram.name()))
-        .ok()
-        .and_then(|text| serde_json::from_slice::<Record>(&text).ok());
-    let Some(record) = record else { return Ok(None) };
+    let Some(record) = Record::read(folder, inputs.tomogram.name()) else {
+        return Ok(None);
+    };
     let files: Vec<PathBuf> = record.files.iter().map(|name| folder.join(name)).collect();
     // Before the inputs are read: a missing file decides alone.
     if !files.iter().all(|file| file.exists()) || record.identity != identity(inputs, options, job)? {

@@ -36,7 +36,7 @@ pub use after::{
     after_network, find_picks, write_membranes, AfterNetwork, Found, MapSource, MembraneFiles, ProbabilityMap,
 };
 pub use closing::{close_membranes, ClosingOptions};
-pub use identity::{finished_files, identity, Inputs};
+pub use identity::{check_other_source, finished_files, identity, Inputs};
 pub use membrane_options::{MembraneFile, MembraneOptions};
 pub use objects::{object_picks, objects, ObjectRules};
 pub use options::{Output, PredictOptions, ProbabilityType, VolumeFormat};

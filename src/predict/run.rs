@@ -13,7 +13,7 @@ use crate::volume::{BlockFile, BlockType, Tomogram};
 
 use super::after::{after_network, AfterNetwork, Found, MapSource};
 use super::budget::{core_extents, memory_beside_reading};
-use super::identity::{identity, tiles_identity, Inputs, Record};
+use super::identity::{identity, source_of, tiles_identity, Inputs, Record};
 use super::labels::cut_labels;
 use super::options::{Output, PredictOptions, VolumeFormat};
 use super::plan::{Needs, Plan};
@@ -178,6 +178,7 @@ pub fn predict_inputs(inputs: &Inputs, folder: &Path, options: &PredictOptions, 
         .filter(|volume| volume.is_kept)
         .map(|volume| volume.placed_name(as_zarr.is_some()));
     let record = Record {
+        source: source_of(tomogram),
         identity: whole_identity,
         files: kept.chain(after.files(outputs, tomogram.name())?).collect(),
     };

@@ -1,4 +1,8 @@
 //! Reading and writing of MRC files: every mode, byte order and axis order, odd and damaged files, packed files.
+#[path = "../development_data/mod.rs"]
+mod development_data;
+mod field;
+mod imod_labels;
 mod odd_files;
 mod synthetic;
 mod writing;

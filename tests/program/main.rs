@@ -2,6 +2,8 @@
 //! program itself (src/bin/tomocut/tests.rs), where no process has to be started.
 mod evaluate_pictures;
 mod evaluate_slab;
+mod field;
+mod field_names;
 mod info;
 mod ncut;
 mod phantom;

@@ -3,7 +3,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{json, Map, Value};
 use tomocut::networks::SegmentationModel;
-use tomocut::predict::{finished_files, predict_inputs, predict_pictures, Inputs, PredictOptions, PredictReport};
+use tomocut::predict::{
+    check_other_source, finished_files, predict_inputs, predict_pictures, Inputs, PredictOptions, PredictReport,
+};
 use tomocut::volume::{readable, Tomogram};
 
 use crate::engine::{Engine, EngineArguments};
@@ -267,6 +269,7 @@ impl Prediction<'_> {
                 if let Some(files) = finished_files(&inputs, self.out, &settings, &self.engine.silent_job())? {
                     return Ok(Outcome::ThereAlready(files));
                 }
+                check_other_source(&tomogram, self.out)?;
             }
             let report = predict_inputs(&inputs, self.out, &settings, &job)?;
             Ok(Outcome::Predicted(Box::new(report)))
