@@ -8,8 +8,8 @@ use xxhash_rust::xxh3::Xxh3;
 use super::options::PredictOptions;
 use crate::networks::SegmentationModel;
 use crate::runtime::{Error, Job, Result};
-use crate::settings::{hash_file, Identity};
-use crate::volume::{readable, Tomogram};
+use crate::settings::{hash_bytes, hash_file, Identity};
+use crate::volume::Tomogram;
 
 /// Settings that change no byte of the files.
 const WITHOUT_EFFECT: [&str; 8] = [
@@ -50,7 +50,7 @@ pub fn identity(inputs: &Inputs, options: &PredictOptions, job: &Job) -> Result<
 /// The identity of the tiles of such a prediction with cores of `core` voxels, written into these `volumes`: what is
 /// made of finished volumes may change.
 pub(super) fn tiles_identity(whole: &Identity, core: [usize; 3], volumes: &[&str]) -> Identity {
-    let mut tiles = whole.without(&["picking", "membranes", "format"]);
+    let mut tiles = whole.without(&["picking", "membranes", "format", "labels_image", "copick"]);
     tiles.inputs.remove("excluded");
     tiles
         .with_setting("core", json!(core))
@@ -59,8 +59,14 @@ pub(super) fn tiles_identity(whole: &Identity, core: [usize; 3], volumes: &[&str
 
 /// The hash of a tomogram's file, or of the voxels of one in memory.
 fn content_hash(tomogram: &Tomogram, job: &Job) -> Result<String> {
-    if let Some(path) = tomogram.path() {
-        return hash_file(path);
+    match tomogram.files() {
+        [] => {}
+        [file] => return hash_file(file),
+        files => {
+            // Of a zarr folder just what is read: labels that are written into it make it no other tomogram.
+            let hashes = files.iter().map(|file| hash_file(file)).collect::<Result<Vec<_>>>()?;
+            return Ok(hash_bytes(hashes.concat().as_bytes()));
+        }
     }
     let mut hasher = Xxh3::new();
     for z in 0..tomogram.geometry().shape[0] {
@@ -91,9 +97,9 @@ pub(super) struct Record {
     pub identity: Identity,
     /// Names of the files.
     pub files: Vec<String>,
-    /// The file of the tomogram.
+    /// The file of the tomogram, where its path is UTF-8.
     #[serde(default)]
-    pub source: Option<PathBuf>,
+    pub source: Option<String>,
 }
 
 /// Where the record of a tomogram `name` is.
@@ -102,8 +108,9 @@ pub(super) fn record_file(folder: &Path, name: &str) -> PathBuf {
 }
 
 /// The file that a tomogram was read from, wherever a call is made from.
-pub(super) fn source_of(tomogram: &Tomogram) -> Option<PathBuf> {
-    std::fs::canonicalize(tomogram.path()?).ok()
+pub(super) fn source_of(tomogram: &Tomogram) -> Option<String> {
+    let path = std::fs::canonicalize(tomogram.path()?).ok()?;
+    path.to_str().map(str::to_owned)
 }
 
 /// Refuses a folder with the results of another tomogram of the same name, which would be written over. Results whose
@@ -115,16 +122,16 @@ pub fn check_other_source(tomogram: &Tomogram, folder: &Path) -> Result<()> {
         return Ok(());
     };
     let is_there = |name: &String| folder.join(name).exists();
-    match record.source.filter(|other| *other != own && other.exists()) {
+    match record.source.filter(|other| *other != own && Path::new(other).exists()) {
         Some(other) if record.files.iter().any(is_there) => {
             let allowed = format!(
                 "must not have the name of another whose results are there: {}_* in {} are those of {}; another folder, \
                  or again, which writes over them",
                 tomogram.name(),
                 folder.display(),
-                readable(&other)
+                other
             );
-            Err(Error::argument("tomogram", readable(&own), &allowed))
+            Err(Error::argument("tomogram", own, &allowed))
         }
         _ => Ok(()),
     }

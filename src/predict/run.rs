@@ -12,6 +12,7 @@ use crate::settings::Settings;
 use crate::volume::{BlockFile, BlockType, Tomogram};
 
 use super::after::{after_network, AfterNetwork, Found, MapSource};
+use super::also::AlsoWritten;
 use super::budget::{core_extents, memory_beside_reading};
 use super::identity::{identity, source_of, tiles_identity, Inputs, Record};
 use super::labels::cut_labels;
@@ -98,6 +99,7 @@ pub fn predict_inputs(inputs: &Inputs, folder: &Path, options: &PredictOptions, 
     let after = AfterNetwork::of(options, inputs.excluded);
     let outputs = model.network().outputs();
     after.validate(outputs, geometry)?;
+    let also = AlsoWritten::of(options, tomogram)?;
     job.enter(Stage::Read)?;
     let description = model.description();
     let data_nm = geometry.voxel_nm();
@@ -180,7 +182,10 @@ pub fn predict_inputs(inputs: &Inputs, folder: &Path, options: &PredictOptions, 
     let record = Record {
         source: source_of(tomogram),
         identity: whole_identity,
-        files: kept.chain(after.files(outputs, tomogram.name())?).collect(),
+        files: kept
+            .chain(after.files(outputs, tomogram.name())?)
+            .chain(also.names())
+            .collect(),
     };
     let finished = store.finish(as_zarr, &record.text()?, job, |work| {
         let open = |output: &str| Tomogram::open_again(&work.join(volume_name(tomogram.name(), output)), None, job);
@@ -192,9 +197,6 @@ pub fn predict_inputs(inputs: &Inputs, folder: &Path, options: &PredictOptions, 
             let file = BlockFile::open(&path, &part_geometry, BlockType::Label, CONTENT)?;
             threshold = Some(cut_labels(&maps, certain, (&file, &path), job)?);
         }
-        if after.is_nothing() {
-            return Ok(());
-        }
         let maps = MapSource {
             open: &open,
             certain,
@@ -202,8 +204,17 @@ pub fn predict_inputs(inputs: &Inputs, folder: &Path, options: &PredictOptions, 
             first: region.clone().map(|range| range.start),
             name: tomogram.name(),
         };
-        found = after_network(&after, outputs, &maps, folder, options.memory, job)?;
-        job.enter(Stage::Write)
+        if !after.is_nothing() {
+            found = after_network(&after, outputs, &maps, folder, options.memory, job)?;
+        }
+        job.enter(Stage::Write)?;
+        if also.files().is_empty() {
+            return Ok(());
+        }
+        let path = work.join(volume_name(tomogram.name(), LABELS));
+        let file = BlockFile::open(&path, &part_geometry, BlockType::Label, CONTENT)?;
+        let names: Vec<String> = classes(outputs).map(|index| outputs[index].clone()).collect();
+        also.write((&file, &part_geometry), &names, &found, job)
     })?;
     job.set_span(span);
     let voxels: usize = open

@@ -53,7 +53,12 @@ impl FileDescription {
     /// As [`super::Tomogram::open`], but for the file's length.
     pub fn read(path: &Path) -> Result<Self> {
         if zarr::is_zarr(path) {
-            let (geometry, slices, mut warnings) = zarr::open(path)?;
+            let zarr::OpenZarr {
+                geometry,
+                slices,
+                mut warnings,
+                ..
+            } = zarr::open(path)?;
             let size_doubts = doubts(&geometry);
             warnings.extend(size_doubts.iter().cloned());
             return Ok(Self {

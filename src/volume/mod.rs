@@ -26,7 +26,7 @@ pub use blocks::{BlockFile, BlockType, Moments};
 pub use classes::{
     class_label, class_name, is_class, BACKGROUND, CENTRE, CLASS_NAMES, FILAMENT, GROUND, MEMBRANE, MOLECULE,
 };
-pub use copick::copick_tomograms;
+pub use copick::{CopickProject, CopickRun};
 pub use describe::{is_result, FileDescription};
 pub use geometry::Geometry;
 pub use grey_scale::{grey_scale, tomogram_scale, CLIP_SIGMA};
@@ -35,4 +35,6 @@ pub use slice_source::SliceSource;
 pub use strided::{Dtype, Strided};
 pub use tomogram::Tomogram;
 pub use write::{write_f32, write_i16, write_labels, write_scores, write_slices, SliceType};
-pub use zarr::{write_blocks_as_zarr, write_zarr, ReadBox, Reduction, ZarrContent, ZarrVoxel};
+pub use zarr::{
+    label_image_path, write_blocks_as_zarr, write_label_image, write_zarr, ReadBox, Reduction, ZarrContent, ZarrVoxel,
+};

@@ -22,6 +22,7 @@ pub struct Tomogram {
     name: String,
     source: Arc<dyn SliceSource>,
     path: Option<PathBuf>,
+    files: Vec<PathBuf>,
     labels: Arc<LabelOffset>,
 }
 
@@ -68,8 +69,12 @@ impl Tomogram {
     fn read(path: &Path, job: &Job) -> Result<(Self, Vec<String>)> {
         let name = name_of(path);
         let (tomogram, warnings) = if zarr::is_zarr(path) {
-            let (geometry, slices, warnings) = zarr::open(path)?;
-            (Self::from_source(Box::new(slices), geometry, &name)?, warnings)
+            let opened = zarr::open(path)?;
+            let tomogram = Self {
+                files: opened.files,
+                ..Self::from_source(Box::new(opened.slices), opened.geometry, &name)?
+            };
+            (tomogram, opened.warnings)
         } else {
             let (bytes, layout) = ByteSource::open(path, job)?;
             let (geometry, warnings) = (layout.geometry.clone(), layout.warnings.clone());
@@ -81,6 +86,7 @@ impl Tomogram {
             };
             let tomogram = Self {
                 labels,
+                files: vec![path.to_path_buf()],
                 ..Self::from_source(Box::new(sections), geometry, &name)?
             };
             (tomogram, warnings)
@@ -117,6 +123,7 @@ impl Tomogram {
             name: name.to_owned(),
             source: Arc::from(source),
             path: None,
+            files: Vec::new(),
             labels: Arc::default(),
         })
     }
@@ -136,6 +143,12 @@ impl Tomogram {
     /// The file or zarr folder that it was opened from; None for voxels in memory.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
+    }
+
+    /// What is read of it on the disk: its file, or of a zarr folder its finest array and the metadata; none of voxels in
+    /// memory.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
     }
 
     /// The name that [`Tomogram::open`] gives the tomogram in `path`.

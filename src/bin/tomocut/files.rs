@@ -3,7 +3,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::{json, Value};
-use tomocut::volume::{copick_tomograms, has_volume_ending, is_result, names_of, readable, Tomogram};
+use tomocut::volume::{has_volume_ending, is_result, names_of, readable, CopickProject, Tomogram};
 
 use crate::exit::{Exit, Failure, OrExit};
 
@@ -57,7 +57,7 @@ pub fn all_tomograms(inputs: &[PathBuf]) -> Result<Tomograms, Failure> {
 
 /// Whether an input is one tomogram, sound or not, and no folder of tomograms.
 pub fn is_tomogram_itself(input: &Path) -> bool {
-    !input.is_dir() || is_zarr_folder(input)
+    !CopickProject::is_project(input) && (!input.is_dir() || is_zarr_folder(input))
 }
 
 impl Tomograms {
@@ -90,9 +90,15 @@ pub fn left_out(tomograms: &Tomograms) -> Value {
 
 /// The tomograms of a folder.
 fn in_folder(folder: &Path) -> Result<Tomograms, Failure> {
-    if let Some(project) = copick_tomograms(folder).or_exit(Exit::BadInput)? {
+    if CopickProject::is_project(folder) {
+        let project = CopickProject::open(folder).or_exit(Exit::BadInput)?;
+        let paths = project.tomograms().or_exit(Exit::BadInput)?;
+        if paths.is_empty() {
+            let text = format!("{}: no run of this copick project has a tomogram", readable(folder));
+            return Err(Failure::new(Exit::BadInput, text));
+        }
         return Ok(Tomograms {
-            paths: project,
+            paths,
             left_out: Vec::new(),
         });
     }

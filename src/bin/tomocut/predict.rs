@@ -44,6 +44,12 @@ pub struct Arguments {
     /// mrc, or zarr: OME-Zarr with coarser copies [default: mrc]
     #[arg(long, value_name = "NAME")]
     format: Option<String>,
+    /// Also write the labels into the tomogram's own OME-Zarr folder, as labels/NAME
+    #[arg(long, value_name = "NAME", conflicts_with = "probabilities")]
+    labels_image: Option<String>,
+    /// Also write labels and molecules into a copick project (folder or JSON)
+    #[arg(long, value_name = "PROJECT", conflicts_with = "probabilities")]
+    copick: Option<PathBuf>,
     /// Least probability of a label [default: of the largest expected Dice]
     #[arg(long, value_name = "P", value_parser = number)]
     threshold: Option<f64>,
@@ -132,6 +138,9 @@ fn given(arguments: &Arguments) -> Result<Given, Failure> {
         given.option("--labels or --probabilities", "outputs", Some(json!(outputs)))?;
     }
     given.option("--format", "format", arguments.format.clone())?;
+    given.option("--labels-image", "labels_image", arguments.labels_image.clone())?;
+    let copick = arguments.copick.as_ref().map(|path| path.display().to_string());
+    given.option("--copick", "copick", copick)?;
     given.option("--threshold", "threshold", arguments.threshold)?;
     given.flag("--mirrors", "mirrors", arguments.mirrors)?;
     given.option("--memory", "memory", arguments.memory)?;

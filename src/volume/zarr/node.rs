@@ -31,12 +31,23 @@ enum Node {
 pub(super) struct Image {
     /// The array's folder.
     pub array: PathBuf,
+    /// The folder of the group that describes it.
+    pub group: Option<PathBuf>,
     /// The image and the array's number among its resolutions; None for an array that no group describes.
     pub described: Option<(Multiscale, usize)>,
     /// What this library noted of a volume that it wrote, in the words of an MRC file's label.
     pub label: Option<String>,
     /// For the log.
     pub warnings: Vec<String>,
+}
+
+impl Image {
+    /// What is read of it: the array's folder, and the metadata of the group.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let metadata = |group: &PathBuf| [NODE_3, ATTRIBUTES_2].map(|name| group.join(name));
+        let group = self.group.iter().flat_map(metadata).filter(|path| path.is_file());
+        std::iter::once(self.array.clone()).chain(group).collect()
+    }
 }
 
 /// Whether `path` is a folder that zarr metadata or its name make a zarr hierarchy.
@@ -92,6 +103,7 @@ fn finest(folder: PathBuf, attributes: Map<String, Value>, what: &str) -> Result
     let level = (1..image.levels()).fold(0, |best, level| if size(level) > size(best) { level } else { best });
     Ok(Image {
         array: folder.join(image.path(level)),
+        group: Some(folder),
         described: Some((image, level)),
         label,
         warnings,
@@ -101,7 +113,7 @@ fn finest(folder: PathBuf, attributes: Map<String, Value>, what: &str) -> Result
 /// An array by itself: looks for the group above that names it as one of its resolutions.
 fn described(array: PathBuf, what: &str) -> Result<Image> {
     let mut warnings = Vec::new();
-    let mut described = None;
+    let (mut described, mut group) = (None, None);
     for above in array.ancestors().skip(1).take(DEEPEST) {
         // What lies above is somebody else's affair: if it is broken, the array still is one.
         let images = match node(above, what) {
@@ -118,11 +130,13 @@ fn described(array: PathBuf, what: &str) -> Result<Image> {
             Err(error) => warnings.push(error.to_string()),
         }
         if described.is_some() {
+            group = Some(above.to_path_buf());
             break;
         }
     }
     Ok(Image {
         array,
+        group,
         described,
         label: None,
         warnings,

@@ -40,15 +40,27 @@ pub struct ZarrSlices {
 /// The number of the first slice, and the slices.
 type Kept = (usize, Arc<Array3<f32>>);
 
-/// Opens an OME-Zarr folder, an array within it, or a zarr array of its own. Returns geometry, slices, and warnings for
-/// the log.
-pub fn open(path: &Path) -> Result<(Geometry, ZarrSlices, Vec<String>)> {
+/// An array that was opened.
+pub struct OpenZarr {
+    pub geometry: Geometry,
+    pub slices: ZarrSlices,
+    /// For the log.
+    pub warnings: Vec<String>,
+    /// What is read of it: the array's folder, and metadata.
+    pub files: Vec<PathBuf>,
+}
+
+/// Opens an OME-Zarr folder, an array within it, or a zarr array of its own.
+pub fn open(path: &Path) -> Result<OpenZarr> {
+    let image = find(path)?;
+    let files = image.files();
     let Image {
         array: folder,
         described,
         label,
         mut warnings,
-    } = find(path)?;
+        ..
+    } = image;
     let what = folder.display().to_string();
     let _ = alone();
     let store = FilesystemStore::new(&folder).map_err(|e| Error::format(&what, e))?;
@@ -70,7 +82,12 @@ pub fn open(path: &Path) -> Result<(Geometry, ZarrSlices, Vec<String>)> {
     }
     warnings.extend(missing(&array, &folder));
     let slices = ZarrSlices::new(array, folder, &geometry)?;
-    Ok((geometry, slices, warnings))
+    Ok(OpenZarr {
+        geometry,
+        slices,
+        warnings,
+        files,
+    })
 }
 
 /// Extents z, y, x of an array; what stands before them must be 1.
