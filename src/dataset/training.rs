@@ -148,10 +148,11 @@ fn add_slab(
     let geometry = tomogram.geometry();
     let margin = training.window()[0].saturating_sub(1);
     let bytes = bytes_of(geometry.shape, &slab.slab.z, margin, &training.description().network);
-    if taken + bytes > options.memory {
+    let needed = bytes + tomogram.reading_bytes();
+    if taken + needed > options.memory {
         return Err(Error::OutOfMemory(format!(
-            "its slices take {} MiB, {} MiB of {} MiB are left",
-            bytes >> 20,
+            "its slices and reading them take {} MiB, {} MiB of {} MiB are left",
+            needed >> 20,
             options.memory.saturating_sub(taken) >> 20,
             options.memory >> 20
         )));

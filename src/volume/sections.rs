@@ -57,9 +57,8 @@ impl SliceSource for Sections {
     }
 
     fn reading_bytes(&self) -> u64 {
-        // A band as it is stored and as float32.
-        let band = self.layout.stored[0].max(BAND_VOXELS) as u64;
-        band * (self.layout.mode.byte_size() as u64 + 4) + self.bytes.in_memory()
+        // A band takes a few MB; a packed file can be in memory whole.
+        self.bytes.in_memory()
     }
 }
 
