@@ -6,6 +6,7 @@ mod imod_labels;
 mod odd_files;
 mod synthetic;
 mod writing;
+mod zarr_damage;
 
 use ndarray::s;
 use proptest::prelude::*;

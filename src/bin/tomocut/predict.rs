@@ -18,11 +18,11 @@ use crate::settings::{Given, SettingsArguments};
 
 /// Segments whole tomograms with a trained network, never wholly in memory.
 ///
-/// Writes <stem>_membrane.mrc and so on, the probabilities of each output, and <stem>_labels.mrc. A stopped run goes on
-/// where it was; a tomogram whose results are there already is left out; one that fails is told, and the others go on.
+/// Writes <stem>_membrane.mrc and so on, and <stem>_labels.mrc. A stopped run goes on where it was; results that are
+/// there already stay; a tomogram that fails is told, and the others go on.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Tomograms, or folders of them
+    /// Tomograms, folders of them, or copick projects
     #[arg(value_name = "TOMOGRAM|FOLDER",
           required_unless_present_any = ["pictures", "help_settings", "print_settings"], conflicts_with = "pictures")]
     inputs: Vec<PathBuf>,

@@ -91,7 +91,7 @@ pub struct SlabArguments {
     /// The same in voxels
     #[arg(long, value_name = "R", value_parser = length)]
     match_voxels: Option<f64>,
-    /// Least overlap of cubes of the diameter, for the slab paper's rule
+    /// Least overlap of cubes of the diameter (slab paper)
     #[arg(long, value_name = "T", value_parser = overlap, default_value_t = BOX_IOU)]
     pub box_iou: f64,
     /// Also count the A and the B best picks alone
