@@ -16,8 +16,8 @@ const MOST_LINKS: usize = 40;
 /// is left behind and `path` is untouched.
 ///
 /// # Errors
-/// What `write` returns; [`Error::Io`] naming `path`; [`Error::Unsupported`], before `write` is called, where `path` is
-/// a pipe, a device, a socket or a folder.
+/// What `write` returns; [`Error::Io`] naming `path`, before `write` is called where `path` is a pipe, a device, a socket
+/// or a folder.
 pub fn write_atomically(path: &Path, write: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
     let target = file_target(path)?;
     let failed = |e: std::io::Error| Error::io("writing", path, e);
@@ -39,8 +39,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 /// The file that is written where `path` is: itself, or what it links to, there or not.
 ///
 /// # Errors
-/// [`Error::Unsupported`] for pipes, devices, sockets and folders, which a file would replace; [`Error::Io`] for links
-/// that lead in a circle.
+/// [`Error::Io`] for pipes, devices, sockets and folders, which a file would replace, and for links that lead in a circle.
 pub fn file_target(path: &Path) -> Result<PathBuf> {
     let target = link_target(path)?;
     match fs::metadata(&target) {
@@ -66,12 +65,10 @@ fn refused(path: &Path, target: &Path, wanted: &str, is_folder: bool) -> Error {
     };
     let link = match path == target {
         true => String::new(),
-        false => format!(" (a link to {})", target.display()),
+        false => format!("a link to {}, which ", target.display()),
     };
-    Error::Unsupported(format!(
-        "{}{link} is {kind}, must be {wanted} or absent",
-        path.display()
-    ))
+    let text = format!("{link}is {kind}, must be {wanted} or absent");
+    Error::io("writing", path, std::io::Error::new(ErrorKind::InvalidInput, text))
 }
 
 /// What a symbolic link leads to, also where that is not there; other paths as they are.

@@ -240,5 +240,5 @@ fn links_are_written_through_and_pipes_refused() {
         .status();
     assert!(made.unwrap().success());
     let answer = run(5, "predict", &[&base, "--out", &folder.at("out"), "--labels"]);
-    assert!(answer.err.contains("base_labels.mrc is a pipe"), "{}", answer.err);
+    assert!(answer.err.contains("base_labels.mrc: is a pipe"), "{}", answer.err);
 }

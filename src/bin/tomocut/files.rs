@@ -193,6 +193,12 @@ pub fn pictures(path: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(lines.map(PathBuf::from).collect())
 }
 
+/// The volumes in a folder that have the name of a tomogram.
+pub fn named(folder: &Path, name: &str) -> Result<Vec<PathBuf>, Failure> {
+    let is_it = |path: &PathBuf| has_volume_ending(path) && Tomogram::name_of(path) == name;
+    Ok(members(folder)?.into_iter().filter(is_it).collect())
+}
+
 /// The last part of a path.
 pub fn name_of(path: &Path) -> String {
     path.file_name()

@@ -68,7 +68,7 @@ pub struct Arguments {
     /// Diameter of the molecules, for peaks and mean_pooling
     #[arg(long, value_name = "X", value_parser = number, requires = "picks")]
     diameter_nm: Option<f64>,
-    /// No picks where this volume is not 0 (carbon); a folder: FOLDER/<stem>.mrc
+    /// No picks where this volume is not 0 (carbon); a folder: its <stem>.mrc
     #[arg(long, value_name = "PATH", requires = "picks")]
     exclude: Option<PathBuf>,
     /// Also masks of membranes, gaps closed, and numbered membranes
@@ -301,13 +301,20 @@ impl Prediction<'_> {
         let Some(path) = &self.arguments.exclude else {
             return Ok(None);
         };
-        if !path.is_dir() {
+        if files::is_tomogram_itself(path) {
             return self.engine.tomogram(path, None).map(Some);
         }
-        let file = path.join(format!("{stem}.mrc"));
-        match file.exists() {
-            true => self.engine.tomogram(&file, None).map(Some),
-            false => Ok(None),
+        match files::named(path, stem)?.as_slice() {
+            [] => Ok(None),
+            [file] => self.engine.tomogram(file, None).map(Some),
+            [first, second, ..] => Err(Failure::new(
+                Exit::BadInput,
+                format!(
+                    "--exclude: {} and {} are both named {stem}",
+                    readable(first),
+                    readable(second)
+                ),
+            )),
         }
     }
 }
