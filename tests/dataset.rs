@@ -8,8 +8,9 @@ use ndarray::Array3;
 use tomocut::dataset::{run_data_set, DataSetOptions, DataSetReport, DataSetTomogram};
 use tomocut::diffusion::{DiffusionModel, LoadOptions};
 use tomocut::networks::{CompactConfig, NetworkConfig};
+use tomocut::predict::VolumeFormat;
 use tomocut::runtime::{Job, Stage};
-use tomocut::volume::{write_f32, write_labels, Geometry};
+use tomocut::volume::{write_f32, write_labels, write_zarr, Geometry, Reduction, Tomogram, ZarrContent};
 use tomocut::{Error, Result};
 
 const SHAPE: [usize; 3] = [12, 96, 96];
@@ -243,4 +244,60 @@ fn one_bad_tomogram_stops_nothing_and_other_settings_are_refused() {
     let small = folder.path().join("small");
     let refused = run(&model, &data, &small, &options).unwrap_err().to_string();
     assert!(refused.contains("none can be learnt from"), "{refused}");
+}
+
+/// A tomogram as an OME-Zarr folder.
+fn write_zarr_tomogram(path: &Path, seed: u32) {
+    let voxels = scene(seed).0;
+    let content = ZarrContent {
+        name: "tomogram",
+        reduction: Reduction::Mean,
+    };
+    let mut read = |wanted: &[std::ops::Range<usize>; 3]| {
+        let [z, y, x] = wanted.clone();
+        Ok(voxels.slice(ndarray::s![z, y, x]).iter().copied().collect::<Vec<f32>>())
+    };
+    write_zarr(path, &Geometry::new(SHAPE, 10.0), content, &Job::quiet(), &mut read).unwrap();
+}
+
+#[test]
+fn a_data_set_of_zarr_folders_is_one_of_mrc_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, model, mut options) = (write_data(folder.path()), model(), options());
+    options.training.steps = 2;
+    let mrc = folder.path().join("mrc");
+    run(&model, &data, &mrc, &options).unwrap();
+    let mut folders = data.clone();
+    for (member, (name, seed)) in folders.iter_mut().zip([("a", 1), ("b", 2)]) {
+        member.path = folder.path().join(format!("{name}.zarr"));
+        write_zarr_tomogram(&member.path, seed);
+    }
+    for format in [VolumeFormat::Mrc, VolumeFormat::Zarr] {
+        let out = folder.path().join(format!("zarr{}", format.ending()));
+        options.prediction.format = format;
+        let report = run(&model, &folders, &out, &options).unwrap();
+        let names: Vec<&str> = report.tomograms.iter().map(|t| t.name.as_str()).collect();
+        assert_eq!(names, ["a", "b"]);
+        assert!(
+            report.tomograms.iter().all(|t| t.failure.is_none()),
+            "{:?}",
+            report.tomograms
+        );
+        assert!(page(&out).contains("Dice with the truth"));
+        let again = run(&model, &folders, &out, &options).unwrap();
+        assert!(again.tomograms.iter().all(|t| t.was_there));
+        if format == VolumeFormat::Mrc {
+            // The same voxels: the same results to the byte.
+            assert_same_results(&mrc, &out);
+        } else {
+            for name in ["a", "b"] {
+                let read = |path: PathBuf| {
+                    let volume = Tomogram::open(&path, &Job::quiet()).unwrap();
+                    volume.read_slices(0..SHAPE[0]).unwrap()
+                };
+                let labels = |out: &Path, ending: &str| read(out.join(format!("{name}_labels{ending}")));
+                assert_eq!(labels(&out, ".zarr"), labels(&mrc, ".mrc"), "{name}");
+            }
+        }
+    }
 }

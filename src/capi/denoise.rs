@@ -82,7 +82,11 @@ pub unsafe extern "C" fn tomocut_tomogram_denoise_to_file(
             )
         };
         let z = slices_or_all(&call, z_first, z_end)?;
-        let geometry = call.tomogram.tomogram.geometry().slab(z.clone())?;
+        let tomogram = call
+            .tomogram
+            .tomogram
+            .with_voxel_nm(call.settings.voxel_nm, &call.job)?;
+        let geometry = tomogram.geometry().slab(z.clone())?;
         write_slices(&file, &geometry, SliceType::Float, |write| {
             run(&call, z.clone(), &mut |_, slice| write(slice))?;
             call.job.enter(Stage::Write)

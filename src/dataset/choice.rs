@@ -7,7 +7,6 @@ use super::options::DataSetOptions;
 use super::state::ChosenSlab;
 use crate::runtime::{Job, Result};
 use crate::slab::{suggest_slabs, SuggestOptions};
-use crate::volume::Tomogram;
 
 /// Tomograms that are looked at for each slab that is wanted, spread evenly over the data set: looking means reading.
 const LOOKED_AT: usize = 4;
@@ -56,7 +55,7 @@ pub(super) fn choose(
 }
 
 fn suggested(member: &Member, options: &DataSetOptions, count: usize, job: &Job) -> Result<Vec<ChosenSlab>> {
-    let tomogram = Tomogram::open(&member.given.path, job)?;
+    let tomogram = member.open(options, job)?;
     let thickness = options.thickness.map(|n| n.min(tomogram.geometry().shape[0]));
     let how = SuggestOptions {
         thickness,

@@ -73,7 +73,7 @@ pub(super) fn are_there(out: &Path, slab: &LabelledSlab) -> bool {
 /// Reads what [`label`] wrote of a slab of a tomogram of this `geometry`. Training reads it too rather than keeping it,
 /// so that a run that was stopped learns from the same numbers.
 pub(super) fn read(out: &Path, slab: &LabelledSlab, geometry: &Geometry, job: &Job) -> Result<SlabFiles> {
-    let volume = Tomogram::open(&file(out, &slab.stem, "labels.mrc"), job)?;
+    let volume = Tomogram::open_again(&file(out, &slab.stem, "labels.mrc"), None, job)?;
     let labels = volume.read_slices(0..volume.geometry().shape[0])?;
     let points = file(out, &slab.stem, "points.csv");
     // Its own file of one tomogram, in voxels.

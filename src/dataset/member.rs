@@ -1,12 +1,19 @@
 //! The tomograms of a run by their names.
-use super::options::DataSetTomogram;
-use crate::runtime::{Error, Result};
-use crate::volume::Tomogram;
+use super::options::{DataSetOptions, DataSetTomogram};
+use crate::runtime::{Error, Job, Result};
+use crate::volume::{names_of, Tomogram};
 
 /// A tomogram of the data set by the name that its files have.
 pub(super) struct Member {
     pub given: DataSetTomogram,
     pub name: String,
+}
+
+impl Member {
+    /// The tomogram, with the voxel size that the options give; what is doubtful about it was told when the run began.
+    pub fn open(&self, options: &DataSetOptions, job: &Job) -> Result<Tomogram> {
+        Tomogram::open_again(&self.given.path, options.voxel_nm, job)
+    }
 }
 
 /// What went wrong with a tomogram.
@@ -21,17 +28,9 @@ pub(super) fn members(tomograms: &[DataSetTomogram]) -> Result<Vec<Member>> {
     if tomograms.is_empty() {
         return Err(Error::argument("tomograms", "none", "must be at least one"));
     }
+    let names = names_of(tomograms.iter().map(|given| given.path.as_path()))?;
     let mut members: Vec<Member> = Vec::with_capacity(tomograms.len());
-    let mut seen = std::collections::HashMap::new();
-    for given in tomograms {
-        let name = Tomogram::name_of(&given.path);
-        if let Some(other) = seen.insert(name.clone(), &given.path) {
-            let allowed = format!(
-                "must not have the name of {}: their results would be the same files",
-                other.display()
-            );
-            return Err(Error::argument("tomogram", given.path.display(), &allowed));
-        }
+    for (given, name) in tomograms.iter().zip(names) {
         if let Some(z) = given.slab.as_ref().filter(|z| z.is_empty()) {
             let slices = format!("{}:{} of {name}", z.start, z.end);
             return Err(Error::argument("slab", slices, "must be a non-empty range"));

@@ -22,7 +22,7 @@ impl NetworkLabels {
     pub fn open(model: &SegmentationModel, file: &Path, job: &Job) -> Result<Self> {
         let outputs = model.network().outputs().iter();
         Ok(Self {
-            volume: Tomogram::open(file, job)?,
+            volume: Tomogram::open_again(file, None, job)?,
             classes: outputs.filter(|output| is_class(output)).cloned().collect(),
         })
     }

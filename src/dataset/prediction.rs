@@ -30,7 +30,7 @@ pub(super) fn predict_member(
     job: &Job,
 ) -> Result<PredictedTomogram> {
     let began = Instant::now();
-    let tomogram = Tomogram::open(&member.given.path, job)?;
+    let tomogram = member.open(options, job)?;
     let part = job.part(0.0..NETWORK_SHARE);
     let done = match known {
         Some(known) => known.clone(),
@@ -57,7 +57,7 @@ pub(super) fn predict_member(
     let network_labels = NetworkLabels::open(model, &out.join(labels), &part)?;
     let mut seen = PredictedTomogram {
         shape: geometry.shape,
-        voxel_nm: options.voxel_nm.or(geometry.voxel_nm()),
+        voxel_nm: geometry.voxel_nm(),
         shares: network_labels.shares(&part)?,
         truth_file: member.given.truth.clone(),
         files: done.files,
@@ -99,7 +99,7 @@ fn predict_options(
     job: &Job,
 ) -> PredictOptions {
     let mut settings = options.predict_options();
-    let is_known = options.voxel_nm.or(tomogram.geometry().voxel_nm()).is_some();
+    let is_known = tomogram.geometry().voxel_nm().is_some();
     if !is_known && settings.picking.is_some() {
         let text = format!(
             "{}: its voxel size is unknown, no molecules are picked",
@@ -127,7 +127,7 @@ pub(super) fn is_predicted(
     if !seen.files.iter().all(|file| out.join(file).exists()) {
         return Ok(false);
     }
-    let Ok(tomogram) = Tomogram::open(&member.given.path, job) else {
+    let Ok(tomogram) = member.open(options, job) else {
         return Ok(true);
     };
     let settings = predict_options(model, &tomogram, options, job);

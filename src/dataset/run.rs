@@ -19,7 +19,7 @@ use crate::networks::SegmentationModel;
 use crate::runtime::{Error, Job, Result};
 use crate::segmenter::OutputScore;
 use crate::settings::Settings;
-use crate::volume::Tomogram;
+use crate::volume::{readable, FileDescription};
 
 /// Shares of the whole that looking for slabs, labelling, training and prediction begin at.
 const LABELS_FROM: f64 = 0.03;
@@ -92,6 +92,7 @@ pub fn run_data_set(
         job,
     };
     let mut journal = Journal::open(out, &identity, options.restart)?;
+    run.tell_doubts();
     let mut notes = Vec::new();
     let done = run.all(&mut journal, &mut notes);
     // Also where the run failed.
@@ -135,6 +136,23 @@ impl Run<'_, '_> {
             report::write(self.members, journal, notes)?;
         }
         self.timed(journal, "prediction", |run, journal| run.predict(journal, notes))
+    }
+
+    /// Tells once what is doubtful about the tomograms. One that cannot be opened is told of where it is needed.
+    fn tell_doubts(&self) {
+        for member in self.members {
+            let path = &member.given.path;
+            let Ok(described) = FileDescription::read(path) else {
+                continue;
+            };
+            let is_told =
+                |warning: &&String| self.options.voxel_nm.is_none() || !described.size_doubts.contains(warning);
+            for warning in described.warnings.iter().filter(is_told) {
+                self.job
+                    .logger()
+                    .warn("volume", &format!("{}: {warning}", readable(path)));
+            }
+        }
     }
 
     /// Adds the time of `work`, which counts also where it fails, to that of a part of the run.
@@ -226,7 +244,7 @@ impl Run<'_, '_> {
     fn label_one(&self, slab: &ChosenSlab, out: &Path, job: &Job) -> Result<LabelledSlab> {
         let member = self.members.iter().find(|member| member.name == slab.tomogram);
         let member = member.ok_or_else(|| Error::format(&slab.tomogram, "is not among the tomograms"))?;
-        let tomogram = Tomogram::open(&member.given.path, job)?;
+        let tomogram = member.open(self.options, job)?;
         labels::label(self.model, &tomogram, slab, self.options, out, job)
     }
 

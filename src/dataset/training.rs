@@ -13,7 +13,7 @@ use super::state::{LabelledSlab, ScoresAt, TrainingState};
 use crate::networks::NetworkConfig;
 use crate::runtime::{Error, Job, Result, Stage};
 use crate::segmenter::{LabelledTraining, SlabLabels};
-use crate::volume::{is_class, Tomogram, CLASS_NAMES};
+use crate::volume::{is_class, CLASS_NAMES};
 
 /// Windows that a score is taken on.
 const WINDOWS: usize = 16;
@@ -144,14 +144,15 @@ fn add_slab(
     out: &Path,
     job: &Job,
 ) -> Result<u64> {
-    let tomogram = Tomogram::open(&member.given.path, job)?;
+    let tomogram = member.open(options, job)?;
     let geometry = tomogram.geometry();
     let margin = training.window()[0].saturating_sub(1);
     let bytes = bytes_of(geometry.shape, &slab.slab.z, margin, &training.description().network);
-    if taken + bytes > options.memory {
+    let needed = bytes + tomogram.reading_bytes();
+    if taken + needed > options.memory {
         return Err(Error::OutOfMemory(format!(
-            "its slices take {} MiB, {} MiB of {} MiB are left",
-            bytes >> 20,
+            "its slices and reading them take {} MiB, {} MiB of {} MiB are left",
+            needed >> 20,
             options.memory.saturating_sub(taken) >> 20,
             options.memory >> 20
         )));

@@ -25,7 +25,7 @@ pub(super) fn scores(
     bright: bool,
     job: &Job,
 ) -> Result<Vec<TruthScore>> {
-    let truth = Tomogram::open(path, job)?;
+    let truth = Tomogram::open_again(path, None, job)?;
     let (shape, expected) = (truth.geometry().shape, tomogram.geometry().shape);
     if shape != expected {
         let detail = format!("has {shape:?} voxels, the tomogram {expected:?}");
@@ -70,7 +70,7 @@ fn middle(depth: usize) -> Range<usize> {
 }
 
 fn read_labels(volume: &Tomogram, z: Range<usize>) -> Result<Array3<i8>> {
-    Ok(volume.read_slices(z)?.mapv(|label| label as i8))
+    Ok(volume.read_labels(z)?.mapv(|label| label as i8))
 }
 
 fn mask(labels: &Array3<i8>, numbers: &[i8]) -> Array3<bool> {

@@ -9,11 +9,16 @@ use crate::runtime::Result;
 static MODEL: [u8; include_bytes!("../../models/segmentation.safetensors").len()] =
     *include_bytes!("../../models/segmentation.safetensors");
 
+/// Edges of the phantoms' voxels in nm.
+const RANGE_NM: [f64; 2] = [0.4, 3.2];
+
 impl SegmentationModel {
     /// The built-in network on `device`: the compact one of the default configuration, trained on phantoms alone;
-    /// membrane, molecule and molecule's centre, at any voxel size.
+    /// membrane, molecule and molecule's centre, for voxels of 0.4 to 3.2 nm.
     pub fn builtin(device: Device) -> Result<Self> {
-        Self::from_bytes("built-in segmentation network", &MODEL, device)
+        let mut model = Self::from_bytes("built-in segmentation network", &MODEL, device)?;
+        model.describe_range(RANGE_NM);
+        Ok(model)
     }
 }
 

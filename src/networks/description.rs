@@ -28,6 +28,9 @@ pub struct ModelDescription {
     /// Edge of the voxels that it was trained on, in nanometres; `None` where unknown.
     #[serde(default)]
     pub voxel_nm: Option<f64>,
+    /// Least and largest edge, in nanometres, of the voxels that it was made for; `None` where unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range_nm: Option<[f64; 2]>,
     /// Scale of its input.
     #[serde(default)]
     pub input: InputScale,
@@ -47,6 +50,24 @@ impl ModelDescription {
             voxel_nm,
             ..Self::default()
         }
+    }
+
+    /// What is to be said of data with voxels of `edge` nanometres, which are brought to the network's voxel size where
+    /// `rescales`; nothing where the network was made for them.
+    pub fn doubt(&self, edge: f64, rescales: bool) -> Option<String> {
+        let (low, high) = match (self.voxel_nm, self.range_nm) {
+            (Some(_), _) if rescales => return None,
+            // Where sizes differ by more than a fifth data are rescaled, if that is wanted.
+            (Some(own), _) => (own / 1.2, own * 1.2),
+            (None, Some([low, high])) => (low, high),
+            (None, None) => return None,
+        };
+        let fits = edge >= low * 0.999 && edge <= high * 1.001;
+        (!fits).then(|| {
+            format!(
+                "voxel size is {edge:.4} nm, the network was made for {low:.3} to {high:.3} nm: expect poor results"
+            )
+        })
     }
 
     pub(super) fn validate(&self) -> Result<()> {

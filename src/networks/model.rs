@@ -148,6 +148,11 @@ impl SegmentationModel {
         tensors_to_bytes(tensors, kind, metadata(KEY, json))
     }
 
+    /// Notes the voxel sizes, in nanometres, that it was made for, which old files do not hold.
+    pub(super) fn describe_range(&mut self, range_nm: [f64; 2]) {
+        self.description.range_nm = Some(range_nm);
+    }
+
     /// Description of the network.
     pub fn description(&self) -> &ModelDescription {
         &self.description

@@ -3,6 +3,7 @@ use std::ops::Range;
 
 use crate::networks::{Axis, NetworkConfig};
 use crate::runtime::{Error, Result};
+use crate::volume::Tomogram;
 
 use super::plan::Needs;
 use super::slices::CHUNK;
@@ -39,6 +40,20 @@ fn halo_share(network: &NetworkConfig) -> f64 {
         NetworkConfig::Compact(_) => 0.5,
         _ => 1.0,
     }
+}
+
+/// What is left of `memory` bytes for slices and tiles while `tomogram` is read. Errors: [`Error::OutOfMemory`] where
+/// reading alone takes more, such as of a zarr array of few large chunks, with what it takes.
+pub fn memory_beside_reading(tomogram: &Tomogram, memory: u64) -> Result<u64> {
+    let reading = tomogram.reading_bytes();
+    memory.checked_sub(reading).ok_or_else(|| {
+        Error::OutOfMemory(format!(
+            "{}: reading its voxels takes {} MiB beside slices and tiles (a chunk is unpacked whole), {} MiB are allowed",
+            tomogram.name(),
+            reading.div_ceil(1 << 20),
+            memory >> 20
+        ))
+    })
 }
 
 /// The core (z, y, x) of the least work per voxel whose slices and window fit `memory` bytes.

@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::options::PredictOptions;
 use crate::networks::SegmentationModel;
 use crate::runtime::{Error, Job, Result};
-use crate::settings::{hash_file, Identity};
+use crate::settings::{hash_bytes, hash_file, Identity};
 use crate::volume::Tomogram;
 
 /// Settings that change no byte of the files.
@@ -36,8 +36,9 @@ pub struct Inputs<'a> {
 
 /// The identity of the files of a prediction. Every byte of the inputs is read.
 pub fn identity(inputs: &Inputs, options: &PredictOptions, job: &Job) -> Result<Identity> {
+    let sized = inputs.tomogram.with_voxel_nm(options.voxel_nm, &Job::quiet())?;
     let mut identity = Identity::new(options, &WITHOUT_EFFECT)?
-        .with_setting("geometry", geometry(inputs.tomogram))
+        .with_setting("geometry", geometry(&sized))
         .with_input("model", inputs.model.content_hash()?)
         .with_input("tomogram", content_hash(inputs.tomogram, job)?);
     if let Some(excluded) = inputs.excluded {
@@ -49,7 +50,7 @@ pub fn identity(inputs: &Inputs, options: &PredictOptions, job: &Job) -> Result<
 /// The identity of the tiles of such a prediction with cores of `core` voxels, written into these `volumes`: what is
 /// made of finished volumes may change.
 pub(super) fn tiles_identity(whole: &Identity, core: [usize; 3], volumes: &[&str]) -> Identity {
-    let mut tiles = whole.without(&["picking", "membranes", "format"]);
+    let mut tiles = whole.without(&["picking", "membranes", "format", "labels_image", "copick"]);
     tiles.inputs.remove("excluded");
     tiles
         .with_setting("core", json!(core))
@@ -58,8 +59,14 @@ pub(super) fn tiles_identity(whole: &Identity, core: [usize; 3], volumes: &[&str
 
 /// The hash of a tomogram's file, or of the voxels of one in memory.
 fn content_hash(tomogram: &Tomogram, job: &Job) -> Result<String> {
-    if let Some(path) = tomogram.path() {
-        return hash_file(path);
+    match tomogram.files() {
+        [] => {}
+        [file] => return hash_file(file),
+        files => {
+            // Of a zarr folder just what is read: labels that are written into it make it no other tomogram.
+            let hashes = files.iter().map(|file| hash_file(file)).collect::<Result<Vec<_>>>()?;
+            return Ok(hash_bytes(hashes.concat().as_bytes()));
+        }
     }
     let mut hasher = Xxh3::new();
     for z in 0..tomogram.geometry().shape[0] {
@@ -90,6 +97,9 @@ pub(super) struct Record {
     pub identity: Identity,
     /// Names of the files.
     pub files: Vec<String>,
+    /// The file of the tomogram, where its path is UTF-8.
+    #[serde(default)]
+    pub source: Option<String>,
 }
 
 /// Where the record of a tomogram `name` is.
@@ -97,7 +107,43 @@ pub(super) fn record_file(folder: &Path, name: &str) -> PathBuf {
     folder.join(format!(".{name}.predict.json"))
 }
 
+/// The file that a tomogram was read from, wherever a call is made from.
+pub(super) fn source_of(tomogram: &Tomogram) -> Option<String> {
+    let path = std::fs::canonicalize(tomogram.path()?).ok()?;
+    path.to_str().map(str::to_owned)
+}
+
+/// Refuses a folder with the results of another tomogram of the same name, which would be written over. Results whose
+/// tomogram is gone, or cannot be told any more, are in nobody's way.
+///
+/// Errors: [`Error::InvalidArgument`] that names both.
+pub fn check_other_source(tomogram: &Tomogram, folder: &Path) -> Result<()> {
+    let (Some(record), Some(own)) = (Record::read(folder, tomogram.name()), source_of(tomogram)) else {
+        return Ok(());
+    };
+    let is_there = |name: &String| folder.join(name).exists();
+    match record.source.filter(|other| *other != own && Path::new(other).exists()) {
+        Some(other) if record.files.iter().any(is_there) => {
+            let allowed = format!(
+                "must not have the name of another whose results are there: {}_* in {} are those of {}; another folder, \
+                 or again, which writes over them",
+                tomogram.name(),
+                folder.display(),
+                other
+            );
+            Err(Error::argument("tomogram", own, &allowed))
+        }
+        _ => Ok(()),
+    }
+}
+
 impl Record {
+    /// The record of the results of a tomogram `name` in `folder`; None where there is none.
+    fn read(folder: &Path, name: &str) -> Option<Self> {
+        let text = std::fs::read(record_file(folder, name)).ok()?;
+        serde_json::from_slice(&text).ok()
+    }
+
     pub fn text(&self) -> Result<Vec<u8>> {
         serde_json::to_vec_pretty(self).map_err(|error| Error::Internal(format!("record of a prediction: {error}")))
     }
@@ -111,10 +157,9 @@ pub fn finished_files(
     options: &PredictOptions,
     job: &Job,
 ) -> Result<Option<Vec<PathBuf>>> {
-    let record = std::fs::read(record_file(folder, inputs.tomogram.name()))
-        .ok()
-        .and_then(|text| serde_json::from_slice::<Record>(&text).ok());
-    let Some(record) = record else { return Ok(None) };
+    let Some(record) = Record::read(folder, inputs.tomogram.name()) else {
+        return Ok(None);
+    };
     let files: Vec<PathBuf> = record.files.iter().map(|name| folder.join(name)).collect();
     // Before the inputs are read: a missing file decides alone.
     if !files.iter().all(|file| file.exists()) || record.identity != identity(inputs, options, job)? {

@@ -18,7 +18,7 @@ const DEPTH: usize = 8;
 /// The sum of the classes is what a voxel's being any of them takes: a voxel is of one class. Errors: what reading and
 /// writing fail with; cancel.
 pub fn cut_labels(classes: &[Tomogram], certain: f32, (file, labels): (&BlockFile, &Path), job: &Job) -> Result<f32> {
-    let labels = Tomogram::open(labels, job)?;
+    let labels = Tomogram::open_again(labels, None, job)?;
     let [depth, rows, cols] = labels.geometry().shape;
     let chunks = || (0..depth).step_by(DEPTH).map(|z| z..(z + DEPTH).min(depth));
     let structure = |z: std::ops::Range<usize>| -> Result<Array3<f32>> {

@@ -9,11 +9,12 @@
 //! `pictures` are predicted without a plan, each in one window. `stability` compares answers of a network that draws
 //! them.
 //!
-//! `labels` are cut out of the finished probabilities; `after` the network: molecules and membranes out of the volumes,
+//! `also` writes labels and molecules into what others keep. `labels` are cut out of the finished probabilities; `after` the network: molecules and membranes out of the volumes,
 //! slice by slice. `closing` fills the holes of membranes, `objects` are what of a mask hangs together. Picks out of
 //! maps, their suppression and exclusion are in [`crate::picks`].
 
 mod after;
+mod also;
 mod budget;
 mod closing;
 mod identity;
@@ -36,7 +37,7 @@ pub use after::{
     after_network, find_picks, write_membranes, AfterNetwork, AfterResults, MapSource, MembraneFiles, ProbabilityMap,
 };
 pub use closing::{close_membranes, ClosingOptions};
-pub use identity::{finished_files, identity, Inputs};
+pub use identity::{check_other_source, finished_files, identity, Inputs};
 pub use membrane_options::{MembraneFile, MembraneOptions};
 pub use objects::{object_picks, objects, ObjectRules};
 pub use options::{Output, PredictOptions, ProbabilityType, VolumeFormat};

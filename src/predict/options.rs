@@ -102,6 +102,12 @@ pub struct PredictOptions {
     pub probability: ProbabilityType,
     /// Kind of the volumes' files. Masks and numbers of membranes stay MRC.
     pub format: VolumeFormat,
+    /// Name of an image of labels in the tomogram's own OME-Zarr folder, `TOMOGRAM.zarr/labels/NAME`, where the labels
+    /// are also written, so that viewers show them over the tomogram; null: none.
+    pub labels_image: Option<String>,
+    /// Folder or JSON file of a copick project where labels, as a segmentation of user tomocut, and picked molecules are
+    /// also written; null: none.
+    pub copick: Option<String>,
     /// Least probability of the likeliest class where there is a label; of a picture, of its mask (null: 0.5). Null:
     /// the sum of all classes is at least the threshold of the largest expected Dice, which is known once the whole
     /// volume is predicted: networks differ in how sure they are.
@@ -142,6 +148,8 @@ impl Default for PredictOptions {
             outputs: vec![Output::Probabilities, Output::Labels],
             probability: ProbabilityType::Half,
             format: VolumeFormat::Mrc,
+            labels_image: None,
+            copick: None,
             threshold: None,
             memory: 1 << 30,
             core: None,

@@ -12,8 +12,9 @@ use crate::settings::Settings;
 use crate::volume::{BlockFile, BlockType, Tomogram};
 
 use super::after::{after_network, AfterNetwork, AfterResults, MapSource};
-use super::budget::core_extents;
-use super::identity::{identity, tiles_identity, Inputs, Record};
+use super::also::AlsoWritten;
+use super::budget::{core_extents, memory_beside_reading};
+use super::identity::{identity, source_of, tiles_identity, Inputs, Record};
 use super::labels::cut_labels;
 use super::options::{Output, PredictOptions, VolumeFormat};
 use super::plan::{Needs, Plan};
@@ -90,20 +91,21 @@ pub fn predict(
 
 /// [`predict`] of inputs that may hold a volume of what is excluded from picks.
 pub fn predict_inputs(inputs: &Inputs, folder: &Path, options: &PredictOptions, job: &Job) -> Result<PredictReport> {
-    let (model, tomogram) = (inputs.model, inputs.tomogram);
-    let geometry = tomogram.geometry();
     options.validate()?;
+    let tomogram = &inputs.tomogram.with_voxel_nm(options.voxel_nm, job)?;
+    let inputs = &Inputs { tomogram, ..*inputs };
+    let (model, geometry) = (inputs.model, tomogram.geometry());
     let region = options.region(geometry.shape)?;
     let after = AfterNetwork::of(options, inputs.excluded);
-    let mut whole = geometry.clone();
-    if let Some(voxel_nm) = options.voxel_nm {
-        whole.voxel_angstrom = [10.0 * voxel_nm; 3];
-    }
     let outputs = model.network().outputs();
-    after.validate(outputs, &whole)?;
+    after.validate(outputs, geometry)?;
+    let also = AlsoWritten::of(options, tomogram)?;
     job.enter(Stage::Read)?;
     let description = model.description();
-    let data_nm = options.voxel_nm.or(geometry.voxel_nm());
+    let data_nm = geometry.voxel_nm();
+    if let Some(text) = data_nm.and_then(|edge| description.doubt(edge, options.rescale)) {
+        job.logger().warn("predict", &format!("{}: {text}", tomogram.name()));
+    }
     let network_nm = description.voxel_nm.filter(|_| options.rescale);
     let axes: [Axis; 3] = std::array::from_fn(|axis| match (axis, model.network().dimensions()) {
         // A network of slices takes the slices that there are.
@@ -119,7 +121,10 @@ pub fn predict_inputs(inputs: &Inputs, folder: &Path, options: &PredictOptions, 
     let core = match options.core {
         Some([z, ..]) if needs.whole => [z, region[1].len(), region[2].len()],
         Some(core) => core,
-        None => core_extents(&description.network, &needs, &axes, &region, options.memory)?,
+        None => {
+            let memory = memory_beside_reading(tomogram, options.memory)?;
+            core_extents(&description.network, &needs, &axes, &region, memory)?
+        }
     };
     let plan = Plan::new(axes, region.clone(), core, &needs);
     let scale = GreyScale::of(tomogram, description.input, options.bright != description.bright, job)?;
@@ -143,6 +148,7 @@ pub fn predict_inputs(inputs: &Inputs, folder: &Path, options: &PredictOptions, 
         geometry: &part_geometry,
         rank: options.rank,
         resume: options.resume,
+        as_zarr: options.format == VolumeFormat::Zarr,
     })?;
     let part = plan.part(options.rank, options.size);
     let mine = part.len();
@@ -174,11 +180,15 @@ pub fn predict_inputs(inputs: &Inputs, folder: &Path, options: &PredictOptions, 
         .filter(|volume| volume.is_kept)
         .map(|volume| volume.placed_name(as_zarr.is_some()));
     let record = Record {
+        source: source_of(tomogram),
         identity: whole_identity,
-        files: kept.chain(after.files(outputs, tomogram.name())?).collect(),
+        files: kept
+            .chain(after.files(outputs, tomogram.name())?)
+            .chain(also.names())
+            .collect(),
     };
     let finished = store.finish(as_zarr, &record.text()?, job, |work| {
-        let open = |output: &str| Tomogram::open(&work.join(volume_name(tomogram.name(), output)), job);
+        let open = |output: &str| Tomogram::open_again(&work.join(volume_name(tomogram.name(), output)), None, job);
         if cuts_labels {
             let maps = classes(outputs)
                 .map(|index| open(&outputs[index]))
@@ -187,18 +197,24 @@ pub fn predict_inputs(inputs: &Inputs, folder: &Path, options: &PredictOptions, 
             let file = BlockFile::open(&path, &part_geometry, BlockType::Label, CONTENT)?;
             threshold = Some(cut_labels(&maps, certain, (&file, &path), job)?);
         }
-        if after.is_nothing() {
-            return Ok(());
-        }
         let maps = MapSource {
             open: &open,
             certain,
-            whole: &whole,
+            whole: geometry,
             first: region.clone().map(|range| range.start),
             name: tomogram.name(),
         };
-        after_results = after_network(&after, outputs, &maps, folder, options.memory, job)?;
-        job.enter(Stage::Write)
+        if !after.is_nothing() {
+            after_results = after_network(&after, outputs, &maps, folder, options.memory, job)?;
+        }
+        job.enter(Stage::Write)?;
+        if also.files().is_empty() {
+            return Ok(());
+        }
+        let path = work.join(volume_name(tomogram.name(), LABELS));
+        let file = BlockFile::open(&path, &part_geometry, BlockType::Label, CONTENT)?;
+        let names: Vec<String> = classes(outputs).map(|index| outputs[index].clone()).collect();
+        also.write((&file, &part_geometry), &names, &after_results, job)
     })?;
     job.set_span(span);
     let voxels: usize = open

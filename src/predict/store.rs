@@ -10,7 +10,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::identity::record_file;
-use crate::runtime::{place_folder, write_whole, Error, Job, Result};
+use crate::runtime::{file_target, folder_target, place_file, place_folder, write_whole, Error, Job, Result};
 use crate::settings::Identity;
 use crate::volume::{write_blocks_as_zarr, BlockFile, BlockType, Geometry, Moments};
 
@@ -35,6 +35,8 @@ pub struct Run<'a> {
     pub rank: usize,
     /// Whether a run of the same identity is continued.
     pub resume: bool,
+    /// Whether the volumes become OME-Zarr folders.
+    pub as_zarr: bool,
 }
 
 /// A volume that is written.
@@ -79,6 +81,11 @@ impl Store {
     /// as a run of another version, is thrown away. Returns the tiles that are done already.
     pub fn open(run: &Run) -> Result<(Self, Vec<usize>)> {
         let (folder, volumes) = (run.folder, run.volumes);
+        // What could not be put in place is refused before anything is computed.
+        for volume in volumes.iter().filter(|volume| volume.is_kept) {
+            let target = if run.as_zarr { folder_target } else { file_target };
+            target(&folder.join(volume.placed_name(run.as_zarr)))?;
+        }
         let work = folder.join(format!(".{}.predict", run.name));
         let failed = |e| Error::io("writing", &work, e);
         fs::create_dir_all(&work).map_err(failed)?;
@@ -211,7 +218,7 @@ impl Store {
             let placed = placed_name(name, as_zarr.is_some());
             let (from, to) = (self.work.join(&placed), self.folder.join(&placed));
             match as_zarr {
-                None => fs::rename(&from, &to).map_err(|e| Error::io("writing", &to, e))?,
+                None => place_file(&from, &to)?,
                 Some(_) => place_folder(&from, &to)?,
             }
         }

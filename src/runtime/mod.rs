@@ -16,7 +16,7 @@ mod atomic;
 mod autocast;
 mod reuse;
 
-pub use atomic::{place_folder, write_atomically, write_whole};
+pub use atomic::{file_target, folder_target, place_file, place_folder, write_atomically, write_whole};
 pub use autocast::Autocast;
 pub use cancel::CancelToken;
 pub use device::open_device;

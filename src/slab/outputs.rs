@@ -81,6 +81,7 @@ pub fn write_outputs(
         ));
     }
     job.enter(Stage::Write)?;
+    let tomogram = &tomogram.with_voxel_nm(slab.report.settings.voxel_nm, &Job::quiet())?;
     std::fs::create_dir_all(folder).map_err(|error| Error::io("creating", folder, error))?;
     let file = |suffix: &str| folder.join(format!("{stem}_{suffix}"));
     let files = OutputFiles {

@@ -123,9 +123,10 @@ pub fn segment(
     options: &SlabOptions,
     job: &Job,
 ) -> Result<SlabSegmentation> {
-    let geometry = tomogram.geometry();
     options.validate()?;
     options.check_files()?;
+    let tomogram = &tomogram.with_voxel_nm(options.voxel_nm, job)?;
+    let geometry = tomogram.geometry();
     check_slices(&z, geometry.shape[0])?;
     let way = Way::choose(model, options);
     let margin = way.margin(model);

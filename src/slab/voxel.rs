@@ -8,20 +8,7 @@ const FALLBACK_VOXEL_NM: f64 = 1.348;
 
 /// Voxel edge in nm: the host's, the file's, or, with a warning, a usual one.
 pub fn voxel_nm(geometry: &Geometry, given: Option<f64>, job: &Job) -> f64 {
-    let header = geometry.voxel_angstrom[2] / 10.0;
-    match given {
-        Some(voxel) => {
-            if header > 0.0 && (voxel / header - 1.0).abs() > 0.01 {
-                job.logger().warn(
-                    "slab",
-                    &format!("voxel size given as {voxel} nm, the file says {header} nm; the given one is used"),
-                );
-            }
-            voxel
-        }
-        None if header > 0.0 => header,
-        None => fallback(job),
-    }
+    given.or(geometry.voxel_nm()).unwrap_or_else(|| fallback(job))
 }
 
 /// A usual voxel size, with a warning.

@@ -5,6 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::header::{Layout, HEADER_BYTES};
+use super::members::{Bzip2Members, GzipMembers};
 use crate::runtime::Job;
 use crate::{Error, Result};
 
@@ -49,21 +50,34 @@ impl ByteSource {
                 packed: metadata.len(),
                 deflate: true,
             };
-            return unpack(flate2::read::MultiGzDecoder::new(file), &claim, path, job);
+            return unpack(GzipMembers::new(file), &claim, path, job);
         }
         if known >= 4 && magic[..3] == *b"BZh" && magic[3].is_ascii_digit() {
             let claim = Claim {
                 packed: metadata.len(),
                 deflate: false,
             };
-            return unpack(bzip2::read::MultiBzDecoder::new(file), &claim, path, job);
+            return unpack(Bzip2Members::new(file), &claim, path, job);
         }
         let mut header = [0u8; HEADER_BYTES];
         let found = read_up_to(&mut file, &mut header).map_err(|e| Error::io("reading", path, e))?;
+        if let Some(kind) = other_format(&header[..found]) {
+            return Err(Error::Unsupported(format!(
+                "{what}: {kind}, must be MRC or a zarr folder"
+            )));
+        }
         check_header_length(found, &what)?;
         let layout = Layout::decode(&header, &what)?;
         layout.check_length(metadata.len(), &what)?;
         Ok((Self::File(file), layout))
+    }
+
+    /// Bytes of it in memory.
+    pub fn in_memory(&self) -> u64 {
+        match self {
+            Self::File(_) => 0,
+            Self::Memory(bytes) => bytes.len() as u64,
+        }
     }
 
     /// Fills `buffer` from `offset` on.
@@ -176,6 +190,27 @@ impl Store {
             Self::File(file) => ByteSource::File(file),
         }
     }
+}
+
+/// First bytes of files that are given for tomograms and are none, none of which can begin an MRC file of its kind.
+const OTHERS: [(&[u8], &str); 8] = [
+    (
+        b"PK\x03\x04",
+        "a zip archive (of a zarr store? unpack it to a folder NAME.zarr)",
+    ),
+    (b"PK\x05\x06", "an empty zip archive"),
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
+    (b"\x28\xb5\x2f\xfd", "a file packed by zstd (unpack it)"),
+    (b"\xfd7zXZ\x00", "a file packed by xz (unpack it)"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (b"\x89PNG\r\n\x1a\n", "a PNG picture"),
+    (b"II*\x00\x08\x00\x00\x00", "a TIFF picture"),
+];
+
+/// What a file is by its first bytes, where it is of a known kind that is not read.
+pub(super) fn other_format(first: &[u8]) -> Option<&'static str> {
+    let known = OTHERS.iter().find(|(magic, _)| first.starts_with(magic));
+    known.map(|(_, kind)| *kind)
 }
 
 fn check_header_length(found: usize, what: &str) -> Result<()> {

@@ -6,9 +6,15 @@ use std::path::Path;
 use mrc::FileEndian;
 use serde::Serialize;
 
+use super::bytes::other_format;
 use super::header::{Layout, HEADER_BYTES};
+use super::members::{Bzip2Members, GzipMembers};
+use super::voxel_size::doubts;
 use super::{zarr, Geometry};
 use crate::{Error, Result};
+
+/// What the last label of a result calls it.
+const RESULTS: [&str; 3] = ["labels", "score", "prediction"];
 
 /// What a tomogram's file says about itself.
 #[derive(Clone, Debug, Serialize)]
@@ -32,8 +38,11 @@ pub struct FileDescription {
     /// Where the voxels lie.
     #[serde(skip)]
     pub geometry: Geometry,
-    /// Doubtful values that are replaced when the file is opened.
+    /// What is told when the file is opened: doubtful values that are replaced, doubtful voxel sizes, missing chunks.
     pub warnings: Vec<String>,
+    /// Those of the warnings that are of no account where the user gives the voxel size.
+    #[serde(skip)]
+    pub size_doubts: Vec<String>,
 }
 
 impl FileDescription {
@@ -44,7 +53,14 @@ impl FileDescription {
     /// As [`super::Tomogram::open`], but for the file's length.
     pub fn read(path: &Path) -> Result<Self> {
         if zarr::is_zarr(path) {
-            let (geometry, slices, warnings) = zarr::open(path)?;
+            let zarr::OpenZarr {
+                geometry,
+                slices,
+                mut warnings,
+                ..
+            } = zarr::open(path)?;
+            let size_doubts = doubts(&geometry);
+            warnings.extend(size_doubts.iter().cloned());
             return Ok(Self {
                 format: "zarr",
                 mode: None,
@@ -56,6 +72,7 @@ impl FileDescription {
                 is_in_order: true,
                 geometry,
                 warnings,
+                size_doubts,
             });
         }
         let what = path.display().to_string();
@@ -64,7 +81,9 @@ impl FileDescription {
             return Err(Error::format(&what, "not a regular file"));
         }
         let (packed, header) = first_bytes(path)?;
-        let layout = Layout::decode(&header, &what)?;
+        let mut layout = Layout::decode(&header, &what)?;
+        let size_doubts = doubts(&layout.geometry);
+        layout.warnings.extend(size_doubts.iter().cloned());
         Ok(Self {
             format: "MRC",
             mode: Some(layout.mode.as_i32()),
@@ -87,8 +106,20 @@ impl FileDescription {
             is_in_order: layout.axis == [0, 1, 2],
             geometry: layout.geometry,
             warnings: layout.warnings,
+            size_doubts,
         })
     }
+}
+
+/// Whether the file or folder in `path` says that it is a result of this library: labels, scores or probabilities. The
+/// densities that it writes, of phantoms and denoised tomograms, are tomograms like others.
+pub fn is_result(path: &Path) -> bool {
+    let described = FileDescription::read(path);
+    let written = |label: &String| {
+        let content = label.strip_prefix("tomocut ").and_then(|rest| rest.split_once(": "));
+        content.is_some_and(|(_, content)| RESULTS.contains(&content))
+    };
+    described.is_ok_and(|file| file.geometry.labels.last().is_some_and(written))
 }
 
 /// How the file is packed, and its header.
@@ -98,8 +129,8 @@ fn first_bytes(path: &Path) -> Result<(Option<&'static str>, [u8; HEADER_BYTES])
     let mut magic = Vec::new();
     open()?.take(4).read_to_end(&mut magic).map_err(failed)?;
     let (packed, reader): (_, Box<dyn Read>) = match magic.as_slice() {
-        [0x1f, 0x8b, ..] => (Some("gzip"), Box::new(flate2::read::MultiGzDecoder::new(open()?))),
-        [b'B', b'Z', b'h', _] => (Some("bzip2"), Box::new(bzip2::read::MultiBzDecoder::new(open()?))),
+        [0x1f, 0x8b, ..] => (Some("gzip"), Box::new(GzipMembers::new(open()?))),
+        [b'B', b'Z', b'h', _] => (Some("bzip2"), Box::new(Bzip2Members::new(open()?))),
         _ => (None, Box::new(open()?)),
     };
     let mut bytes = Vec::new();
@@ -107,6 +138,10 @@ fn first_bytes(path: &Path) -> Result<(Option<&'static str>, [u8; HEADER_BYTES])
         .take(HEADER_BYTES as u64)
         .read_to_end(&mut bytes)
         .map_err(failed)?;
+    if let Some(kind) = other_format(&bytes).filter(|_| packed.is_none()) {
+        let text = format!("{}: {kind}, must be MRC or a zarr folder", path.display());
+        return Err(Error::Unsupported(text));
+    }
     let header = bytes.as_slice().try_into().map_err(|_| {
         let detail = format!("{} bytes, an MRC header has {HEADER_BYTES}", bytes.len());
         Error::format(path.display(), detail)

@@ -16,6 +16,8 @@ pub(super) struct Layout {
     pub endian: FileEndian,
     /// Mode 0 holds 0..=255 instead of -128..=127.
     pub unsigned_bytes: bool,
+    /// Mode 0 under IMOD's stamp with the flag of signed bytes, and a recorded range that may hold -128.
+    pub imod_signed_bytes: bool,
     /// Columns, rows and sections as the file stores them.
     pub stored: [usize; 3],
     /// Which axis columns, rows and sections run along: 0 is x, 1 is y, 2 is z.
@@ -61,9 +63,12 @@ impl Layout {
             })?;
         let endian = header.detect_endian();
         let geometry = geometry(&header, stored, axis, &mut warnings);
+        let imod_signed_bytes = mode == Mode::Int8 && imod_flags(&header, endian).is_some_and(|flags| flags & 1 == 1);
+        let says_positive = header.dmin >= 0.0 && header.dmax > header.dmin;
         Ok(Self {
             mode,
             endian,
+            imod_signed_bytes: imod_signed_bytes && !says_positive,
             unsigned_bytes: mode == Mode::Int8 && bytes_are_unsigned(&header, endian, &mut warnings),
             stored,
             axis,
@@ -241,6 +246,10 @@ fn geometry(header: &Header, stored: [usize; 3], axis: [usize; 3], warnings: &mu
             geometry.voxel_angstrom[zyx] = edge;
         } else if edge != 0.0 {
             warnings.push(format!("voxel size along {name} is {edge} Angstrom: taken as unknown"));
+        } else if cell.iter().any(|length| *length > 0.0) {
+            warnings.push(format!(
+                "the cell along {name} is 0 Angstrom long: its voxel size is unknown"
+            ));
         }
         let origin = f64::from(header.origin[xyz]);
         if origin.is_finite() {

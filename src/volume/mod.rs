@@ -6,14 +6,19 @@
 mod blocks;
 mod bytes;
 mod classes;
+mod copick;
 mod describe;
 mod geometry;
 mod grey_scale;
 mod header;
+mod labels;
+mod members;
+mod name;
 mod sections;
 mod slice_source;
 mod strided;
 mod tomogram;
+mod voxel_size;
 mod write;
 mod zarr;
 
@@ -21,11 +26,15 @@ pub use blocks::{BlockFile, BlockType, Moments};
 pub use classes::{
     class_label, class_name, is_class, BACKGROUND, CENTRE, CLASS_NAMES, FILAMENT, GROUND, MEMBRANE, MOLECULE,
 };
-pub use describe::FileDescription;
+pub use copick::{CopickProject, CopickRun};
+pub use describe::{is_result, FileDescription};
 pub use geometry::Geometry;
 pub use grey_scale::{grey_scale, tomogram_scale, CLIP_SIGMA};
+pub use name::{has_volume_ending, names_of, readable};
 pub use slice_source::SliceSource;
 pub use strided::{Dtype, Strided};
 pub use tomogram::Tomogram;
 pub use write::{write_f32, write_i16, write_labels, write_scores, write_slices, SliceType};
-pub use zarr::{write_blocks_as_zarr, write_zarr, ReadBox, Reduction, ZarrContent, ZarrVoxel};
+pub use zarr::{
+    label_image_path, write_blocks_as_zarr, write_label_image, write_zarr, ReadBox, Reduction, ZarrContent, ZarrVoxel,
+};

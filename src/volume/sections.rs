@@ -55,6 +55,11 @@ impl SliceSource for Sections {
         }
         Array3::from_shape_vec([depth, ny, nx], slices).map_err(|e| Error::Internal(format!("slices: {e}")))
     }
+
+    fn reading_bytes(&self) -> u64 {
+        // A band takes a few MB; a packed file can be in memory whole.
+        self.bytes.in_memory()
+    }
 }
 
 fn misplaced() -> Error {

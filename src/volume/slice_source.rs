@@ -10,6 +10,11 @@ pub trait SliceSource: Send + Sync {
     /// The slices `z` as an array of shape (z.end - z.start, ny, nx). `z` is a non-empty range of the tomogram's
     /// slices.
     fn read(&self, z: Range<usize>) -> Result<Array3<f32>>;
+
+    /// Bytes that [`SliceSource::read`] takes at most beside its answer, kept ones included.
+    fn reading_bytes(&self) -> u64 {
+        0
+    }
 }
 
 /// A zeroed buffer for `shape` voxels, or an error instead of an abort where there is no memory for it.

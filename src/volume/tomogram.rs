@@ -1,22 +1,29 @@
 //! A tomogram: its geometry and its slices, wherever they come from.
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ndarray::{s, Array3};
 
 use super::bytes::ByteSource;
+use super::labels::LabelOffset;
+use super::name::{name_of, readable};
 use super::sections::Sections;
 use super::slice_source::SliceSource;
+use super::voxel_size::doubts;
 use super::{zarr, Geometry};
 use crate::runtime::Job;
 use crate::{Error, Result};
 
-/// A volume whose slices can be read in any range. Cheap to open: voxels are read when asked for.
+/// A volume whose slices can be read in any range. Cheap to open and to clone: voxels are read when asked for.
+#[derive(Clone)]
 pub struct Tomogram {
     geometry: Geometry,
     name: String,
-    source: Box<dyn SliceSource>,
+    source: Arc<dyn SliceSource>,
     path: Option<PathBuf>,
+    files: Vec<PathBuf>,
+    labels: Arc<LabelOffset>,
 }
 
 impl Tomogram {
@@ -29,38 +36,63 @@ impl Tomogram {
     /// holds the fill value.
     ///
     /// Doubtful header values (a NaN voxel size, a wrong machine stamp, axes without a unit) are replaced and told to
-    /// `job`'s log.
+    /// `job`'s log, and so are voxel sizes that tomograms hardly have and chunks that are missing.
     ///
     /// # Errors
     /// [`Error::Io`] where the file cannot be read, [`Error::Format`] where it is no MRC file, truncated or damaged,
     /// where a folder's metadata are missing or broken, [`Error::Unsupported`] for complex, RGB and 4-bit voxels, for
     /// stacks of volumes, other axes and codecs.
     pub fn open(path: &Path, job: &Job) -> Result<Self> {
-        if zarr::is_zarr(path) {
-            let (geometry, slices, warnings) = zarr::open(path)?;
-            for warning in &warnings {
-                job.logger().warn("volume", &format!("{}: {warning}", path.display()));
-            }
-            let tomogram = Self::from_source(Box::new(slices), geometry, &zarr::name_of(path))?;
-            return Ok(Self {
-                path: Some(path.to_path_buf()),
-                ..tomogram
-            });
+        Self::open_sized(path, None, job)
+    }
+
+    /// [`Tomogram::open`] of a file whose voxels have edges of `voxel_nm` nanometres, whatever it says itself; None: what
+    /// it says. Errors: also a size that is not positive.
+    pub fn open_sized(path: &Path, voxel_nm: Option<f64>, job: &Job) -> Result<Self> {
+        let (tomogram, mut warnings) = Self::read(path, job)?;
+        if voxel_nm.is_none() {
+            warnings.extend(doubts(&tomogram.geometry));
         }
-        let (bytes, layout) = ByteSource::open(path, job)?;
-        for warning in &layout.warnings {
-            job.logger().warn("volume", &format!("{}: {warning}", path.display()));
+        for warning in &warnings {
+            job.logger().warn("volume", &format!("{}: {warning}", readable(path)));
         }
-        Ok(Self {
-            geometry: layout.geometry.clone(),
-            name: stem(path),
-            source: Box::new(Sections {
+        tomogram.with_voxel_nm(voxel_nm, job)
+    }
+
+    /// [`Tomogram::open_sized`] without a warning: of files that were opened before, and of this library's own.
+    pub fn open_again(path: &Path, voxel_nm: Option<f64>, job: &Job) -> Result<Self> {
+        let (tomogram, _) = Self::read(path, job)?;
+        tomogram.with_voxel_nm(voxel_nm, &Job::quiet())
+    }
+
+    /// The tomogram as its file has it, and what is to be told.
+    fn read(path: &Path, job: &Job) -> Result<(Self, Vec<String>)> {
+        let name = name_of(path);
+        let (tomogram, warnings) = if zarr::is_zarr(path) {
+            let opened = zarr::open(path)?;
+            let tomogram = Self {
+                files: opened.files,
+                ..Self::from_source(Box::new(opened.slices), opened.geometry, &name)?
+            };
+            (tomogram, opened.warnings)
+        } else {
+            let (bytes, layout) = ByteSource::open(path, job)?;
+            let (geometry, warnings) = (layout.geometry.clone(), layout.warnings.clone());
+            let labels = Arc::new(LabelOffset::of(&layout));
+            let sections = Sections {
                 bytes,
                 layout,
                 path: path.to_path_buf(),
-            }),
-            path: Some(path.to_path_buf()),
-        })
+            };
+            let tomogram = Self {
+                labels,
+                files: vec![path.to_path_buf()],
+                ..Self::from_source(Box::new(sections), geometry, &name)?
+            };
+            (tomogram, warnings)
+        };
+        let path = Some(path.to_path_buf());
+        Ok((Self { path, ..tomogram }, warnings))
     }
 
     /// A tomogram in memory; `voxels` (z, y, x) must have the geometry's shape.
@@ -89,8 +121,10 @@ impl Tomogram {
         Ok(Self {
             geometry,
             name: name.to_owned(),
-            source,
+            source: Arc::from(source),
             path: None,
+            files: Vec::new(),
+            labels: Arc::default(),
         })
     }
 
@@ -99,8 +133,9 @@ impl Tomogram {
         &self.geometry
     }
 
-    /// The file's name without folder and without `.mrc`, `.rec`, `.map`, `.ccp4`, `.st`, `.gz`, `.bz2`, `.zarr` and
-    /// `.ome.zarr`; of an array within a zarr folder with its path, `x_1` of `x.zarr/1`.
+    /// The file's name without folder and without `.mrc`, `.rec`, `.map`, `.ccp4`, `.st`, `.ali`, `.gz`, `.bz2`,
+    /// `.zarr` and `.ome.zarr`, in any case; of an array within a zarr folder with its path, `x_1` of `x.zarr/1`; of a
+    /// tomogram of a copick project that of its run. Bytes that are no UTF-8 are written as %E9.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -110,21 +145,65 @@ impl Tomogram {
         self.path.as_deref()
     }
 
-    /// The name that [`Tomogram::open`] gives the tomogram in `path`.
-    pub fn name_of(path: &Path) -> String {
-        if zarr::is_zarr(path) {
-            return zarr::name_of(path);
-        }
-        stem(path)
+    /// What is read of it on the disk: its file, or of a zarr folder its finest array and the metadata; none of voxels in
+    /// memory.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
     }
 
-    /// Replaces the voxel size, in Angstrom along every axis, where the user knows better than the file.
-    pub fn set_voxel_angstrom(&mut self, edge: f64) -> Result<()> {
+    /// The name that [`Tomogram::open`] gives the tomogram in `path`.
+    pub fn name_of(path: &Path) -> String {
+        name_of(path)
+    }
+
+    /// The same tomogram with voxels of `voxel_nm` nanometres along every axis, where the user knows better than the
+    /// file; None: as it is. Where the file says another size this is told to `job`'s log.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a size that is not positive.
+    pub fn with_voxel_nm(&self, voxel_nm: Option<f64>, job: &Job) -> Result<Self> {
+        let mut tomogram = self.clone();
+        let Some(edge) = voxel_nm else { return Ok(tomogram) };
         if !(edge.is_finite() && edge > 0.0) {
-            return Err(Error::argument("voxel_angstrom", edge, "must be a positive number"));
+            return Err(Error::argument("voxel_nm", edge, "must be a positive number"));
         }
-        self.geometry.voxel_angstrom = [edge; 3];
-        Ok(())
+        let differs = |own: f64| (own / (10.0 * edge) - 1.0).abs() > 0.01;
+        if self.geometry.voxel_nm().is_some() && self.geometry.voxel_angstrom.into_iter().any(differs) {
+            let [z, y, x] = self.geometry.voxel_angstrom.map(|own| own / 10.0);
+            let text = format!(
+                "{}: the voxel size is given as {edge} nm and taken, the file says {x:.4} x {y:.4} x {z:.4} nm (x, y, z)",
+                self.name
+            );
+            job.logger().warn("volume", &text);
+        }
+        tomogram.geometry.voxel_angstrom = [10.0 * edge; 3];
+        Ok(tomogram)
+    }
+
+    /// Bytes that reading takes beside the slices that it answers: what is unpacked at a time, and what is kept.
+    pub fn reading_bytes(&self) -> u64 {
+        self.source.reading_bytes()
+    }
+
+    /// The slices `z` of a volume of labels, or of a mask: whole numbers from 0 on. Where IMOD stored them as signed
+    /// bytes, from -128 on, 128 is added, as IMOD does.
+    ///
+    /// # Errors
+    /// [`Error::Format`] for other negative labels, with the first one's place; as [`Tomogram::read_slices`].
+    pub fn read_labels(&self, z: Range<usize>) -> Result<Array3<f32>> {
+        let offset = self.labels.get(self.geometry.shape[0], |z| self.read_slices(z))?;
+        let mut slices = self.read_slices(z.clone())?;
+        if offset != 0.0 {
+            slices += offset;
+        }
+        match slices.indexed_iter().find(|(_, label)| **label <= -0.5) {
+            None => Ok(slices),
+            Some(((k, y, x), label)) => {
+                let place = format!("z {}, y {y}, x {x}", z.start + k);
+                let detail = format!("the label {label} at {place} is negative, labels must be 0 or more");
+                Err(Error::format(&self.name, detail))
+            }
+        }
     }
 
     /// The slices `z` as an array (z.end - z.start, ny, nx). Takes memory for these slices and a few MB more.
@@ -180,24 +259,4 @@ fn check_finite(slices: &Array3<f32>, z: &Range<usize>, name: &str) -> Result<()
     });
     let detail = format!("{count} voxels of slices {}:{} are not finite{place}", z.start, z.end);
     Err(Error::format(name, detail))
-}
-
-fn stem(path: &Path) -> String {
-    let mut name = path
-        .file_name()
-        .map(|n| n.to_string_lossy().into_owned())
-        .unwrap_or_default();
-    for endings in [&[".gz", ".bz2"][..], &[".mrc", ".rec", ".map", ".ccp4", ".st"][..]] {
-        let ending = endings
-            .iter()
-            .find(|ending| name.to_ascii_lowercase().ends_with(*ending));
-        if let Some(ending) = ending {
-            name.truncate(name.len() - ending.len());
-        }
-    }
-    if name.is_empty() {
-        "tomogram".to_owned()
-    } else {
-        name
-    }
 }

@@ -35,9 +35,9 @@ pub fn write_f32(path: &Path, voxels: &Array3<f32>, geometry: &Geometry) -> Resu
     write_volume(path, voxels, geometry, mrc::Mode::Float32, "density")
 }
 
-/// Writes densities (z, y, x) as int16, mode 1. Errors as [`write_labels`].
-pub fn write_i16(path: &Path, voxels: &Array3<i16>, geometry: &Geometry) -> Result<()> {
-    write_volume(path, voxels, geometry, mrc::Mode::Int16, "density")
+/// Writes labels beyond 127 (z, y, x) as int16, mode 1. Errors as [`write_labels`].
+pub fn write_i16(path: &Path, labels: &Array3<i16>, geometry: &Geometry) -> Result<()> {
+    write_volume(path, labels, geometry, mrc::Mode::Int16, "labels")
 }
 
 /// Type of the voxels that [`write_slices`] stores.

@@ -1,7 +1,12 @@
 //! Reading and writing of MRC files: every mode, byte order and axis order, odd and damaged files, packed files.
+#[path = "../development_data/mod.rs"]
+mod development_data;
+mod field;
+mod imod_labels;
 mod odd_files;
 mod synthetic;
 mod writing;
+mod zarr_damage;
 
 use ndarray::s;
 use proptest::prelude::*;
@@ -238,6 +243,35 @@ fn peak_kb() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// Reading a slice of a zarr array of one chunk takes what is said beforehand, and no more.
+#[test]
+fn a_zarr_array_of_one_chunk_takes_the_memory_that_it_says() {
+    let this = "a_zarr_array_of_one_chunk_takes_the_memory_that_it_says";
+    if std::env::var_os("TOMOCUT_TEST_CHUNK").is_none() {
+        let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+        again.args(["--exact", this, "--nocapture"]);
+        let output = again.env("TOMOCUT_TEST_CHUNK", "1").output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.zarr");
+    std::fs::create_dir(&path).unwrap();
+    let metadata = r#"{"zarr_format": 2, "shape": [96, 512, 512], "chunks": [96, 512, 512], "dtype": "<f4",
+        "fill_value": 0, "order": "C", "filters": null, "compressor": null}"#;
+    std::fs::write(path.join(".zarray"), metadata).unwrap();
+    let chunk = std::fs::File::create(path.join("0.0.0")).unwrap();
+    chunk.set_len(96 << 20).unwrap();
+    let before = peak_kb();
+    let tomogram = Tomogram::open(&path, &Job::quiet()).unwrap();
+    for z in [0, 40, 95] {
+        assert_eq!(tomogram.read_slices(z..z + 1).unwrap().dim(), (1, 512, 512));
+    }
+    let (grown, said) = (peak_kb() - before, tomogram.reading_bytes() >> 10);
+    eprintln!("slices of one chunk of 96 MiB grew the peak by {grown} kB, {said} kB were said");
+    assert!(grown < said + 8_000, "{grown} kB, {said} kB were said");
 }
 
 /// A peak is a process's own: the test runs itself in a process of its own.

@@ -1,7 +1,10 @@
 //! The program `tomocut` as a user runs it: files, messages, exit codes, Ctrl-C. Wrong arguments are tested within the
 //! program itself (src/bin/tomocut/tests.rs), where no process has to be started.
+mod elsewhere;
 mod evaluate_pictures;
 mod evaluate_slab;
+mod field;
+mod field_names;
 mod info;
 mod ncut;
 mod phantom;

@@ -61,7 +61,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         return Ok(());
     };
     let engine = Engine::start(&arguments.engine)?;
-    let opened = arguments.tomograms.iter().map(|path| engine.tomogram(path));
+    let opened = arguments
+        .tomograms
+        .iter()
+        .map(|path| engine.tomogram(path, settings.voxel_nm));
     let opened = opened.collect::<Result<Vec<_>, _>>()?;
     let tomograms: Vec<_> = opened.iter().collect();
     let model = match &arguments.model {

@@ -54,7 +54,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         return Ok(());
     };
     let engine = Engine::start(&arguments.engine)?;
-    let tomogram = engine.tomogram(input)?;
+    let tomogram = engine.tomogram(input, settings.voxel_nm)?;
     let model = engine.diffusion_model(arguments.model.as_deref())?;
     let z = arguments.z.clone().unwrap_or(0..tomogram.geometry().shape[0]);
     let job = engine.job();

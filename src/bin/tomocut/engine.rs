@@ -70,9 +70,9 @@ impl Engine {
         done
     }
 
-    /// Opens a tomogram.
-    pub fn tomogram(&self, path: &std::path::Path) -> Result<Tomogram, Failure> {
-        Tomogram::open(path, &self.silent_job()).or_exit(Exit::BadInput)
+    /// Opens a tomogram; `voxel_nm` is the edge of its voxels where the user gives it.
+    pub fn tomogram(&self, path: &std::path::Path, voxel_nm: Option<f64>) -> Result<Tomogram, Failure> {
+        Tomogram::open_sized(path, voxel_nm, &self.silent_job()).or_exit(Exit::BadInput)
     }
 
     /// Loads a diffusion model; none: the built-in one.

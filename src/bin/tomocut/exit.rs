@@ -1,4 +1,7 @@
 //! Exit codes, and the failures that lead to them.
+use std::path::Path;
+
+use tomocut::volume::readable;
 use tomocut::Error;
 
 /// How the program ends.
@@ -48,6 +51,18 @@ impl Failure {
         Self {
             exit,
             text: text.into(),
+        }
+    }
+
+    /// The same, with the file or folder that it is about, unless the text names it.
+    pub fn of_file(self, path: &Path) -> Self {
+        let name = readable(path);
+        let is_named = [name.clone(), path.display().to_string()]
+            .iter()
+            .any(|name| self.text.contains(name));
+        match is_named {
+            true => self,
+            false => Self::new(self.exit, format!("{name}: {}", self.text)),
         }
     }
 

@@ -7,16 +7,13 @@ use tomocut::ncut::{
     segment_image, segment_slices, tree_of, write_segmentation, ImageInput, LabelFormat, NcutOptions, Segmentation,
     Subject,
 };
-use tomocut::volume::Tomogram;
+use tomocut::volume::{has_volume_ending, Tomogram};
 
 use crate::engine::{Engine, EngineArguments};
 use crate::exit::{Exit, Failure, OrExit};
 use crate::output::{make_folder, print};
 use crate::ranges::{number, slices};
 use crate::settings::SettingsArguments;
-
-/// Endings of tomograms; other files are pictures.
-const TOMOGRAMS: [&str; 7] = [".mrc", ".rec", ".map", ".st", ".gz", ".bz2", ".zarr"];
 
 /// Divides an image, or slices of a tomogram, into segments.
 ///
@@ -72,6 +69,9 @@ pub struct Arguments {
     /// Seed of noise and k-means
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Edge of a voxel in nm, where the tomogram's file is wrong or silent
+    #[arg(long, value_name = "X", value_parser = number)]
+    voxel_nm: Option<f64>,
     /// Structures are brighter than their surroundings
     #[arg(long)]
     bright: bool,
@@ -91,8 +91,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let Some(input) = &arguments.input else {
         return Ok(());
     };
-    let name = input.to_string_lossy().to_ascii_lowercase();
-    let is_tomogram = input.is_dir() || TOMOGRAMS.iter().any(|ending| name.ends_with(ending));
+    let is_tomogram = input.is_dir() || has_volume_ending(input);
     if !is_tomogram && arguments.z.is_some() {
         return Err(Failure::usage(format!(
             "--z is for tomograms; {} is an image",
@@ -160,7 +159,7 @@ fn of_tomogram(
     settings: &NcutOptions,
     engine: &Engine,
 ) -> Result<Segmented, Failure> {
-    let tomogram: Tomogram = engine.tomogram(input)?;
+    let tomogram: Tomogram = engine.tomogram(input, arguments.voxel_nm)?;
     let middle = tomogram.geometry().shape[0] / 2;
     let z = arguments.z.clone().unwrap_or(middle..middle + 1);
     let model = engine.diffusion_model(arguments.model.as_deref())?;

@@ -3,9 +3,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{json, Map, Value};
 use tomocut::networks::SegmentationModel;
-use tomocut::picks::PickFormat;
-use tomocut::predict::{finished_files, predict_inputs, predict_pictures, Inputs, PredictOptions, PredictReport};
-use tomocut::volume::Tomogram;
+use tomocut::predict::{
+    check_other_source, finished_files, predict_inputs, predict_pictures, Inputs, PredictOptions, PredictReport,
+};
+use tomocut::volume::{readable, Tomogram};
 
 use crate::engine::{Engine, EngineArguments};
 use crate::exit::{exit_of_work, Exit, Failure, OrExit};
@@ -17,11 +18,11 @@ use crate::settings::{Given, SettingsArguments};
 
 /// Segments whole tomograms with a trained network, never wholly in memory.
 ///
-/// Writes <stem>_membrane.mrc and so on, the probabilities of each output, and <stem>_labels.mrc. A stopped run goes on
-/// where it was; a tomogram whose results are there already is left out; one that fails is told, and the others go on.
+/// Writes <stem>_membrane.mrc and so on, and <stem>_labels.mrc. A stopped run goes on where it was; results that are
+/// there already stay; a tomogram that fails is told, and the others go on.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Tomograms, or folders of them
+    /// Tomograms, folders of them, or copick projects
     #[arg(value_name = "TOMOGRAM|FOLDER",
           required_unless_present_any = ["pictures", "help_settings", "print_settings"], conflicts_with = "pictures")]
     inputs: Vec<PathBuf>,
@@ -43,6 +44,12 @@ pub struct Arguments {
     /// mrc, or zarr: OME-Zarr with coarser copies [default: mrc]
     #[arg(long, value_name = "NAME")]
     format: Option<String>,
+    /// Also write the labels into the tomogram's own OME-Zarr folder, as labels/NAME
+    #[arg(long, value_name = "NAME", conflicts_with = "probabilities")]
+    labels_image: Option<String>,
+    /// Also write labels and molecules into a copick project (folder or JSON)
+    #[arg(long, value_name = "PROJECT", conflicts_with = "probabilities")]
+    copick: Option<PathBuf>,
     /// Least probability of a label [default: of the largest expected Dice]
     #[arg(long, value_name = "P", value_parser = number)]
     threshold: Option<f64>,
@@ -61,7 +68,7 @@ pub struct Arguments {
     /// Diameter of the molecules, for peaks and mean_pooling
     #[arg(long, value_name = "X", value_parser = number, requires = "picks")]
     diameter_nm: Option<f64>,
-    /// No picks where this volume is not 0 (carbon); a folder: FOLDER/<stem>.mrc
+    /// No picks where this volume is not 0 (carbon); a folder: its <stem>.mrc
     #[arg(long, value_name = "PATH", requires = "picks")]
     exclude: Option<PathBuf>,
     /// Also masks of membranes, gaps closed, and numbered membranes
@@ -131,6 +138,9 @@ fn given(arguments: &Arguments) -> Result<Given, Failure> {
         given.option("--labels or --probabilities", "outputs", Some(json!(outputs)))?;
     }
     given.option("--format", "format", arguments.format.clone())?;
+    given.option("--labels-image", "labels_image", arguments.labels_image.clone())?;
+    let copick = arguments.copick.as_ref().map(|path| path.display().to_string());
+    given.option("--copick", "copick", copick)?;
     given.option("--threshold", "threshold", arguments.threshold)?;
     given.flag("--mirrors", "mirrors", arguments.mirrors)?;
     given.option("--memory", "memory", arguments.memory)?;
@@ -199,21 +209,20 @@ impl Prediction<'_> {
     }
 
     fn of_tomograms(&self) -> Result<(), Failure> {
-        let endings = self.endings();
-        let is_result = |name: &str| endings.iter().any(|ending| name.ends_with(ending));
-        let mut paths = Vec::new();
-        for input in &self.arguments.inputs {
-            paths.extend(files::tomograms(input, is_result)?);
+        let tomograms = files::all_tomograms(&self.arguments.inputs)?;
+        let paths = &tomograms.paths;
+        if !self.arguments.engine.quiet {
+            tomograms.told().iter().for_each(|line| self.engine.display.line(line));
         }
         make_folder(self.out)?;
         let mut answers = Vec::new();
         let mut failures = Vec::new();
-        for path in &paths {
-            let outcome = self.take(path);
+        for path in paths {
+            let outcome = self.take(path).map_err(|failure| failure.of_file(path));
             answers.push(answer(path, &outcome));
             match outcome {
                 Ok(outcome) if !self.arguments.json && !self.arguments.engine.quiet => {
-                    print(&format!("{}: {}\n", path.display(), word(&outcome)))?;
+                    print(&format!("{}: {}\n", readable(path), word(&outcome)))?;
                 }
                 Ok(_) => {}
                 Err(failure) => {
@@ -234,7 +243,12 @@ impl Prediction<'_> {
                 .model
                 .as_ref()
                 .map_or("built-in".into(), |path| path.display().to_string());
-            print_json(&json!({"model": model, "settings": settings_value(&self.settings), "tomograms": answers}))?;
+            print_json(&json!({
+                "model": model,
+                "settings": settings_value(&self.settings),
+                "tomograms": answers,
+                "left_out": files::left_out(&tomograms),
+            }))?;
         }
         let n_failed = failures.len();
         match failures.pop() {
@@ -250,7 +264,7 @@ impl Prediction<'_> {
 
     /// Predicts one tomogram, unless its results are there.
     fn take(&self, path: &Path) -> Result<Outcome, Failure> {
-        let tomogram = self.engine.tomogram(path)?;
+        let tomogram = self.engine.tomogram(path, self.settings.voxel_nm)?;
         let excluded = self.excluded(tomogram.name())?;
         let inputs = Inputs {
             model: &self.model,
@@ -264,6 +278,7 @@ impl Prediction<'_> {
                 if let Some(files) = finished_files(&inputs, self.out, &settings, &self.engine.silent_job())? {
                     return Ok(Outcome::ThereAlready(files));
                 }
+                check_other_source(&tomogram, self.out)?;
             }
             let report = predict_inputs(&inputs, self.out, &settings, &job)?;
             Ok(Outcome::Predicted(Box::new(report)))
@@ -286,33 +301,21 @@ impl Prediction<'_> {
         let Some(path) = &self.arguments.exclude else {
             return Ok(None);
         };
-        if !path.is_dir() {
-            return self.engine.tomogram(path).map(Some);
+        if files::is_tomogram_itself(path) {
+            return self.engine.tomogram(path, None).map(Some);
         }
-        let file = path.join(format!("{stem}.mrc"));
-        match file.exists() {
-            true => self.engine.tomogram(&file).map(Some),
-            false => Ok(None),
+        match files::named(path, stem)?.as_slice() {
+            [] => Ok(None),
+            [file] => self.engine.tomogram(file, None).map(Some),
+            [first, second, ..] => Err(Failure::new(
+                Exit::BadInput,
+                format!(
+                    "--exclude: {} and {} are both named {stem}",
+                    readable(first),
+                    readable(second)
+                ),
+            )),
         }
-    }
-
-    /// Endings of the files that a tomogram gets: a folder may hold results of an earlier run beside its tomograms.
-    fn endings(&self) -> Vec<String> {
-        let kind = self.settings.format.ending();
-        let mut endings = vec![format!("_labels{kind}")];
-        for output in self.model.network().outputs() {
-            endings.push(format!("_{output}{kind}"));
-            endings.push(format!("_{output}_std{kind}"));
-            endings.extend(["_mask.mrc", "_objects.mrc"].map(|file| format!("_{output}{file}")));
-        }
-        let formats: Vec<PickFormat> = self
-            .settings
-            .picking
-            .iter()
-            .flat_map(|picking| picking.formats.clone())
-            .collect();
-        endings.extend(formats.iter().map(|format| format.file_name("")));
-        endings
     }
 }
 
@@ -328,7 +331,7 @@ fn word(outcome: &Outcome) -> &'static str {
 fn answer(path: &Path, outcome: &Result<Outcome, Failure>) -> Value {
     let mut members = Map::new();
     let mut put = |name: &str, value: Value| members.insert(name.to_owned(), value);
-    put("input", json!(path.display().to_string()));
+    put("input", json!(readable(path)));
     let files = match outcome {
         Err(failure) => {
             put("outcome", json!("failed"));

@@ -7,26 +7,16 @@ use std::path::{Path, PathBuf};
 use clap::ArgMatches;
 use serde_json::{json, Map, Value};
 use tomocut::dataset::{run_data_set, DataSetOptions, DataSetReport, DataSetTomogram, TomogramOutcome};
+use tomocut::volume::readable;
 
 use crate::engine::{Engine, EngineArguments};
 use crate::exit::{Exit, Failure, OrExit};
-use crate::files;
+use crate::files::{self, Tomograms};
 use crate::output::{make_folder, print, print_json};
 use crate::placed::placed;
 use crate::ranges::{bytes, number, slices};
 use crate::sampling::SamplingArguments;
 use crate::settings::{Given, SettingsArguments};
-
-/// Endings of results of an earlier run, which may lie beside the tomograms of a folder.
-const RESULTS: [&str; 7] = [
-    "_labels.mrc",
-    "_membrane.mrc",
-    "_molecule.mrc",
-    "_filament.mrc",
-    "_centre.mrc",
-    "_score.mrc",
-    "_std.mrc",
-];
 
 /// Segments a whole data set in one command, without annotation.
 ///
@@ -98,7 +88,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments, matches: &ArgMatches) -> Result<(), Failure> {
-    let tomograms = tomograms(arguments, matches)?;
+    let (tomograms, listing) = tomograms(arguments, matches)?;
     let Some(settings) = arguments.settings.resolve::<DataSetOptions>(given(arguments)?)? else {
         return Ok(());
     };
@@ -106,6 +96,9 @@ pub fn run(arguments: &Arguments, matches: &ArgMatches) -> Result<(), Failure> {
         return Ok(());
     };
     let engine = Engine::start_with_news(&arguments.engine, Some("dataset"))?;
+    if !arguments.engine.quiet {
+        listing.told().iter().for_each(|line| engine.display.line(line));
+    }
     let model = engine.diffusion_model(arguments.diffusion.as_deref())?;
     make_folder(out)?;
     let job = engine.job();
@@ -120,7 +113,7 @@ pub fn run(arguments: &Arguments, matches: &ArgMatches) -> Result<(), Failure> {
         _ => failure,
     })?;
     if arguments.json {
-        print_json(&answer(&report, &tomograms, out))?;
+        print_json(&answer(&report, &tomograms, &listing, out))?;
     } else if !arguments.engine.quiet {
         print(&text(&report, &tomograms))?;
     }
@@ -128,7 +121,7 @@ pub fn run(arguments: &Arguments, matches: &ArgMatches) -> Result<(), Failure> {
     for (tomogram, outcome) in tomograms.iter().zip(&report.tomograms) {
         if let Some(error) = &outcome.failure {
             failed += 1;
-            eprintln!("tomocut run: {}: {error}", tomogram.path.display());
+            eprintln!("tomocut run: {}: {error}", readable(&tomogram.path));
         }
     }
     match failed {
@@ -167,42 +160,35 @@ fn given(arguments: &Arguments) -> Result<Given, Failure> {
     Ok(given)
 }
 
-/// The tomograms of all files and folders, with what is said of those that are named themselves.
-fn tomograms(arguments: &Arguments, matches: &ArgMatches) -> Result<Vec<DataSetTomogram>, Failure> {
-    let mut z: BTreeMap<usize, Range<usize>> = placed(matches, "inputs", "z")?;
-    let mut truth: BTreeMap<usize, PathBuf> = placed(matches, "inputs", "truth")?;
-    let named: Vec<String> = arguments.inputs.iter().map(|path| files::name_of(path)).collect();
-    let is_taken =
-        |name: &str| RESULTS.iter().any(|ending| name.ends_with(ending)) || named.iter().any(|known| known == name);
-    let mut all = Vec::new();
-    for (index, input) in arguments.inputs.iter().enumerate() {
-        let paths = files::tomograms(input, is_taken)?;
-        let (slab, truth) = (z.remove(&index), truth.remove(&index));
-        let option = match (&slab, &truth) {
-            (Some(_), _) => "--z",
-            (None, Some(_)) => "--truth",
-            (None, None) => {
-                all.extend(paths.into_iter().map(|path| DataSetTomogram {
-                    path,
-                    ..DataSetTomogram::default()
-                }));
-                continue;
-            }
-        };
-        if paths != [input.clone()] {
+/// What is said of the tomograms that are named themselves, and all tomograms of files and folders.
+fn tomograms(arguments: &Arguments, matches: &ArgMatches) -> Result<(Vec<DataSetTomogram>, Tomograms), Failure> {
+    let z: BTreeMap<usize, Range<usize>> = placed(matches, "inputs", "z")?;
+    let truth: BTreeMap<usize, PathBuf> = placed(matches, "inputs", "truth")?;
+    for (option, index) in z.keys().map(|n| ("--z", n)).chain(truth.keys().map(|n| ("--truth", n))) {
+        let input = &arguments.inputs[*index];
+        if !files::is_tomogram_itself(input) {
             let text = format!(
                 "{option} of {}: must stand after a tomogram, not a folder",
                 input.display()
             );
             return Err(Failure::usage(text));
         }
-        all.push(DataSetTomogram {
-            path: input.clone(),
-            slab,
-            truth,
-        });
     }
-    Ok(all)
+    let all = files::all_tomograms(&arguments.inputs)?;
+    let of = |path: &PathBuf| {
+        let mut places = arguments
+            .inputs
+            .iter()
+            .enumerate()
+            .filter(|(_, input)| *input == path)
+            .map(|(n, _)| n);
+        DataSetTomogram {
+            path: path.clone(),
+            slab: places.clone().find_map(|n| z.get(&n).cloned()),
+            truth: places.find_map(|n| truth.get(&n).cloned()),
+        }
+    };
+    Ok((all.paths.iter().map(of).collect(), all))
 }
 
 fn word(outcome: &TomogramOutcome) -> &'static str {
@@ -220,7 +206,7 @@ fn dice(report: &DataSetReport) -> f64 {
 
 fn text(report: &DataSetReport, tomograms: &[DataSetTomogram]) -> String {
     let line = |(tomogram, outcome): (&DataSetTomogram, &TomogramOutcome)| {
-        format!("{}: {}\n", tomogram.path.display(), word(outcome))
+        format!("{}: {}\n", readable(&tomogram.path), word(outcome))
     };
     let lines: String = tomograms.iter().zip(&report.tomograms).map(line).collect();
     format!(
@@ -232,10 +218,10 @@ fn text(report: &DataSetReport, tomograms: &[DataSetTomogram]) -> String {
     )
 }
 
-fn answer(report: &DataSetReport, tomograms: &[DataSetTomogram], out: &Path) -> Value {
+fn answer(report: &DataSetReport, tomograms: &[DataSetTomogram], listing: &Tomograms, out: &Path) -> Value {
     let member = |(tomogram, outcome): (&DataSetTomogram, &TomogramOutcome)| {
         let mut member = Map::new();
-        member.insert("input".into(), json!(tomogram.path.display().to_string()));
+        member.insert("input".into(), json!(readable(&tomogram.path)));
         member.insert("outcome".into(), json!(word(outcome)));
         if let Some(error) = &outcome.failure {
             member.insert("error".into(), json!(error.to_string()));
@@ -250,5 +236,6 @@ fn answer(report: &DataSetReport, tomograms: &[DataSetTomogram], out: &Path) -> 
         "loss": report.loss,
         "settings": report.settings,
         "tomograms": tomograms.iter().zip(&report.tomograms).map(member).collect::<Vec<_>>(),
+        "left_out": files::left_out(listing),
     })
 }

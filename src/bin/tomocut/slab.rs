@@ -87,7 +87,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         return Ok(());
     };
     let engine = Engine::start(&arguments.engine)?;
-    let tomogram = engine.tomogram(input)?;
+    let tomogram = engine.tomogram(input, settings.voxel_nm)?;
     let model = engine.diffusion_model(arguments.model.as_deref())?;
     let z = match z {
         Slab::Slices(z) => z.clone(),
@@ -170,7 +170,7 @@ fn print_suggestions(arguments: &Arguments, count: usize) -> Result<(), Failure>
         return Ok(());
     };
     let engine = Engine::start(&arguments.engine)?;
-    let tomogram: Tomogram = engine.tomogram(input)?;
+    let tomogram: Tomogram = engine.tomogram(input, options.voxel_nm)?;
     let suggestions = suggest::suggest(&engine, &tomogram, &options, count)?;
     match arguments.json {
         true => print_json(&suggest::json(&suggestions, &input.display().to_string(), &options)),

@@ -82,7 +82,7 @@ pub fn find_picks(
         }
         set.exclude_slices(options.exclusion_nm, |z| {
             job.check()?;
-            let slice = excluded.read_slices(z..z + 1)?;
+            let slice = excluded.read_labels(z..z + 1)?;
             Ok(slice.index_axis(Axis(0), 0).mapv(|v| v != 0.0))
         })?;
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use half::f16;
 
 use super::reduce::{Reduction, ZarrVoxel};
-use super::write::{write_zarr, ZarrContent};
+use super::write::{write_in_form, Form, ZarrContent};
 use crate::runtime::Job;
 use crate::volume::{BlockFile, BlockType, Geometry};
 use crate::Result;
@@ -19,21 +19,34 @@ pub fn write_blocks_as_zarr(blocks: &BlockFile, path: &Path, geometry: &Geometry
         BlockType::Byte | BlockType::Half => Reduction::Mean,
     };
     let content = ZarrContent { name, reduction };
+    let to = (path, geometry, content, &Form::of(&content));
     match blocks.stored() {
-        BlockType::Label | BlockType::Byte => convert::<u8, 1>(blocks, path, geometry, content, job, |[byte]| byte),
-        BlockType::Half => convert::<f16, 2>(blocks, path, geometry, content, job, f16::from_le_bytes),
+        BlockType::Label | BlockType::Byte => convert::<u8, 1>(blocks, to, job, |[byte]| byte),
+        BlockType::Half => convert::<f16, 2>(blocks, to, job, f16::from_le_bytes),
     }
+}
+
+/// Writes the labels of `blocks` in this form.
+pub(super) fn put_labels(
+    blocks: &BlockFile,
+    path: &Path,
+    geometry: &Geometry,
+    name: &str,
+    form: &Form,
+    job: &Job,
+) -> Result<()> {
+    let reduction = Reduction::Mode;
+    let to = (path, geometry, ZarrContent { name, reduction }, form);
+    convert::<u8, 1>(blocks, to, job, |[byte]| byte)
 }
 
 fn convert<T: ZarrVoxel, const BYTES: usize>(
     blocks: &BlockFile,
-    path: &Path,
-    geometry: &Geometry,
-    content: ZarrContent,
+    (path, geometry, content, form): (&Path, &Geometry, ZarrContent, &Form),
     job: &Job,
     decode: fn([u8; BYTES]) -> T,
 ) -> Result<()> {
-    write_zarr(path, geometry, content, job, &mut |wanted: &[Range<usize>; 3]| {
+    write_in_form(path, geometry, content, form, job, &mut |wanted: &[Range<usize>; 3]| {
         let [z, y, x] = wanted;
         let mut voxels = Vec::with_capacity(z.len() * y.len() * x.len());
         for slice in z.clone() {

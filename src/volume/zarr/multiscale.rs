@@ -41,6 +41,10 @@ pub(super) struct Multiscale {
 struct Transformation {
     scale: Vec<f64>,
     translation: Vec<f64>,
+    /// Whether the metadata hold any: without one the voxel size is unknown.
+    is_given: bool,
+    /// A unit that stands in the transformation, as copick once wrote it, and not at the axes.
+    unit: Option<String>,
 }
 
 impl Multiscale {
@@ -146,10 +150,17 @@ impl Multiscale {
         let Some((_, found)) = self.levels.get(level) else {
             return Err(Error::Internal(format!("level {level} of {}", self.what)));
         };
+        if !found.is_given {
+            let path = self.path(level);
+            warnings.push(format!(
+                "resolution {path} has no coordinateTransformations: its voxel size is unknown"
+            ));
+            return Ok(());
+        }
         let first = self.axes.len() - 3;
         let mut angstrom = [0.0; 3];
         for (value, (name, unit)) in angstrom.iter_mut().zip(&self.axes[first..]) {
-            let unit = unit.as_deref().unwrap_or("");
+            let unit = unit.as_deref().or(found.unit.as_deref()).unwrap_or("");
             match UNITS.iter().find(|(known, _)| *known == unit.to_lowercase()) {
                 Some((_, length)) => *value = *length,
                 None => {
@@ -178,11 +189,13 @@ impl Multiscale {
 }
 
 impl Transformation {
-    /// `coordinateTransformations` of an image or of a resolution, in their order; none is the identity.
+    /// `coordinateTransformations` of an image or of a resolution, in their order; none is the identity, not given.
     fn parse(holder: &Value, dimensions: usize, what: &str) -> Result<Self> {
         let mut whole = Self {
             scale: vec![1.0; dimensions],
             translation: vec![0.0; dimensions],
+            is_given: false,
+            unit: None,
         };
         let steps = match holder.get("coordinateTransformations") {
             None | Some(Value::Null) => return Ok(whole),
@@ -202,23 +215,22 @@ impl Transformation {
                 })
             };
             let neutral = |value| vec![value; dimensions];
-            let step = match kind {
-                "identity" => continue,
-                "scale" => Self {
-                    scale: numbers()?,
-                    translation: neutral(0.0),
-                },
-                "translation" => Self {
-                    scale: neutral(1.0),
-                    translation: numbers()?,
-                },
+            let (scale, translation) = match kind {
+                "identity" => (neutral(1.0), neutral(0.0)),
+                "scale" => (numbers()?, neutral(0.0)),
+                "translation" => (neutral(1.0), numbers()?),
                 other => {
                     let text =
                         format!("{what}: a transformation of type {other}, must be scale, translation or identity");
                     return Err(Error::Unsupported(text));
                 }
             };
-            whole = whole.followed_by(&step);
+            whole = whole.followed_by(&Self {
+                scale,
+                translation,
+                is_given: kind != "translation",
+                unit: step.get("unit").and_then(Value::as_str).map(str::to_owned),
+            });
         }
         Ok(whole)
     }
@@ -233,6 +245,8 @@ impl Transformation {
         Self {
             scale: axes().map(|((scale, _), (outer, _))| scale * outer).collect(),
             translation: axes().map(|((_, at), (outer, moved))| at * outer + moved).collect(),
+            is_given: self.is_given || next.is_given,
+            unit: self.unit.clone().or_else(|| next.unit.clone()),
         }
     }
 }

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use super::metadata::{parse, voxels};
 use super::multiscale::{attributes_of_ome, Multiscale};
 use crate::{Error, Result};
 
 /// Metadata of a group or an array of zarr 3.
-const NODE_3: &str = "zarr.json";
+pub(super) const NODE_3: &str = "zarr.json";
 /// Metadata of an array, of a group, and the attributes of either, of zarr 2.
 pub(super) const ARRAY_2: &str = ".zarray";
 pub(super) const GROUP_2: &str = ".zgroup";
@@ -30,10 +31,23 @@ enum Node {
 pub(super) struct Image {
     /// The array's folder.
     pub array: PathBuf,
+    /// The folder of the group that describes it.
+    pub group: Option<PathBuf>,
     /// The image and the array's number among its resolutions; None for an array that no group describes.
     pub described: Option<(Multiscale, usize)>,
+    /// What this library noted of a volume that it wrote, in the words of an MRC file's label.
+    pub label: Option<String>,
     /// For the log.
     pub warnings: Vec<String>,
+}
+
+impl Image {
+    /// What is read of it: the array's folder, and the metadata of the group.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let metadata = |group: &PathBuf| [NODE_3, ATTRIBUTES_2].map(|name| group.join(name));
+        let group = self.group.iter().flat_map(metadata).filter(|path| path.is_file());
+        std::iter::once(self.array.clone()).chain(group).collect()
+    }
 }
 
 /// Whether `path` is a folder that zarr metadata or its name make a zarr hierarchy.
@@ -45,30 +59,6 @@ pub fn is_zarr(path: &Path) -> bool {
             .any(|name| path.join(name).is_file())
     };
     path.is_dir() && (named() || marked())
-}
-
-/// A tomogram's name: that of its folder without `.zarr` and `.ome.zarr`; for an array within, its path behind that,
-/// "x_1" of "x.zarr/1".
-pub fn name_of(path: &Path) -> String {
-    let parts: Vec<String> = path
-        .components()
-        .map(|part| part.as_os_str().to_string_lossy().into_owned())
-        .collect();
-    let is_root = |part: &String| part.len() > 5 && part.to_ascii_lowercase().ends_with(".zarr");
-    let first = parts.iter().rposition(is_root).unwrap_or(parts.len().saturating_sub(1));
-    let mut words: Vec<&str> = parts.iter().skip(first).map(String::as_str).collect();
-    if let Some(root) = words.first_mut() {
-        for ending in [".zarr", ".ome"] {
-            let cut = root.len().saturating_sub(ending.len());
-            if cut > 0 && root.is_char_boundary(cut) && root[cut..].eq_ignore_ascii_case(ending) {
-                *root = &root[..cut];
-            }
-        }
-    }
-    match words.join("_") {
-        name if name.is_empty() => "tomogram".to_owned(),
-        name => name,
-    }
 }
 
 /// The array that `path` means: itself, or the finest resolution of the group that it is.
@@ -95,6 +85,10 @@ fn finest(folder: PathBuf, attributes: Map<String, Value>, what: &str) -> Result
             images = Multiscale::all(&inner, what)?;
         }
     }
+    let label = attributes.get("tomocut").map(|noted| {
+        let word = |name: &str, otherwise| noted.get(name).and_then(Value::as_str).unwrap_or(otherwise).to_owned();
+        format!("tomocut {}: {}", word("version", "0"), word("content", "prediction"))
+    });
     let mut warnings = Vec::new();
     if images.len() > 1 {
         warnings.push(format!("{} images in one group, the first is taken", images.len()));
@@ -104,10 +98,14 @@ fn finest(folder: PathBuf, attributes: Map<String, Value>, what: &str) -> Result
             "a zarr group without OME metadata (multiscales); name one of its arrays instead, such as FOLDER/0";
         return Err(Error::format(what, detail));
     };
-    let array = folder.join(image.path(0));
+    // Most list the finest first, as they should.
+    let size = |level: usize| voxels(&folder.join(image.path(level)));
+    let level = (1..image.levels()).fold(0, |best, level| if size(level) > size(best) { level } else { best });
     Ok(Image {
-        array,
-        described: Some((image, 0)),
+        array: folder.join(image.path(level)),
+        group: Some(folder),
+        described: Some((image, level)),
+        label,
         warnings,
     })
 }
@@ -115,7 +113,7 @@ fn finest(folder: PathBuf, attributes: Map<String, Value>, what: &str) -> Result
 /// An array by itself: looks for the group above that names it as one of its resolutions.
 fn described(array: PathBuf, what: &str) -> Result<Image> {
     let mut warnings = Vec::new();
-    let mut described = None;
+    let (mut described, mut group) = (None, None);
     for above in array.ancestors().skip(1).take(DEEPEST) {
         // What lies above is somebody else's affair: if it is broken, the array still is one.
         let images = match node(above, what) {
@@ -132,12 +130,15 @@ fn described(array: PathBuf, what: &str) -> Result<Image> {
             Err(error) => warnings.push(error.to_string()),
         }
         if described.is_some() {
+            group = Some(above.to_path_buf());
             break;
         }
     }
     Ok(Image {
         array,
+        group,
         described,
+        label: None,
         warnings,
     })
 }
@@ -171,12 +172,13 @@ fn node(folder: &Path, what: &str) -> Result<Option<Node>> {
     Ok(Some(Node::Group(attributes(described)?)))
 }
 
-fn json(path: &Path) -> Result<Option<Value>> {
+/// The JSON document in `path`; None where there is no such file.
+pub(super) fn json(path: &Path) -> Result<Option<Value>> {
     let text = match fs::read(path) {
         Ok(text) => text,
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
         Err(e) => return Err(Error::io("reading", path, e)),
     };
-    let parsed = serde_json::from_slice(&text).map_err(|e| Error::format(path.display(), format!("no JSON: {e}")))?;
+    let parsed = parse(&text).map_err(|e| Error::format(path.display(), format!("no JSON: {e}")))?;
     Ok(Some(parsed))
 }

@@ -11,6 +11,8 @@ use zarrs::array_subset::ArraySubset;
 use zarrs::filesystem::FilesystemStore;
 use zarrs::storage::StorageError;
 
+use super::chunks::missing;
+use super::metadata::array_metadata;
 use super::node::{find, Image};
 use crate::volume::slice_source::{allocate_slices, SliceSource};
 use crate::volume::Geometry;
@@ -29,27 +31,44 @@ pub struct ZarrSlices {
     chunk_depth: usize,
     /// Slices of a window, the unit in which chunks are unpacked and kept: a whole row of chunks where that fits.
     window_depth: usize,
+    /// Voxels of a chunk, and bytes of one as it is stored.
+    chunk_voxels: u64,
+    voxel_bytes: u64,
     kept: Mutex<Option<Kept>>,
 }
 
 /// The number of the first slice, and the slices.
 type Kept = (usize, Arc<Array3<f32>>);
 
-/// Opens an OME-Zarr folder, an array within it, or a zarr array of its own. Returns geometry, slices, and warnings for
-/// the log.
-pub fn open(path: &Path) -> Result<(Geometry, ZarrSlices, Vec<String>)> {
+/// An array that was opened.
+pub struct OpenZarr {
+    pub geometry: Geometry,
+    pub slices: ZarrSlices,
+    /// For the log.
+    pub warnings: Vec<String>,
+    /// What is read of it: the array's folder, and metadata.
+    pub files: Vec<PathBuf>,
+}
+
+/// Opens an OME-Zarr folder, an array within it, or a zarr array of its own.
+pub fn open(path: &Path) -> Result<OpenZarr> {
+    let image = find(path)?;
+    let files = image.files();
     let Image {
         array: folder,
         described,
+        label,
         mut warnings,
-    } = find(path)?;
+        ..
+    } = image;
     let what = folder.display().to_string();
     let _ = alone();
     let store = FilesystemStore::new(&folder).map_err(|e| Error::format(&what, e))?;
     if !folder.is_dir() {
         return Err(Error::format(path.display(), format!("the array {what} is missing")));
     }
-    let array = Array::open(Arc::new(store), "/").map_err(|e| not_opened(&folder, e))?;
+    let metadata = array_metadata(&folder)?;
+    let array = Array::new_with_metadata(Arc::new(store), "/", metadata).map_err(|e| not_opened(&folder, e))?;
     check_type(array.data_type(), &what)?;
     let shape = extents(
         array.shape(),
@@ -57,11 +76,18 @@ pub fn open(path: &Path) -> Result<(Geometry, ZarrSlices, Vec<String>)> {
         &what,
     )?;
     let mut geometry = Geometry::new(shape, 0.0);
+    geometry.labels.extend(label);
     if let Some((image, level)) = &described {
         image.place(*level, &mut geometry, &mut warnings)?;
     }
+    warnings.extend(missing(&array, &folder));
     let slices = ZarrSlices::new(array, folder, &geometry)?;
-    Ok((geometry, slices, warnings))
+    Ok(OpenZarr {
+        geometry,
+        slices,
+        warnings,
+        files,
+    })
 }
 
 /// Extents z, y, x of an array; what stands before them must be 1.
@@ -118,9 +144,14 @@ impl ZarrSlices {
         };
         let along_z = chunk.len().checked_sub(3).and_then(|axis| chunk.get(axis));
         let depth = along_z.and_then(|n| usize::try_from(n.get()).ok()).unwrap_or(1).min(nz);
+        let voxel_bytes = array.data_type().fixed_size().unwrap_or(8) as u64;
+        // A shard's chunks may be packed together: what is unpacked at a time is at most one of them.
+        let chunk_voxels = chunk.iter().fold(1_u64, |all, extent| all.saturating_mul(extent.get()));
         Ok(Self {
             array,
             path,
+            chunk_voxels,
+            voxel_bytes,
             shape: geometry.shape,
             chunk_depth: depth,
             window_depth: (KEPT_BYTES / slice_bytes).clamp(1, depth),
@@ -249,6 +280,16 @@ impl SliceSource for ZarrSlices {
             next = end;
         }
         Array3::from_shape_vec([z.len(), ny, nx], slices).map_err(|e| Error::Internal(format!("slices: {e}")))
+    }
+
+    fn reading_bytes(&self) -> u64 {
+        let [_, ny, nx] = self.shape;
+        let kept = (self.window_depth * ny * nx * size_of::<f32>()) as u64;
+        // A chunk as it is packed and unpacked, the part of it that is wanted, and that as float32.
+        let chunk = self
+            .chunk_voxels
+            .saturating_mul(3 * self.voxel_bytes + size_of::<f32>() as u64);
+        kept.saturating_add(chunk)
     }
 }
 

@@ -24,15 +24,15 @@ impl Reduction {
 
 /// Types that volumes are written in.
 pub trait ZarrVoxel: ElementOwned + Copy + Default + PartialOrd {
-    /// Its name in zarr 2, little endian.
-    const DTYPE: &'static str;
+    /// Its names in zarr 2, little endian, and in zarr 3.
+    const DTYPE: [&'static str; 2];
 
     /// The mean of `voxels`, at least one, rounded to the nearest.
     fn mean(voxels: &[Self]) -> Self;
 }
 
 impl ZarrVoxel for u8 {
-    const DTYPE: &'static str = "|u1";
+    const DTYPE: [&'static str; 2] = ["|u1", "uint8"];
 
     fn mean(voxels: &[Self]) -> Self {
         let sum: usize = voxels.iter().map(|v| usize::from(*v)).sum();
@@ -41,7 +41,7 @@ impl ZarrVoxel for u8 {
 }
 
 impl ZarrVoxel for f16 {
-    const DTYPE: &'static str = "<f2";
+    const DTYPE: [&'static str; 2] = ["<f2", "float16"];
 
     fn mean(voxels: &[Self]) -> Self {
         let sum: f32 = voxels.iter().map(|v| v.to_f32()).sum();
@@ -50,7 +50,7 @@ impl ZarrVoxel for f16 {
 }
 
 impl ZarrVoxel for f32 {
-    const DTYPE: &'static str = "<f4";
+    const DTYPE: [&'static str; 2] = ["<f4", "float32"];
 
     fn mean(voxels: &[Self]) -> Self {
         (voxels.iter().map(|v| f64::from(*v)).sum::<f64>() / voxels.len().max(1) as f64) as f32

@@ -11,10 +11,10 @@ use zarrs::array_subset::ArraySubset;
 use zarrs::filesystem::FilesystemStore;
 
 use super::multiscale::describe;
-use super::node::{ARRAY_2, ATTRIBUTES_2, GROUP_2};
 use super::read::{alone, chunk_failed};
 use super::reduce::{halve, Reduction, ZarrVoxel};
-use crate::runtime::{place_folder, Job};
+use super::version::Version;
+use crate::runtime::{folder_target, place_folder, Job};
 use crate::volume::Geometry;
 use crate::{Error, Result};
 
@@ -22,8 +22,6 @@ use crate::{Error, Result};
 const CHUNK: usize = 128;
 /// Resolutions are halved until no axis is longer.
 const COARSEST: usize = 64;
-/// zstd's own default.
-const ZSTD_LEVEL: i32 = 3;
 
 /// Contents of a volume.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +30,26 @@ pub struct ZarrContent<'a> {
     pub name: &'a str,
     /// Reduction to coarser resolutions; with [`Reduction::Mode`] viewers are told that the values are labels.
     pub reduction: Reduction,
+}
+
+/// How a folder of resolutions is written.
+pub(super) struct Form {
+    pub version: Version,
+    /// Number of resolutions; None: until no axis is longer than 64 voxels.
+    pub levels: Option<usize>,
+    /// The attribute `image-label`, of labels.
+    pub label: Option<Value>,
+}
+
+impl Form {
+    /// An image of its own.
+    pub fn of(content: &ZarrContent) -> Self {
+        Self {
+            version: Version::V04,
+            levels: None,
+            label: (content.reduction == Reduction::Mode).then(|| json!({"version": "0.4"})),
+        }
+    }
 }
 
 /// Answers the voxels (z, y, x) of a box of a volume, x fastest.
@@ -52,11 +70,24 @@ pub fn write_zarr<T: ZarrVoxel>(
     job: &Job,
     read: ReadBox<T>,
 ) -> Result<()> {
+    write_in_form(path, geometry, content, &Form::of(&content), job, read)
+}
+
+/// [`write_zarr`] in another form.
+pub(super) fn write_in_form<T: ZarrVoxel>(
+    path: &Path,
+    geometry: &Geometry,
+    content: ZarrContent,
+    form: &Form,
+    job: &Job,
+    read: ReadBox<T>,
+) -> Result<()> {
     let found = format!("{:?}", geometry.shape);
     if geometry.shape.contains(&0) {
         return Err(Error::argument("geometry.shape", found, "must have no zero extent"));
     }
-    let beside = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let target = folder_target(path)?;
+    let beside = target.parent().filter(|folder| !folder.as_os_str().is_empty());
     let work = tempfile::Builder::new()
         .prefix(".tomocut-")
         .suffix(".part")
@@ -64,19 +95,23 @@ pub fn write_zarr<T: ZarrVoxel>(
         .permissions(Permissions::from_mode(0o777))
         .tempdir_in(beside.unwrap_or(Path::new(".")))
         .map_err(|e| Error::io("writing", path, e))?;
-    let levels = levels(geometry.shape);
+    let levels = levels(geometry.shape, form.levels);
     let factors: Vec<[usize; 3]> = levels.iter().map(|level| level.factor).collect();
-    put_json(&work.path().join(GROUP_2), &json!({"zarr_format": 2}))?;
-    let mut attributes = describe(content.name, geometry, &factors, content.reduction.name());
-    if content.reduction == Reduction::Mode {
-        attributes.insert("image-label".to_owned(), json!({"version": "0.4"}));
+    let mut ome = describe(content.name, geometry, &factors, content.reduction.name());
+    if let Some(label) = &form.label {
+        ome.insert("image-label".to_owned(), label.clone());
     }
-    attributes.insert("tomocut".to_owned(), json!({"version": env!("CARGO_PKG_VERSION")}));
-    put_json(&work.path().join(ATTRIBUTES_2), &Value::Object(attributes))?;
+    let kind = match content.reduction {
+        Reduction::Mode => "labels",
+        Reduction::Mean => "score",
+    };
+    let noted = json!({"version": env!("CARGO_PKG_VERSION"), "content": kind});
+    let others = Map::from_iter([("tomocut".to_owned(), noted)]);
+    form.version.put_group(work.path(), ome, others)?;
 
     let mut finer: Option<LevelArray> = None;
     for (number, level) in levels.iter().enumerate() {
-        let array = LevelArray::create::<T>(&work.path().join(number.to_string()), level.shape)?;
+        let array = LevelArray::create::<T>(&work.path().join(number.to_string()), level.shape, form.version)?;
         match &finer {
             None => array.fill(job, read)?,
             Some(finer) => array.fill_from::<T>(job, finer, level.step, content.reduction)?,
@@ -84,7 +119,7 @@ pub fn write_zarr<T: ZarrVoxel>(
         finer = Some(array);
     }
     sync(work.path())?;
-    place_folder(work.path(), path)
+    place_folder(work.path(), &target)
 }
 
 /// A resolution.
@@ -96,13 +131,18 @@ struct Level {
     factor: [usize; 3],
 }
 
-fn levels(shape: [usize; 3]) -> Vec<Level> {
+/// `count` resolutions, or as many as it takes until no axis is longer than 64 voxels.
+fn levels(shape: [usize; 3], count: Option<usize>) -> Vec<Level> {
     let mut levels = vec![Level {
         shape,
         step: [1; 3],
         factor: [1; 3],
     }];
-    while let Some(last) = levels.last().filter(|last| last.shape.iter().any(|n| *n > COARSEST)) {
+    let is_finer = |levels: &[Level], last: &Level| match count {
+        Some(count) => levels.len() < count,
+        None => last.shape.iter().any(|n| *n > COARSEST),
+    };
+    while let Some(last) = levels.last().filter(|last| is_finer(&levels, last)) {
         let step = last.shape.map(|n| if n > 1 { 2 } else { 1 });
         let next = Level {
             shape: std::array::from_fn(|axis| last.shape[axis].div_ceil(step[axis])),
@@ -123,15 +163,10 @@ struct LevelArray {
 }
 
 impl LevelArray {
-    fn create<T: ZarrVoxel>(folder: &Path, shape: [usize; 3]) -> Result<Self> {
+    fn create<T: ZarrVoxel>(folder: &Path, shape: [usize; 3], version: Version) -> Result<Self> {
         fs::create_dir(folder).map_err(|e| Error::io("writing", folder, e))?;
         let chunk = shape.map(|n| n.min(CHUNK));
-        // Written here to the letter: what the crate writes differs from version to version.
-        let metadata = json!({
-            "zarr_format": 2, "shape": shape, "chunks": chunk, "dtype": T::DTYPE, "fill_value": 0, "order": "C",
-            "filters": null, "dimension_separator": "/", "compressor": {"id": "zstd", "level": ZSTD_LEVEL},
-        });
-        put_json(&folder.join(ARRAY_2), &metadata)?;
+        version.put_array(folder, shape, chunk, T::DTYPE)?;
         let odd = |e: &dyn std::fmt::Display| Error::Internal(format!("{}: {e}", folder.display()));
         let _ = alone();
         let store = FilesystemStore::new(folder).map_err(|e| odd(&e))?;
@@ -247,28 +282,6 @@ fn ranges(extent: usize, length: usize) -> impl Iterator<Item = Range<usize>> {
     (0..extent)
         .step_by(length.max(1))
         .map(move |first| first..(first + length).min(extent))
-}
-
-fn put_json(path: &Path, value: &Value) -> Result<()> {
-    let sorted = sorted(value);
-    let text = serde_json::to_vec_pretty(&sorted).map_err(|e| Error::Internal(format!("{}: {e}", path.display())))?;
-    fs::write(path, text).map_err(|e| Error::io("writing", path, e))
-}
-
-/// Keys in alphabetical order, whatever order the JSON crate was built to keep.
-fn sorted(value: &Value) -> Value {
-    match value {
-        Value::Object(members) => {
-            let mut keys: Vec<&String> = members.keys().collect();
-            keys.sort();
-            let pairs = keys
-                .into_iter()
-                .filter_map(|key| Some((key.clone(), sorted(members.get(key)?))));
-            Value::Object(pairs.collect::<Map<String, Value>>())
-        }
-        Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),
-        plain => plain.clone(),
-    }
 }
 
 /// Waits until every file of a folder is on the disk.

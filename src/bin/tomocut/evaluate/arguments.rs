@@ -79,6 +79,9 @@ pub struct SlabArguments {
     /// Only true positions with these labels
     #[arg(long = "truth-point-label", value_name = "A,B", value_delimiter = ',')]
     pub truth_point_labels: Option<Vec<i64>>,
+    /// Edge of a voxel in nm, where the files are wrong or silent
+    #[arg(long, value_name = "X", value_parser = length)]
+    pub voxel_nm: Option<f64>,
     /// Structures are brighter than their surroundings
     #[arg(long)]
     pub bright: bool,
@@ -91,7 +94,7 @@ pub struct SlabArguments {
     /// The same in voxels
     #[arg(long, value_name = "R", value_parser = length)]
     match_voxels: Option<f64>,
-    /// Least overlap of cubes of the diameter, for the slab paper's rule
+    /// Least overlap of cubes of the diameter (slab paper)
     #[arg(long, value_name = "T", value_parser = overlap, default_value_t = BOX_IOU)]
     pub box_iou: f64,
     /// Also count the A and the B best picks alone

@@ -49,7 +49,11 @@ impl Padded {
 
 impl Inputs {
     pub fn read(a: &SlabArguments, job: &Job) -> Result<Self> {
-        let open = |path: &Option<_>| path.as_deref().map(|p: &Path| Tomogram::open(p, job)).transpose();
+        let open = |path: &Option<_>| {
+            path.as_deref()
+                .map(|p: &Path| Tomogram::open_sized(p, a.voxel_nm, job))
+                .transpose()
+        };
         let tomogram = open(&a.tomogram)?;
         let labels = open(&a.labels)?;
         // Slices are those of the tomogram; without one, those of the truth's volume.
@@ -74,18 +78,18 @@ impl Inputs {
             let value = format!("{}:{}", slices.start, slices.end);
             return Err(Error::argument("z", value, "must be A:B with A below B"));
         }
-        let part = |path: &Option<std::path::PathBuf>| {
-            let read = |path: &std::path::PathBuf| read_part(path, &slices, start, job);
+        let part = |path: &Option<std::path::PathBuf>, content| {
+            let read = |path: &std::path::PathBuf| read_part(path, content, (&slices, start), job);
             path.as_ref().map(read).transpose()
         };
         let inputs = Self {
             geometry: tomogram.as_ref().or(labels.as_ref()).map(|t| t.geometry().clone()),
             tomogram: tomogram.as_ref().map(|t| Padded::read(t, &slices)).transpose()?,
-            labels: part(&a.labels)?,
-            truth: part(&a.truth_labels)?,
-            score: part(&a.score)?,
-            membrane_score: part(&a.membrane_score)?,
-            molecule_score: part(&a.molecule_score)?,
+            labels: part(&a.labels, Content::Labels)?,
+            truth: part(&a.truth_labels, Content::Labels)?,
+            score: part(&a.score, Content::Score)?,
+            membrane_score: part(&a.membrane_score, Content::Score)?,
+            molecule_score: part(&a.molecule_score, Content::Score)?,
             slices: slices.clone(),
         };
         inputs.check_shapes()?;
@@ -132,9 +136,16 @@ impl Inputs {
     }
 }
 
+/// What a volume holds.
+#[derive(Clone, Copy)]
+enum Content {
+    Labels,
+    Score,
+}
+
 /// The part of `path` that covers `slices` (of the whole tomogram, whose NZSTART is `start`).
-fn read_part(path: &Path, slices: &Range<usize>, start: i64, job: &Job) -> Result<Array3<f32>> {
-    let file = Tomogram::open(path, job)?;
+fn read_part(path: &Path, content: Content, (slices, start): (&Range<usize>, i64), job: &Job) -> Result<Array3<f32>> {
+    let file = Tomogram::open_again(path, None, job)?;
     let geometry = file.geometry();
     let length = slices.end - slices.start;
     let offset = i64::from(geometry.start[0]) - start;
@@ -146,7 +157,10 @@ fn read_part(path: &Path, slices: &Range<usize>, start: i64, job: &Job) -> Resul
     };
     let first = usize::try_from(slices.start as i64 - offset).ok();
     match first.filter(|first| first + length <= geometry.shape[0]) {
-        Some(first) => file.read_slices(first..first + length),
+        Some(first) => match content {
+            Content::Labels => file.read_labels(first..first + length),
+            Content::Score => file.read_slices(first..first + length),
+        },
         None => {
             let end = offset + geometry.shape[0] as i64;
             let detail = format!("slices {offset}:{end} do not hold {slices:?}");

@@ -10,9 +10,6 @@ use crate::exit::{Exit, Failure, OrExit};
 
 /// Voxels that are read at most to say their range.
 const MOST_VOXELS: usize = 64 << 20;
-/// Sizes in nm that tomograms hardly have.
-const SMALL_NM: f64 = 0.05;
-const LARGE_NM: f64 = 10.0;
 
 pub fn describe(path: &Path, header_only: bool) -> Result<Description, Failure> {
     let file = FileDescription::read(path).or_exit(Exit::BadInput)?;
@@ -50,12 +47,15 @@ fn geometry(geometry: &Geometry, description: &mut Description) {
     description.fact(
         "voxel_size",
         match (x, unequal) {
-            (0.0, _) => "unknown".to_owned(),
+            _ if [x, y, z].contains(&0.0) => "unknown".to_owned(),
             (x, false) => format!("{:.4} nm", x / 10.0),
             _ => format!("{:.4} x {:.4} x {:.4} nm (x, y, z)", x / 10.0, y / 10.0, z / 10.0),
         },
     );
-    description.fact("voxel_nm", json!([z / 10.0, y / 10.0, x / 10.0]));
+    description.fact(
+        "voxel_nm",
+        json!([z, y, x].map(|edge| (edge > 0.0).then_some(edge / 10.0))),
+    );
     description.fact("shape_zyx", json!(geometry.shape));
     let [oz, oy, ox] = geometry.origin_angstrom;
     if [oz, oy, ox] != [0.0; 3] {
@@ -70,16 +70,6 @@ fn geometry(geometry: &Geometry, description: &mut Description) {
     }
     if [x, y, z].contains(&0.0) {
         description.odd("the voxel size is unknown: give it by --voxel-nm");
-    } else if [x, y, z].iter().all(|edge| (edge - 1.0).abs() < 1e-6) {
-        description.odd("the voxel size is 1.0 Angstrom, which many programs write where they do not know it");
-    } else if x / 10.0 < SMALL_NM || x / 10.0 > LARGE_NM {
-        description.odd(format!(
-            "the voxel size, {} nm, is one that tomograms hardly have",
-            x / 10.0
-        ));
-    }
-    if unequal && x > 0.0 {
-        description.odd("the edges of a voxel are unequal");
     }
     let [nz, ny, nx] = geometry.shape;
     if nz > nx.max(ny) {

@@ -17,7 +17,7 @@ use crate::suggest::richest;
 
 /// A tomogram with what the user says of it.
 pub struct LabelledInput {
-    tomogram: PathBuf,
+    pub tomogram: PathBuf,
     z: Option<Slab>,
     labels: Option<PathBuf>,
     points: Option<PathBuf>,
@@ -62,7 +62,7 @@ impl LabelledInput {
 impl Session<'_> {
     /// Adds a tomogram's labels.
     pub(super) fn add(&mut self, input: &LabelledInput) -> Result<(), Failure> {
-        let tomogram = self.engine.tomogram(&input.tomogram)?;
+        let tomogram = self.engine.tomogram(&input.tomogram, self.voxel_nm)?;
         match &input.labels {
             Some(_) => self.add_files(input, &tomogram)?,
             None => self.add_segmented(input, &tomogram)?,
@@ -79,7 +79,7 @@ impl Session<'_> {
 
     fn add_files(&mut self, input: &LabelledInput, tomogram: &Tomogram) -> Result<(), Failure> {
         let Some(path) = &input.labels else { return Ok(()) };
-        let file = self.engine.tomogram(path)?;
+        let file = self.engine.tomogram(path, None)?;
         let (depth, given) = (tomogram.geometry().shape[0], file.geometry().shape[0]);
         let z = match &input.z {
             Some(Slab::Slices(z)) => z.clone(),
@@ -97,12 +97,13 @@ impl Session<'_> {
             return Err(Failure::new(Exit::BadInput, text));
         }
         let seen: Range<usize> = if is_whole { z.clone() } else { 0..given };
-        let values = file.read_slices(seen).or_exit(Exit::BadInput)?;
-        let map = values.mapv(|value| value.round_ties_even().clamp(-1.0, 127.0) as i8);
-        if map.iter().any(|label| *label < 0) {
-            let text = format!("{}: labels must be 0 to 127", path.display());
+        let values = file.read_labels(seen).or_exit(Exit::BadInput)?;
+        let map = values.mapv(|value| value.round_ties_even());
+        if let Some(label) = map.iter().find(|label| **label > 127.0) {
+            let text = format!("{}: holds the label {label}, labels must be 0 to 127", path.display());
             return Err(Failure::new(Exit::BadInput, text));
         }
+        let map = map.mapv(|label| label as i8);
         let points: Vec<Pick> = match &input.points {
             Some(path) => {
                 let format = PickFormat::of(path).or_exit(Exit::BadInput)?;
@@ -138,7 +139,7 @@ impl Session<'_> {
             Some(Slab::Slices(z)) => z.clone(),
             _ => {
                 let options = SuggestOptions {
-                    voxel_nm: arguments.sampling.voxel_nm,
+                    voxel_nm: self.voxel_nm,
                     ..SuggestOptions::default()
                 };
                 let z = richest(engine, tomogram, &options)?;
@@ -154,7 +155,7 @@ impl Session<'_> {
             None => engine.diffusion_model(arguments.diffusion.as_deref())?,
         };
         let settings = SlabOptions {
-            voxel_nm: arguments.sampling.voxel_nm,
+            voxel_nm: self.voxel_nm,
             bright: arguments.sampling.bright,
             ..SlabOptions::new(Preset::Default)
         };

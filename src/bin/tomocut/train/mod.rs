@@ -136,13 +136,14 @@ pub fn run(arguments: &Arguments, matches: &ArgMatches) -> Result<(), Failure> {
     checkpoint.push(".checkpoint");
     let mut session = Session {
         arguments,
+        voxel_nm: settings.voxel_nm,
         engine,
         training,
         checkpoint: checkpoint.into(),
         diffusion: None,
     };
     for input in &inputs {
-        session.add(input)?;
+        session.add(input).map_err(|failure| failure.of_file(&input.tomogram))?;
     }
     if let (Some(images), Some(masks)) = (&arguments.images, &arguments.masks) {
         session.add_pictures(images, masks)?;
@@ -180,6 +181,8 @@ fn given(arguments: &Arguments) -> Result<Given, Failure> {
 /// A training with what it learns from.
 struct Session<'a> {
     arguments: &'a Arguments,
+    /// Edge of the tomograms' voxels, where it is given.
+    voxel_nm: Option<f64>,
     engine: Engine,
     training: LabelledTraining,
     checkpoint: PathBuf,
