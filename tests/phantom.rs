@@ -1,6 +1,9 @@
 //! Phantoms: the same bytes for the same options, labels that match the objects, optics and noise as asked for.
 use ndarray::{s, Array3};
-use tomocut::phantom::{simulate, InstanceKind, Phantom, PhantomOptions, Specimen, FILAMENT, MEMBRANE, MOLECULE};
+use tomocut::phantom::{
+    simulate, CellOptions, InstanceKind, LamellaOptions, Phantom, PhantomOptions, ProcessingOptions, Specimen,
+    FILAMENT, MEMBRANE, MOLECULE,
+};
 use tomocut::runtime::{CancelToken, Error, Generator, Job, Logger};
 use tomocut::settings::Settings;
 
@@ -220,6 +223,64 @@ fn random_options_are_always_valid_and_bad_ones_are_named() {
         ..small()
     })
     .starts_with("tilt_max is -70"));
+}
+
+#[test]
+fn what_is_like_a_cell_comes_on_top_and_leaves_the_rest_of_a_seed_as_it_is() {
+    let plain = make(&small());
+    let options = PhantomOptions {
+        cell: CellOptions {
+            compartments: true,
+            crowd: 0.2,
+            ribosomes: 6,
+            ..CellOptions::default()
+        },
+        ..small()
+    };
+    let crowded = make(&options);
+    assert_eq!(crowded.labels, make(&options).labels);
+    let of = |phantom: &Phantom, label: u8| -> Vec<[f64; 3]> {
+        let same = phantom.instances.iter().filter(|i| i.kind.label() == label);
+        same.map(|i| i.position).collect()
+    };
+    assert_eq!(of(&plain, MEMBRANE), of(&crowded, MEMBRANE));
+    let ribosomes = crowded.instances.iter().filter(|i| i.kind == InstanceKind::Ribosome);
+    assert!(ribosomes.clone().count() >= 3);
+    for ribosome in ribosomes {
+        let at = ribosome.position.map(|p| p.round() as usize);
+        assert_eq!(crowded.labels.get(at), Some(&MOLECULE), "{at:?}");
+    }
+    // The crowd is protein: where it is denser than the plain specimen, it is so by a lot of bodies.
+    let specimen = |options: &PhantomOptions| {
+        let drawn = Specimen::draw(options, &mut Generator::new(options.seed, 0), &Job::quiet());
+        drawn.unwrap().density.iter().map(|v| f64::from(*v)).sum::<f64>()
+    };
+    assert!(specimen(&options) > 1.3 * specimen(&small()));
+}
+
+#[test]
+fn a_lamella_has_no_labels_outside_and_a_clipped_tomogram_no_outliers() {
+    let phantom = make(&PhantomOptions {
+        lamella: LamellaOptions {
+            thickness: 0.5,
+            ..LamellaOptions::default()
+        },
+        processing: ProcessingOptions {
+            clip: 2.0,
+            ..ProcessingOptions::default()
+        },
+        ..small()
+    });
+    let labelled = |z: usize| phantom.labels.slice(s![z, .., ..]).iter().any(|label| *label != 0);
+    assert!((0..9).chain(31..40).all(|z| !labelled(z)) && (12..28).any(labelled));
+    let (mean, variance) = moments(&phantom.tomogram);
+    let most = phantom
+        .tomogram
+        .iter()
+        .fold(0f64, |most, v| most.max((f64::from(*v) - mean).abs()));
+    assert!(most < 2.4 * variance.sqrt(), "{most}");
+    let sum = &phantom.signal + &phantom.noise;
+    assert!(sum.iter().zip(&phantom.tomogram).all(|(a, b)| (a - b).abs() < 1e-5));
 }
 
 #[test]

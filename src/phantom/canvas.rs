@@ -20,6 +20,17 @@ pub(super) struct Blob {
     pub weight: f64,
 }
 
+impl Blob {
+    /// A solid ball of `diameter` nm: its variance, radius^2 / 5 per axis, and about its mass.
+    pub fn ball(centre: [f64; 3], diameter: f64) -> Self {
+        Self {
+            centre,
+            sigma: diameter / 2.0 / 5f64.sqrt(),
+            weight: 3.0,
+        }
+    }
+}
+
 /// The volume being drawn.
 pub(super) struct Canvas {
     pub density: Array3<f32>,
@@ -65,6 +76,48 @@ impl Canvas {
             let index = self.voxel_of(point)?;
             (self.labels[index] == MEMBRANE).then(|| index.map(|i| i as f64 * self.voxel))
         })
+    }
+
+    /// The direction (z, y, x) in which the membrane around `point` is thinnest: the smallest principal axis of the
+    /// membrane voxels within `reach` nm, on the side where less of it lies; None where there are too few.
+    pub fn membrane_normal(&self, point: [f64; 3], reach: f64) -> Option<[f64; 3]> {
+        let centre = self.voxel_of(point)?;
+        let radius = (reach / self.voxel).ceil().max(2.0) as isize;
+        let (mut sum, mut products, mut count) = ([0f64; 3], [[0f64; 3]; 3], 0usize);
+        let steps = || -radius..=radius;
+        for (dz, dy, dx) in steps().flat_map(|z| steps().flat_map(move |y| steps().map(move |x| (z, y, x)))) {
+            let offset = [dz, dy, dx];
+            let index = [0, 1, 2].map(|axis| centre[axis].wrapping_add_signed(offset[axis]));
+            let inside = offset.iter().map(|d| d * d).sum::<isize>() <= radius * radius;
+            if inside && self.labels.get(index) == Some(&MEMBRANE) {
+                let offset = offset.map(|d| d as f64);
+                for a in 0..3 {
+                    sum[a] += offset[a];
+                    for b in 0..3 {
+                        products[a][b] += offset[a] * offset[b];
+                    }
+                }
+                count += 1;
+            }
+        }
+        if count < 6 {
+            return None;
+        }
+        let n = count as f64;
+        let covariance = |a: usize, b: usize| products[a][b] / n - sum[a] * sum[b] / (n * n);
+        let trace: f64 = (0..3).map(|a| covariance(a, a)).sum();
+        // Power iteration on trace * I - C, whose largest axis is the smallest of C.
+        let mut axis = [0.62, 0.55, 0.56];
+        for _ in 0..60 {
+            let next = [0, 1, 2].map(|a| trace * axis[a] - (0..3).map(|b| covariance(a, b) * axis[b]).sum::<f64>());
+            let norm = next.iter().map(|v| v * v).sum::<f64>().sqrt();
+            if norm < 1e-12 {
+                return None;
+            }
+            axis = next.map(|v| v / norm);
+        }
+        let towards: f64 = (0..3).map(|a| axis[a] * sum[a]).sum();
+        Some(axis.map(|v| if towards > 0.0 { -v } else { v }))
     }
 
     /// Standard deviation `sigma` after averaging over a voxel (variance of a box: voxel^2 / 12).
@@ -159,5 +212,38 @@ impl Canvas {
             }
         }
         labelled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_normal_of_a_membrane_points_across_it_away_from_its_bend() {
+        let options = PhantomOptions {
+            shape: [48, 48, 48],
+            ice_fraction: 1.0,
+            ..PhantomOptions::default()
+        };
+        let mut canvas = Canvas::new(&options);
+        let radius = |z: usize, y: usize, x: usize| {
+            let [z, y, x] = [z, y, x].map(|i| i as f64 - 24.0);
+            (z * z + y * y + x * x).sqrt()
+        };
+        for ((z, y, x), label) in canvas.labels.indexed_iter_mut() {
+            *label = if (radius(z, y, x) - 18.0).abs() < 1.5 {
+                MEMBRANE
+            } else {
+                BACKGROUND
+            };
+        }
+        let diagonal = 24.0 + 18.0 / 2f64.sqrt();
+        for point in [[24.0, 24.0, 42.0], [24.0, diagonal, diagonal], [6.0, 24.0, 24.0]] {
+            let normal = canvas.membrane_normal(point, 6.0).unwrap();
+            let outwards: f64 = (0..3).map(|a| normal[a] * (point[a] - 24.0) / 18.0).sum();
+            assert!(outwards > 0.97, "{point:?}: {normal:?}");
+        }
+        assert!(canvas.membrane_normal([24.0; 3], 6.0).is_none());
     }
 }

@@ -3,6 +3,7 @@ use std::f64::consts::{PI, TAU};
 
 use super::canvas::{Blob, Canvas};
 use super::instance::{Instance, InstanceKind, FILAMENT};
+use super::rotation::from_z_to;
 use crate::runtime::{Generator, Job, Result};
 
 /// Paths tried per filament.
@@ -165,16 +166,6 @@ fn around(frame: &Frame, lattice: &Lattice, angle: f64, weight: f64) -> Blob {
     }
 }
 
-/// The shortest rotation (w, x, y, z) from +z to `tangent` (z, y, x).
-fn from_z_to([z, y, x]: [f64; 3]) -> [f64; 4] {
-    let q = [1.0 + z, -y, x, 0.0];
-    let norm = q.iter().map(|v| v * v).sum::<f64>().sqrt();
-    if norm < 1e-9 {
-        return [0.0, 1.0, 0.0, 0.0];
-    }
-    q.map(|v| v / norm)
-}
-
 fn unit(v: [f64; 3]) -> [f64; 3] {
     let norm = v.iter().map(|c| c * c).sum::<f64>().sqrt().max(1e-12);
     v.map(|c| c / norm)
@@ -186,23 +177,4 @@ fn cross(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
         a[2] * b[0] - a[0] * b[2],
         a[0] * b[1] - a[1] * b[0],
     ]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::phantom::rotation::rotated;
-
-    #[test]
-    fn the_orientation_turns_z_into_the_tangent() {
-        for tangent in [[0.6, 0.0, 0.8], [0.0, 1.0, 0.0], [-0.48, 0.6, 0.64]] {
-            let turned = rotated(from_z_to(tangent), [1.0, 0.0, 0.0]);
-            for axis in 0..3 {
-                assert!(
-                    (turned[axis] - tangent[axis]).abs() < 1e-12,
-                    "{turned:?} is not {tangent:?}"
-                );
-            }
-        }
-    }
 }

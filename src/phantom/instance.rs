@@ -3,7 +3,7 @@ use serde::Serialize;
 
 use crate::volume;
 
-/// Label of ice, vacuum and gold.
+/// Label of ice, vacuum, gold, granules and droplets.
 pub const BACKGROUND: u8 = volume::GROUND as u8;
 /// Label of lipid bilayers.
 pub const MEMBRANE: u8 = volume::MEMBRANE as u8;
@@ -22,6 +22,8 @@ pub enum InstanceKind {
     Ellipsoid,
     /// Membrane tube with rounded ends.
     Tube,
+    /// Flat membrane sac.
+    Disc,
     /// Open membrane.
     Sheet,
     /// Molecule: blobs in a ball or ellipsoid; its centre is filled.
@@ -30,6 +32,14 @@ pub enum InstanceKind {
     Ring,
     /// Molecule: stacked rings.
     Barrel,
+    /// Molecule: two unequal subunits.
+    Ribosome,
+    /// Molecule: a barrel of four rings with no, one or two caps.
+    Proteasome,
+    /// Molecule: two rings back to back.
+    Chaperonin,
+    /// Molecule: a head on a stalk, rooted in a membrane.
+    Synthase,
     /// Molecule: a density from a file.
     Density,
     /// Actin-like filament.
@@ -38,6 +48,10 @@ pub enum InstanceKind {
     Microtubule,
     /// Gold bead; labelled background.
     Gold,
+    /// Dense granule; labelled background.
+    Granule,
+    /// Lipid droplet; labelled background.
+    Droplet,
 }
 
 impl InstanceKind {
@@ -47,24 +61,32 @@ impl InstanceKind {
             Self::Sphere => "sphere",
             Self::Ellipsoid => "ellipsoid",
             Self::Tube => "tube",
+            Self::Disc => "disc",
             Self::Sheet => "sheet",
             Self::Globular => "globular",
             Self::Ring => "ring",
             Self::Barrel => "barrel",
+            Self::Ribosome => "ribosome",
+            Self::Proteasome => "proteasome",
+            Self::Chaperonin => "chaperonin",
+            Self::Synthase => "synthase",
             Self::Density => "density",
             Self::Actin => "actin",
             Self::Microtubule => "microtubule",
             Self::Gold => "gold",
+            Self::Granule => "granule",
+            Self::Droplet => "droplet",
         }
     }
 
     /// The label of its voxels.
     pub fn label(self) -> u8 {
         match self {
-            Self::Sphere | Self::Ellipsoid | Self::Tube | Self::Sheet => MEMBRANE,
+            Self::Sphere | Self::Ellipsoid | Self::Tube | Self::Disc | Self::Sheet => MEMBRANE,
             Self::Globular | Self::Ring | Self::Barrel | Self::Density => MOLECULE,
+            Self::Ribosome | Self::Proteasome | Self::Chaperonin | Self::Synthase => MOLECULE,
             Self::Actin | Self::Microtubule => FILAMENT,
-            Self::Gold => BACKGROUND,
+            Self::Gold | Self::Granule | Self::Droplet => BACKGROUND,
         }
     }
 }
@@ -74,7 +96,8 @@ impl InstanceKind {
 pub struct Instance {
     /// What it is.
     pub kind: InstanceKind,
-    /// Number of its species among those of its kind's label; 0 for membranes, filaments and gold.
+    /// Number of its species among those of its kind's label; 0 for what has none: membranes, filaments, gold,
+    /// granules, droplets, and the crowd.
     pub species: usize,
     /// Centre (z, y, x) in 0-based voxels; may lie outside the volume for membranes.
     pub position: [f64; 3],

@@ -6,6 +6,8 @@ use crate::runtime::{Generator, Job, Result};
 
 /// Standard deviation of one leaflet's head groups across the bilayer, nm.
 const LEAFLET_SIGMA: f64 = 0.75;
+/// Largest half distance between the leaflets, nm.
+const THICKEST_HALF: f64 = 2.3;
 /// Density between the leaflets, relative to a leaflet (lipid tails are about as dense as ice).
 const TAIL_DIP: f64 = -0.15;
 /// Clearance between membranes, nm.
@@ -15,10 +17,22 @@ const TRIES: usize = 8;
 
 /// A surface in its own axes.
 #[derive(Clone, Copy, Debug)]
-enum Shape {
-    Sphere { radius: f64 },
-    Ellipsoid { axes: [f64; 3] },
-    Tube { radius: f64, half_length: f64 },
+pub(super) enum Shape {
+    Sphere {
+        radius: f64,
+    },
+    Ellipsoid {
+        axes: [f64; 3],
+    },
+    Tube {
+        radius: f64,
+        half_length: f64,
+    },
+    /// A flat sac about its own z axis: a disc of `radius` whose rim is rounded by `half` its thickness.
+    Disc {
+        radius: f64,
+        half: f64,
+    },
     Sheet,
 }
 
@@ -41,6 +55,10 @@ impl Shape {
                 let along = x - x.clamp(-half_length, half_length);
                 (along * along + y * y + z * z).sqrt() - radius
             }
+            Self::Disc { radius, half } => {
+                let beyond = ((x * x + y * y).sqrt() - radius).max(0.0);
+                (beyond * beyond + z * z).sqrt() - half
+            }
             Self::Sheet => z,
         }
     }
@@ -50,6 +68,7 @@ impl Shape {
             Self::Sphere { .. } => InstanceKind::Sphere,
             Self::Ellipsoid { .. } => InstanceKind::Ellipsoid,
             Self::Tube { .. } => InstanceKind::Tube,
+            Self::Disc { .. } => InstanceKind::Disc,
             Self::Sheet => InstanceKind::Sheet,
         }
     }
@@ -60,6 +79,7 @@ impl Shape {
             Self::Sphere { radius } => 2.0 * radius,
             Self::Ellipsoid { axes } => 2.0 * axes.iter().cloned().fold(0.0, f64::max),
             Self::Tube { radius, half_length } => 2.0 * (radius + half_length),
+            Self::Disc { radius, half } => 2.0 * (radius + half),
             Self::Sheet => field,
         }
     }
@@ -67,24 +87,43 @@ impl Shape {
 
 /// One slow wave of the surface.
 #[derive(Clone, Copy, Debug)]
-struct Wave {
+pub(super) struct Wave {
     /// Wave vector (z, y, x), radians per nm.
     vector: [f64; 3],
     phase: f64,
     amplitude: f64,
 }
 
+/// Five slow waves for a surface whose smallest radius is `size` nm, together about `roughness` of it high.
+pub(super) fn waves(size: f64, roughness: f64, gen: &mut Generator) -> Vec<Wave> {
+    let wave = |_| {
+        let wavelength = size * gen.uniform(0.9, 3.0);
+        let direction = rotated(random_rotation(gen), [1.0, 0.0, 0.0]);
+        let k = std::f64::consts::TAU / wavelength;
+        // A slope below 0.25 keeps the signed distance a distance.
+        let amplitude = (roughness * size * gen.uniform(0.2, 0.6)).min(0.25 / k);
+        Wave {
+            vector: direction.map(|d| d * k),
+            phase: gen.uniform(0.0, std::f64::consts::TAU),
+            amplitude,
+        }
+    };
+    (0..5).map(wave).collect()
+}
+
 /// A surface in the tomogram, with the depth profile of its one or two bilayers.
-struct Membrane {
-    shape: Shape,
-    centre: [f64; 3],
-    orientation: [f64; 4],
-    waves: Vec<Wave>,
+pub(super) struct Membrane {
+    pub shape: Shape,
+    /// Centre (z, y, x), nm.
+    pub centre: [f64; 3],
+    pub orientation: [f64; 4],
+    pub waves: Vec<Wave>,
     /// Half the distance between the leaflets, nm.
-    half: f64,
+    pub half: f64,
     /// Depths of the bilayers' middles: one or two.
-    middles: Vec<f64>,
-    amplitude: f64,
+    pub middles: Vec<f64>,
+    /// Density of a leaflet against protein's.
+    pub amplitude: f64,
 }
 
 impl Membrane {
@@ -119,23 +158,11 @@ impl Membrane {
         let size = match shape {
             Shape::Sphere { radius } | Shape::Tube { radius, .. } => radius,
             Shape::Ellipsoid { axes } => axes.iter().cloned().fold(f64::MAX, f64::min),
+            Shape::Disc { half, .. } => half,
             Shape::Sheet => 0.5 * thickness.max(60.0),
         };
         let roughness = gen.uniform(0.0, 0.16);
-        let waves = (0..5)
-            .map(|_| {
-                let wavelength = size * gen.uniform(0.9, 3.0);
-                let direction = rotated(random_rotation(gen), [1.0, 0.0, 0.0]);
-                let k = std::f64::consts::TAU / wavelength;
-                // A slope below 0.25 keeps the signed distance a distance.
-                let amplitude = (roughness * size * gen.uniform(0.2, 0.6)).min(0.25 / k);
-                Wave {
-                    vector: direction.map(|d| d * k),
-                    phase: gen.uniform(0.0, std::f64::consts::TAU),
-                    amplitude,
-                }
-            })
-            .collect();
+        let waves = waves(size, roughness, gen);
         let mut middles = vec![0.0];
         if gen.chance(0.25) && size > 35.0 {
             middles.push(-gen.uniform(14.0, 28.0).min(0.5 * size));
@@ -145,10 +172,9 @@ impl Membrane {
             centre,
             orientation,
             waves,
-            half: gen.uniform(1.4, 2.3),
+            half: half(gen),
             middles,
-            // Against protein: from lipid bilayers drawn faint, as some simulations have them, to stained ones.
-            amplitude: gen.uniform(0.2f64.ln(), 1.2f64.ln()).exp(),
+            amplitude: amplitude(gen),
         }
     }
 
@@ -181,8 +207,18 @@ impl Membrane {
     }
 }
 
+/// Half the distance between the leaflets, nm.
+pub(super) fn half(gen: &mut Generator) -> f64 {
+    gen.uniform(1.4, THICKEST_HALF)
+}
+
+/// Density of a leaflet against protein's: from bilayers drawn faint, as some simulations have them, to stained ones.
+pub(super) fn amplitude(gen: &mut Generator) -> f64 {
+    gen.uniform(0.2f64.ln(), 1.2f64.ln()).exp()
+}
+
 /// A rotation about z by any angle, after a tilt about x by `tilt` give or take 0.35 rad.
-fn upright(gen: &mut Generator, tilt: f64) -> [f64; 4] {
+pub(super) fn upright(gen: &mut Generator, tilt: f64) -> [f64; 4] {
     let (half_tilt, half_turn) = (
         (tilt + 0.35 * gen.normal()) / 2.0,
         gen.uniform(0.0, std::f64::consts::PI),
@@ -192,27 +228,40 @@ fn upright(gen: &mut Generator, tilt: f64) -> [f64; 4] {
     [cz * ct, cz * st, sz * st, sz * ct]
 }
 
+/// Least distance in nm between the middles of two bilayers, so that the second one is drawn.
+pub(super) fn least_gap(canvas: &Canvas) -> f64 {
+    2.0 * THICKEST_HALF + LEAFLET_SIGMA + CLEARANCE + 3.0 * canvas.voxel
+}
+
 /// Draws up to `count` membranes that do not cross earlier objects.
 pub(super) fn place(canvas: &mut Canvas, count: usize, gen: &mut Generator, job: &Job) -> Result<()> {
     for _ in 0..count {
         for _ in 0..TRIES {
             job.check()?;
             let membrane = Membrane::draw(canvas, gen);
-            if fits(canvas, &membrane, job)? {
-                draw(canvas, &membrane, job)?;
-                let [_, height, width] = canvas.extent();
-                canvas.instances.push(Instance {
-                    kind: membrane.shape.kind(),
-                    species: 0,
-                    position: membrane.centre.map(|p| p / canvas.voxel),
-                    orientation: membrane.orientation,
-                    diameter_nm: membrane.shape.extent(height.max(width)),
-                });
+            if place_one(canvas, &membrane, job)? {
                 break;
             }
         }
     }
     Ok(())
+}
+
+/// Draws `membrane` where it meets the volume and crosses nothing; false where it does not.
+pub(super) fn place_one(canvas: &mut Canvas, membrane: &Membrane, job: &Job) -> Result<bool> {
+    let fits = fits(canvas, membrane, job)?;
+    if fits {
+        draw(canvas, membrane, job)?;
+        let [_, height, width] = canvas.extent();
+        canvas.instances.push(Instance {
+            kind: membrane.shape.kind(),
+            species: 0,
+            position: membrane.centre.map(|p| p / canvas.voxel),
+            orientation: membrane.orientation,
+            diameter_nm: membrane.shape.extent(height.max(width)),
+        });
+    }
+    Ok(fits)
 }
 
 /// Whether the membrane meets the volume and keeps clear of everything labelled, seen on every second voxel.
@@ -285,6 +334,12 @@ mod tests {
         };
         assert!(tube.distance([5.0, 0.0, 3.0]).abs() < 1e-9);
         assert!((tube.distance([0.0, 0.0, 17.0]) - 2.0).abs() < 1e-9);
+        let disc = Shape::Disc {
+            radius: 20.0,
+            half: 6.0,
+        };
+        assert!(disc.distance([6.0, 0.0, 11.0]).abs() < 1e-9 && disc.distance([0.0, 26.0, 0.0]).abs() < 1e-9);
+        assert!((disc.distance([0.0, 0.0, 5.0]) + 6.0).abs() < 1e-9);
         assert_eq!(Shape::Sphere { radius: 4.0 }.distance([0.0; 3]), -4.0);
     }
 

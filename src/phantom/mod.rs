@@ -5,25 +5,34 @@
 //! Nothing here is fitted to any data set: every parameter is drawn widely by [`PhantomOptions::random`].
 
 mod canvas;
+mod cell_options;
+mod complexes;
+mod crowd;
 mod density;
 mod filament;
 mod imaging;
 mod instance;
+mod lamella;
 mod membrane;
 mod molecule;
 mod optics;
 mod options;
+mod organelles;
 mod preview;
+mod processing;
 mod rotation;
 mod series;
 mod simulate;
 mod specimen;
 mod write;
 
+pub use cell_options::CellOptions;
 pub use imaging::{project, reconstruct};
 pub use instance::{Instance, InstanceKind, BACKGROUND, FILAMENT, MEMBRANE, MOLECULE};
-pub use optics::{critical_exposure, phase_flipped_ctf, wavelength_angstrom};
+pub use lamella::LamellaOptions;
+pub use optics::{contrast_transfer, critical_exposure, wavelength_angstrom};
 pub use options::{DensityOptions, PhantomOptions};
+pub use processing::ProcessingOptions;
 pub use series::TiltSeries;
 pub use simulate::{simulate, simulate_on, Phantom};
 pub use specimen::Specimen;

@@ -1,6 +1,7 @@
 //! Macromolecules: random globular assemblies, rings and barrels of Gaussian blobs; every instance of a species is the
 //! same body.
 use super::canvas::{Blob, Canvas};
+use super::crowd::Crowding;
 use super::instance::{Instance, InstanceKind, BACKGROUND, MOLECULE};
 use super::rotation::{random_rotation, rotated};
 use crate::runtime::{Generator, Job, Result};
@@ -13,12 +14,14 @@ const DOCKED: f64 = 0.15;
 const DOCKING_GAP: [f64; 2] = [2.5, 6.0];
 
 /// The body that all instances of a species share.
-struct Species {
-    kind: InstanceKind,
+pub(super) struct Species {
+    pub kind: InstanceKind,
     /// Blob centres relative to the body's own, nm.
-    blobs: Vec<Blob>,
-    diameter: f64,
-    amplitude: f64,
+    pub blobs: Vec<Blob>,
+    /// Largest extent, nm.
+    pub diameter: f64,
+    /// Density against protein's.
+    pub amplitude: f64,
 }
 
 impl Species {
@@ -37,7 +40,18 @@ impl Species {
         }
     }
 
-    fn placed(&self, centre: [f64; 3], orientation: [f64; 4]) -> Vec<Blob> {
+    /// A globular body of `diameter` nm.
+    pub fn globular(diameter: f64, amplitude: f64, gen: &mut Generator) -> Self {
+        Self {
+            kind: InstanceKind::Globular,
+            blobs: globular(diameter, gen),
+            diameter,
+            amplitude,
+        }
+    }
+
+    /// Its blobs with its centre at `centre` (z, y, x) in nm, turned by `orientation`.
+    pub fn placed(&self, centre: [f64; 3], orientation: [f64; 4]) -> Vec<Blob> {
         let place = |blob: &Blob| {
             let turned = rotated(orientation, blob.centre);
             Blob {
@@ -105,11 +119,18 @@ fn rings(diameter: f64, layers: usize, gen: &mut Generator) -> Vec<Blob> {
     blobs
 }
 
-/// Places molecules of `species` kinds until they fill the share `crowding` of the ice or no gap is left.
-pub(super) fn place(canvas: &mut Canvas, species: usize, crowding: f64, gen: &mut Generator, job: &Job) -> Result<()> {
+/// Places molecules of `species` kinds until they fill the share `share` of the ice or no gap is left; more of them
+/// where `crowding` is high.
+pub(super) fn place(
+    canvas: &mut Canvas,
+    (species, share): (usize, f64),
+    crowding: Option<&Crowding>,
+    gen: &mut Generator,
+    job: &Job,
+) -> Result<()> {
     let bodies: Vec<Species> = (0..species).map(|_| Species::draw(gen)).collect();
     let (_, height, width) = canvas.labels.dim();
-    let target = crowding * (canvas.ice.len() * height * width) as f64;
+    let target = share * (canvas.ice.len() * height * width) as f64;
     let (mut filled, mut failures) = (0usize, 0usize);
     while (filled as f64) < target && failures < PATIENCE && !bodies.is_empty() {
         job.check()?;
@@ -126,7 +147,8 @@ pub(super) fn place(canvas: &mut Canvas, species: usize, crowding: f64, gen: &mu
         };
         let orientation = random_rotation(gen);
         let blobs = body.placed(centre, orientation);
-        if !fits(canvas, centre, &blobs) {
+        let admitted = docked.is_some() || crowding.is_none_or(|crowding| crowding.admits(canvas, centre, gen));
+        if !admitted || !fits(canvas, centre, &blobs) {
             failures += 1;
             continue;
         }
@@ -184,7 +206,7 @@ pub(super) fn scatter(canvas: &mut Canvas, share: f64, gen: &mut Generator, job:
 }
 
 /// Whether the centre is in the ice and no blob touches a labelled voxel, seen at its centre and six points around it.
-fn fits(canvas: &Canvas, centre: [f64; 3], blobs: &[Blob]) -> bool {
+pub(super) fn fits(canvas: &Canvas, centre: [f64; 3], blobs: &[Blob]) -> bool {
     if canvas.voxel_of(centre).is_none() {
         return false;
     }

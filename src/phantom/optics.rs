@@ -10,17 +10,24 @@ pub fn wavelength_angstrom(voltage: f64) -> f64 {
     12.2643 / (voltage + 0.978466e-6 * voltage * voltage).sqrt()
 }
 
-/// Magnitude of the contrast transfer at 300 kV, 0..=1, for a frequency in 1/Angstrom and an underfocus in Angstrom.
+/// Contrast transfer at 300 kV, -1..=1 and positive at the lowest frequencies, for a frequency in 1/Angstrom, an
+/// underfocus in Angstrom and the phase shift of a phase plate in degrees.
 ///
-/// chi = pi lambda dz q^2 - pi/2 Cs lambda^3 q^4; CTF = sqrt(1 - A^2) sin chi + A cos chi
-/// (Mindell and Grigorieff 2003, eq. 1-3, sign dropped: phases are flipped before reconstruction).
-pub fn phase_flipped_ctf(frequency: f64, defocus_angstrom: f64, amplitude_contrast: f64) -> f64 {
+/// chi = pi lambda dz q^2 - pi/2 Cs lambda^3 q^4 + phase shift; CTF = sqrt(1 - A^2) sin chi + A cos chi
+/// (Mindell and Grigorieff 2003, eq. 1-3, sign dropped; with the phase shift as Rohou and Grigorieff 2015, eq. 3).
+pub fn contrast_transfer(
+    frequency: f64,
+    defocus_angstrom: f64,
+    amplitude_contrast: f64,
+    phase_shift_degrees: f64,
+) -> f64 {
     let lambda = wavelength_angstrom(VOLTAGE);
     let q2 = frequency * frequency;
     let chi =
-        std::f64::consts::PI * lambda * q2 * (defocus_angstrom - 0.5 * SPHERICAL_ABERRATION * lambda * lambda * q2);
+        std::f64::consts::PI * lambda * q2 * (defocus_angstrom - 0.5 * SPHERICAL_ABERRATION * lambda * lambda * q2)
+            + phase_shift_degrees.to_radians();
     let phase = (1.0 - amplitude_contrast * amplitude_contrast).max(0.0).sqrt();
-    (phase * chi.sin() + amplitude_contrast * chi.cos()).abs()
+    phase * chi.sin() + amplitude_contrast * chi.cos()
 }
 
 /// Exposure in electrons per square Angstrom after which the signal at `frequency` (1/Angstrom) has fallen to 1/e:
@@ -40,11 +47,14 @@ mod tests {
 
     #[test]
     fn transfer_starts_at_the_amplitude_contrast_and_has_its_first_zero_where_chi_is_pi() {
-        assert!((phase_flipped_ctf(0.0, 3e4, 0.1) - 0.1).abs() < 1e-12);
+        assert!((contrast_transfer(0.0, 3e4, 0.1, 0.0) - 0.1).abs() < 1e-12);
         let lambda = wavelength_angstrom(300e3);
         let zero = (1.0 / (lambda * 3e4)).sqrt();
-        assert!(phase_flipped_ctf(zero, 3e4, 0.0) < 0.02);
-        assert!(phase_flipped_ctf(zero / 2f64.sqrt(), 3e4, 0.0) > 0.99);
+        assert!(contrast_transfer(zero, 3e4, 0.0, 0.0).abs() < 0.02);
+        assert!(contrast_transfer(zero / 2f64.sqrt(), 3e4, 0.0, 0.0) > 0.99);
+        assert!(contrast_transfer(1.2 * zero, 3e4, 0.0, 0.0) < -0.5);
+        // A phase plate of 90 degrees passes the lowest frequencies whole.
+        assert!((contrast_transfer(0.0, 3e4, 0.0, 90.0) - 1.0).abs() < 1e-12);
     }
 
     #[test]

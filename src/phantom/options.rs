@@ -4,6 +4,9 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::cell_options::CellOptions;
+use super::lamella::LamellaOptions;
+use super::processing::ProcessingOptions;
 use crate::runtime::{Error, Generator, Result};
 use crate::settings::{finite, Settings};
 
@@ -17,7 +20,7 @@ pub struct PhantomOptions {
     /// Edge of a voxel in nm.
     #[schemars(range(min = 0.2, max = 10.0))]
     pub voxel_nm: f64,
-    /// Seed of specimen, optics and noise (three independent streams).
+    /// Seed of specimen, optics, noise and what makes the specimen like a cell (four independent streams).
     pub seed: u64,
     /// Variance of the signal over variance of the noise, per voxel.
     #[schemars(range(min = 1e-4, max = 1e4))]
@@ -109,6 +112,17 @@ pub struct PhantomOptions {
     pub filter_radial: bool,
     /// Whether protein is darker than ice (as in most deposited tomograms).
     pub protein_dark: bool,
+    /// Phase shift of a phase plate in degrees; 0: none.
+    #[schemars(range(min = 0.0, max = 180.0))]
+    pub phase_shift: f64,
+    /// Whether the phases of the contrast transfer are flipped before the reconstruction.
+    pub phases_flipped: bool,
+    /// What makes the specimen like a cell.
+    pub cell: CellOptions,
+    /// The lamella that the specimen is cut to.
+    pub lamella: LamellaOptions,
+    /// Processing after the reconstruction.
+    pub processing: ProcessingOptions,
 }
 
 impl Default for PhantomOptions {
@@ -147,6 +161,11 @@ impl Default for PhantomOptions {
             high_pass_nm: 0.0,
             filter_radial: false,
             protein_dark: true,
+            phase_shift: 0.0,
+            phases_flipped: true,
+            cell: CellOptions::default(),
+            lamella: LamellaOptions::default(),
+            processing: ProcessingOptions::default(),
         }
     }
 }
@@ -216,6 +235,11 @@ impl PhantomOptions {
                 log_uniform(gen, 40.0, 300.0)
             },
             filter_radial: gen.chance(0.5),
+            phase_shift: if gen.chance(0.1) { gen.uniform(30.0, 120.0) } else { 0.0 },
+            phases_flipped: gen.chance(0.75),
+            cell: CellOptions::random(gen, voxel_nm),
+            lamella: LamellaOptions::random(gen),
+            processing: ProcessingOptions::random(gen),
             ..Self::default()
         }
     }
@@ -247,6 +271,15 @@ impl Settings for PhantomOptions {
         }
         if self.tilt_max <= self.tilt_min {
             return Err(Error::argument("tilt_max", self.tilt_max, "must be above tilt_min"));
+        }
+        let cell = &self.cell;
+        if cell.crowd_largest_nm < cell.crowd_smallest_nm {
+            let allowed = "must not be below cell.crowd_smallest_nm";
+            return Err(Error::argument("cell.crowd_largest_nm", cell.crowd_largest_nm, allowed));
+        }
+        let clip = self.processing.clip;
+        if clip > 0.0 && clip < 1.0 {
+            return Err(Error::argument("processing.clip", clip, "must be 0 or 1..=20"));
         }
         let densities = self.densities.iter().enumerate();
         densities

@@ -2,13 +2,14 @@
 use ndarray::Array3;
 
 use super::canvas::{Blob, Canvas};
+use super::crowd::Crowding;
 use super::instance::{Instance, InstanceKind, BACKGROUND};
 use super::options::PhantomOptions;
-use super::{density, filament, membrane, molecule};
+use super::{complexes, crowd, density, filament, lamella, membrane, molecule, organelles};
 use crate::runtime::{Generator, Job, Result};
 
-/// Label of gold while objects are being placed; background in the result.
-const GOLD: u8 = 255;
+/// Label of gold, granules and droplets while objects are being placed; background in the result.
+const UNLABELLED: u8 = 255;
 /// Density of a gold bead in units of protein.
 const GOLD_DENSITY: f32 = 7.0;
 
@@ -19,7 +20,8 @@ pub struct Specimen {
     pub density: Array3<f32>,
     /// (z, y, x).
     pub labels: Array3<u8>,
-    /// In the order of drawing: gold, membranes, filaments, densities, molecules.
+    /// In the order of drawing: gold, membranes, granules and droplets, filaments, densities, complexes, molecules, the
+    /// crowd.
     pub instances: Vec<Instance>,
 }
 
@@ -30,15 +32,25 @@ impl Specimen {
         let mut canvas = Canvas::new(options);
         gold(&mut canvas, options.gold_beads, gen);
         membrane::place(&mut canvas, options.membranes, gen, job)?;
+        // A stream of its own: what is like a cell leaves the rest of a seed as it is.
+        let mut cell_gen = Generator::new(options.seed, 3);
+        organelles::place(&mut canvas, &options.cell, &mut cell_gen, job)?;
         molecule::embed(&mut canvas, options.membrane_proteins, gen);
+        organelles::bodies(&mut canvas, &options.cell, UNLABELLED, &mut cell_gen);
+        let crowding = Crowding::draw(&canvas, &options.cell, &mut cell_gen, job)?;
+        let crowding = crowding.as_ref();
         filament::place(&mut canvas, options.filaments, gen, job)?;
-        let crowding = density::place(&mut canvas, &densities, options, gen, job)?;
-        molecule::place(&mut canvas, options.species, crowding, gen, job)?;
+        let share = density::place(&mut canvas, &densities, options, gen, job)?;
+        let species = options.species + densities.len();
+        complexes::place(&mut canvas, &options.cell, species + 1, crowding, &mut cell_gen, job)?;
+        molecule::place(&mut canvas, (options.species, share), crowding, gen, job)?;
         molecule::scatter(&mut canvas, options.debris, gen, job)?;
+        crowd::place(&mut canvas, &options.cell, crowding, &mut cell_gen, job)?;
         gradient(&mut canvas, options.gradient, gen);
+        lamella::mill(&mut canvas, &options.lamella, &mut cell_gen);
         canvas
             .labels
-            .mapv_inplace(|label| if label == GOLD { BACKGROUND } else { label });
+            .mapv_inplace(|label| if label == UNLABELLED { BACKGROUND } else { label });
         Ok(Self {
             density: canvas.density,
             labels: canvas.labels,
@@ -52,13 +64,7 @@ fn gold(canvas: &mut Canvas, count: usize, gen: &mut Generator) {
     for _ in 0..count {
         let centre = canvas.point(gen);
         let diameter = if gen.chance(0.5) { 5.0 } else { 10.0 };
-        // A Gaussian of a solid ball's variance: radius^2 / 5 per axis.
-        let blob = Blob {
-            centre,
-            sigma: diameter / 2.0 / 5f64.sqrt(),
-            weight: 3.0,
-        };
-        canvas.draw(&[blob], GOLD_DENSITY, GOLD);
+        canvas.draw(&[Blob::ball(centre, diameter)], GOLD_DENSITY, UNLABELLED);
         let position = centre.map(|p| p / canvas.voxel);
         canvas.instances.push(Instance {
             kind: InstanceKind::Gold,
