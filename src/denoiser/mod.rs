@@ -12,6 +12,7 @@ mod adapt;
 mod autoencoder;
 mod autoencoder_options;
 mod batch;
+mod class_attention;
 mod crops;
 mod latents;
 mod mask_autoencoder;
@@ -25,6 +26,7 @@ mod posterior;
 mod random_masks;
 mod renewal;
 mod slices;
+mod start;
 mod trainer;
 
 pub use adapt::{adapt, AdaptOptions};
