@@ -101,7 +101,7 @@ fn token_classes(batch: &Batch, structures: &[i64]) -> Result<Tensor> {
     let places = Tensor::f_from_slice(structures)?.f_to_device(batch.structures.device())?;
     let shares = batch
         .structures
-        .f_view([count, -1, batch.cells.cell_channels(), rows, columns])?
+        .f_reshape([count, -1, batch.cells.cell_channels(), rows, columns])?
         .f_index_select(1, &places)?
         .f_mean_dim(2, false, Kind::Float)?;
     let is_structure = shares.f_sum_dim_intlist(1, false, Kind::Float)?.f_gt(0.5)?;
