@@ -1,4 +1,6 @@
 //! Training on tiny networks and tiny phantoms: here the matched-noise denoiser.
+#[path = "training/attention.rs"]
+mod attention;
 #[path = "training/autoencoder.rs"]
 mod autoencoder;
 mod hashed;

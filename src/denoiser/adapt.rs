@@ -6,9 +6,10 @@ use tch::{Device, Kind, Tensor};
 use super::matched_volume::MatchedVolume;
 use super::own_batch::OwnBatch;
 use super::own_data::{BlockRules, OwnBlock};
+use super::start::weights_of;
 use super::trainer::errors;
-use super::{PhantomPool, CELLS, STRUCTURES};
-use crate::diffusion::{EncoderConfig, LatentMode, ModelFile, NoiseSchedule, Unet};
+use super::{PhantomPool, CELLS};
+use crate::diffusion::{ModelFile, NoiseSchedule, Unet};
 use crate::phantom::{simulate_on, PhantomOptions};
 use crate::runtime::{Error, Generator, Job, Result};
 use crate::settings::Settings;
@@ -137,18 +138,10 @@ pub fn adapt(
     go_on: &mut dyn FnMut(u64, f64) -> bool,
 ) -> Result<ModelFile> {
     options.validate()?;
-    check(model)?;
+    let mut weights = weights_of(model, device)?;
     if tomograms.is_empty() {
         return Err(Error::argument("tomograms", "an empty list", "must hold at least one"));
     }
-    let mut weights = Parameters {
-        names: model.tensors.iter().map(|(name, _)| name.clone()).collect(),
-        tensors: model
-            .tensors
-            .iter()
-            .map(|(_, tensor)| Ok(tensor.f_detach_copy()?.f_to_device(device)?))
-            .collect::<Result<_>>()?,
-    };
     weights.require_gradients()?;
     let mut adapter = Adapter::new(model, &weights, tomograms, options, job)?;
     let schedule = options.schedule();
@@ -161,20 +154,6 @@ pub fn adapt(
         config,
         tensors: run.average.named(),
     })
-}
-
-fn check(model: &ModelFile) -> Result<()> {
-    let cells = EncoderConfig::SpaceToDepth(CELLS);
-    if model.config.encoder != cells
-        || model.config.structures != STRUCTURES
-        || model.config.latent_mode != LatentMode::Matched
-    {
-        return Err(Error::Unsupported(format!(
-            "model \"{}\" cannot be adapted: its cells or structures are not those of the built-in model",
-            model.config.name
-        )));
-    }
-    Ok(())
 }
 
 /// What an adaptation makes small.
@@ -297,7 +276,7 @@ fn simulate(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::denoiser::small_unet;
+    use crate::denoiser::{small_unet, STRUCTURES};
     use crate::diffusion::ModelFileConfig;
     use crate::phantom::simulate;
     use crate::volume::Geometry;
@@ -381,7 +360,7 @@ mod tests {
         assert!(run(&model, &[&data], odd).contains("crop is 33"));
         let mut other = tiny();
         other.config.structures.pop();
-        assert!(run(&other, &[&data], options()).contains("cannot be adapted"));
+        assert!(run(&other, &[&data], options()).contains("cannot be trained further"));
         let small =
             Tomogram::from_array(ndarray::Array3::zeros((4, 96, 96)), Geometry::new([4, 96, 96], 15.0)).unwrap();
         assert!(run(&model, &[&small], options()).contains("at least"));

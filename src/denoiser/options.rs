@@ -102,6 +102,18 @@ pub struct DenoiserOptions {
     /// Weight of the structures' cross-entropy beside the noise's squared error.
     #[schemars(range(min = 0, max = 1000))]
     pub structure_weight: f64,
+    /// Weight of the attention's loss beside the noise's squared error; 0: attention is left to itself. Of every token
+    /// i of a chosen layer it takes -log of the share of its attention that stays within its own class of the truth
+    /// (background or one of the structures), mean over the tokens of a class, over classes and over layers.
+    #[schemars(range(min = 0, max = 1000))]
+    pub attention_weight: f64,
+    /// Self-attention layers with that loss, by their place in execution order; empty: on the way up, the last two of
+    /// the finest level and the last two of the next.
+    #[schemars(inner(range(max = 10_000)))]
+    pub attention_layers: Vec<usize>,
+    /// Share below which a token's attention within its class counts as this much: it bounds the loss of one token.
+    #[schemars(range(min = 1e-9, max = 0.5))]
+    pub attention_floor: f64,
     /// The optimiser, at its full learning rate.
     pub adamw: AdamWOptions,
     /// Steps of linear warm-up.
@@ -134,6 +146,9 @@ impl Default for DenoiserOptions {
             any_timestep: 0.12,
             missing_share: 0.15,
             structure_weight: 1.0,
+            attention_weight: 0.0,
+            attention_layers: Vec::new(),
+            attention_floor: 1e-4,
             adamw: AdamWOptions::default(),
             warm_up: 60,
             cool_down: 0.3,

@@ -4,8 +4,10 @@ use std::path::Path;
 use serde::Serialize;
 use tch::{Device, Kind, Reduction, Tensor};
 
+use super::class_attention::ClassAttention;
+use super::start::weights_of;
 use super::{Batch, BatchSource, DenoiserOptions, PhantomPool, CELLS, STRUCTURES};
-use crate::diffusion::{write_model, ModelFileConfig, NoiseSchedule, ScheduleConfig, Unet};
+use crate::diffusion::{write_model, ModelFile, ModelFileConfig, NoiseSchedule, ScheduleConfig, Unet};
 use crate::runtime::{Generator, Job, Result};
 use crate::settings::{Identity, Settings};
 use crate::tensors::term;
@@ -33,13 +35,17 @@ pub struct HeldOutLoss {
     pub clean_error: f64,
     /// Cross-entropy of the structures, nats per voxel and structure.
     pub structure_error: f64,
+    /// Mean of -log of the attention that stays within a token's class, where it has a weight.
+    pub attention_error: Option<f64>,
 }
 
-/// Mean squared error of the noise that a U-Net finds in batches of one source, at random timesteps.
+/// Mean squared error of the noise that a U-Net finds in batches of one source, at random timesteps; beside it, on
+/// request, the cross-entropy of the structures and the attention that leaves a token's class.
 struct NoisePrediction<S> {
     options: DenoiserOptions,
     schedule: NoiseSchedule,
     network: Unet,
+    attention: Option<ClassAttention>,
     source: S,
     device: Device,
 }
@@ -62,6 +68,20 @@ impl DenoiserTrainer {
         Self::start(options, pool, device)
     }
 
+    /// A fresh run that begins with the weights of `model`, whose network is taken in the place of the options'.
+    ///
+    /// Errors: as [`DenoiserTrainer::new`]; a model of other cells or structures than [`CELLS`] and [`STRUCTURES`].
+    pub fn from_model(options: &DenoiserOptions, model: &ModelFile, device: Device, job: &Job) -> Result<Self> {
+        let options = DenoiserOptions {
+            unet: model.config.unet.clone(),
+            ..options.clone()
+        };
+        options.validate()?;
+        let weights = weights_of(model, device)?;
+        let pool = PhantomPool::new(&options, 0, device, job)?;
+        Self::start_from(&options, weights, pool, device)
+    }
+
     /// Goes on from a checkpoint, with the same numbers as a run that never stopped (on the CPU, at the same thread
     /// count).
     pub fn resume(path: &Path, device: Device, job: &Job) -> Result<Self> {
@@ -82,6 +102,10 @@ impl<S: BatchSource> DenoiserTrainer<S> {
     /// A fresh run on batches of `source`.
     pub(super) fn start(options: &DenoiserOptions, source: S, device: Device) -> Result<Self> {
         let weights = Parameters::random(&options.unet, &mut Generator::new(options.seed, WEIGHTS), device)?;
+        Self::start_from(options, weights, source, device)
+    }
+
+    fn start_from(options: &DenoiserOptions, weights: Parameters, source: S, device: Device) -> Result<Self> {
         let run = Run::new(weights, &options.schedule(), Generator::new(options.seed, BATCHES))?;
         Self::assemble(options.clone(), run, source, device)
     }
@@ -104,6 +128,7 @@ impl<S: BatchSource> DenoiserTrainer<S> {
             task: NoisePrediction {
                 schedule: NoiseSchedule::new(&ScheduleConfig::default())?,
                 network: run.weights.network(&options.unet)?,
+                attention: ClassAttention::new(&options, source.structures())?,
                 options,
                 source,
                 device,
@@ -180,8 +205,17 @@ impl<S: BatchSource> DenoiserTrainer<S> {
         for t in timesteps {
             let input = batch.noised(&task.schedule, &vec![*t; crops])?;
             let times = Tensor::f_full([crops as i64], *t, (Kind::Int64, task.device))?;
-            let predicted = self.averaged_network.forward(&input, &times, None, None, job)?;
+            let mut taps = task.attention.as_ref().map(ClassAttention::taps);
+            let predicted = self
+                .averaged_network
+                .forward(&input, &times, None, taps.as_mut(), job)?;
             let (noise, structure) = errors(&predicted, &batch)?;
+            let attention = match (&task.attention, taps) {
+                (Some(attention), Some(taps)) => {
+                    Some(f64::try_from(attention.loss(&taps.into_taken(), &batch, job)?)?)
+                }
+                _ => None,
+            };
             let predicted = predicted.f_narrow(1, 0, cells.cell_channels())?;
             let clean = task.schedule.clean(&cells.middle(&input)?, &predicted, *t)?;
             let truth = cells.middle(&batch.clean)?;
@@ -190,6 +224,7 @@ impl<S: BatchSource> DenoiserTrainer<S> {
                 noise_error: f64::try_from(noise)?,
                 clean_error: f64::try_from(clean.f_mse_loss(&truth, Reduction::Mean)?)?,
                 structure_error: f64::try_from(structure)?,
+                attention_error: attention,
             });
         }
         Ok(losses)
@@ -232,9 +267,17 @@ impl<S: BatchSource> Objective for NoisePrediction<S> {
             .collect();
         let input = batch.noised(&self.schedule, &timesteps)?;
         let times = Tensor::f_from_slice(&timesteps)?.f_to_device(self.device)?;
-        let predicted = self.network.forward(&input, &times, None, None, job)?;
+        let mut taps = self.attention.as_ref().map(ClassAttention::taps);
+        let predicted = self.network.forward(&input, &times, None, taps.as_mut(), job)?;
         let (noise, structure) = errors(&predicted, &batch)?;
-        (term(noise) + options.structure_weight * term(structure)).tensor()
+        let loss = term(noise) + options.structure_weight * term(structure);
+        match (&self.attention, taps) {
+            (Some(attention), Some(taps)) => {
+                let strayed = attention.loss(&taps.into_taken(), &batch, job);
+                (loss + options.attention_weight * term(strayed)).tensor()
+            }
+            _ => loss.tensor(),
+        }
     }
 }
 

@@ -9,7 +9,8 @@ use crate::weights::{Conv2d, GroupNorm, LayerNorm, Linear, Scope};
 /// one head of width 8 to 20 at 64x64 tokens, about 20 ms on two CPU cores.
 const ATTENTION_FLOP_LIMIT: i64 = 2_000_000_000;
 
-/// Queries and keys of one self-attention layer, from one U-Net pass of one image.
+/// Queries and keys of one self-attention layer, from one U-Net pass of one image, or of a batch where
+/// [`Taps::of_batch`] took them: there all tensors begin with [B, ..].
 ///
 /// The attention itself is P = softmax over keys of `query` `key`^T / sqrt(d), row-stochastic, per head:
 /// see [`AttentionTap::probabilities`].
@@ -60,12 +61,26 @@ impl AttentionTap {
             .f_mul_scalar(1.0 / (d as f64).sqrt())?;
         Ok(logits.f_softmax(-1, Kind::Float)?)
     }
+
+    /// P `values`, the mean over heads, [B, N, C]: where `values` [B, N, C] marks sets of tokens, how much of its
+    /// attention a token has in each of them. For taps of [`Taps::of_batch`]; gradients run through queries and keys.
+    /// The attention is never stored.
+    pub fn mix(&self, values: &Tensor, job: &Job) -> Result<Tensor> {
+        let (_, heads, _, width) = self.query.size4()?;
+        let (_, _, columns) = values.size3()?;
+        // The fused kernel wants values as wide as the queries.
+        let padded = values.f_constant_pad_nd([0, (width - columns).max(0)])?;
+        let padded = padded.f_unsqueeze(1)?.f_expand([-1, heads, -1, -1], false)?;
+        let mixed = attend(&self.query, &self.key, &padded, job)?.f_narrow(-1, 0, columns)?;
+        Ok(mixed.f_mean_dim(1, false, Kind::Float)?)
+    }
 }
 
 /// Collects the taps of one pass.
 pub struct Taps<'a> {
     layers: &'a [usize],
     parts: TapParts,
+    whole_batch: bool,
     next: usize,
     taken: Vec<AttentionTap>,
 }
@@ -76,8 +91,18 @@ impl<'a> Taps<'a> {
         Self {
             layers,
             parts,
+            whole_batch: false,
             next: 0,
             taken: Vec::new(),
+        }
+    }
+
+    /// Will take queries and keys of every image of the batch, [B, heads, N, d], in their own type and with their
+    /// gradients: for training.
+    pub fn of_batch(layers: &'a [usize]) -> Self {
+        Self {
+            whole_batch: true,
+            ..Self::new(layers, TapParts::default())
         }
     }
 
@@ -93,15 +118,19 @@ impl<'a> Taps<'a> {
             return Ok(());
         }
         let batch = query.size().first().copied().unwrap_or(0);
-        if batch != 1 {
+        let (query, key) = if self.whole_batch {
+            (query.shallow_clone(), key.shallow_clone())
+        } else if batch == 1 {
+            (first_image(query)?, first_image(key)?)
+        } else {
             return Err(Error::argument("batch", batch, "must be 1 where attention is tapped"));
-        }
+        };
         self.taken.push(AttentionTap {
             index,
             name: name.to_owned(),
             grid,
-            query: first_image(query)?,
-            key: first_image(key)?,
+            query,
+            key,
             output: None,
             cross_query: None,
         });

@@ -310,6 +310,13 @@ impl UnetConfig {
         list
     }
 
+    /// Self-attention layers on the way up, by their place in execution order, with their levels.
+    pub fn up_attention_levels(&self) -> Vec<(usize, usize)> {
+        let last = self.block_out_channels.len().saturating_sub(1);
+        let before = self.down_attention_layers() + self.transformer_depth(last).max(0) as usize;
+        self.attention_levels().into_iter().enumerate().skip(before).collect()
+    }
+
     fn head_counts(&self) -> &PerLevel {
         self.num_attention_heads.as_ref().unwrap_or(&self.attention_head_dim)
     }

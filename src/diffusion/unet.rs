@@ -164,7 +164,7 @@ impl Unet {
     /// Predicts the noise (or velocity) of `x` [B, in_channels, h, w] at the timesteps `t`, one int64 per image.
     ///
     /// `context` is the text embedding [B or 1, M, cross_attention_dim], needed exactly when the network has
-    /// cross-attention. `taps` takes Q and K of self-attention layers (B = 1 only). Returns [B, out_channels, h, w].
+    /// cross-attention. `taps` takes Q and K of self-attention layers. Returns [B, out_channels, h, w].
     /// No operation is in place and gradients are left as the caller set them. With gradients off no libtorch call
     /// is long, and `job` is checked in between.
     pub fn forward(

@@ -17,10 +17,11 @@ use tomocut::spectral::{AttentionLayer, AttentionSet, EigenSolver, FixedAttentio
 use tomocut::volume::{grey_scale, Tomogram};
 use tomocut::{Error, Result};
 
-const USAGE: &str = "usage: tomocut-measure-attention --tomogram FILE --truth-labels FILE --model FILE [--model FILE ...]
-       [--snr X] [--z A,B,...] [--draws N] [--layers A,B,...] [--offset T] [--vectors N] [--bright]
+const USAGE: &str = "usage: tomocut-measure-attention --tomogram FILE --truth-labels FILE [--snr X] [--tomogram ...] --model FILE [--model FILE ...]
+       [--z A,B,...] [--draws N] [--layers A,B,...] [--offset T] [--vectors N] [--bright]
 Prints, for the best of four blurs (the floor) and for each model, the mean AUC of the structure maps, of the one-step denoised
-image, of the best single eigenvector (chosen with the truth) and of the second one.
+image, of the best single eigenvector (chosen with the truth), of the second one, which nobody chose, and of the third and fourth.
+  --tomogram    may be repeated: labels and signal-to-noise ratio that follow are of this one
   --snr X       signal-to-noise ratio (default: estimated by each model)
   --z A,B       slices (default: a third and two thirds of the depth)
   --draws N     passes at t, t - 60, t + 60, ... whose attention is summed (default: 1)
@@ -36,12 +37,18 @@ const BLURS: [f64; 4] = [1.0, 1.5, 2.0, 3.0];
 /// Distance of the draws' timesteps (matched-noise recipe).
 const SPREAD: i64 = 60;
 
+/// A tomogram with truth.
+#[derive(Default)]
+struct Volume {
+    tomogram: PathBuf,
+    truth: Option<PathBuf>,
+    snr: Option<f64>,
+}
+
 #[derive(Default)]
 struct Arguments {
-    tomogram: Option<PathBuf>,
-    truth: Option<PathBuf>,
+    volumes: Vec<Volume>,
     models: Vec<PathBuf>,
-    snr: Option<f64>,
     z: Vec<usize>,
     draws: usize,
     layers: Vec<usize>,
@@ -66,12 +73,16 @@ fn arguments() -> std::result::Result<Arguments, lexopt::Error> {
             })
             .collect()
     };
+    let first = "must follow a --tomogram";
     while let Some(argument) = parser.next()? {
         match argument {
-            Long("tomogram") => a.tomogram = Some(parser.value()?.into()),
-            Long("truth-labels") => a.truth = Some(parser.value()?.into()),
+            Long("tomogram") => a.volumes.push(Volume {
+                tomogram: parser.value()?.into(),
+                ..Volume::default()
+            }),
+            Long("truth-labels") => a.volumes.last_mut().ok_or(first)?.truth = Some(parser.value()?.into()),
             Long("model") => a.models.push(parser.value()?.into()),
-            Long("snr") => a.snr = Some(parser.value()?.parse()?),
+            Long("snr") => a.volumes.last_mut().ok_or(first)?.snr = Some(parser.value()?.parse()?),
             Long("z") => a.z = list(parser.value()?.string()?)?,
             Long("layers") => a.layers = list(parser.value()?.string()?)?,
             Long("draws") => a.draws = parser.value()?.parse::<usize>()?.max(1),
@@ -94,7 +105,8 @@ struct Scores {
     structures: f64,
     denoised: f64,
     best: f64,
-    second: f64,
+    /// Of the second, third and fourth eigenvector.
+    single: [f64; 3],
     snr: f64,
 }
 
@@ -152,13 +164,13 @@ fn tiles(a: &Arguments, tomogram: &Tomogram, truth: &Tomogram, z: usize, context
         .collect())
 }
 
-fn measure(a: &Arguments, model: &DiffusionModel, tile: &Tile, scores: &mut Scores) -> Result<()> {
+fn measure(a: &Arguments, snr: Option<f64>, model: &DiffusionModel, tile: &Tile, scores: &mut Scores) -> Result<()> {
     let job = Job::quiet();
     let (slices, rows, cols) = tile.seen.dim();
     let values: Vec<f32> = tile.seen.iter().copied().collect();
     let input = Tensor::f_from_slice(&values)?.f_view([1, slices as i64, rows as i64, cols as i64])?;
     let latent = model.encode(&input, LatentDraw::Mean, &mut Generator::new(0, 0), &job)?;
-    let snr = match a.snr {
+    let snr = match snr {
         Some(snr) => snr,
         None => model.estimate_snr(std::slice::from_ref(&latent), &job)?,
     };
@@ -202,24 +214,26 @@ fn measure(a: &Arguments, model: &DiffusionModel, tile: &Tile, scores: &mut Scor
     let grid = (rows / 2, cols / 2);
     let eigenvectors = solver.solve(&mut FixedAttention(AttentionSet { layers: attention }), grid, &job)?;
     let mut best = 0f64;
-    for c in 0..a.vectors as i64 {
-        let map = Vec::<f32>::try_from(&eigenvectors.vectors.f_get(c)?.f_contiguous()?.f_view([-1])?)?;
+    for c in 0..a.vectors {
+        let map = Vec::<f32>::try_from(&eigenvectors.vectors.f_get(c as i64)?.f_contiguous()?.f_view([-1])?)?;
         let area = auc(&map, &tile.truth)?;
         let area = area.max(1.0 - area);
         best = best.max(area);
-        if c == 1 {
-            scores.second += area;
+        if let Some(score) = c.checked_sub(1).and_then(|place| scores.single.get_mut(place)) {
+            *score += area;
         }
     }
     scores.best += best;
     Ok(())
 }
 
-fn run(a: &Arguments) -> Result<()> {
+/// The rows of one tomogram.
+fn rows(a: &Arguments, volume: &Volume, models: &[DiffusionModel]) -> Result<()> {
     let job = Job::quiet();
-    let missing = |name: &str| Error::argument(name, "missing", "must be given");
-    let tomogram = Tomogram::open(a.tomogram.as_deref().ok_or_else(|| missing("--tomogram"))?, &job)?;
-    let truth = Tomogram::open(a.truth.as_deref().ok_or_else(|| missing("--truth-labels"))?, &job)?;
+    let path = &volume.tomogram;
+    let missing = || Error::argument("--truth-labels", "missing", "must be given for each tomogram");
+    let tomogram = Tomogram::open(path, &job)?;
+    let truth = Tomogram::open(volume.truth.as_deref().ok_or_else(missing)?, &job)?;
     let [depth, rows, cols] = tomogram.geometry().shape;
     if rows < TILE || cols < TILE {
         return Err(Error::argument(
@@ -233,9 +247,6 @@ fn run(a: &Arguments) -> Result<()> {
     } else {
         a.z.clone()
     };
-    println!(
-        "| model | SNR | structures | denoised | best vector | second vector |\n| --- | --- | --- | --- | --- | --- |"
-    );
     let (mut floor, mut count) = (0.0, 0.0);
     for &z in &z {
         for tile in tiles(a, &tomogram, &truth, z, [0, 0])? {
@@ -249,28 +260,47 @@ fn run(a: &Arguments) -> Result<()> {
             count += 1.0;
         }
     }
-    println!("| best blur of one slice | - | - | {:.3} | - | - |", floor / count);
-    for path in &a.models {
-        let model = DiffusionModel::open(path, &LoadOptions::default(), &job)?;
+    let folder = path.parent().and_then(|folder| folder.file_name()).unwrap_or_default();
+    let name = std::path::Path::new(folder).join(path.file_name().unwrap_or_default());
+    let name = name.display();
+    println!(
+        "| {name} | best blur of one slice | - | - | {:.3} | - | - | - | - |",
+        floor / count
+    );
+    for model in models {
         let cells = model.cells();
         let before = (cells.context * cells.slices) as usize;
         let after = cells.slices_seen() as usize - before - 1;
         let (mut scores, mut count) = (Scores::default(), 0.0);
         for &z in &z {
             for tile in tiles(a, &tomogram, &truth, z, [before, after])? {
-                measure(a, &model, &tile, &mut scores)?;
+                measure(a, volume.snr, model, &tile, &mut scores)?;
                 count += 1.0;
             }
         }
+        let [second, third, fourth] = scores.single.map(|sum| sum / count);
         println!(
-            "| {} | {:.3} | {:.3} | {:.3} | {:.3} | {:.3} |",
+            "| {name} | {} | {:.3} | {:.3} | {:.3} | {:.3} | {second:.3} | {third:.3} | {fourth:.3} |",
             model.config().name,
             scores.snr / count,
             scores.structures / count,
             scores.denoised / count,
             scores.best / count,
-            scores.second / count
         );
+    }
+    Ok(())
+}
+
+fn run(a: &Arguments) -> Result<()> {
+    let models = a
+        .models
+        .iter()
+        .map(|path| DiffusionModel::open(path, &LoadOptions::default(), &Job::quiet()))
+        .collect::<Result<Vec<_>>>()?;
+    println!("| tomogram | model | SNR | structures | denoised | best vector | second | third | fourth |");
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
+    for volume in &a.volumes {
+        rows(a, volume, &models)?;
     }
     Ok(())
 }

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 use lexopt::prelude::*;
 use tomocut::denoiser::{small_autoencoder, small_unet, AutoencoderOptions, DenoiserOptions};
 
+/// Weight of the attention's loss in the built-in model.
+const ATTENTION_WEIGHT: f64 = 0.3;
+
 pub const HELP: &str = "\
 usage: tomocut-train-model --out FILE [options]
 
@@ -19,6 +22,9 @@ one, as the built-in model: it sees voxels, and the microscope's noise is the di
   --volumes K            phantoms in memory
   --batch B              crops per step
   --width A,B,C,D        of the U-Net's levels, multiples of 8
+  --start builtin|FILE   begins with the weights of this model instead of random ones
+  --rate R               full learning rate of the U-Net
+  --attention-weight W   of the loss that asks attention to follow objects; default 0.3, 0: none
   --device cpu|cuda:N
   --name TEXT            what the model is called in reports
   --random               untrained weights, for comparison
@@ -66,6 +72,8 @@ pub struct Arguments {
     pub random: bool,
     pub steps: Option<u64>,
     pub options: DenoiserOptions,
+    /// The model whose weights the run begins with.
+    pub start: Option<PathBuf>,
     /// A segmentation network is wanted.
     pub network: bool,
     /// Windows per step of that.
@@ -83,7 +91,11 @@ pub fn parse() -> Result<Option<Arguments>, lexopt::Error> {
     let (mut checkpoint, mut name) = (None, None);
     let mut minutes = f64::INFINITY;
     let (mut device, mut random) = ("cpu".to_owned(), false);
-    let mut options = DenoiserOptions::default();
+    let mut options = DenoiserOptions {
+        attention_weight: ATTENTION_WEIGHT,
+        ..DenoiserOptions::default()
+    };
+    let mut start = None;
     let mut steps = None;
     let (mut network, mut network_batch) = (false, None);
     let (mut with_autoencoder, mut masks) = (false, false);
@@ -107,6 +119,9 @@ pub fn parse() -> Result<Option<Arguments>, lexopt::Error> {
             Long("network") => network = true,
             Long("mask-autoencoder") => masks = true,
             Long("width") => options.unet = small_unet(widths(&parser.value()?.string()?)?),
+            Long("start") => start = Some(PathBuf::from(parser.value()?)),
+            Long("rate") => options.adamw.rate = parser.value()?.parse()?,
+            Long("attention-weight") => options.attention_weight = parser.value()?.parse()?,
             Long("device") => device = parser.value()?.string()?,
             Long("name") => name = Some(parser.value()?.string()?),
             Long("random") => random = true,
@@ -152,6 +167,7 @@ pub fn parse() -> Result<Option<Arguments>, lexopt::Error> {
         random,
         steps,
         options,
+        start,
         network,
         network_batch,
         masks,

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use arguments::Arguments;
 use progress::{drive, Pace};
 use tomocut::denoiser::{DenoiserOptions, DenoiserTrainer};
+use tomocut::diffusion::ModelFile;
 use tomocut::runtime::{open_device, Job};
 use tomocut::Result;
 
@@ -65,6 +66,13 @@ fn matched(arguments: &Arguments) -> Result<()> {
             trainer.reschedule(steps)?;
         }
         trainer
+    } else if let Some(start) = &arguments.start {
+        let model = if start.as_os_str() == "builtin" {
+            ModelFile::builtin()?
+        } else {
+            ModelFile::open(start)?
+        };
+        DenoiserTrainer::from_model(&arguments.options, &model, device, &job)?
     } else {
         DenoiserTrainer::new(&arguments.options, device, &job)?
     };

@@ -76,8 +76,12 @@ impl<S: BatchSource> Training for DenoiserTrainer<S> {
     fn look(&self, job: &Job) -> Result<Vec<String>> {
         let losses = self.held_out(3, 24, &[250, 388, 550, 710, 800], job)?;
         let line = |loss: &tomocut::denoiser::HeldOutLoss| {
+            let attention = match loss.attention_error {
+                Some(error) => format!(", attention {error:.4}"),
+                None => String::new(),
+            };
             format!(
-                "held out, t {}: noise {:.4}, clean {:.4}, structures {:.4}",
+                "held out, t {}: noise {:.4}, clean {:.4}, structures {:.4}{attention}",
                 loss.timestep, loss.noise_error, loss.clean_error, loss.structure_error
             )
         };
