@@ -25,7 +25,7 @@ const PLACES: [f64; 3] = [0.5, 0.3, 0.7];
 /// What is drawn.
 pub(super) struct Subject<'a> {
     pub tomogram: &'a Tomogram,
-    pub found: &'a NetworkLabels,
+    pub network_labels: &'a NetworkLabels,
     /// The network's molecules, where there are any.
     pub points: Option<&'a [Pick]>,
     /// 0 where unknown.
@@ -44,9 +44,9 @@ pub(super) fn draw(
     let folder = out.join(FOLDER);
     std::fs::create_dir_all(&folder).map_err(|e| Error::io("creating", &folder, e))?;
     let mut pictures = Vec::new();
-    for z in places(subject.found.depth()) {
+    for z in places(subject.network_labels.depth()) {
         job.check()?;
-        let labels = slice_of(subject.found.slices(z..z + 1)?)?;
+        let labels = slice_of(subject.network_labels.slices(z..z + 1)?)?;
         let network = PanelLabels {
             labels: labels.view(),
             points: subject.points,
@@ -59,7 +59,7 @@ pub(super) fn draw(
         for (z, what) in [(learnt, "learnt from"), (held, "held out")] {
             let Some(z) = middle(&z) else { continue };
             job.check()?;
-            let network = slice_of(subject.found.slices(z..z + 1)?)?;
+            let network = slice_of(subject.network_labels.slices(z..z + 1)?)?;
             let panels = [given.labels.index_axis(Axis(0), z - slab.slab.z.start), network.view()]
                 .map(|labels| PanelLabels { labels, points: None });
             let caption = format!("{what}: the slab's labels, the network");
