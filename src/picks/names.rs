@@ -118,11 +118,13 @@ pub(super) fn whose<'a>(
     if counts.contains_key(asked) {
         return Ok(Some(asked.to_owned()));
     }
-    let asked_name = tomogram_name(asked);
+    // RELION's names have no white space: a tomogram "TS 01" is written as TS_01.
+    let plain = |name: &str| tomogram_name(name).split_whitespace().collect::<Vec<_>>().join("_");
+    let asked_name = plain(asked);
     let alike: Vec<&str> = counts
         .keys()
         .copied()
-        .filter(|name| tomogram_name(name) == asked_name)
+        .filter(|name| plain(name) == asked_name)
         .collect();
     match alike[..] {
         [name] => Ok(Some(name.to_owned())),
@@ -202,6 +204,7 @@ mod tests {
         assert_eq!(find(&["a", "b"], "a"), name("a"));
         assert_eq!(find(&["a.tomostar", "b.tomostar"], "rec_a"), name("a.tomostar"));
         assert_eq!(find(&["a", "a.mrc"], "a"), name("a"));
+        assert_eq!(find(&["TS_01", "TS_02"], "TS 01"), name("TS_01"));
         assert_eq!(find(&["b", "b"], ""), name("b"));
         assert_eq!(find(&["b", "b"], "tomogram"), name("b"));
         assert!(find(&["a", "b"], "").unwrap_err().contains("a (1), b (1)"));

@@ -68,6 +68,7 @@ def samples(data):
         out["mod"][name] = {"points": len(points), "sum": points.sum(0).tolist(), "first": points[0].tolist(), "last": points[-1].tolist(),
                             "extents": [model.header.xmax, model.header.ymax, model.header.zmax], "pixel": list(model.minx.cscale), "origin": list(model.minx.ctrans)}
     table = dynamotable.read(os.path.join(data, "star_tbl", "t_double.tbl"))
+    table = table[table["tomo"] == 1]
     centre = table[["x", "y", "z"]].to_numpy() + table[["dx", "dy", "dz"]].to_numpy()
     out["tbl"]["t_double.tbl"] = {"points": len(table), "sum": centre.sum(0).tolist(), "first": centre[0].tolist(), "score": float(table["cc"].sum())}
     one = starfile.read(os.path.join(data, "star_tbl", "one_loop.star"))
