@@ -62,9 +62,7 @@ impl ByteSource {
         let mut header = [0u8; HEADER_BYTES];
         let found = read_up_to(&mut file, &mut header).map_err(|e| Error::io("reading", path, e))?;
         if let Some(kind) = other_format(&header[..found]) {
-            return Err(Error::Unsupported(format!(
-                "{what}: {kind}, must be MRC or a zarr folder"
-            )));
+            return Err(Error::format(&what, format!("{kind}, must be MRC or a zarr folder")));
         }
         check_header_length(found, &what)?;
         let layout = Layout::decode(&header, &what)?;

@@ -139,8 +139,8 @@ fn first_bytes(path: &Path) -> Result<(Option<&'static str>, [u8; HEADER_BYTES])
         .read_to_end(&mut bytes)
         .map_err(failed)?;
     if let Some(kind) = other_format(&bytes).filter(|_| packed.is_none()) {
-        let text = format!("{}: {kind}, must be MRC or a zarr folder", path.display());
-        return Err(Error::Unsupported(text));
+        let detail = format!("{kind}, must be MRC or a zarr folder");
+        return Err(Error::format(path.display(), detail));
     }
     let header = bytes.as_slice().try_into().map_err(|_| {
         let detail = format!("{} bytes, an MRC header has {HEADER_BYTES}", bytes.len());
