@@ -273,7 +273,7 @@ mod tests {
             [0, 6, 2],
             [0, 4, 0],
         ];
-        let mut truth = Tensor::zeros([1, 4 * 8, 2, 4], (Kind::Float, Device::Cpu));
+        let truth = Tensor::zeros([1, 4 * 8, 2, 4], (Kind::Float, Device::Cpu));
         for (token, counts) in voxels.iter().enumerate() {
             let mut first = 0;
             for (structure, count) in counts.iter().enumerate() {
