@@ -18,7 +18,8 @@ use tomocut::volume::{grey_scale, Tomogram};
 use tomocut::{Error, Result};
 
 const USAGE: &str = "usage: tomocut-measure-attention --tomogram FILE --truth-labels FILE [--snr X] [--tomogram ...]
-       --model FILE [--model FILE ...] [--z A,B,...] [--draws N] [--layers A,B,...] [--offset T] [--vectors N] [--bright]
+       --model FILE [--model FILE ...] [--z A,B,...] [--draws N] [--layers A,B,...] [--offset T]
+       [--vectors N] [--bright]
 Prints, for the best of four blurs (the floor) and for each model, the mean AUC of the structure maps, of the one-step
 denoised image, of the best single eigenvector (chosen with the truth), of the second one, which nobody chose, and of
 the third and fourth.
