@@ -9,12 +9,12 @@ use tomocut::train::AdamWOptions;
 fn options(attention_weight: f64) -> DenoiserOptions {
     DenoiserOptions {
         unet: small_unet([8, 8, 8, 8]),
-        steps: 60,
+        steps: 20,
         batch: 4,
-        crop: 32,
-        large_crop: 32,
+        crop: 24,
+        large_crop: 24,
         volumes: 2,
-        volume_shape: [16, 64, 64],
+        volume_shape: [12, 40, 40],
         refresh: 0,
         attention_weight,
         adamw: AdamWOptions {
@@ -30,12 +30,14 @@ fn options(attention_weight: f64) -> DenoiserOptions {
 #[test]
 fn attention_comes_to_stay_within_classes_only_where_it_is_asked_to() {
     let job = Job::quiet();
-    let error = |trainer: &DenoiserTrainer| trainer.held_out(1, 8, &[300], &job).unwrap()[0].attention_error;
-    let mut trainer = DenoiserTrainer::new(&options(1.0), Device::Cpu, &job).unwrap();
-    let before = error(&trainer).unwrap();
-    trainer.train(60, &job, &mut |_, _| true).unwrap();
-    let after = error(&trainer).unwrap();
-    assert!(after < 0.95 * before, "{before} {after}");
+    let error = |trainer: &DenoiserTrainer| trainer.held_out(2, 8, &[300], &job).unwrap()[0].attention_error;
+    // So small a weight measures and moves nothing.
+    let [asked, measured] = [1.0, 1e-9].map(|weight| {
+        let mut trainer = DenoiserTrainer::new(&options(weight), Device::Cpu, &job).unwrap();
+        trainer.train(20, &job, &mut |_, _| true).unwrap();
+        error(&trainer).unwrap()
+    });
+    assert!(asked < 0.9 * measured, "{asked} {measured}");
     let plain = DenoiserTrainer::new(&options(0.0), Device::Cpu, &job).unwrap();
     assert_eq!(error(&plain), None);
 }

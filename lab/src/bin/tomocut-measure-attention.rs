@@ -17,10 +17,12 @@ use tomocut::spectral::{AttentionLayer, AttentionSet, EigenSolver, FixedAttentio
 use tomocut::volume::{grey_scale, Tomogram};
 use tomocut::{Error, Result};
 
-const USAGE: &str = "usage: tomocut-measure-attention --tomogram FILE --truth-labels FILE [--snr X] [--tomogram ...] --model FILE [--model FILE ...]
-       [--z A,B,...] [--draws N] [--layers A,B,...] [--offset T] [--vectors N] [--bright]
-Prints, for the best of four blurs (the floor) and for each model, the mean AUC of the structure maps, of the one-step denoised
-image, of the best single eigenvector (chosen with the truth), of the second one, which nobody chose, and of the third and fourth.
+const USAGE: &str = "usage: tomocut-measure-attention --tomogram FILE --truth-labels FILE [--snr X] [--tomogram ...]
+       --model FILE [--model FILE ...] [--z A,B,...] [--draws N] [--layers A,B,...] [--offset T]
+       [--vectors N] [--bright]
+Prints, for the best of four blurs (the floor) and for each model, the mean AUC of the structure maps, of the one-step
+denoised image, of the best single eigenvector (chosen with the truth), of the second one, which nobody chose, and of
+the third and fourth.
   --tomogram    may be repeated: labels and signal-to-noise ratio that follow are of this one
   --snr X       signal-to-noise ratio (default: estimated by each model)
   --z A,B       slices (default: a third and two thirds of the depth)
