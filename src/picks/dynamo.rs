@@ -5,8 +5,8 @@
 //! file of the folder) says which file has which number.
 //!
 //! Written are all 42 columns: tag (1) counts up, aligned (2) is 1, cc (10) is the score, ftype (13) is 0 (no
-//! missing wedge is claimed), tomo (20) is 1 (or the tomogram's name where that is a number) and otag (31) the tag, apix
-//! (36) is the voxel size along x. Where that is unknown the table ends before it, as older ones do.
+//! missing wedge is claimed), tomo (20) is 1 (or the tomogram's name where that is a number) and otag (31) the tag,
+//! apix (36) is the voxel size along x. Where that is unknown the table ends before it, as older ones do.
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

@@ -77,7 +77,7 @@ pub(super) fn check(reading: &mut Reading, geometry: &Geometry, source: &str) ->
                 };
                 return Err(line.refuse(format_args!(
                     "{axis} is {v:.1}, far outside of the tomogram's {n} voxels; the file does not say what it counts \
-                     in, voxels are assumed (columns x_angstrom, y_angstrom, z_angstrom are Angstrom)"
+                     in: Angstrom, or other pixels?"
                 )));
             }
         }

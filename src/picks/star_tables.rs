@@ -121,8 +121,8 @@ impl<'a> Table<'a> {
     }
 }
 
-/// Fields of a line: separated by white space, quoted by ' or ", up to a #. A quote ends where white space or the line's
-/// end follows it. None where a quote is not closed.
+/// Fields of a line: separated by white space, quoted by ' or ", up to a #. A quote ends where white space or the
+/// line's end follows it. None where a quote is not closed.
 fn fields(line: &str) -> Option<Vec<&str>> {
     let mut fields = Vec::new();
     let mut rest = line.trim_start();

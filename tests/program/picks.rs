@@ -60,7 +60,7 @@ fn what_cannot_be_told_is_asked_for() {
 fn picks_are_one_tomograms() {
     let folder = Folder::new();
     let columns = "_rlnTomoName\n_rlnCoordinateX\n_rlnCoordinateY\n_rlnCoordinateZ\n";
-    let rows = "TS_01 1 2 3\nTS_01 4 5 600\n\nTS_02 7 8 9\n";
+    let rows = "TS_01 1 2 3\nTS_01 4 5 20\n\nTS_02 7 8 9\n";
     std::fs::write(
         folder.path("two.star"),
         format!("data_particles\nloop_\n{columns}{rows}"),
