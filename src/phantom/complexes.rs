@@ -25,7 +25,8 @@ pub(super) fn place(
     gen: &mut Generator,
     job: &Job,
 ) -> Result<()> {
-    let kinds: [(usize, fn(&mut Generator) -> Species); 4] = [
+    type Draw = fn(&mut Generator) -> Species;
+    let kinds: [(usize, Draw); 4] = [
         (options.proteasomes, proteasome),
         (options.ribosomes, ribosome),
         (options.synthases, synthase),

@@ -303,9 +303,8 @@ impl Table<'_> {
             (1, geometry.voxel_angstrom[1]),
             (2, geometry.voxel_angstrom[0]),
         ] {
-            let sum =
-                |of: fn(&([f64; 3], [f64; 3])) -> [f64; 3]| lengths.iter().map(|l| of(l)[axis].abs()).sum::<f64>();
-            let (voxels, angstrom) = (sum(|l| l.0), sum(|l| l.1));
+            let add = |(a, b): (f64, f64), l: &([f64; 3], [f64; 3])| (a + l.0[axis].abs(), b + l.1[axis].abs());
+            let (voxels, angstrom) = lengths.iter().fold((0.0, 0.0), add);
             // Zeros say nothing; 1 A is what a header holds that knows no size.
             let stated = angstrom / voxels;
             if voxels < 1.0 || !stated.is_finite() || is_same_size(stated, 1.0) || is_same_size(stated, edge) {
