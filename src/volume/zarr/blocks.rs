@@ -12,7 +12,7 @@ use crate::Result;
 
 /// Writes the voxels of `blocks`, all of which must be there, as an OME-Zarr folder at `path`: labels and bytes as
 /// uint8, halves as float16. `geometry` is the one that the file was opened with, `name` goes into the metadata.
-/// Errors: as [`write_zarr`].
+/// Errors: as [`super::write_zarr`].
 pub fn write_blocks_as_zarr(blocks: &BlockFile, path: &Path, geometry: &Geometry, name: &str, job: &Job) -> Result<()> {
     let reduction = match blocks.stored() {
         BlockType::Label => Reduction::Mode,
