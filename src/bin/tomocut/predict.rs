@@ -44,7 +44,7 @@ pub struct Arguments {
     /// mrc, or zarr: OME-Zarr with coarser copies [default: mrc]
     #[arg(long, value_name = "NAME")]
     format: Option<String>,
-    /// Also the labels, as labels/NAME in the tomogram's own OME-Zarr folder
+    /// Also labels as labels/NAME within the tomogram's own OME-Zarr folder
     #[arg(long, value_name = "NAME", conflicts_with = "probabilities")]
     labels_image: Option<String>,
     /// Also write labels and molecules into a copick project (folder or JSON)
