@@ -46,8 +46,8 @@ impl Tomogram {
         Self::open_sized(path, None, job)
     }
 
-    /// [`Tomogram::open`] of a file whose voxels have edges of `voxel_nm` nanometres, whatever it says itself; None: what
-    /// it says. Errors: also a size that is not positive.
+    /// [`Tomogram::open`] of a file whose voxels have edges of `voxel_nm` nanometres, whatever it says itself; None:
+    /// what it says. Errors: also a size that is not positive.
     pub fn open_sized(path: &Path, voxel_nm: Option<f64>, job: &Job) -> Result<Self> {
         let (tomogram, mut warnings) = Self::read(path, job)?;
         if voxel_nm.is_none() {
@@ -145,8 +145,8 @@ impl Tomogram {
         self.path.as_deref()
     }
 
-    /// What is read of it on the disk: its file, or of a zarr folder its finest array and the metadata; none of voxels in
-    /// memory.
+    /// What is read of it on the disk: its file, or of a zarr folder its finest array and the metadata; none of voxels
+    /// in memory.
     pub fn files(&self) -> &[PathBuf] {
         &self.files
     }
