@@ -171,7 +171,8 @@ impl Tomogram {
         if self.geometry.voxel_nm().is_some() && self.geometry.voxel_angstrom.into_iter().any(differs) {
             let [z, y, x] = self.geometry.voxel_angstrom.map(|own| own / 10.0);
             let text = format!(
-                "{}: the voxel size is given as {edge} nm and taken, the file says {x:.4} x {y:.4} x {z:.4} nm (x, y, z)",
+                "{}: the voxel size is given as {edge} nm and taken, the file says {x:.4} x {y:.4} x {z:.4} nm \
+                 (x, y, z)",
                 self.name
             );
             job.logger().warn("volume", &text);
