@@ -48,7 +48,8 @@ pub fn memory_beside_reading(tomogram: &Tomogram, memory: u64) -> Result<u64> {
     let reading = tomogram.reading_bytes();
     memory.checked_sub(reading).ok_or_else(|| {
         Error::OutOfMemory(format!(
-            "{}: reading its voxels takes {} MiB beside slices and tiles (a chunk is unpacked whole), {} MiB are allowed",
+            "{}: reading its voxels takes {} MiB beside slices and tiles (a chunk is unpacked whole), {} MiB \
+             are allowed",
             tomogram.name(),
             reading.div_ceil(1 << 20),
             memory >> 20

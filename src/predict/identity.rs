@@ -125,8 +125,8 @@ pub fn check_other_source(tomogram: &Tomogram, folder: &Path) -> Result<()> {
     match record.source.filter(|other| *other != own && Path::new(other).exists()) {
         Some(other) if record.files.iter().any(is_there) => {
             let allowed = format!(
-                "must not have the name of another whose results are there: {}_* in {} are those of {}; another folder, \
-                 or again, which writes over them",
+                "must not have the name of another whose results are there: {}_* in {} are those of {}; another \
+                 folder, or again, which writes over them",
                 tomogram.name(),
                 folder.display(),
                 other

@@ -9,9 +9,10 @@
 //! `pictures` are predicted without a plan, each in one window. `stability` compares answers of a network that draws
 //! them.
 //!
-//! `also` writes labels and molecules into what others keep. `labels` are cut out of the finished probabilities; `after` the network: molecules and membranes out of the volumes,
-//! slice by slice. `closing` fills the holes of membranes, `objects` are what of a mask hangs together. Picks out of
-//! maps, their suppression and exclusion are in [`crate::picks`].
+//! `also` writes labels and molecules into what others keep. `labels` are cut out of the finished probabilities;
+//! `after` the network: molecules and membranes out of the volumes, slice by slice. `closing` fills the holes of
+//! membranes, `objects` are what of a mask hangs together. Picks out of maps, their suppression and exclusion are in
+//! [`crate::picks`].
 
 mod after;
 mod also;

@@ -32,8 +32,8 @@ impl LabelOffset {
         }
     }
 
-    /// The offset; `read` reads slices of the volume, which has `depth` of them. They are searched up to the first -128,
-    /// which a volume of IMOD's mostly has in its first slices.
+    /// The offset; `read` reads slices of the volume, which has `depth` of them. They are searched up to the first
+    /// -128, which a volume of IMOD's mostly has in its first slices.
     pub fn get(&self, depth: usize, read: impl Fn(Range<usize>) -> Result<Array3<f32>>) -> Result<f32> {
         if !self.is_open {
             return Ok(0.0);

@@ -25,8 +25,8 @@ fn unpacked(name: &str) -> &str {
         .unwrap_or(name)
 }
 
-/// The name that a tomogram in `path` has: that of its file without folder and endings; of an array within a zarr folder
-/// with its path, "x_1" of "x.zarr/1"; of a tomogram of a copick project
+/// The name that a tomogram in `path` has: that of its file without folder and endings; of an array within a zarr
+/// folder with its path, "x_1" of "x.zarr/1"; of a tomogram of a copick project
 /// (`ExperimentRuns/RUN/VoxelSpacing10.000/wbp.zarr`) that of its run. Bytes that are no UTF-8 are written as %E9, so
 /// that two names stay two.
 pub(super) fn name_of(path: &Path) -> String {

@@ -46,8 +46,8 @@ impl Tomogram {
         Self::open_sized(path, None, job)
     }
 
-    /// [`Tomogram::open`] of a file whose voxels have edges of `voxel_nm` nanometres, whatever it says itself; None: what
-    /// it says. Errors: also a size that is not positive.
+    /// [`Tomogram::open`] of a file whose voxels have edges of `voxel_nm` nanometres, whatever it says itself; None:
+    /// what it says. Errors: also a size that is not positive.
     pub fn open_sized(path: &Path, voxel_nm: Option<f64>, job: &Job) -> Result<Self> {
         let (tomogram, mut warnings) = Self::read(path, job)?;
         if voxel_nm.is_none() {
@@ -145,8 +145,8 @@ impl Tomogram {
         self.path.as_deref()
     }
 
-    /// What is read of it on the disk: its file, or of a zarr folder its finest array and the metadata; none of voxels in
-    /// memory.
+    /// What is read of it on the disk: its file, or of a zarr folder its finest array and the metadata; none of voxels
+    /// in memory.
     pub fn files(&self) -> &[PathBuf] {
         &self.files
     }
@@ -171,7 +171,8 @@ impl Tomogram {
         if self.geometry.voxel_nm().is_some() && self.geometry.voxel_angstrom.into_iter().any(differs) {
             let [z, y, x] = self.geometry.voxel_angstrom.map(|own| own / 10.0);
             let text = format!(
-                "{}: the voxel size is given as {edge} nm and taken, the file says {x:.4} x {y:.4} x {z:.4} nm (x, y, z)",
+                "{}: the voxel size is given as {edge} nm and taken, the file says {x:.4} x {y:.4} x {z:.4} nm \
+                 (x, y, z)",
                 self.name
             );
             job.logger().warn("volume", &text);

@@ -8,8 +8,8 @@ const UNEQUAL: f64 = 0.03;
 
 /// What is odd about the voxel size, in words with axis and value; nothing where it is unknown.
 ///
-/// Looked for are edges that differ, edges outside 0.05 to 10 nm, the 1.0 Angstrom that denoisers leave, and a cell that
-/// is as long as one voxel where there are many.
+/// Looked for are edges that differ, edges outside 0.05 to 10 nm, the 1.0 Angstrom that denoisers leave, and a cell
+/// that is as long as one voxel where there are many.
 pub(super) fn doubts(geometry: &Geometry) -> Vec<String> {
     let [z, y, x] = geometry.voxel_angstrom;
     let [nz, ny, nx] = geometry.shape;

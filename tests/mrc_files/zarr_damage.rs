@@ -51,7 +51,10 @@ proptest! {
     #[test]
     fn damaged_metadata_are_no_panic(
         folder in proptest::sample::select(&FOLDERS[..]),
-        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0usize..20, any::<u8>()), 1..5),
+        changes in proptest::collection::vec(
+            (any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0usize..20, any::<u8>()),
+            1..5,
+        ),
     ) {
         let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/zarr");
         let place = tempfile::tempdir().unwrap();

@@ -21,8 +21,8 @@ pub struct Tomograms {
     pub left_out: Vec<(PathBuf, &'static str)>,
 }
 
-/// The tomograms of all inputs: files, zarr folders, folders of them, copick projects. What is named itself is not taken
-/// from a folder again.
+/// The tomograms of all inputs: files, zarr folders, folders of them, copick projects. What is named itself is not
+/// taken from a folder again.
 ///
 /// Errors: a folder without tomograms; two tomograms whose results would have one name.
 pub fn all_tomograms(inputs: &[PathBuf]) -> Result<Tomograms, Failure> {

@@ -1,4 +1,5 @@
-//! The two versions of OME-Zarr that are written: 0.4 with zarr 2, and 0.5 with zarr 3 for what goes into a folder of it.
+//! The two versions of OME-Zarr that are written: 0.4 with zarr 2, and 0.5 with zarr 3 for what goes into a folder of
+//! it.
 use std::path::Path;
 
 use serde_json::{json, Map, Value};
