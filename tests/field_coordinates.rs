@@ -513,8 +513,8 @@ fn points_of_open_and_closed_contours_are_picks_where_no_others_are() {
     }
 }
 
-/// RELION 5's two ways in, by its sources: the import of coordinates (import_coordinates.cpp, MetaDataTable::read without
-/// a name) reads the first data block; extraction (ParticleSet::read) wants rlnTomoTiltSeriesPixelSize in the optics
+/// RELION 5's two ways in, by its sources: the import of coordinates (import_coordinates.cpp, MetaDataTable::read
+/// without a name) reads the first data block; extraction (ParticleSet::read) wants rlnTomoTiltSeriesPixelSize in the optics
 /// where there are any, and rlnTomoName and coordinates of every particle.
 fn relion_takes(text: &str) -> Result<usize, String> {
     let blocks: Vec<&str> = text.split("\ndata_").skip(1).collect();

@@ -47,7 +47,8 @@ public:
     }
 
     /** The same for a tomogram that the file calls by another name than its own file has. */
-    static Picks read(const Engine &engine, const std::string &path, const Tomogram &tomogram, const std::string &name) {
+    static Picks read(const Engine &engine, const std::string &path, const Tomogram &tomogram,
+                      const std::string &name) {
         Picks picks(engine.log());
         detail::call([&] {
             return tomocut_picks_read_named(engine.get(), path.c_str(), tomogram.get(), name.c_str(), picks.out());

@@ -118,7 +118,8 @@ impl PickSet {
     /// A file that names its tomograms (rlnTomoName, rlnMicrographName, Dynamo's column 20 with its list, run_name, a
     /// column of a CSV file) is read for the one that `name` is, whichever program's form of the name either has
     /// ([`super::tomogram_name`]); an empty `name` takes a file of one tomogram. The set has the name of the file, else
-    /// `name` without what programs add to it. Positions in Angstrom or in pixels of another size become voxels of `geometry`.
+    /// `name` without what programs add to it. Positions in Angstrom or in pixels of another size become voxels of
+    /// `geometry`.
     ///
     /// # Errors
     /// [`Error::Io`] where the file cannot be read, [`Error::Format`] where it is not what its name says, naming the

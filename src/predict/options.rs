@@ -105,8 +105,8 @@ pub struct PredictOptions {
     /// Name of an image of labels in the tomogram's own OME-Zarr folder, `TOMOGRAM.zarr/labels/NAME`, where the labels
     /// are also written, so that viewers show them over the tomogram; null: none.
     pub labels_image: Option<String>,
-    /// Folder or JSON file of a copick project where labels, as a segmentation of user tomocut, and picked molecules are
-    /// also written; null: none.
+    /// Folder or JSON file of a copick project where labels, as a segmentation of user tomocut, and picked molecules
+    /// are also written; null: none.
     pub copick: Option<String>,
     /// Least probability of the likeliest class where there is a label; of a picture, of its mask (null: 0.5). Null:
     /// the sum of all classes is at least the threshold of the largest expected Dice, which is known once the whole

@@ -59,8 +59,8 @@ pub struct PickingOptions {
     pub largest_nm3: Option<f64>,
     /// Files of picks, each NAME_points with its ending (eman2: NAME_info.json).
     pub formats: Vec<PickFormat>,
-    /// Name of the tomogram in files of picks (rlnTomoName, run_name), as the other files of a project have it; null: that
-    /// of its file without what programs add to it: rec_NAME, NAME_10.00Apx and NAME_Vol are NAME.
+    /// Name of the tomogram in files of picks (rlnTomoName, run_name), as the other files of a project have it; null:
+    /// that of its file without what programs add to it: rec_NAME, NAME_10.00Apx and NAME_Vol are NAME.
     #[schemars(length(min = 1))]
     pub tomogram: Option<String>,
     /// The stored number that is a probability of 1, in a map that is given; a prediction knows its own.

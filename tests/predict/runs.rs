@@ -103,17 +103,26 @@ fn a_kill_while_volumes_are_put_in_place_loses_nothing() {
     let alone = tempfile::tempdir().unwrap();
     run(&model, alone.path(), &options([20, 24, 30]));
     let folder = tempfile::tempdir().unwrap();
-    // All tiles are there, but the folder cannot take one of the volumes.
     let blocked = folder.path().join("tomogram_molecule.mrc");
-    fs::create_dir_all(blocked.join("in the way")).unwrap();
-    let failed = predict(
-        &model,
-        &tomogram(10.0),
-        folder.path(),
-        &options([20, 24, 30]),
-        &Job::quiet(),
-    );
-    assert!(failed.unwrap_err().to_string().contains("tomogram_molecule.mrc"));
+    let block = || fs::create_dir_all(blocked.join("in the way")).unwrap();
+    let failed = |job: &Job| {
+        let result = predict(&model, &tomogram(10.0), folder.path(), &options([20, 24, 30]), job);
+        let text = result.unwrap_err().to_string();
+        assert!(text.contains("tomogram_molecule.mrc"), "{text}");
+    };
+    // What is in the way from the beginning is told before anything is computed.
+    block();
+    failed(&Job::quiet());
+    assert_eq!(files_seen(folder.path()).len(), 1, "nothing but what is in the way");
+    fs::remove_dir_all(&blocked).unwrap();
+    // All tiles are there, but the folder can no longer take one of the volumes.
+    let late = Job::quiet().with_every_report().with_progress(|progress| {
+        if progress.fraction > 0.5 {
+            block();
+        }
+        true
+    });
+    failed(&late);
     assert_eq!(files_seen(folder.path()).len(), 2, "the membranes are in place");
     fs::remove_dir_all(&blocked).unwrap();
     let report = run(&model, folder.path(), &options([20, 24, 30]));
