@@ -250,12 +250,42 @@ fn what_is_like_a_cell_comes_on_top_and_leaves_the_rest_of_a_seed_as_it_is() {
         let at = ribosome.position.map(|p| p.round() as usize);
         assert_eq!(crowded.labels.get(at), Some(&MOLECULE), "{at:?}");
     }
-    // The crowd is protein: where it is denser than the plain specimen, it is so by a lot of bodies.
-    let specimen = |options: &PhantomOptions| {
-        let drawn = Specimen::draw(options, &mut Generator::new(options.seed, 0), &Job::quiet());
-        drawn.unwrap().density.iter().map(|v| f64::from(*v)).sum::<f64>()
+}
+
+#[test]
+fn a_crowd_fills_its_share_of_the_ice_with_protein() {
+    let alone = |crowd: f64| PhantomOptions {
+        membranes: 0,
+        filaments: 0,
+        gold_beads: 0,
+        crowding: 0.0,
+        gradient: 0.0,
+        ice_fraction: 1.0,
+        cell: CellOptions {
+            crowd,
+            ..CellOptions::default()
+        },
+        ..small()
     };
-    assert!(specimen(&options) > 1.3 * specimen(&small()));
+    let draw = |crowd: f64| {
+        let options = alone(crowd);
+        Specimen::draw(&options, &mut Generator::new(options.seed, 0), &Job::quiet()).unwrap()
+    };
+    let density = |specimen: &Specimen| f64::from(specimen.density.mean().unwrap());
+    assert_eq!(density(&draw(0.0)), 0.0);
+    let (thin, dense) = (draw(0.05), draw(0.1));
+    // Twice the bodies, of one density; the larger ones find less room.
+    let ratio = density(&dense) / density(&thin);
+    assert!((1.6..2.1).contains(&ratio), "{ratio}");
+    // At power 4 every octave of diameters has the same volume: those of 8 to 40 nm have ln(40 / 8) / ln(40 / 3).
+    let balls: f64 = thin
+        .instances
+        .iter()
+        .map(|i| std::f64::consts::PI / 6.0 * i.diameter_nm.powi(3))
+        .sum();
+    let ice = 1.6f64.powi(3) * thin.density.len() as f64;
+    let share = balls / ice / (0.05 * (40f64 / 8.0).ln() / (40f64 / 3.0).ln());
+    assert!((0.7..1.15).contains(&share), "{share} of the labelled bodies are there");
 }
 
 #[test]

@@ -343,7 +343,12 @@ fn a_voxel_size_outside_the_models_range_is_a_warning_with_both_numbers() {
         records.iter().any(|r| r.contains("25 nm") && r.contains("trained on")),
         "{records:?}"
     );
-    assert!(records.iter().any(|r| r.contains("the file says 1 nm")), "{records:?}");
+    assert!(
+        records
+            .iter()
+            .any(|r| r.contains("the file says 1.0000 x 1.0000 x 1.0000 nm")),
+        "{records:?}"
+    );
 }
 
 #[test]

@@ -88,11 +88,11 @@ pub struct SlabArguments {
     /// Diameter of the molecules
     #[arg(long, value_name = "D", value_parser = length)]
     pub diameter_nm: Option<f64>,
-    /// Largest distance of a hit [default: half the diameter]
+    /// Largest distance of a hit (--match-voxels: in voxels) [default: half of it]
     #[arg(long, value_name = "R", value_parser = length, conflicts_with = "match_voxels")]
     match_nm: Option<f64>,
     /// The same in voxels
-    #[arg(long, value_name = "R", value_parser = length)]
+    #[arg(long, value_name = "R", value_parser = length, hide = true)]
     match_voxels: Option<f64>,
     /// Least overlap of cubes of the diameter (slab paper)
     #[arg(long, value_name = "T", value_parser = overlap, default_value_t = BOX_IOU)]

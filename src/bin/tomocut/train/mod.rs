@@ -23,8 +23,7 @@ const SCORED_WINDOWS: usize = 16;
 
 /// Trains a network on labelled slabs of tomograms, or on pictures with masks.
 ///
-/// A slab without --labels is segmented as tomocut slab does it. A checkpoint is kept in MODEL.checkpoint, at Ctrl-C
-/// too: the same command goes on from there to the same model.
+/// A slab without --labels is segmented first. A stopped run goes on from MODEL.checkpoint.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Tomograms, each followed by --z, --labels, --points and --tomogram-name of its own
@@ -80,7 +79,7 @@ pub struct Arguments {
     /// Stop after so many minutes; the checkpoint stays
     #[arg(long, value_name = "X", value_parser = number)]
     minutes: Option<f64>,
-    /// Share of each slab, 0 to 0.5, to score with instead of learning from it
+    /// Share of each slab, 0 to 0.5, to score with, not to learn from
     #[arg(long, value_name = "SHARE", value_parser = number)]
     validation: Option<f64>,
     /// Rounds of self-training: the network labels what it is sure of
