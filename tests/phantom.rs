@@ -263,6 +263,7 @@ fn a_crowd_fills_its_share_of_the_ice_with_protein() {
         ice_fraction: 1.0,
         cell: CellOptions {
             crowd,
+            crowd_largest_nm: 16.0,
             ..CellOptions::default()
         },
         ..small()
@@ -273,18 +274,18 @@ fn a_crowd_fills_its_share_of_the_ice_with_protein() {
     };
     let density = |specimen: &Specimen| f64::from(specimen.density.mean().unwrap());
     assert_eq!(density(&draw(0.0)), 0.0);
-    let (thin, dense) = (draw(0.05), draw(0.1));
+    let (thin, dense) = (draw(0.1), draw(0.2));
     // Twice the bodies, of one density; the larger ones find less room.
     let ratio = density(&dense) / density(&thin);
     assert!((1.6..2.1).contains(&ratio), "{ratio}");
-    // At power 4 every octave of diameters has the same volume: those of 8 to 40 nm have ln(40 / 8) / ln(40 / 3).
+    // At power 4 every octave of diameters has the same volume: those of 8 to 16 nm have ln(16 / 8) / ln(16 / 3).
     let balls: f64 = thin
         .instances
         .iter()
         .map(|i| std::f64::consts::PI / 6.0 * i.diameter_nm.powi(3))
         .sum();
     let ice = 1.6f64.powi(3) * thin.density.len() as f64;
-    let share = balls / ice / (0.05 * (40f64 / 8.0).ln() / (40f64 / 3.0).ln());
+    let share = balls / ice / (0.1 * (16f64 / 8.0).ln() / (16f64 / 3.0).ln());
     assert!((0.7..1.15).contains(&share), "{share} of the labelled bodies are there");
 }
 

@@ -88,10 +88,10 @@ pub struct SlabArguments {
     /// Diameter of the molecules
     #[arg(long, value_name = "D", value_parser = length)]
     pub diameter_nm: Option<f64>,
-    /// Largest distance of a hit (--match-voxels: in voxels) [default: half of it]
+    /// Largest distance of a hit [default: half the diameter]
     #[arg(long, value_name = "R", value_parser = length, conflicts_with = "match_voxels")]
     match_nm: Option<f64>,
-    /// The same in voxels
+    /// The same in voxels; not in the help, which has no line to spare
     #[arg(long, value_name = "R", value_parser = length, hide = true)]
     match_voxels: Option<f64>,
     /// Least overlap of cubes of the diameter (slab paper)
