@@ -3,7 +3,8 @@
 //! RELION 4 and 5: pixels of the tilt series, unbinned, whose size the optics block gives
 //! (rlnTomoTiltSeriesPixelSize).
 //! Warp, M and pytom-match-pick: pixels of rlnDetectorPixelSize; where rlnMagnification stands beside it, that size is
-//! in micrometres on the detector, hence times 10000 / magnification in Angstrom. A file that says nothing is in voxels.
+//! in micrometres on the detector, hence times 10000 / magnification in Angstrom. A file that says nothing is in
+//! voxels.
 use super::fields::{is_same_size, Line};
 use super::star_tables::Table;
 use crate::Result;
