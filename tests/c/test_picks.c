@@ -65,7 +65,8 @@ static void molecules_follow(struct sample *sample, const tomocut_predictor *pre
     tomocut_picks_free(again);
     CHECK_OK(tomocut_picks_read_named(sample->engine, path, sample->tomogram, "TS_01", &again));
     tomocut_picks_free(again);
-    CHECK_REFUSED("TS_01 (", tomocut_picks_read_named(sample->engine, path, sample->tomogram, "TS_02", &again));
+    CHECK_ERROR(TOMOCUT_E_FORMAT, "TS_01 (",
+                tomocut_picks_read_named(sample->engine, path, sample->tomogram, "TS_02", &again));
     CHECK_REFUSED("must end in .csv", tomocut_picks_write(picks, scratch("points.txt")));
     tomocut_picks_free(picks);
     snprintf(path, sizeof path, "%s/tomogram_membrane_objects.mrc", folder);
