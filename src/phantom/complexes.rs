@@ -3,8 +3,8 @@ use std::f64::consts::TAU;
 
 use super::canvas::{Blob, Canvas};
 use super::cell_options::CellOptions;
-use super::crowd::Crowding;
-use super::instance::{Instance, InstanceKind, MOLECULE};
+use super::crowding::Crowding;
+use super::instance::InstanceKind;
 use super::molecule::{self, Species};
 use super::rotation::{from_z_to, random_rotation};
 use crate::runtime::{Generator, Job, Result};
@@ -53,21 +53,7 @@ fn place_one(canvas: &mut Canvas, body: &Species, species: usize, crowding: Opti
         let Some((centre, orientation)) = pose(canvas, body, on_membrane, crowding, gen) else {
             continue;
         };
-        let blobs = body.placed(centre, orientation);
-        // A synthase is rooted in its membrane: its head alone must find room.
-        let free = match body.kind {
-            InstanceKind::Synthase => &blobs[..HEAD_BLOBS],
-            _ => &blobs[..],
-        };
-        if molecule::fits(canvas, centre, free) {
-            canvas.draw(&blobs, body.amplitude as f32, MOLECULE);
-            canvas.instances.push(Instance {
-                kind: body.kind,
-                species,
-                position: centre.map(|p| p / canvas.voxel),
-                orientation,
-                diameter_nm: body.diameter,
-            });
+        if molecule::put(canvas, body, species, (centre, orientation)).is_some() {
             return;
         }
     }
@@ -135,12 +121,7 @@ fn ring(z: f64, radius: f64, sigma: f64, (fold, turn): (usize, f64)) -> impl Ite
 /// Shem et al. 2011). RNA makes it denser than protein.
 fn ribosome(gen: &mut Generator) -> Species {
     let scale = gen.uniform(21.0, 28.0) / 25.0;
-    let large = filled(
-        [-3.2 * scale, 0.0, 0.0].map(|v| v),
-        [8.2, 11.0, 11.5].map(|a| a * scale),
-        90,
-        gen,
-    );
+    let large = filled([-3.2 * scale, 0.0, 0.0], [8.2, 11.0, 11.5].map(|a| a * scale), 90, gen);
     let small = filled(
         [7.0 * scale, 0.0, 0.5 * scale],
         [4.4, 6.5, 10.5].map(|a| a * scale),
@@ -152,6 +133,7 @@ fn ribosome(gen: &mut Generator) -> Species {
         blobs: large.into_iter().chain(small).collect(),
         diameter: 25.0 * scale,
         amplitude: gen.uniform(1.1, 1.6),
+        rooted: 0,
     }
 }
 
@@ -171,6 +153,7 @@ fn proteasome(gen: &mut Generator) -> Species {
         blobs,
         diameter: 15.0 + 15.0 * caps as f64,
         amplitude: gen.uniform(0.8, 1.2),
+        rooted: 0,
     }
 }
 
@@ -189,11 +172,10 @@ fn chaperonin(gen: &mut Generator) -> Species {
             .collect(),
         diameter: width,
         amplitude: gen.uniform(0.8, 1.2),
+        rooted: 0,
     }
 }
 
-/// Blobs of a synthase's head, the first ones of its body.
-const HEAD_BLOBS: usize = 13;
 /// Height of the head's centre above the middle of the membrane, nm.
 const HEAD_HEIGHT_NM: f64 = 13.0;
 
@@ -209,7 +191,6 @@ fn synthase(gen: &mut Generator) -> Species {
         sigma: 1.2,
         weight: 1.2,
     });
-    debug_assert_eq!(blobs.len(), HEAD_BLOBS);
     let stalk = [-5.0, -7.0, -9.0, -11.0, -13.0];
     blobs.extend(stalk.map(|z| Blob {
         centre: [z, 0.0, 0.0],
@@ -221,6 +202,7 @@ fn synthase(gen: &mut Generator) -> Species {
         blobs,
         diameter: 10.0,
         amplitude: gen.uniform(0.9, 1.3),
+        rooted: stalk.len(),
     }
 }
 

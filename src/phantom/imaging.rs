@@ -8,7 +8,7 @@ use std::f64::consts::PI;
 
 use tch::{Device, Kind, Tensor};
 
-use super::optics::{contrast_transfer, critical_exposure};
+use super::optics::critical_exposure;
 use super::options::PhantomOptions;
 use super::series::{Filter, TiltSeries};
 use crate::runtime::{Generator, Job, Result};
@@ -114,17 +114,7 @@ pub(super) fn image_projections(
         let (mut real, mut imaginary) = (Vec::new(), Vec::new());
         for_frequencies(rows, columns, |ky, ku| {
             let q = ky.hypot(ku) / pixel;
-            let transfer = contrast_transfer(
-                q,
-                series.defocus[index],
-                options.amplitude_contrast,
-                options.phase_shift,
-            );
-            let transfer = if options.phases_flipped {
-                transfer.abs()
-            } else {
-                transfer
-            };
+            let transfer = options.transfer(q, series.defocus[index]);
             let gain = transfer * (-series.exposure[index] / (2.0 * critical_exposure(q))).exp();
             let (sine, cosine) = (-2.0 * PI * (ky * row_shift + ku * column_shift)).sin_cos();
             real.push((gain * cosine) as f32);
@@ -159,12 +149,7 @@ pub(super) fn noise_projections(
         for_frequencies(rows, columns, |ky, ku| {
             let q = ky.hypot(ku);
             slow.push(1.0 / (1.0 + (q / options.noise_colour_frequency).powi(2)));
-            let transfer = contrast_transfer(
-                q / pixel,
-                series.defocus[index],
-                options.amplitude_contrast,
-                options.phase_shift,
-            );
+            let transfer = options.transfer(q / pixel, series.defocus[index]);
             ice.push(transfer.powi(2));
         });
         // Each kind of noise has unit mean power, so that the shares are shares of the variance.

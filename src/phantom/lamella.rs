@@ -1,67 +1,10 @@
 //! Lamellae: what a focused ion beam leaves of a specimen between two tilted, uneven faces, and what lies on them.
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use super::canvas::{Blob, Canvas};
 use super::instance::{InstanceKind, BACKGROUND};
+use super::lamella_options::LamellaOptions;
 use super::membrane::upright;
-use super::rotation::rotated;
+use super::rotation::{random_rotation, rotated};
 use crate::runtime::Generator;
-
-/// A lamella within the volume. Off by default: the ice ends with `ice_fraction`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct LamellaOptions {
-    /// Thickness as a share of z; 1: no face is cut.
-    #[schemars(range(min = 0.1, max = 1.0))]
-    pub thickness: f64,
-    /// Tilt of each face against the slices, in degrees.
-    #[schemars(range(min = 0.0, max = 30.0))]
-    pub tilt: f64,
-    /// Height of the bend across the field in nm.
-    #[schemars(range(min = 0.0, max = 100.0))]
-    pub bend_nm: f64,
-    /// Depth of the grooves that the beam leaves (curtaining), in nm.
-    #[schemars(range(min = 0.0, max = 50.0))]
-    pub curtain_nm: f64,
-    /// Density of ice above vacuum, in units of protein above ice. By weight it is about 2; a reconstruction loses
-    /// most of so slow a step.
-    #[schemars(range(min = 0.0, max = 5.0))]
-    pub vacuum: f64,
-    /// Number of ice crystals on the faces; labelled background.
-    #[schemars(range(min = 0, max = 64))]
-    pub crystals: usize,
-}
-
-impl Default for LamellaOptions {
-    fn default() -> Self {
-        Self {
-            thickness: 1.0,
-            tilt: 0.0,
-            bend_nm: 0.0,
-            curtain_nm: 0.0,
-            vacuum: 1.0,
-            crystals: 0,
-        }
-    }
-}
-
-impl LamellaOptions {
-    /// A third of the specimens are lamellae.
-    pub(super) fn random(gen: &mut Generator) -> Self {
-        if gen.chance(0.65) {
-            return Self::default();
-        }
-        Self {
-            thickness: gen.uniform(0.35, 0.9),
-            tilt: gen.uniform(0.0, 12.0),
-            bend_nm: if gen.chance(0.5) { 0.0 } else { gen.uniform(0.0, 25.0) },
-            curtain_nm: if gen.chance(0.5) { 0.0 } else { gen.uniform(0.0, 10.0) },
-            vacuum: gen.uniform(0.2, 2.0),
-            crystals: if gen.chance(0.3) { gen.integer(1, 6) as usize } else { 0 },
-        }
-    }
-}
 
 /// One face: z in nm over the field.
 struct Face {
@@ -168,10 +111,7 @@ fn crystal(canvas: &mut Canvas, face: &Face, gen: &mut Generator) {
     let centre = [face.height(y, x), y, x];
     let grains: Vec<Blob> = (0..24)
         .map(|_| {
-            let offset = rotated(
-                super::rotation::random_rotation(gen),
-                [radius * gen.uniform(0.0, 0.8), 0.0, 0.0],
-            );
+            let offset = rotated(random_rotation(gen), [radius * gen.uniform(0.0, 0.8), 0.0, 0.0]);
             Blob::ball([0, 1, 2].map(|a| centre[a] + offset[a]), radius * gen.uniform(0.3, 0.8))
         })
         .collect();

@@ -1,7 +1,7 @@
 //! Macromolecules: random globular assemblies, rings and barrels of Gaussian blobs; every instance of a species is the
 //! same body.
 use super::canvas::{Blob, Canvas};
-use super::crowd::Crowding;
+use super::crowding::Crowding;
 use super::instance::{Instance, InstanceKind, BACKGROUND, MOLECULE};
 use super::rotation::{random_rotation, rotated};
 use crate::runtime::{Generator, Job, Result};
@@ -22,6 +22,8 @@ pub(super) struct Species {
     pub diameter: f64,
     /// Density against protein's.
     pub amplitude: f64,
+    /// Blobs, the last ones, that lie in a membrane and need no room.
+    pub rooted: usize,
 }
 
 impl Species {
@@ -37,6 +39,7 @@ impl Species {
             blobs,
             diameter,
             amplitude: gen.uniform(0.6, 1.5),
+            rooted: 0,
         }
     }
 
@@ -47,11 +50,12 @@ impl Species {
             blobs: globular(diameter, gen),
             diameter,
             amplitude,
+            rooted: 0,
         }
     }
 
     /// Its blobs with its centre at `centre` (z, y, x) in nm, turned by `orientation`.
-    pub fn placed(&self, centre: [f64; 3], orientation: [f64; 4]) -> Vec<Blob> {
+    fn placed(&self, centre: [f64; 3], orientation: [f64; 4]) -> Vec<Blob> {
         let place = |blob: &Blob| {
             let turned = rotated(orientation, blob.centre);
             Blob {
@@ -146,23 +150,40 @@ pub(super) fn place(
             }
         };
         let orientation = random_rotation(gen);
-        let blobs = body.placed(centre, orientation);
         let admitted = docked.is_some() || crowding.is_none_or(|crowding| crowding.admits(canvas, centre, gen));
-        if !admitted || !fits(canvas, centre, &blobs) {
-            failures += 1;
-            continue;
+        let labelled = match admitted {
+            true => put(canvas, body, index + 1, (centre, orientation)),
+            false => None,
+        };
+        match labelled {
+            Some(labelled) => (filled, failures) = (filled + labelled, 0),
+            None => failures += 1,
         }
-        failures = 0;
-        filled += canvas.draw(&blobs, body.amplitude as f32, MOLECULE);
-        canvas.instances.push(Instance {
-            kind: body.kind,
-            species: index + 1,
-            position: centre.map(|p| p / canvas.voxel),
-            orientation,
-            diameter_nm: body.diameter,
-        });
     }
     Ok(())
+}
+
+/// Draws a copy of `body` with its centre (z, y, x) in nm and its orientation, and counts it as one of `species`, where
+/// it touches nothing labelled; the voxels labelled, or None where it has no room.
+pub(super) fn put(
+    canvas: &mut Canvas,
+    body: &Species,
+    species: usize,
+    (centre, orientation): ([f64; 3], [f64; 4]),
+) -> Option<usize> {
+    let blobs = body.placed(centre, orientation);
+    if !fits(canvas, centre, &blobs[..blobs.len() - body.rooted]) {
+        return None;
+    }
+    let labelled = canvas.draw(&blobs, body.amplitude as f32, MOLECULE);
+    canvas.instances.push(Instance {
+        kind: body.kind,
+        species,
+        position: centre.map(|p| p / canvas.voxel),
+        orientation,
+        diameter_nm: body.diameter,
+    });
+    Some(labelled)
 }
 
 /// Draws `count` small proteins of 4 to 9 nm into the membranes. They change the density alone: their voxels stay
@@ -206,7 +227,7 @@ pub(super) fn scatter(canvas: &mut Canvas, share: f64, gen: &mut Generator, job:
 }
 
 /// Whether the centre is in the ice and no blob touches a labelled voxel, seen at its centre and six points around it.
-pub(super) fn fits(canvas: &Canvas, centre: [f64; 3], blobs: &[Blob]) -> bool {
+fn fits(canvas: &Canvas, centre: [f64; 3], blobs: &[Blob]) -> bool {
     if canvas.voxel_of(centre).is_none() {
         return false;
     }

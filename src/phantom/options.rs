@@ -5,8 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cell_options::CellOptions;
-use super::lamella::LamellaOptions;
-use super::processing::ProcessingOptions;
+use super::lamella_options::LamellaOptions;
+use super::optics::contrast_transfer;
+use super::processing_options::ProcessingOptions;
 use crate::runtime::{Error, Generator, Result};
 use crate::settings::{finite, Settings};
 
@@ -241,6 +242,17 @@ impl PhantomOptions {
             lamella: LamellaOptions::random(gen),
             processing: ProcessingOptions::random(gen),
             ..Self::default()
+        }
+    }
+
+    /// Contrast transfer that is in the projections, for a frequency in 1/Angstrom and an underfocus in Angstrom:
+    /// without its sign where phases are flipped.
+    pub(super) fn transfer(&self, frequency: f64, defocus_angstrom: f64) -> f64 {
+        let transfer = contrast_transfer(frequency, defocus_angstrom, self.amplitude_contrast, self.phase_shift);
+        if self.phases_flipped {
+            transfer.abs()
+        } else {
+            transfer
         }
     }
 

@@ -1,75 +1,20 @@
 //! What happens to a tomogram after its reconstruction. All but the last two steps are linear, so that signal and
 //! noise are processed apart; the last two change the tomogram, and what they change counts as noise.
 use ndarray::Array3;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use super::optics::contrast_transfer;
 use super::options::PhantomOptions;
-use crate::runtime::{Generator, Job, Result};
+use super::processing_options::ProcessingOptions;
+use crate::runtime::{Job, Result};
 
-/// Processing after the reconstruction. Everything is off by default.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct ProcessingOptions {
-    /// Standard deviation of a Gaussian low pass in voxels, as simple denoising leaves it.
-    #[schemars(range(min = 0.0, max = 4.0))]
-    pub blur: f64,
-    /// Strength of a Wiener deconvolution of the contrast transfer (Tegunov and Cramer 2019, the formula of `deconv`):
-    /// the assumed signal-to-noise ratio at frequency 0 is 10^(3 strength); 0: none.
-    #[schemars(range(min = 0.0, max = 1.5))]
-    pub deconvolution: f64,
-    /// Share of the missing wedge's signal that is filled in, as networks for this do.
-    #[schemars(range(min = 0.0, max = 1.0))]
-    pub wedge_fill: f64,
-    /// Width of the border along y and x that holds nothing of its own, as a share of the extents.
-    #[schemars(range(min = 0.0, max = 0.3))]
-    pub border: f64,
-    /// Whether the border is the mirrored inside; else it is grey.
-    pub border_mirrored: bool,
-    /// Standard deviations beyond which grey values are clipped; 0: none, else 1..=20.
-    #[schemars(range(min = 0.0, max = 20.0))]
-    pub clip: f64,
-    /// Whether grey values are reduced to 256 levels over plus and minus four standard deviations.
-    pub eight_bit: bool,
-}
-
-impl Default for ProcessingOptions {
-    fn default() -> Self {
-        Self {
-            blur: 0.0,
-            deconvolution: 0.0,
-            wedge_fill: 0.0,
-            border: 0.0,
-            border_mirrored: false,
-            clip: 0.0,
-            eight_bit: false,
-        }
-    }
+/// `volume` with zero mean and unit variance; a constant volume becomes zero.
+pub(super) fn standardised(volume: &Tensor) -> Result<Tensor> {
+    let centred = volume.f_sub(&volume.f_mean(None)?)?;
+    let deviation = centred.f_square()?.f_mean(None)?.f_sqrt()?.f_clamp_min(1e-20)?;
+    Ok(centred.f_div(&deviation)?)
 }
 
 impl ProcessingOptions {
-    /// Half of the tomograms are processed in one way or another.
-    pub(super) fn random(gen: &mut Generator) -> Self {
-        if gen.chance(0.5) {
-            return Self::default();
-        }
-        let sometimes = |gen: &mut Generator, chance: f64, low: f64, high: f64| match gen.chance(chance) {
-            true => gen.uniform(low, high),
-            false => 0.0,
-        };
-        Self {
-            blur: sometimes(gen, 0.35, 0.4, 1.6),
-            deconvolution: sometimes(gen, 0.3, 0.4, 1.2),
-            wedge_fill: sometimes(gen, 0.25, 0.1, 0.8),
-            border: sometimes(gen, 0.15, 0.01, 0.08),
-            border_mirrored: gen.chance(0.5),
-            clip: sometimes(gen, 0.3, 2.5, 6.0),
-            eight_bit: gen.chance(0.2),
-        }
-    }
-
     /// The linear steps on a reconstruction (z, y, x); `whole` is the specimen's density, from which the wedge is
     /// filled, or None for noise.
     pub(super) fn linear(
@@ -83,14 +28,9 @@ impl ProcessingOptions {
         if let (Some(whole), true) = (whole, self.wedge_fill > 0.0) {
             job.check()?;
             let share = self.wedge_fill;
-            let scaled = |x: &Tensor| -> Result<Tensor> {
-                let centred = x.f_sub(&x.f_mean(None::<Kind>)?)?;
-                let deviation = centred.f_square()?.f_mean(None::<Kind>)?.f_sqrt()?.f_clamp_min(1e-20)?;
-                Ok(centred.f_div(&deviation)?)
-            };
-            volume = scaled(&volume)?
+            volume = standardised(&volume)?
                 .f_mul_scalar(1.0 - share)?
-                .f_add(&scaled(whole)?.f_mul_scalar(share)?)?;
+                .f_add(&standardised(whole)?.f_mul_scalar(share)?)?;
         }
         if self.blur > 0.0 || self.deconvolution > 0.0 {
             volume = self.filtered(&volume, options, job)?;
@@ -136,17 +76,7 @@ impl ProcessingOptions {
             return blur;
         }
         let pixel = 10.0 * options.voxel_nm;
-        let transfer = contrast_transfer(
-            frequency / pixel,
-            1e4 * options.defocus_um,
-            options.amplitude_contrast,
-            options.phase_shift,
-        );
-        let transfer = if options.phases_flipped {
-            transfer.abs()
-        } else {
-            transfer
-        };
+        let transfer = options.transfer(frequency / pixel, 1e4 * options.defocus_um);
         // exp(-100 f / pixel) with f relative to Nyquist and the pixel in Angstrom: a fall-off of 1.
         let snr = (-200.0 * frequency / pixel).exp() * 10f64.powf(3.0 * self.deconvolution);
         blur * transfer / (transfer * transfer + 1.0 / snr)
@@ -167,11 +97,6 @@ impl ProcessingOptions {
             false => inside.f_pad(sides, "constant", f64::try_from(inside.f_mean(None::<Kind>)?)?)?,
         };
         Ok(padded.f_squeeze_dim(0)?)
-    }
-
-    /// Whether grey values are clipped or rounded.
-    pub(super) fn reduces(&self) -> bool {
-        self.clip > 0.0 || self.eight_bit
     }
 
     /// Clips and rounds grey values in place.
@@ -195,6 +120,8 @@ impl ProcessingOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::phantom::contrast_transfer;
+    use crate::runtime::Generator;
     use crate::tensors::{from_array, to_array};
     use tch::Device;
 

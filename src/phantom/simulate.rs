@@ -1,10 +1,11 @@
 //! From settings to a phantom: specimen, projections, reconstruction of signal and noise.
 use ndarray::Array3;
-use tch::{Device, Tensor};
+use tch::Device;
 
 use super::imaging::{image_projections, noise_projections, project, reconstruct};
 use super::instance::Instance;
 use super::options::PhantomOptions;
+use super::processing::standardised;
 use super::series::TiltSeries;
 use super::specimen::Specimen;
 use crate::runtime::{Generator, Job, Result, Stage};
@@ -73,11 +74,4 @@ pub fn simulate_on(options: &PhantomOptions, device: Device, job: &Job) -> Resul
         instances: specimen.instances,
         parameters: options.clone(),
     })
-}
-
-/// `volume` with zero mean and unit variance; a constant volume becomes zero.
-fn standardised(volume: &Tensor) -> Result<Tensor> {
-    let centred = volume.f_sub(&volume.f_mean(None)?)?;
-    let deviation = centred.f_square()?.f_mean(None)?.f_sqrt()?.f_clamp_min(1e-20)?;
-    Ok(centred.f_div(&deviation)?)
 }

@@ -2,7 +2,7 @@
 use ndarray::Array3;
 
 use super::canvas::{Blob, Canvas};
-use super::crowd::Crowding;
+use super::crowding::Crowding;
 use super::instance::{Instance, InstanceKind, BACKGROUND};
 use super::options::PhantomOptions;
 use super::{complexes, crowd, density, filament, lamella, membrane, molecule, organelles};
