@@ -8,9 +8,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::fields::{is_same_size, known_edges, Line, Reading};
-use super::json::without_nan;
 use super::names::{is_name, whose};
 use super::{Pick, PickSet};
+use crate::runtime::without_python_words;
 use crate::volume::Geometry;
 use crate::{Error, Result};
 
@@ -101,7 +101,7 @@ pub(super) fn encode(set: &PickSet) -> Result<String> {
 }
 
 pub(super) fn decode(text: &str, geometry: &Geometry, name: &str, source: &str) -> Result<Reading> {
-    let file: File = serde_json::from_str(&without_nan(text))
+    let file: File = serde_json::from_slice(&without_python_words(text.as_bytes(), |_| "null".to_owned()))
         .map_err(|e| Error::format(source, format_args!("not copick picks: {e}")))?;
     let in_voxels = match file.unit.as_str() {
         ANGSTROM => false,

@@ -317,8 +317,8 @@ impl Table<'_> {
                 return Err(crate::Error::format(
                     self.source,
                     format_args!(
-                        "column {} is {} times column {}, the tomogram's voxels have {edge} A: the file is of voxels of \
-                         another size; without one of the two columns it has one meaning",
+                        "column {} is {} times column {}, the tomogram's voxels have {edge} A: the file is of voxels \
+                         of another size; without one of the two columns it has one meaning",
                         self.column_name(column),
                         (stated * 1e3).round() / 1e3,
                         self.column_name(self.columns.xyz[axis]),

@@ -80,7 +80,8 @@ pub(super) fn decode(text: &str, geometry: &Geometry, name: &str, path: &Path, s
         if let (Some(size), Some(nm)) = (size, geometry.voxel_nm()) {
             if !is_same_size(size, 10.0 * nm) {
                 return Err(line.refuse(format_args!(
-                    "column 36 (apix) is {size}, the tomogram's voxels have {:.4} A: columns 24 to 26 may count in either",
+                    "column 36 (apix) is {size}, the tomogram's voxels have {:.4} A: columns 24 to 26 may \
+                     count in either",
                     10.0 * nm
                 )));
             }

@@ -7,8 +7,8 @@
 use serde_json::{json, Value};
 
 use super::fields::{known_edges, Line, Reading};
-use super::json::without_nan;
 use super::PickSet;
+use crate::runtime::without_python_words;
 use crate::volume::Geometry;
 use crate::{Error, Result};
 
@@ -65,8 +65,8 @@ pub(super) fn encode(set: &PickSet) -> String {
 
 /// Every class; what the file holds beside the boxes is not looked at.
 pub(super) fn decode(text: &str, geometry: &Geometry, source: &str) -> Result<Reading> {
-    let file: Value =
-        serde_json::from_str(&without_nan(text)).map_err(|e| Error::format(source, format_args!("not JSON: {e}")))?;
+    let file: Value = serde_json::from_slice(&without_python_words(text.as_bytes(), |_| "null".to_owned()))
+        .map_err(|e| Error::format(source, format_args!("not JSON: {e}")))?;
     let Some(boxes) = file.get("boxes_3d").and_then(Value::as_array) else {
         return Err(Error::format(source, "has no list boxes_3d"));
     };

@@ -107,7 +107,8 @@ impl Reference {
         }
         if scale == [1.0; 3] {
             let detail = format!(
-                "drawn on pixels of 1 A, which is what a header without a size has, on a volume of other extents; the                  tomogram's voxels have {} A",
+                "drawn on pixels of 1 A, which is what a header without a size has, on a volume of other extents; the \
+                 tomogram's voxels have {} A",
                 edges[2]
             );
             return Err(Error::format(source, detail));

@@ -25,7 +25,6 @@ mod fields;
 mod format;
 mod imod;
 mod imod_place;
-mod json;
 mod names;
 mod peaks;
 mod pick;

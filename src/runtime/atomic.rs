@@ -15,8 +15,9 @@ const MOST_LINKS: usize = 40;
 /// file is renamed to `path`, replacing what was there; of a symbolic link its target is written. On any error nothing
 /// is left behind and `path` is untouched.
 ///
-/// # Errors What `write` returns; [`Error::Io`] naming `path`, before `write` is called where `path` is a pipe, a
-/// device, a socket or a folder.
+/// # Errors
+/// What `write` returns; [`Error::Io`] naming `path`, before `write` is called where `path` is a pipe, a device, a
+/// socket or a folder.
 pub fn write_atomically(path: &Path, write: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
     let target = file_target(path)?;
     let failed = |e: std::io::Error| Error::io("writing", path, e);
@@ -37,8 +38,9 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// The file that is written where `path` is: itself, or what it links to, there or not.
 ///
-/// # Errors [`Error::Io`] for pipes, devices, sockets and folders, which a file would replace, and for links that lead
-/// in a circle.
+/// # Errors
+/// [`Error::Io`] for pipes, devices, sockets and folders, which a file would replace, and for links that lead in a
+/// circle.
 pub fn file_target(path: &Path) -> Result<PathBuf> {
     let target = link_target(path)?;
     match fs::metadata(&target) {

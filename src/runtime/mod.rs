@@ -14,6 +14,7 @@ pub mod threads;
 mod aten;
 mod atomic;
 mod autocast;
+mod python_json;
 mod reuse;
 
 pub use atomic::{file_target, folder_target, place_file, place_folder, write_atomically, write_whole};
@@ -24,6 +25,7 @@ pub use error::{Error, Result};
 pub use generator::Generator;
 pub use job::{Job, Progress, Stage};
 pub use log::{Level, Logger};
+pub use python_json::without_python_words;
 pub use report::runtime_report;
 pub use reuse::MemoryReuse;
 pub use threads::HostState;

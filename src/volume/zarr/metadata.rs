@@ -1,4 +1,4 @@
-//! Metadata as other writers leave them: Python's NaN, names of codecs before they were settled, keys that no reader
+//! Metadata of arrays as other writers leave them: names of codecs before they were settled, keys that no reader
 //! needs.
 use std::path::Path;
 
@@ -12,56 +12,6 @@ use crate::{Error, Result};
 const BLOSC: [&str; 5] = ["cname", "clevel", "shuffle", "typesize", "blocksize"];
 /// blosc's shuffles by numcodecs' numbers.
 const SHUFFLES: [&str; 3] = ["noshuffle", "shuffle", "bitshuffle"];
-
-/// Reads JSON in which, as Python writes them, NaN, Infinity and -Infinity may stand for numbers: they are read as the
-/// text that zarr has for them.
-pub(in crate::volume) fn parse(text: &[u8]) -> serde_json::Result<Value> {
-    // The sound ones first: in them no such word is a number.
-    serde_json::from_slice(text).or_else(|error| match quoted(text) {
-        Some(text) => serde_json::from_slice(&text),
-        None => Err(error),
-    })
-}
-
-/// `text` with quotation marks around NaN, Infinity and -Infinity that stand outside of strings; None: there are none.
-fn quoted(text: &[u8]) -> Option<Vec<u8>> {
-    let mut result = Vec::with_capacity(text.len() + 16);
-    let (mut in_string, mut is_changed, mut at) = (false, false, 0);
-    while let Some(&byte) = text.get(at) {
-        let rest = &text[at..];
-        let word: Option<&[u8]> = [&b"NaN"[..], b"Infinity", b"-Infinity"]
-            .into_iter()
-            .find(|word| !in_string && rest.starts_with(word));
-        if let Some(word) = word {
-            result.push(b'"');
-            result.extend_from_slice(word);
-            result.push(b'"');
-            is_changed = true;
-            at += word.len();
-            continue;
-        }
-        let length = if in_string && byte == b'\\' { 2 } else { 1 };
-        in_string ^= byte == b'"';
-        result.extend_from_slice(&rest[..length.min(rest.len())]);
-        at += length;
-    }
-    is_changed.then_some(result)
-}
-
-/// Number of voxels of the array in `folder`; 0 where it has no metadata that say it.
-pub(super) fn voxels(folder: &Path) -> u128 {
-    let read = |name| document(&folder.join(name)).ok().flatten();
-    let found = read(NODE_3).or_else(|| read(ARRAY_2));
-    let shape = found
-        .as_ref()
-        .and_then(|found| found.get("shape"))
-        .and_then(Value::as_array);
-    let extent = |extent: &Value| extent.as_u64().map(u128::from);
-    shape
-        .and_then(|shape| shape.iter().map(extent).collect::<Option<Vec<_>>>())
-        .and_then(|shape| shape.into_iter().try_fold(1, u128::checked_mul))
-        .unwrap_or(0)
-}
 
 /// The metadata of the array in `folder`. Errors: there are none; no JSON; what is no array's.
 pub(super) fn array_metadata(folder: &Path) -> Result<ArrayMetadata> {
@@ -150,21 +100,5 @@ fn settle_codecs(codecs: Option<&mut Value>, item: u64) {
         if is_of_numcodecs && matches!(name, "crc32c") {
             settings.clear();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_of_python_are_read_and_texts_stay() {
-        let text = br#"{"a": NaN, "b": [Infinity, -Infinity, 1.5], "c": "NaN \" NaN, Infinity", "d\\": NaN}"#;
-        let found = parse(text).unwrap();
-        assert_eq!(
-            found,
-            json!({"a": "NaN", "b": ["Infinity", "-Infinity", 1.5], "c": "NaN \" NaN, Infinity", "d\\": "NaN"})
-        );
-        assert!(parse(b"{\"a\": nan}").is_err() && parse(b"{\"a\": NaN").is_err() && parse(b"\\").is_err());
     }
 }

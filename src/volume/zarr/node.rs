@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::metadata::{parse, voxels};
 use super::multiscale::{attributes_of_ome, Multiscale};
+use crate::runtime::without_python_words;
 use crate::{Error, Result};
 
 /// Metadata of a group or an array of zarr 3.
@@ -110,6 +110,21 @@ fn finest(folder: PathBuf, attributes: Map<String, Value>, what: &str) -> Result
     })
 }
 
+/// Number of voxels of the array in `folder`; 0 where it has no metadata that say it.
+fn voxels(folder: &Path) -> u128 {
+    let read = |name| json(&folder.join(name)).ok().flatten();
+    let found = read(NODE_3).or_else(|| read(ARRAY_2));
+    let shape = found
+        .as_ref()
+        .and_then(|found| found.get("shape"))
+        .and_then(Value::as_array);
+    let extent = |extent: &Value| extent.as_u64().map(u128::from);
+    shape
+        .and_then(|shape| shape.iter().map(extent).collect::<Option<Vec<_>>>())
+        .and_then(|shape| shape.into_iter().try_fold(1, u128::checked_mul))
+        .unwrap_or(0)
+}
+
 /// An array by itself: looks for the group above that names it as one of its resolutions.
 fn described(array: PathBuf, what: &str) -> Result<Image> {
     let mut warnings = Vec::new();
@@ -172,13 +187,38 @@ fn node(folder: &Path, what: &str) -> Result<Option<Node>> {
     Ok(Some(Node::Group(attributes(described)?)))
 }
 
-/// The JSON document in `path`; None where there is no such file.
+/// The JSON document in `path`; None where there is no such file. NaN, Infinity and -Infinity, which Python writes, are
+/// read as the texts that zarr has for them.
 pub(super) fn json(path: &Path) -> Result<Option<Value>> {
     let text = match fs::read(path) {
         Ok(text) => text,
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
         Err(e) => return Err(Error::io("reading", path, e)),
     };
-    let parsed = parse(&text).map_err(|e| Error::format(path.display(), format!("no JSON: {e}")))?;
+    let text = without_python_words(&text, |word| format!("\"{word}\""));
+    let parsed = serde_json::from_slice(&text).map_err(|e| Error::format(path.display(), format!("no JSON: {e}")))?;
     Ok(Some(parsed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_python_are_read_and_texts_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(NODE_3);
+        let parse = |text: &[u8]| {
+            fs::write(&path, text).unwrap();
+            json(&path)
+        };
+        let text = br#"{"a": NaN, "b": [Infinity, -Infinity, 1.5], "c": "NaN \" NaN, Infinity", "d\\": NaN}"#;
+        assert_eq!(
+            parse(text).unwrap().unwrap(),
+            serde_json::json!({
+                "a": "NaN", "b": ["Infinity", "-Infinity", 1.5], "c": "NaN \" NaN, Infinity", "d\\": "NaN"
+            })
+        );
+        assert!(parse(b"{\"a\": nan}").is_err() && parse(b"{\"a\": NaN").is_err() && parse(b"\\").is_err());
+    }
 }
