@@ -7,11 +7,11 @@
 //! size locations are in voxels, and `unit` says so. `run_name` is the tomogram's.
 use serde::{Deserialize, Serialize};
 
-use super::fields::{is_same_size, known_edges, Line, Reading};
+use super::fields::{known_edges, Line, Reading};
 use super::names::{is_name, whose};
 use super::{Pick, PickSet};
 use crate::runtime::without_python_words;
-use crate::volume::Geometry;
+use crate::volume::{is_same_size, Geometry};
 use crate::{Error, Result};
 
 const ANGSTROM: &str = "angstrom";

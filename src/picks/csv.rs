@@ -5,11 +5,11 @@ use std::path::Path;
 
 use super::csv_columns::{Columns, Unit};
 use super::csv_lines::{records, Records};
-use super::fields::{is_same_size, known_edges, text, Line, Reading};
+use super::fields::{known_edges, text, Line, Reading};
 use super::names::{is_name, whose};
 use super::place;
 use super::{Pick, PickSet};
-use crate::volume::Geometry;
+use crate::volume::{is_same_size, Geometry};
 use crate::Result;
 
 const HEADER: &str = "x,y,z,x_angstrom,y_angstrom,z_angstrom,diameter_nm,score,tomogram";

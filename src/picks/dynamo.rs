@@ -11,10 +11,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use super::fields::{is_same_size, Line, Reading};
+use super::fields::{Line, Reading};
 use super::names::{name_of_file, whose};
 use super::PickSet;
-use crate::volume::Geometry;
+use crate::volume::{is_same_size, Geometry};
 use crate::{Error, Result};
 
 const COLUMNS: usize = 42;

@@ -89,11 +89,6 @@ pub(super) fn known_edges(geometry: &Geometry, purpose: &str) -> Result<[f64; 3]
     }
 }
 
-/// Whether two sizes are the same but for the rounding of headers.
-pub(super) fn is_same_size(a: f64, b: f64) -> bool {
-    (a / b - 1.0).abs() < 0.01
-}
-
 /// The text of a file: UTF-8, with or without the mark that Excel puts before it, with lines ended as any system does.
 pub(super) fn text<'a>(bytes: &'a [u8], source: &str) -> Result<Cow<'a, str>> {
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {

@@ -1,6 +1,6 @@
 //! Where a model that was drawn on one volume lies in another: by MINX, as 3dmod does it (`imodTransFromRefImage`).
-use super::fields::{is_same_size, known_edges};
-use crate::volume::Geometry;
+use super::fields::known_edges;
+use crate::volume::{is_same_size, Geometry};
 use crate::{Error, Result};
 
 /// The volume that a model was drawn on; triples are (z, y, x).

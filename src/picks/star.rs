@@ -15,12 +15,12 @@
 //! positions per particle could contradict each other, and programs differ in the binning they take these columns for.
 use std::fmt::Write;
 
-use super::fields::{is_same_size, known_edges, Line, Reading};
+use super::fields::{known_edges, Line, Reading};
 use super::names::{is_name, name_of_file, whose};
 use super::star_pixels::Pixels;
 use super::star_tables::{tables, Table};
 use super::PickSet;
-use crate::volume::Geometry;
+use crate::volume::{is_same_size, Geometry};
 use crate::{Error, Result};
 
 const CENTRED: [&str; 3] = [

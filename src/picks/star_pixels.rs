@@ -5,8 +5,9 @@
 //! Warp, M and pytom-match-pick: pixels of rlnDetectorPixelSize; where rlnMagnification stands beside it, that size is
 //! in micrometres on the detector, hence times 10000 / magnification in Angstrom. A file that says nothing is in
 //! voxels.
-use super::fields::{is_same_size, Line};
+use super::fields::Line;
 use super::star_tables::Table;
+use crate::volume::is_same_size;
 use crate::Result;
 
 const GROUP: &str = "rlnOpticsGroup";

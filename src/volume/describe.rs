@@ -52,6 +52,11 @@ impl FileDescription {
     /// # Errors
     /// As [`super::Tomogram::open`], but for the file's length.
     pub fn read(path: &Path) -> Result<Self> {
+        Self::describe(path, true)
+    }
+
+    /// The same; `counts_chunks`: missing chunks of a zarr array are told, which takes a look at each.
+    fn describe(path: &Path, counts_chunks: bool) -> Result<Self> {
         if zarr::is_zarr(path) {
             let zarr::OpenZarr {
                 geometry,
@@ -59,6 +64,9 @@ impl FileDescription {
                 mut warnings,
                 ..
             } = zarr::open(path)?;
+            if counts_chunks {
+                warnings.extend(slices.missing_chunks());
+            }
             let size_doubts = doubts(&geometry);
             warnings.extend(size_doubts.iter().cloned());
             return Ok(Self {
@@ -114,7 +122,7 @@ impl FileDescription {
 /// Whether the file or folder in `path` says that it is a result of this library: labels, scores or probabilities. The
 /// densities that it writes, of phantoms and denoised tomograms, are tomograms like others.
 pub fn is_result(path: &Path) -> bool {
-    let described = FileDescription::read(path);
+    let described = FileDescription::describe(path, false);
     let written = |label: &String| {
         let content = label.strip_prefix("tomocut ").and_then(|rest| rest.split_once(": "));
         content.is_some_and(|(_, content)| RESULTS.contains(&content))

@@ -34,6 +34,7 @@ pub use name::{has_volume_ending, names_of, readable};
 pub use slice_source::SliceSource;
 pub use strided::{Dtype, Strided};
 pub use tomogram::Tomogram;
+pub use voxel_size::is_same_size;
 pub use write::{write_f32, write_i16, write_labels, write_scores, write_slices, SliceType};
 pub use zarr::{
     label_image_path, write_blocks_as_zarr, write_label_image, write_zarr, ReadBox, Reduction, ZarrContent, ZarrVoxel,

@@ -10,7 +10,7 @@ use super::labels::LabelOffset;
 use super::name::{name_of, readable};
 use super::sections::Sections;
 use super::slice_source::SliceSource;
-use super::voxel_size::doubts;
+use super::voxel_size::{doubts, is_same_size};
 use super::{zarr, Geometry};
 use crate::runtime::Job;
 use crate::{Error, Result};
@@ -49,7 +49,7 @@ impl Tomogram {
     /// [`Tomogram::open`] of a file whose voxels have edges of `voxel_nm` nanometres, whatever it says itself; None:
     /// what it says. Errors: also a size that is not positive.
     pub fn open_sized(path: &Path, voxel_nm: Option<f64>, job: &Job) -> Result<Self> {
-        let (tomogram, mut warnings) = Self::read(path, job)?;
+        let (tomogram, mut warnings) = Self::read(path, true, job)?;
         if voxel_nm.is_none() {
             warnings.extend(doubts(&tomogram.geometry));
         }
@@ -61,15 +61,19 @@ impl Tomogram {
 
     /// [`Tomogram::open_sized`] without a warning: of files that were opened before, and of this library's own.
     pub fn open_again(path: &Path, voxel_nm: Option<f64>, job: &Job) -> Result<Self> {
-        let (tomogram, _) = Self::read(path, job)?;
+        let (tomogram, _) = Self::read(path, false, job)?;
         tomogram.with_voxel_nm(voxel_nm, &Job::quiet())
     }
 
-    /// The tomogram as its file has it, and what is to be told.
-    fn read(path: &Path, job: &Job) -> Result<(Self, Vec<String>)> {
+    /// The tomogram as its file has it, and what is to be told; `counts_chunks`: missing chunks too, which takes a look
+    /// at each.
+    fn read(path: &Path, counts_chunks: bool, job: &Job) -> Result<(Self, Vec<String>)> {
         let name = name_of(path);
         let (tomogram, warnings) = if zarr::is_zarr(path) {
-            let opened = zarr::open(path)?;
+            let mut opened = zarr::open(path)?;
+            if counts_chunks {
+                opened.warnings.extend(opened.slices.missing_chunks());
+            }
             let tomogram = Self {
                 files: opened.files,
                 ..Self::from_source(Box::new(opened.slices), opened.geometry, &name)?
@@ -167,7 +171,7 @@ impl Tomogram {
         if !(edge.is_finite() && edge > 0.0) {
             return Err(Error::argument("voxel_nm", edge, "must be a positive number"));
         }
-        let differs = |own: f64| (own / (10.0 * edge) - 1.0).abs() > 0.01;
+        let differs = |own: f64| !is_same_size(own, 10.0 * edge);
         if self.geometry.voxel_nm().is_some() && self.geometry.voxel_angstrom.into_iter().any(differs) {
             let [z, y, x] = self.geometry.voxel_angstrom.map(|own| own / 10.0);
             let text = format!(

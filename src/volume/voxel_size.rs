@@ -17,7 +17,6 @@ pub(super) fn doubts(geometry: &Geometry) -> Vec<String> {
     if axes.iter().any(|(_, edge, _)| !(edge.is_finite() && *edge > 0.0)) {
         return Vec::new();
     }
-    let same = |a: f64, b: f64| (a / b - 1.0).abs() < 0.01;
     let (least, most) = (x.min(y).min(z), x.max(y).max(z));
     let mut doubts = Vec::new();
     if axes.iter().all(|(_, edge, _)| (edge - 1.0).abs() < 1e-3) {
@@ -29,7 +28,8 @@ pub(super) fn doubts(geometry: &Geometry) -> Vec<String> {
     }
     for (name, edge, count) in axes {
         let cell = edge * count as f64;
-        let is_one_voxel = count > 1 && most / least > 1.0 + UNEQUAL && (same(cell, 1.0) || same(cell, most));
+        let is_one_voxel =
+            count > 1 && most / least > 1.0 + UNEQUAL && (is_same_size(cell, 1.0) || is_same_size(cell, most));
         let is_usual = (USUAL[0]..=USUAL[1]).contains(&edge);
         if is_one_voxel {
             doubts.push(format!(
@@ -60,6 +60,11 @@ pub(super) fn doubts(geometry: &Geometry) -> Vec<String> {
         ));
     }
     doubts
+}
+
+/// Whether two sizes are the same but for the rounding of headers.
+pub fn is_same_size(a: f64, b: f64) -> bool {
+    (a / b - 1.0).abs() < 0.01
 }
 
 /// At most four decimals.

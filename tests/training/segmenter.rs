@@ -37,23 +37,29 @@ pub fn names() -> Vec<String> {
     ["membrane", "molecule"].map(str::to_owned).to_vec()
 }
 
-fn volume(options: &SegmenterOptions) -> tomocut::Result<LabelledVolume> {
-    let (labels, points, names) = (
-        scene().1,
-        [Pick {
-            position: [12.0, 14.0, 14.0],
-            diameter_nm: 12.0,
-            score: 1.0,
-        }],
-        names(),
-    );
-    let slab = SlabLabels {
+/// A molecule of the scene's size at `position` (z, y, x).
+fn molecule_at(position: [f64; 3]) -> Pick {
+    Pick {
+        position,
+        diameter_nm: 12.0,
+        score: 1.0,
+    }
+}
+
+/// Slices 4 to 19 of the scene's `labels`, with molecules at `points`.
+fn slab<'a>(labels: &'a Array3<i8>, points: &'a [Pick], names: &'a [String]) -> SlabLabels<'a> {
+    SlabLabels {
         z: 4..20,
         labels: labels.slice(ndarray::s![4..20, .., ..]),
         confidence: None,
-        points: &points,
-        names: &names,
-    };
+        points,
+        names,
+    }
+}
+
+fn volume(options: &SegmenterOptions) -> tomocut::Result<LabelledVolume> {
+    let (labels, points, names) = (scene().1, [molecule_at([12.0, 14.0, 14.0])], names());
+    let slab = slab(&labels, &points, &names);
     let view = SlabView {
         margin: 4,
         ..SlabView::default()
@@ -200,21 +206,8 @@ fn points_outside_are_told() {
     let job = Job::new(CancelToken::default(), logger);
     let (labels, names) = (scene().1, names());
     let add = |positions: &[[f64; 3]]| {
-        let points: Vec<Pick> = positions
-            .iter()
-            .map(|position| Pick {
-                position: *position,
-                diameter_nm: 12.0,
-                score: 1.0,
-            })
-            .collect();
-        let slab = SlabLabels {
-            z: 4..20,
-            labels: labels.slice(ndarray::s![4..20, .., ..]),
-            confidence: None,
-            points: &points,
-            names: &names,
-        };
+        let points: Vec<Pick> = positions.iter().copied().map(molecule_at).collect();
+        let slab = slab(&labels, &points, &names);
         let description = ModelDescription::new(small(), Some(1.0));
         LabelledVolume::new(&tomogram(), &slab, &description, &SlabView::default(), &job).map(|_| ())
     };

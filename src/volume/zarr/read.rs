@@ -44,7 +44,7 @@ type Kept = (usize, Arc<Array3<f32>>);
 pub struct OpenZarr {
     pub geometry: Geometry,
     pub slices: ZarrSlices,
-    /// For the log.
+    /// For the log; [`ZarrSlices::missing_chunks`] is not among them.
     pub warnings: Vec<String>,
     /// What is read of it: the array's folder, and metadata.
     pub files: Vec<PathBuf>,
@@ -80,7 +80,6 @@ pub fn open(path: &Path) -> Result<OpenZarr> {
     if let Some((image, level)) = &described {
         image.place(*level, &mut geometry, &mut warnings)?;
     }
-    warnings.extend(missing(&array, &folder));
     let slices = ZarrSlices::new(array, folder, &geometry)?;
     Ok(OpenZarr {
         geometry,
@@ -130,6 +129,11 @@ fn check_type(found: &DataType, what: &str) -> Result<()> {
 }
 
 impl ZarrSlices {
+    /// What is to be told where chunks are missing; looks for every one of them on the disk.
+    pub fn missing_chunks(&self) -> Option<String> {
+        missing(&self.array, &self.path)
+    }
+
     fn new(array: Array<FilesystemStore>, path: PathBuf, geometry: &Geometry) -> Result<Self> {
         let [nz, ny, nx] = geometry.shape;
         let slice_bytes = ny.checked_mul(nx).and_then(|n| n.checked_mul(size_of::<f32>()));
