@@ -190,16 +190,16 @@ fn whole_run() -> Result<()> {
         load()
     );
 
-    let (krylov, found) = timed(|| Krylov::default().solve(&mut stream(), grid, &job))?;
+    let (krylov, solution) = timed(|| Krylov::default().solve(&mut stream(), grid, &job))?;
     let peak = peak_mib();
     let (sum, _) = timed(|| Affinity::new(grid, AffinityOptions::default()).add(&set, &job))?;
     println!("krylov           {krylov}");
     println!("  accumulation   {sum}");
     println!(
         "  residual {:.1e}, trace {:.6}, peak of the process {peak:.0} MiB",
-        found.residual, found.trace
+        solution.residual, solution.trace
     );
-    let values: Vec<String> = found.values.iter().map(|v| format!("{v:.4}")).collect();
+    let values: Vec<String> = solution.values.iter().map(|v| format!("{v:.4}")).collect();
     println!("  values {}", values.join(" "));
     if std::env::var_os("TOMOCUT_BENCH_KRYLOV_ONLY").is_some() {
         return Ok(());

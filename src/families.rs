@@ -66,9 +66,11 @@ pub const FAMILIES: &[Family] = &[
 /// docs/settings.md.
 pub fn page() -> Result<String> {
     let mut page = String::from(
-        "# Settings\n\nGenerated from the engine's own structs by `cargo xtask settings`; the tests prove it current.\n\nThe same names hold in \
-         C (`settings`, a JSON text), C++ (`options.set(name, value)`), MATLAB and Octave (members of the options struct) and for the program \
-         (`--set NAME=VALUE`, `--settings FILE.json`). A name with a dot is a member of a group. A dash stands for \"not given\" (JSON null).\n\n",
+        "# Settings\n\nGenerated from the engine's own structs by `cargo xtask settings`; the \
+         tests prove it current.\n\n\
+         The same names hold in C (`settings`, a JSON text), C++ (`options.set(name, value)`), MATLAB and Octave \
+         (members of the options struct) and for the program (`--set NAME=VALUE`, `--settings FILE.json`). A name \
+         with a dot is a member of a group. A dash stands for \"not given\" (JSON null).\n\n",
     );
     for family in FAMILIES {
         page.push_str(&(family.page)(family.about)?);

@@ -65,10 +65,10 @@ fn narrow() -> CellPose {
 }
 
 /// Largest difference as a share of the largest expected value.
-fn deviation<'a>(found: impl IntoIterator<Item = &'a f32>, expected: impl IntoIterator<Item = &'a f32>) -> f32 {
+fn deviation<'a>(own: impl IntoIterator<Item = &'a f32>, expected: impl IntoIterator<Item = &'a f32>) -> f32 {
     let mut largest = (0.0_f32, 0.0_f32);
-    for (found, expected) in found.into_iter().zip(expected) {
-        largest = (largest.0.max((found - expected).abs()), largest.1.max(expected.abs()));
+    for (own, expected) in own.into_iter().zip(expected) {
+        largest = (largest.0.max((own - expected).abs()), largest.1.max(expected.abs()));
     }
     largest.0 / largest.1
 }
@@ -215,7 +215,7 @@ fn count(labels: ArrayView2<u32>) -> usize {
     labels.iter().max().map_or(0, |most| *most as usize)
 }
 
-/// Instances of `truth` that an instance of `found` covers with an IoU above one half.
+/// Instances of `truth` that an instance of `own` covers with an IoU above one half.
 fn matched(segments: ArrayView2<u32>, truth: ArrayView2<u32>) -> usize {
     let mut pairs: BTreeMap<(u32, u32), usize> = BTreeMap::new();
     for (&f, &t) in segments.iter().zip(&truth) {

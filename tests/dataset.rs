@@ -253,8 +253,8 @@ fn write_zarr_tomogram(path: &Path, seed: u32) {
         name: "tomogram",
         reduction: Reduction::Mean,
     };
-    let mut read = |wanted: &[std::ops::Range<usize>; 3]| {
-        let [z, y, x] = wanted.clone();
+    let mut read = |block: &[std::ops::Range<usize>; 3]| {
+        let [z, y, x] = block.clone();
         Ok(voxels.slice(ndarray::s![z, y, x]).iter().copied().collect::<Vec<f32>>())
     };
     write_zarr(path, &Geometry::new(SHAPE, 10.0), content, &Job::quiet(), &mut read).unwrap();

@@ -47,8 +47,8 @@ fn json(name: &str) -> Value {
     serde_json::from_str(&std::fs::read_to_string(fixtures().join(name)).unwrap()).unwrap()
 }
 
-fn close(found: f64, expected: f64, tolerance: f64) -> bool {
-    (found - expected).abs() <= tolerance
+fn close(own: f64, expected: f64, tolerance: f64) -> bool {
+    (own - expected).abs() <= tolerance
 }
 
 /// The files for the oracle, and the bytes it has read before.
@@ -67,8 +67,8 @@ fn files_are_what_other_programs_read() {
     for format in PickFormat::ALL {
         let name = format!("points.{}", format.extension());
         let expected = std::fs::read(fixtures().join(&name)).unwrap_or_default();
-        let found = std::fs::read(folder.join(&name)).unwrap();
-        assert!(found == expected, "{name} differs from the fixture");
+        let own = std::fs::read(folder.join(&name)).unwrap();
+        assert!(own == expected, "{name} differs from the fixture");
     }
 }
 
@@ -132,14 +132,14 @@ fn other_programs_see_the_stated_conventions() {
 fn data_folder() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
     let folder = std::env::var_os("TOMOCUT_DATA").map_or(beside, PathBuf::from);
-    let found = folder.join("imod_mod").is_dir();
-    if !found {
+    let own = folder.join("imod_mod").is_dir();
+    if !own {
         eprintln!(
             "skipped: no imod_mod in {}; TOMOCUT_DATA names the data folder",
             folder.display()
         );
     }
-    found.then_some(folder)
+    own.then_some(folder)
 }
 
 #[test]
@@ -369,7 +369,9 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400), cut in 0usize..800, at in 0usize..800) {
+    fn no_bytes_make_it_panic(
+        bytes in proptest::collection::vec(any::<u8>(), 0..400), cut in 0usize..800, at in 0usize..800,
+    ) {
         let folder = tempfile::tempdir().unwrap();
         // A list of Dynamo's tomograms, too.
         std::fs::write(folder.path().join("list.doc"), &bytes).unwrap();

@@ -56,13 +56,13 @@ pub(super) fn draw(
     for slab in slabs {
         let given = labels::read(out, slab, subject.tomogram.geometry(), job)?;
         let (learnt, held) = divided(&slab.slab.z, held_out);
-        for (z, what) in [(learnt, "learnt from"), (held, "held out")] {
+        for (z, role) in [(learnt, "learnt from"), (held, "held out")] {
             let Some(z) = middle(&z) else { continue };
             job.check()?;
             let network = slice_of(subject.network_labels.slices(z..z + 1)?)?;
             let panels = [given.labels.index_axis(Axis(0), z - slab.slab.z.start), network.view()]
                 .map(|labels| PanelLabels { labels, points: None });
-            let caption = format!("{what}: the slab's labels, the network");
+            let caption = format!("{role}: the slab's labels, the network");
             pictures.push(subject.write(out, ("slab_z", z), &panels, caption)?);
         }
     }
@@ -76,12 +76,12 @@ impl Subject<'_> {
         out: &Path,
         (kind, z): (&str, usize),
         panels: &[PanelLabels],
-        what: String,
+        role: String,
     ) -> Result<(String, String)> {
         let slice = slice_of(self.tomogram.read_slices(z..z + 1)?)?;
         let file = format!("{FOLDER}/{}_{kind}{z}.png", self.tomogram.name());
         write_panels(&out.join(&file), slice.view(), panels, (z, self.voxel_nm), SIDES)?;
-        Ok((file, format!("slice {z}, {what}")))
+        Ok((file, format!("slice {z}, {role}")))
     }
 }
 

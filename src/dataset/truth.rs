@@ -21,7 +21,7 @@ const MARGIN: usize = 12;
 pub(super) fn scores(
     tomogram: &Tomogram,
     path: &Path,
-    found: &NetworkLabels,
+    predicted: &NetworkLabels,
     bright: bool,
     job: &Job,
 ) -> Result<Vec<TruthScore>> {
@@ -31,9 +31,9 @@ pub(super) fn scores(
         let detail = format!("has {shape:?} voxels, the tomogram {expected:?}");
         return Err(Error::format(path.display(), detail));
     }
-    let groups = groups(&found.classes);
+    let groups = groups(&predicted.classes);
     let mut whole = vec![Overlap::default(); groups.len()];
-    found.each_chunk(job, &mut |z, labels| {
+    predicted.each_chunk(job, &mut |z, labels| {
         let true_labels = read_labels(&truth, z)?;
         for (sum, (_, numbers)) in whole.iter_mut().zip(&groups) {
             let part = Overlap::of(&mask(&labels, numbers), &mask(&true_labels, numbers), None)?;
@@ -43,12 +43,12 @@ pub(super) fn scores(
         }
         Ok(())
     })?;
-    let depth = found.depth();
+    let depth = predicted.depth();
     let middle = middle(depth);
     let seen = middle.start.saturating_sub(MARGIN)..(middle.end + MARGIN).min(depth);
     let keep = middle.start - seen.start..middle.end - seen.start;
     let floor = BlurFloor::new(&tomogram.read_slices(seen)?, keep, !bright, job)?;
-    let (labels, true_labels) = (found.slices(middle.clone())?, read_labels(&truth, middle)?);
+    let (labels, true_labels) = (predicted.slices(middle.clone())?, read_labels(&truth, middle)?);
     groups
         .into_iter()
         .zip(whole)

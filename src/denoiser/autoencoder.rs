@@ -173,15 +173,15 @@ impl AutoencoderTrainer {
         let encoder = self.run.average.encoder(&options.vae)?;
         let decoder = self.run.average.decoder(&options.vae)?;
         let latent = encoder.encode(&batch.images, LatentDraw::Mean, &mut gen, job)?;
-        let found = decoder.decode(&latent, job)?;
+        let decoded = decoder.decode(&latent, job)?;
         let (signal, membrane) = batch
             .truth
             .ok_or_else(|| Error::Internal("held-out phantoms have no truth".into()))?;
         Ok(Reconstruction {
-            unexplained: mean(&found.f_sub(&batch.images)?.f_square()?)? / variance(&batch.images)?,
-            signal_correlation: correlation(&found, &signal)?,
+            unexplained: mean(&decoded.f_sub(&batch.images)?.f_square()?)? / variance(&batch.images)?,
+            signal_correlation: correlation(&decoded, &signal)?,
             input_correlation: correlation(&batch.images, &signal)?,
-            membrane_contrast: contrast(&found, &membrane)? / contrast(&signal, &membrane)?,
+            membrane_contrast: contrast(&decoded, &membrane)? / contrast(&signal, &membrane)?,
         })
     }
 

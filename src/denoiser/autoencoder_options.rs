@@ -80,10 +80,10 @@ impl Settings for AutoencoderOptions {
     fn validate_together(&self) -> Result<()> {
         self.vae.validate()?;
         if self.vae.in_channels != 1 {
-            let found = self.vae.in_channels;
+            let image_channels = self.vae.in_channels;
             return Err(Error::argument(
                 "autoencoder in_channels",
-                found,
+                image_channels,
                 "must be 1: slices are grey",
             ));
         }

@@ -15,9 +15,9 @@ impl Place {
     pub fn random((depth, height, width): (i64, i64, i64), extent: [i64; 3], gen: &mut Generator) -> Result<Self> {
         let [slices, rows, cols] = extent;
         if depth < slices || height < rows || width < cols {
-            let found = format!("{depth}x{height}x{width}");
+            let extents = format!("{depth}x{height}x{width}");
             let allowed = format!("must be at least {slices}x{rows}x{cols}");
-            return Err(Error::argument("volume", found, &allowed));
+            return Err(Error::argument("volume", extents, &allowed));
         }
         Ok(Self {
             start: [

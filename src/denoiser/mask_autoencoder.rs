@@ -194,9 +194,9 @@ impl MaskAutoencoderTrainer {
         let mut gen = Generator::new(options.seed, HELD_OUT);
         let masks = random_masks(count, options.crop, &mut gen, self.task.device)?;
         let (mean, _) = encoder.posterior(&signs(&masks)?, job)?;
-        let found = decoder.reconstruct(&mean, job)?.f_gt(0.0)?.f_to_kind(Kind::Float)?;
+        let decoded = decoder.reconstruct(&mean, job)?.f_gt(0.0)?.f_to_kind(Kind::Float)?;
         let sum = |x: &Tensor| -> Result<f64> { Ok(x.f_sum(Kind::Double)?.f_double_value(&[])?) };
-        let dice = 2.0 * sum(&found.f_mul(&masks)?)? / (sum(&found)? + sum(&masks)?).max(1.0);
+        let dice = 2.0 * sum(&decoded.f_mul(&masks)?)? / (sum(&decoded)? + sum(&masks)?).max(1.0);
         Ok((dice, mean.f_std(true)?.f_double_value(&[])?))
     }
 

@@ -41,7 +41,7 @@ impl MatchedVolume {
         let float = |volume: &Array3<f32>| -> Result<Tensor> { Ok(from_array(volume.view())?.f_to_device(device)?) };
         let mut truth = Vec::with_capacity(STRUCTURES.len());
         for structure in STRUCTURES {
-            let label = |wanted: u8| phantom.labels.mapv(|label| if label == wanted { CERTAIN } else { 0 });
+            let label = |class: u8| phantom.labels.mapv(|label| if label == class { CERTAIN } else { 0 });
             let bytes = match structure {
                 Structure::Membrane => label(MEMBRANE),
                 Structure::Molecule => label(MOLECULE),

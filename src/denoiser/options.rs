@@ -189,13 +189,13 @@ impl Settings for DenoiserOptions {
 impl DenoiserOptions {
     /// Refuses a U-Net whose channels are not those of `cells` and `structures` logits per voxel.
     pub(super) fn validate_channels(&self, cells: CellShape, structures: usize) -> Result<()> {
-        let found = (self.unet.in_channels, self.unet.out_channels);
-        let wanted = unet_channels(cells, structures);
-        if found != wanted {
+        let own_channels = (self.unet.in_channels, self.unet.out_channels);
+        let expected = unet_channels(cells, structures);
+        if own_channels != expected {
             return Err(Error::argument(
                 "U-Net channels",
-                format_args!("{found:?}"),
-                &format!("must be {wanted:?}, in and out"),
+                format_args!("{own_channels:?}"),
+                &format!("must be {expected:?}, in and out"),
             ));
         }
         Ok(())

@@ -47,10 +47,8 @@ impl OwnBatch {
                 n = n.f_neg()?;
             }
             let before = schedule.alpha_cumprod(block.timestep)?;
-            let wanted = before * gen.uniform(ADDED[0], ADDED[1]);
-            let timestep = schedule
-                .timestep_for_snr(wanted / (1.0 - wanted))
-                .max(block.timestep + 1);
+            let snr = before * gen.uniform(ADDED[0], ADDED[1]);
+            let timestep = schedule.timestep_for_snr(snr / (1.0 - snr)).max(block.timestep + 1);
             let timestep = timestep.min(schedule.len() - 1);
             let after = schedule.alpha_cumprod(timestep)?.min(before);
             let r = after / before;

@@ -123,10 +123,10 @@ fn noise_of(model: &DiffusionModel, observed: &Tensor, timestep: i64, job: &Job)
                 let tile = seen.f_narrow(1, row, TILE)?.f_narrow(2, col, TILE)?;
                 let latent = space_to_depth(&tile.f_unsqueeze(0)?, CELLS.factor)?;
                 let pass = model.extract(&latent, timestep, None, &[], job)?;
-                let found = depth_to_space(&pass.output, CELLS.factor)?.f_squeeze_dim(0)?;
+                let clean = depth_to_space(&pass.output, CELLS.factor)?.f_squeeze_dim(0)?;
                 let (rows, cols) = (inner.min(height - top), inner.min(width - left));
-                let found =
-                    found
+                let clean =
+                    clean
                         .f_narrow(0, 0, covered)?
                         .f_narrow(1, top - row, rows)?
                         .f_narrow(2, left - col, cols)?;
@@ -134,7 +134,7 @@ fn noise_of(model: &DiffusionModel, observed: &Tensor, timestep: i64, job: &Job)
                     .f_narrow(0, z, covered)?
                     .f_narrow(1, top, rows)?
                     .f_narrow(2, left, cols)?;
-                target.f_copy_(&found)?;
+                target.f_copy_(&clean)?;
             }
         }
     }

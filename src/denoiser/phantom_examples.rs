@@ -68,11 +68,11 @@ impl ExampleSource for PhantomExamples {
 /// Which of [`STRUCTURES`] each output is.
 fn planes(outputs: &[String]) -> Result<Vec<i64>> {
     let plane = |name: &String| {
-        let found = STRUCTURES.iter().position(|structure| match name.as_str() {
+        let plane_index = STRUCTURES.iter().position(|structure| match name.as_str() {
             "centre" => *structure == Structure::MoleculeCentre,
             name => structure.name() == name,
         });
-        found.map(|plane| plane as i64).ok_or_else(|| {
+        plane_index.map(|plane| plane as i64).ok_or_else(|| {
             Error::Unsupported(format!(
                 "phantoms say nothing of \"{name}\", they know membrane, molecule, filament and centre"
             ))

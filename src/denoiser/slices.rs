@@ -156,10 +156,10 @@ impl SlicePool {
             let stack = &self.slots[gen.integer(0, self.slots.len() as i64 - 1) as usize].1;
             let (depth, height, width) = stack.images.size3()?;
             if height < side || width < side {
-                let found = format!("{height}x{width}");
+                let extents = format!("{height}x{width}");
                 return Err(Error::argument(
                     "slice",
-                    found,
+                    extents,
                     &format!("must be at least {side}x{side}"),
                 ));
             }

@@ -131,8 +131,8 @@ pub(super) fn open_single_file(
         Ok(Value::Object(table))
     };
     let advice = |error: Error| match error {
-        Error::Format { what, detail } => Error::Format {
-            what,
+        Error::Format { subject, detail } => Error::Format {
+            subject,
             detail: format!("{detail} (read off the tensor shapes; a JSON file of the same stem can override it)"),
         },
         other => other,

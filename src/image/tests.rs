@@ -288,8 +288,8 @@ fn compare(case: &Value) -> Vec<String> {
             .map(|(&f, e)| (i64::from(f), e.as_i64().unwrap()))
     };
     // IPP's float32 rounds a few near-ties the other way.
-    let off = pairs().filter(|(found, expected)| found != expected).count();
-    if off > 1 || pairs().any(|(found, expected)| (found - expected).abs() > 1) {
+    let off = pairs().filter(|(own, expected)| own != expected).count();
+    if off > 1 || pairs().any(|(own, expected)| (own - expected).abs() > 1) {
         wrong.push(format!("cubic: {off} of {} samples", expected.len()));
     }
     wrong

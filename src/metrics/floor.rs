@@ -276,9 +276,9 @@ mod tests {
             ([2, 3, 6], 0.025_779_02),
             ([0, 3, 8], 4.679e-5),
         ];
-        for (found, expected) in [(blurred, plain), (bent, second)] {
+        for (own, expected) in [(blurred, plain), (bent, second)] {
             for (at, value) in expected {
-                assert!((found[at] - value).abs() < 1e-6, "{at:?}: {}", found[at]);
+                assert!((own[at] - value).abs() < 1e-6, "{at:?}: {}", own[at]);
             }
         }
     }

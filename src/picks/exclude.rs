@@ -154,9 +154,9 @@ mod tests {
             border_nm: [10.0, 0.0, 2.0],
             mask_nm: 0.0,
         };
-        let mut found = set(&positions);
-        found.exclude(&border, None, &job).unwrap();
-        assert_eq!(found.picks.len(), 3);
+        let mut tested = set(&positions);
+        tested.exclude(&border, None, &job).unwrap();
+        assert_eq!(tested.picks.len(), 3);
         let mut carbon = Array3::from_elem((20, 30, 40), false);
         carbon.slice_mut(ndarray::s![.., .., 8..11]).fill(true);
         let near = Exclusion {
@@ -164,18 +164,20 @@ mod tests {
             ..Exclusion::default()
         };
         // 20 nm are 10 voxels: column 20 is 10 from column 10, column 10 within.
-        let mut found = set(&positions);
-        found.exclude(&near, Some(carbon.view()), &job).unwrap();
-        assert_eq!(found.picks.len(), 4);
+        let mut tested = set(&positions);
+        tested.exclude(&near, Some(carbon.view()), &job).unwrap();
+        assert_eq!(tested.picks.len(), 4);
         let nearer = Exclusion {
             mask_nm: 20.1,
             ..Exclusion::default()
         };
-        found.exclude(&nearer, Some(carbon.view()), &job).unwrap();
-        assert_eq!(found.picks.len(), 1);
-        let mut found = set(&positions);
-        found.exclude(&Exclusion::default(), Some(carbon.view()), &job).unwrap();
-        assert_eq!(found.picks.len(), 4);
+        tested.exclude(&nearer, Some(carbon.view()), &job).unwrap();
+        assert_eq!(tested.picks.len(), 1);
+        let mut tested = set(&positions);
+        tested
+            .exclude(&Exclusion::default(), Some(carbon.view()), &job)
+            .unwrap();
+        assert_eq!(tested.picks.len(), 4);
     }
 
     #[test]
@@ -185,13 +187,13 @@ mod tests {
             mask_nm: 1.0,
             ..Exclusion::default()
         };
-        let mut found = set(&[[1.0; 3]]);
+        let mut tested = set(&[[1.0; 3]]);
         let wrong = Array3::from_elem((20, 30, 41), true);
-        assert!(found.exclude(&near, Some(wrong.view()), &job).is_err());
-        found.geometry.voxel_angstrom = [0.0; 3];
-        assert!(found.exclude(&near, None, &job).is_err());
-        assert!(found.exclude(&Exclusion::default(), None, &job).is_ok());
-        assert_eq!(found.picks.len(), 1);
+        assert!(tested.exclude(&near, Some(wrong.view()), &job).is_err());
+        tested.geometry.voxel_angstrom = [0.0; 3];
+        assert!(tested.exclude(&near, None, &job).is_err());
+        assert!(tested.exclude(&Exclusion::default(), None, &job).is_ok());
+        assert_eq!(tested.picks.len(), 1);
     }
 
     #[test]
@@ -207,8 +209,8 @@ mod tests {
                 mask_nm: nm,
                 ..Exclusion::default()
             };
-            let mut found = set(&positions);
-            found.exclude(&near, Some(mask.view()), &Job::quiet()).unwrap();
+            let mut tested = set(&positions);
+            tested.exclude(&near, Some(mask.view()), &Job::quiet()).unwrap();
             let expected = positions.iter().filter(|position| {
                 let at = position.map(|v| v.round() as usize);
                 // Voxels of 2 nm.
@@ -216,7 +218,7 @@ mod tests {
             });
             let expected: Vec<[f64; 3]> = expected.copied().collect();
             assert_eq!(
-                found.picks.iter().map(|p| p.position).collect::<Vec<_>>(),
+                tested.picks.iter().map(|p| p.position).collect::<Vec<_>>(),
                 expected,
                 "{nm}"
             );

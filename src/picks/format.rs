@@ -75,11 +75,11 @@ impl PickFormat {
             return Ok(Self::Eman2);
         }
         let ending = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
-        let found = Self::ALL
+        let matching = Self::ALL
             .into_iter()
             .find(|format| ending.as_deref() == Some(format.extension()));
         let allowed = "must end in .csv, .star, .tbl, .mod, .coords, .json (copick) or info.json (EMAN2)";
-        found.ok_or_else(|| Error::argument("path", path.display(), allowed))
+        matching.ok_or_else(|| Error::argument("path", path.display(), allowed))
     }
 }
 

@@ -91,8 +91,8 @@ pub fn peaks(score: ArrayView3<f32>, options: &PeakOptions, job: &Job) -> Result
     options.validate()?;
     job.check()?;
     let above = options.threshold.max(options.least) as f32;
-    let found = local_maxima(score, above);
-    let picks = found
+    let highest = local_maxima(score, above);
+    let picks = highest
         .into_iter()
         .map(|(position, value)| pick(position, value, options));
     let mut set = super::PickSet {
@@ -246,9 +246,9 @@ mod tests {
             diameter_nm: 25.0,
             ..PeakOptions::default()
         };
-        let found = peaks(map.view(), &options, &Job::quiet()).unwrap();
-        assert_eq!(positions(&found), [[5.0, 5.0, 5.0], [5.0, 5.0, 11.0]]);
-        assert!((found[0].score - 0.9).abs() < 1e-6 && found[0].diameter_nm == 25.0);
+        let highest = peaks(map.view(), &options, &Job::quiet()).unwrap();
+        assert_eq!(positions(&highest), [[5.0, 5.0, 5.0], [5.0, 5.0, 11.0]]);
+        assert!((highest[0].score - 0.9).abs() < 1e-6 && highest[0].diameter_nm == 25.0);
     }
 
     #[test]

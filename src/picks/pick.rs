@@ -113,7 +113,8 @@ mod tests {
     proptest! {
         #[test]
         fn kept_picks_are_apart_and_dropped_ones_are_close_to_a_better_one(
-            points in proptest::collection::vec((prop::array::uniform3(-9.0..9.0f64), 0u8..9), 0..60), radius in 0.5..8.0f64,
+            points in proptest::collection::vec((prop::array::uniform3(-9.0..9.0f64), 0u8..9), 0..60),
+            radius in 0.5..8.0f64,
         ) {
             let all: Vec<Pick> = points.iter().map(|(p, s)| pick(*p, f64::from(*s))).collect();
             let mut set = PickSet::new(all.clone(), &Geometry::default(), "t");
@@ -124,7 +125,9 @@ mod tests {
                 }
             }
             for a in all.iter().filter(|a| !set.picks.contains(a)) {
-                let close = |b: &&Pick| squared_distance(a.position, b.position) < radius * radius && b.score >= a.score;
+                let close = |b: &&Pick| {
+                    squared_distance(a.position, b.position) < radius * radius && b.score >= a.score
+                };
                 prop_assert!(set.picks.iter().find(close).is_some());
             }
         }

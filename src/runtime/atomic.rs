@@ -44,7 +44,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 pub fn file_target(path: &Path) -> Result<PathBuf> {
     let target = link_target(path)?;
     match fs::metadata(&target) {
-        Ok(found) if !found.is_file() => Err(refused(path, &target, "a regular file", found.is_dir())),
+        Ok(entry) if !entry.is_file() => Err(refused(path, &target, "a regular file", entry.is_dir())),
         _ => Ok(target),
     }
 }
@@ -53,12 +53,12 @@ pub fn file_target(path: &Path) -> Result<PathBuf> {
 pub fn folder_target(path: &Path) -> Result<PathBuf> {
     let target = link_target(path)?;
     match fs::metadata(&target) {
-        Ok(found) if !found.is_file() && !found.is_dir() => Err(refused(path, &target, "a folder", false)),
+        Ok(entry) if !entry.is_file() && !entry.is_dir() => Err(refused(path, &target, "a folder", false)),
         _ => Ok(target),
     }
 }
 
-fn refused(path: &Path, target: &Path, wanted: &str, is_folder: bool) -> Error {
+fn refused(path: &Path, target: &Path, allowed: &str, is_folder: bool) -> Error {
     let kind = if is_folder {
         "a folder"
     } else {
@@ -68,7 +68,7 @@ fn refused(path: &Path, target: &Path, wanted: &str, is_folder: bool) -> Error {
         true => String::new(),
         false => format!("a link to {}, which ", target.display()),
     };
-    let text = format!("{link}is {kind}, must be {wanted} or absent");
+    let text = format!("{link}is {kind}, must be {allowed} or absent");
     Error::io("writing", path, std::io::Error::new(ErrorKind::InvalidInput, text))
 }
 
@@ -77,7 +77,7 @@ fn link_target(path: &Path) -> Result<PathBuf> {
     let mut target = path.to_path_buf();
     for _ in 0..MOST_LINKS {
         match fs::symlink_metadata(&target) {
-            Ok(found) if found.is_symlink() => {
+            Ok(entry) if entry.is_symlink() => {
                 let next = fs::read_link(&target).map_err(|e| Error::io("writing", path, e))?;
                 target = target.parent().unwrap_or(Path::new("")).join(next);
             }
@@ -146,7 +146,7 @@ pub fn place_folder(from: &Path, to: &Path) -> Result<()> {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     let aside = target.with_file_name(format!(".{name}.replaced"));
     let remove = |path: &Path| match fs::symlink_metadata(path) {
-        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
+        Ok(entry) if entry.is_dir() => fs::remove_dir_all(path),
         Ok(_) => fs::remove_file(path),
         Err(_) => Ok(()),
     };

@@ -40,10 +40,10 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A file or buffer whose contents are not what they should be.
-    #[error("{what}: {detail}")]
+    #[error("{subject}: {detail}")]
     Format {
         /// The file or tensor.
-        what: String,
+        subject: String,
         /// What was found and what was expected.
         detail: String,
     },
@@ -71,10 +71,10 @@ impl Error {
         }
     }
 
-    /// An [`Error::Format`] about `what`.
+    /// An [`Error::Format`] about `subject`.
     pub fn format(name: impl ToString, detail: impl ToString) -> Self {
         Self::Format {
-            what: name.to_string(),
+            subject: name.to_string(),
             detail: detail.to_string(),
         }
     }

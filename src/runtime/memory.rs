@@ -30,15 +30,17 @@ fn group_remainder() -> Option<u64> {
     Some(number("max")?.saturating_sub(number("current")?))
 }
 
-/// Fails with [`Error::OutOfMemory`] unless `bytes` for `what` are available; `bytes` of None means that the number
+/// Fails with [`Error::OutOfMemory`] unless `bytes` for `purpose` are available; `bytes` of None means that the number
 /// itself overflows.
-pub fn ensure(bytes: Option<u64>, what: &str) -> Result<()> {
+pub fn ensure(bytes: Option<u64>, purpose: &str) -> Result<()> {
     let Some(bytes) = bytes else {
-        return Err(Error::OutOfMemory(format!("{what}: more bytes than can be addressed")));
+        return Err(Error::OutOfMemory(format!(
+            "{purpose}: more bytes than can be addressed"
+        )));
     };
     match available() {
         Some(available) if bytes > available => Err(Error::OutOfMemory(format!(
-            "{what} takes {:.1} GiB, {:.1} GiB are available",
+            "{purpose} takes {:.1} GiB, {:.1} GiB are available",
             gib(bytes),
             gib(available)
         ))),

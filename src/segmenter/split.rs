@@ -96,7 +96,7 @@ mod tests {
             let numbers = |v: &LabelledVolume| -> Vec<f32> { Vec::try_from(v.image.contiguous().view([-1])).unwrap() };
             let mut all = [numbers(&learnt), numbers(&scored)].concat();
             all.sort_by(f32::total_cmp);
-            assert!(all.iter().enumerate().all(|(n, found)| *found == n as f32) && all.len() == 600);
+            assert!(all.iter().enumerate().all(|(n, index)| *index == n as f32) && all.len() == 600);
             assert_eq!(learnt.labelled.len() + scored.labelled.len(), 40);
             for part in [&learnt, &scored] {
                 assert!(part.labelled.iter().all(|at| part.truth.get(1).int64_value(at) == 250));

@@ -80,10 +80,10 @@ pub(super) fn score(
             }
         }
     }
-    let score = |(name, [found, truth, both, probability, certainty, all]): (&String, [f64; 6])| OutputScore {
+    let score = |(name, [predicted, truth, both, probability, certainty, all]): (&String, [f64; 6])| OutputScore {
         output: name.clone(),
-        dice: if found + truth > 0.0 {
-            2.0 * both / (found + truth)
+        dice: if predicted + truth > 0.0 {
+            2.0 * both / (predicted + truth)
         } else {
             1.0
         },

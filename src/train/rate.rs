@@ -136,8 +136,8 @@ mod tests {
             every: 10_000,
             factor: 0.1,
         };
-        for (at, wanted) in [(0, 1.0), (9_999, 1.0), (10_000, 0.1), (29_999, 0.01)] {
-            close(step.at(at, 30_000, NO_COSINE), wanted);
+        for (at, share) in [(0, 1.0), (9_999, 1.0), (10_000, 0.1), (29_999, 0.01)] {
+            close(step.at(at, 30_000, NO_COSINE), share);
         }
         let poly = RateCurve::Poly { power: 0.9, every: 4 };
         for (at, epoch) in [(0_u64, 0), (3, 0), (4, 1), (399, 99)] {

@@ -158,10 +158,10 @@ impl BlockFile {
     pub fn write(&self, start: [usize; 3], extents: [usize; 3], values: &[f32]) -> Result<Moments> {
         let fits = (0..3).all(|axis| start[axis] + extents[axis] <= self.shape[axis]);
         if !fits || values.len() != extents.iter().product::<usize>() {
-            let found = format!("{extents:?} at {start:?} with {} voxels", values.len());
+            let given = format!("{extents:?} at {start:?} with {} voxels", values.len());
             return Err(Error::argument(
                 "block",
-                found,
+                given,
                 &format!("must lie within {:?}", self.shape),
             ));
         }
@@ -191,10 +191,10 @@ impl BlockFile {
     pub fn rows(&self, z: usize, y: Range<usize>) -> Result<Vec<u8>> {
         let [nz, ny, nx] = self.shape;
         if z >= nz || y.start > y.end || y.end > ny {
-            let found = format!("{y:?} of slice {z}");
+            let given = format!("{y:?} of slice {z}");
             return Err(Error::argument(
                 "rows",
-                found,
+                given,
                 &format!("must lie within {:?}", self.shape),
             ));
         }

@@ -34,11 +34,11 @@ pub(super) enum ByteSource {
 impl ByteSource {
     /// Opens `path`, finds out by its first bytes whether it is compressed, and decodes the header.
     pub fn open(path: &Path, job: &Job) -> Result<(Self, Layout)> {
-        let what = path.display().to_string();
+        let file_name = path.display().to_string();
         // Asked before opening: opening a named pipe would block for ever.
         let metadata = std::fs::metadata(path).map_err(|e| Error::io("opening", path, e))?;
         if !metadata.is_file() {
-            return Err(Error::format(&what, "not a regular file"));
+            return Err(Error::format(&file_name, "not a regular file"));
         }
         let mut file = File::open(path).map_err(|e| Error::io("opening", path, e))?;
         let mut magic = [0u8; 4];
@@ -60,13 +60,16 @@ impl ByteSource {
             return unpack(Bzip2Members::new(file), &claim, path, job);
         }
         let mut header = [0u8; HEADER_BYTES];
-        let found = read_up_to(&mut file, &mut header).map_err(|e| Error::io("reading", path, e))?;
-        if let Some(kind) = other_format(&header[..found]) {
-            return Err(Error::format(&what, format!("{kind}, must be MRC or a zarr folder")));
+        let available = read_up_to(&mut file, &mut header).map_err(|e| Error::io("reading", path, e))?;
+        if let Some(kind) = other_format(&header[..available]) {
+            return Err(Error::format(
+                &file_name,
+                format!("{kind}, must be MRC or a zarr folder"),
+            ));
         }
-        check_header_length(found, &what)?;
-        let layout = Layout::decode(&header, &what)?;
-        layout.check_length(metadata.len(), &what)?;
+        check_header_length(available, &file_name)?;
+        let layout = Layout::decode(&header, &file_name)?;
+        layout.check_length(metadata.len(), &file_name)?;
         Ok((Self::File(file), layout))
     }
 
@@ -97,8 +100,8 @@ impl ByteSource {
             },
             Self::Memory(bytes) => {
                 let start = usize::try_from(offset).ok();
-                let found = start.and_then(|start| bytes.get(start..start.checked_add(length)?));
-                buffer.copy_from_slice(found.ok_or_else(short)?);
+                let available = start.and_then(|start| bytes.get(start..start.checked_add(length)?));
+                buffer.copy_from_slice(available.ok_or_else(short)?);
                 Ok(())
             }
         }
@@ -115,23 +118,23 @@ struct Claim {
 ///
 /// The `mrc` crate would hold the file twice, take no cancel and stop only at 256 GiB.
 fn unpack(mut decoder: impl Read, claim: &Claim, path: &Path, job: &Job) -> Result<(ByteSource, Layout)> {
-    let what = path.display().to_string();
+    let file_name = path.display().to_string();
     let corrupt = |e: std::io::Error| match e.raw_os_error() {
         Some(_) => Error::io("reading", path, e),
         None => Error::format(path.display(), format!("compressed data is damaged: {e}")),
     };
     let mut header = [0u8; HEADER_BYTES];
-    let found = read_up_to(&mut decoder, &mut header).map_err(corrupt)?;
-    check_header_length(found, &what)?;
-    let layout = Layout::decode(&header, &what)?;
+    let available = read_up_to(&mut decoder, &mut header).map_err(corrupt)?;
+    check_header_length(available, &file_name)?;
+    let layout = Layout::decode(&header, &file_name)?;
     let total = layout.total_bytes;
     if total > UNPACKED_LIMIT {
-        let text = format!("{what}: unpacks to {} GiB; unpack it to a file first", total >> 30);
+        let text = format!("{file_name}: unpacks to {} GiB; unpack it to a file first", total >> 30);
         return Err(Error::Unsupported(text));
     }
     if claim.deflate && claim.packed.saturating_mul(DEFLATE_LIMIT) < total {
         // A short file with a boastful header: no need to unpack it to know.
-        layout.check_length(claim.packed.saturating_mul(DEFLATE_LIMIT), &what)?;
+        layout.check_length(claim.packed.saturating_mul(DEFLATE_LIMIT), &file_name)?;
     }
     let mut store = Store::new(total)?;
     store.write(&header)?;
@@ -142,7 +145,7 @@ fn unpack(mut decoder: impl Read, claim: &Claim, path: &Path, job: &Job) -> Resu
         let want = usize::try_from(total - done).unwrap_or(CHUNK).min(CHUNK);
         let got = read_up_to(&mut decoder, &mut chunk[..want]).map_err(corrupt)?;
         if got == 0 {
-            layout.check_length(done, &what)?;
+            layout.check_length(done, &file_name)?;
         }
         store.write(&chunk[..got])?;
         done += got as u64;
@@ -211,13 +214,13 @@ pub(super) fn other_format(first: &[u8]) -> Option<&'static str> {
     known.map(|(_, kind)| *kind)
 }
 
-fn check_header_length(found: usize, what: &str) -> Result<()> {
-    if found == HEADER_BYTES {
+fn check_header_length(available: usize, file_name: &str) -> Result<()> {
+    if available == HEADER_BYTES {
         return Ok(());
     }
     Err(Error::format(
-        what,
-        format!("an MRC header has {HEADER_BYTES} bytes, found {found}"),
+        file_name,
+        format!("an MRC header has {HEADER_BYTES} bytes, found {available}"),
     ))
 }
 

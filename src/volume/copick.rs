@@ -176,9 +176,9 @@ fn finest(run: &Path) -> Result<Option<PathBuf>> {
             let name = readable(path);
             name.ends_with(".zarr") && !name.ends_with(FEATURES)
         };
-        let mut found = folders(&folder)?.into_iter().filter(is_tomogram);
-        let Some(first) = found.next() else { continue };
-        return match found.next() {
+        let mut candidates = folders(&folder)?.into_iter().filter(is_tomogram);
+        let Some(first) = candidates.next() else { continue };
+        return match candidates.next() {
             None => Ok(Some(first)),
             Some(second) => {
                 let allowed = format!(
@@ -231,10 +231,13 @@ mod tests {
         assert!(CopickProject::is_project(&file) && CopickProject::is_project(&folder.path().join("s")));
         assert!(!CopickProject::is_project(folder.path()));
         let project = CopickProject::open(&file).unwrap();
-        let found = project.tomograms().unwrap();
-        let names: Vec<String> = found.iter().map(|path| super::super::name::name_of(path)).collect();
+        let candidates = project.tomograms().unwrap();
+        let names: Vec<String> = candidates
+            .iter()
+            .map(|path| super::super::name::name_of(path))
+            .collect();
         assert_eq!(names, ["TS_1", "TS_3"]);
-        assert!(found[0].ends_with("VoxelSpacing7.840/wbp.zarr"));
+        assert!(candidates[0].ends_with("VoxelSpacing7.840/wbp.zarr"));
         let run = project.run("TS_1", &Geometry::new([1, 1, 1], 7.84)).unwrap();
         assert!(run
             .segmentation()

@@ -83,13 +83,13 @@ impl FileDescription {
                 size_doubts,
             });
         }
-        let what = path.display().to_string();
+        let file_name = path.display().to_string();
         let metadata = std::fs::metadata(path).map_err(|error| Error::io("opening", path, error))?;
         if !metadata.is_file() {
-            return Err(Error::format(&what, "not a regular file"));
+            return Err(Error::format(&file_name, "not a regular file"));
         }
         let (packed, header) = first_bytes(path)?;
-        let mut layout = Layout::decode(&header, &what)?;
+        let mut layout = Layout::decode(&header, &file_name)?;
         let size_doubts = doubts(&layout.geometry);
         layout.warnings.extend(size_doubts.iter().cloned());
         Ok(Self {

@@ -33,23 +33,23 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// Decodes and checks a header; `what` names the file in errors.
-    pub fn decode(bytes: &[u8; HEADER_BYTES], what: &str) -> Result<Self> {
+    /// Decodes and checks a header; `file_name` names the file in errors.
+    pub fn decode(bytes: &[u8; HEADER_BYTES], file_name: &str) -> Result<Self> {
         let mut warnings = Vec::new();
         let header = choose_byte_order(bytes, &mut warnings);
-        let mode = check_mode(&header, what)?;
-        let stored = check_extent(&header, what)?;
-        let axis = check_axes(&header, what)?;
+        let mode = check_mode(&header, file_name)?;
+        let stored = check_extent(&header, file_name)?;
+        let axis = check_axes(&header, file_name)?;
         if header.is_volume_stack() && header.mz > 0 && header.nz > header.mz {
             return Err(Error::Unsupported(format!(
-                "{what}: a stack of {} volumes (ISPG {}); save each volume to a file of its own",
+                "{file_name}: a stack of {} volumes (ISPG {}); save each volume to a file of its own",
                 header.nz / header.mz,
                 header.ispg
             )));
         }
         if header.nsymbt < 0 {
             let detail = format!("extended header of {} bytes, must be 0 or more", header.nsymbt);
-            return Err(Error::format(what, detail));
+            return Err(Error::format(file_name, detail));
         }
         let data_offset = HEADER_BYTES as u64 + header.nsymbt as u64;
         let total_bytes = stored
@@ -59,7 +59,7 @@ impl Layout {
             .filter(|&total| i64::try_from(total).is_ok())
             .ok_or_else(|| {
                 let [nx, ny, nz] = stored;
-                Error::format(what, format!("{nx} x {ny} x {nz} voxels overflow a file's length"))
+                Error::format(file_name, format!("{nx} x {ny} x {nz} voxels overflow a file's length"))
             })?;
         let endian = header.detect_endian();
         let geometry = geometry(&header, stored, axis, &mut warnings);
@@ -79,16 +79,16 @@ impl Layout {
         })
     }
 
-    /// Fails unless a file of `found` bytes holds every voxel. More bytes than needed are ignored, as IMOD does.
-    pub fn check_length(&self, found: u64, what: &str) -> Result<()> {
-        if found >= self.total_bytes {
+    /// Fails unless a file of `available` bytes holds every voxel. More bytes than needed are ignored, as IMOD does.
+    pub fn check_length(&self, available: u64, file_name: &str) -> Result<()> {
+        if available >= self.total_bytes {
             return Ok(());
         }
         let [nx, ny, nz] = self.stored;
         Err(Error::format(
-            what,
+            file_name,
             format!(
-                "truncated: {nx} x {ny} x {nz} voxels of mode {} need {} bytes, found {found}",
+                "truncated: {nx} x {ny} x {nz} voxels of mode {} need {} bytes, found {available}",
                 self.mode.as_i32(),
                 self.total_bytes
             ),
@@ -140,10 +140,10 @@ fn plausible(header: &Header) -> bool {
             .all(|m| (0..=3).contains(m))
 }
 
-fn check_mode(header: &Header, what: &str) -> Result<Mode> {
+fn check_mode(header: &Header, file_name: &str) -> Result<Mode> {
     let refuse = |kind: &str| {
         Err(Error::Unsupported(format!(
-            "{what}: {kind} (mode {}); modes 0, 1, 2, 6 and 12 are read",
+            "{file_name}: {kind} (mode {}); modes 0, 1, 2, 6 and 12 are read",
             header.mode
         )))
     };
@@ -159,25 +159,25 @@ fn check_mode(header: &Header, what: &str) -> Result<Mode> {
                 "not an MRC file (no MAP stamp): "
             };
             let detail = format!("{stamp}mode is {}, must be 0, 1, 2, 6 or 12", header.mode);
-            Err(Error::format(what, detail))
+            Err(Error::format(file_name, detail))
         }
     }
 }
 
-fn check_extent(header: &Header, what: &str) -> Result<[usize; 3]> {
+fn check_extent(header: &Header, file_name: &str) -> Result<[usize; 3]> {
     let extents = [header.nx, header.ny, header.nz];
     if extents.iter().all(|&n| n > 0) {
         return Ok(extents.map(|n| n as usize));
     }
     let [nx, ny, nz] = extents;
     Err(Error::format(
-        what,
+        file_name,
         format!("extent is {nx} x {ny} x {nz}, each must be 1 or more"),
     ))
 }
 
 /// Axis of columns, rows and sections, from MAPC, MAPR, MAPS. All zero is what programs of the 1980s left there.
-fn check_axes(header: &Header, what: &str) -> Result<[usize; 3]> {
+fn check_axes(header: &Header, file_name: &str) -> Result<[usize; 3]> {
     let map = [header.mapc, header.mapr, header.maps];
     if map == [0, 0, 0] {
         return Ok([0, 1, 2]);
@@ -188,7 +188,7 @@ fn check_axes(header: &Header, what: &str) -> Result<[usize; 3]> {
         return Ok(map.map(|m| m as usize - 1));
     }
     let detail = format!("axis order (MAPC, MAPR, MAPS) is {map:?}, must be a permutation of 1, 2, 3");
-    Err(Error::format(what, detail))
+    Err(Error::format(file_name, detail))
 }
 
 /// "IMOD" in the file's byte order at byte 152 says that the flags after it are meant.

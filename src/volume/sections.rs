@@ -31,9 +31,9 @@ impl SliceSource for Sections {
         let depth = z.end - z.start;
         let mut slices = allocate_slices([depth, ny, nx])?;
         // Along columns, rows and sections: which of them are wanted, and how far apart they lie in the output.
-        let wanted: [Range<usize>; 3] = std::array::from_fn(|k| if axis[k] == 2 { z.clone() } else { 0..stored[k] });
+        let ranges: [Range<usize>; 3] = std::array::from_fn(|k| if axis[k] == 2 { z.clone() } else { 0..stored[k] });
         let stride = axis.map(|xyz| [1, nx, nx * ny][xyz]);
-        let [columns, rows, sections] = wanted;
+        let [columns, rows, sections] = ranges;
         let band = (BAND_VOXELS / stored[0]).max(1);
         for (to_section, section) in sections.enumerate() {
             for first in rows.clone().step_by(band) {

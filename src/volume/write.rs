@@ -90,9 +90,9 @@ pub fn write_slices(
         let mut written = 0;
         fill(&mut |slice| {
             if slice.dim() != (ny, nx) || written >= nz {
-                let found = format!("slice {written} of {:?}", slice.dim());
+                let given = format!("slice {written} of {:?}", slice.dim());
                 let allowed = format!("must be {nz} slices of ({ny}, {nx})");
-                return Err(Error::argument("slices", found, &allowed));
+                return Err(Error::argument("slices", given, &allowed));
             }
             write_slice(slice, written, stored, &mut writer).map_err(failed)?;
             written += 1;

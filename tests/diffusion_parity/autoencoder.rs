@@ -42,9 +42,9 @@ fn both_halves_compute_what_diffusers_computes() {
     for key in ["sd", "grey"] {
         let (encoder, decoder) = networks(key);
         let channels = encoder.config().in_channels;
-        let draw = |what: &str, shape: [i64; 4]| {
+        let draw = |part: &str, shape: [i64; 4]| {
             let count = shape.iter().product::<i64>() as usize;
-            Tensor::from_slice(&uniform(&format!("{key}/{what}"), count)).reshape(shape)
+            Tensor::from_slice(&uniform(&format!("{key}/{part}"), count)).reshape(shape)
         };
         let latent = draw("latent", [1, 4, ROWS, COLUMNS]);
         let image = draw("image", [1, channels, 8 * ROWS, 8 * COLUMNS]);

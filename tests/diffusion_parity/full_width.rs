@@ -97,18 +97,21 @@ fn full_width_beside_diffusers() {
     }
     let text = error("text", model.text_embedding().unwrap());
     let (latent_error, output) = (error("latent", &latent), error("output", &pass.output));
-    eprintln!("largest relative errors: text {text:.1e}, latent {latent_error:.1e}, Q and K {attention:.1e}, output {output:.1e}");
+    eprintln!(
+        "largest relative errors: \
+         text {text:.1e}, latent {latent_error:.1e}, Q and K {attention:.1e}, output {output:.1e}"
+    );
     for error in [text, latent_error, attention, output] {
         assert!(error <= 1e-4);
     }
 
     let (encode_time, pass_time) = (encoded.0 - loaded.0, passed.0 - encoded.0);
-    for (what, time) in [("encode", encode_time), ("U-Net", pass_time)] {
+    for (part, time) in [("encode", encode_time), ("U-Net", pass_time)] {
         let mut worst = Duration::ZERO;
         for share in [0.05, 0.2, 0.4, 0.6, 0.8, 0.95] {
             let latency = cancel_latency(time.mul_f64(share), |job| {
                 let mut generator = Generator::new(0, 0);
-                let ended = match what {
+                let ended = match part {
                     "encode" => model.encode(&image, LatentDraw::Mean, &mut generator, job).map(drop),
                     _ => model.extract(&latent, 50, None, &all, job).map(drop),
                 };
@@ -116,7 +119,7 @@ fn full_width_beside_diffusers() {
             });
             worst = worst.max(latency.unwrap_or_default());
         }
-        eprintln!("cancel in {what}: longest wait {} ms", worst.as_millis());
+        eprintln!("cancel in {part}: longest wait {} ms", worst.as_millis());
     }
 }
 

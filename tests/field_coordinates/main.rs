@@ -38,13 +38,13 @@ fn read_as(path: &Path, geometry: &Geometry, name: &str) -> Result<PickSet, Stri
 }
 
 #[track_caller]
-fn assert_at(set: &PickSet, expected: &[[f64; 3]], what: &str) {
-    assert_eq!(set.picks.len(), expected.len(), "{what}: {:?}", set.picks);
+fn assert_at(set: &PickSet, expected: &[[f64; 3]], subject: &str) {
+    assert_eq!(set.picks.len(), expected.len(), "{subject}: {:?}", set.picks);
     for (pick, expected) in set.picks.iter().zip(expected) {
         for (k, value) in expected.iter().enumerate() {
             assert!(
                 (pick.position[2 - k] - value).abs() < 2e-3,
-                "{what}: {pick:?}, not {expected:?}"
+                "{subject}: {pick:?}, not {expected:?}"
             );
         }
     }

@@ -105,7 +105,8 @@ fn tables_of_dynamo_say_their_voxels_and_their_tomogram() {
 fn json_of_python_and_of_other_runs() {
     let file = |run: &str, score: &str, unit: &str| {
         format!(
-            r#"{{"pickable_object_name": "a", "user_id": "NaN", "session_id": "0", "run_name": {run}, "voxel_spacing": 10.0,
+            r#"{{"pickable_object_name": "a", "user_id": "NaN", "session_id": "0", "run_name": {run},
+            "voxel_spacing": 10.0,
              "unit": "{unit}", "points": [{{"location": {{"x": 100, "y": 200, "z": 50}}, "score": {score}}}]}}"#
         )
     };

@@ -32,10 +32,10 @@ fn reliability_tables_are_those_of_scikit_learn() {
         // scikit-learn leaves empty bins out.
         let means: Vec<f64> = table.bins().iter().filter_map(|bin| bin.mean_score()).collect();
         let shares: Vec<f64> = table.bins().iter().filter_map(|bin| bin.share_positive()).collect();
-        for (found, expected) in [(means, &case["mean_score"]), (shares, &case["share_positive"])] {
-            assert_eq!(found.len(), expected.as_array().unwrap().len());
-            for (found, expected) in found.iter().zip(expected.as_array().unwrap()) {
-                close(*found, expected, "bin");
+        for (own, expected) in [(means, &case["mean_score"]), (shares, &case["share_positive"])] {
+            assert_eq!(own.len(), expected.as_array().unwrap().len());
+            for (own, expected) in own.iter().zip(expected.as_array().unwrap()) {
+                close(*own, expected, "bin");
             }
         }
         close(

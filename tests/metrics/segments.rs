@@ -49,12 +49,12 @@ fn figures_per_image_are_those_of_scipy_s_assignment() {
         scores.add(labels("segments").view(), labels("truth").view()).unwrap();
     }
     let figures = scores.figures().unwrap().unwrap();
-    for (found, key) in [
+    for (own, key) in [
         (figures.accuracy, "accuracy"),
         (figures.mean_iou, "mean_iou"),
         (figures.mean_f1, "mean_f1"),
     ] {
         let expected = fixture["per_image"][key].as_f64().unwrap();
-        assert!((found - expected).abs() < 1e-12, "{key}: {found}, not {expected}");
+        assert!((own - expected).abs() < 1e-12, "{key}: {own}, not {expected}");
     }
 }

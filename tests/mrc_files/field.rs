@@ -29,8 +29,8 @@ fn check_voxels(path: &Path, sum: f64, last: f32) {
     let volume = open(path).0.unwrap();
     assert_eq!(volume.geometry().shape, [24, 40, 56]);
     let voxels = volume.read_slices(0..24).unwrap();
-    let found: f64 = voxels.iter().map(|v| f64::from(*v)).sum();
-    assert!((found - sum).abs() < 1e-3, "{}: {found}", path.display());
+    let total: f64 = voxels.iter().map(|v| f64::from(*v)).sum();
+    assert!((total - sum).abs() < 1e-3, "{}: {total}", path.display());
     assert_eq!([voxels[VOXELS[0].0], voxels[VOXELS[1].0]], [VOXELS[0].1, last]);
 }
 

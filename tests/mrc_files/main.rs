@@ -57,7 +57,9 @@ proptest! {
     }
 
     #[test]
-    fn no_header_makes_it_panic(words in proptest::collection::vec(any::<i32>(), 256), at in 0usize..256, small in 0i32..5) {
+    fn no_header_makes_it_panic(
+        words in proptest::collection::vec(any::<i32>(), 256), at in 0usize..256, small in 0i32..5,
+    ) {
         let mut words = words;
         words[at] = small;
         let mut bytes: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).collect();

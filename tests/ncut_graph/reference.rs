@@ -53,11 +53,11 @@ fn graphs_are_those_of_the_reference() {
         let n = tensor.size()[0];
         let weighted =
             (tensor.get(0) * tch::Tensor::arange(n, (tch::Kind::Double, tch::Device::Cpu))).sum(tch::Kind::Double);
-        for (found, expected) in [(tensor.sum(tch::Kind::Double), &sums[0]), (weighted, &sums[1])] {
-            let (found, expected) = (found.double_value(&[]), expected.as_f64().unwrap());
+        for (actual, expected) in [(tensor.sum(tch::Kind::Double), &sums[0]), (weighted, &sums[1])] {
+            let (actual, expected) = (actual.double_value(&[]), expected.as_f64().unwrap());
             assert!(
-                (found - expected).abs() < 1e-5 * expected.abs(),
-                "{name}: {found}, not {expected}"
+                (actual - expected).abs() < 1e-5 * expected.abs(),
+                "{name}: {actual}, not {expected}"
             );
         }
     }
@@ -77,39 +77,39 @@ fn partitions_trees_and_costs_are_those_of_the_reference() {
     }
 }
 
-fn compare(tree: &SegmentTree, expected: &[Value], what: &str) {
-    assert_eq!(tree.nodes.len(), expected.len(), "{what}");
+fn compare(tree: &SegmentTree, expected: &[Value], label: &str) {
+    assert_eq!(tree.nodes.len(), expected.len(), "{label}");
     for (index, (node, expected)) in tree.nodes.iter().zip(expected).enumerate() {
-        let what = format!("{what}, segment {index}");
+        let label = format!("{label}, segment {index}");
         assert_eq!(
             node.parent.map_or(-1, |p| p as i64),
             expected["parent"].as_i64().unwrap(),
-            "{what}"
+            "{label}"
         );
-        assert_eq!(node.depth as u64, expected["depth"].as_u64().unwrap(), "{what}");
-        assert_eq!(node.range.len() as u64, expected["count"].as_u64().unwrap(), "{what}");
+        assert_eq!(node.depth as u64, expected["depth"].as_u64().unwrap(), "{label}");
+        assert_eq!(node.range.len() as u64, expected["count"].as_u64().unwrap(), "{label}");
         assert_eq!(
             u64::from(tree.members(index)[0]),
             expected["first"].as_u64().unwrap(),
-            "{what}"
+            "{label}"
         );
-        assert_eq!(node.stop.map(|s| s.name()), expected["stop"].as_str(), "{what}");
+        assert_eq!(node.stop.map(|s| s.name()), expected["stop"].as_str(), "{label}");
         let children = node.children.map(|c| c.map(|c| c as u64).to_vec());
         let expected_children = expected["children"].as_array();
         assert_eq!(
             children,
             expected_children.map(|c| c.iter().filter_map(Value::as_u64).collect()),
-            "{what}"
+            "{label}"
         );
         let Some(cut) = node.cut else {
-            assert!(expected["ncut"].is_null(), "{what}");
+            assert!(expected["ncut"].is_null(), "{label}");
             continue;
         };
-        assert!(cut.converged, "{what}: residual {}", cut.residual);
+        assert!(cut.converged, "{label}: residual {}", cut.residual);
         // A cut that is made is pronounced. Vectors of a whole block are noise with close eigenvalues, and their cost
         // feels the tolerance.
         let close = if node.stop.is_none() { 2e-6 } else { 2e-3 };
-        for (name, found, slack) in [
+        for (name, actual, slack) in [
             ("ncut", cut.ncut, close),
             ("eigenvalue", cut.eigenvalue, 2e-6),
             ("cut", cut.cut, close * 1e4),
@@ -119,8 +119,8 @@ fn compare(tree: &SegmentTree, expected: &[Value], what: &str) {
             // Between components the reference states the cost alone.
             if let Some(expected) = expected[name].as_f64() {
                 assert!(
-                    (found - expected).abs() < slack,
-                    "{what}: {name} is {found}, not {expected}"
+                    (actual - expected).abs() < slack,
+                    "{label}: {name} is {actual}, not {expected}"
                 );
             }
         }

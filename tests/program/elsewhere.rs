@@ -16,8 +16,8 @@ fn write_zarr_sample(folder: &Folder, path: &Path) {
         name: "sample",
         reduction: Reduction::Mean,
     };
-    let mut read = |wanted: &[std::ops::Range<usize>; 3]| {
-        let [z, y, x] = wanted.clone();
+    let mut read = |block: &[std::ops::Range<usize>; 3]| {
+        let [z, y, x] = block.clone();
         Ok(voxels.slice(ndarray::s![z, y, x]).iter().copied().collect::<Vec<f32>>())
     };
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -30,8 +30,8 @@ fn every_format_gives_the_same_positions_back() {
             .skip(1)
             .flat_map(|line| line.split(',').take(3).map(|field| field.parse().unwrap()))
             .collect();
-        for (found, given) in positions.iter().zip([10.5, 20.25, 3.0, 100.0, 64.0, 8.0]) {
-            assert!((found - given).abs() < 0.51, "{name}: {positions:?}");
+        for (read, given) in positions.iter().zip([10.5, 20.25, 3.0, 100.0, 64.0, 8.0]) {
+            assert!((read - given).abs() < 0.51, "{name}: {positions:?}");
         }
     }
 }

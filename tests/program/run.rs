@@ -1,7 +1,8 @@
 //! `tomocut run`: killed, stopped by Ctrl-C and gone on with, to the same bytes.
 use crate::started::{run, same_bytes, write_sample, Folder, Running};
 
-const NETWORK: &str = r#"{"network": "compact", "in_channels": 1, "widths": [8], "blocks_down": [1], "blocks_up": [], "outputs": ["membrane", "molecule", "centre"]}"#;
+const NETWORK: &str = r#"{"network": "compact", "in_channels": 1, "widths": [8],
+    "blocks_down": [1], "blocks_up": [], "outputs": ["membrane", "molecule", "centre"]}"#;
 
 fn arguments<'a>(data: &'a str, out: &'a str, steps: &'a str) -> Vec<&'a str> {
     let mut arguments = vec![

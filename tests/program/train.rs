@@ -3,7 +3,8 @@ use std::path::Path;
 
 use crate::started::{run, same_bytes, write_sample, write_sample_labels, Folder, Running};
 
-const NETWORK: &str = r#"{"network": "compact", "in_channels": 1, "widths": [8], "blocks_down": [1], "blocks_up": [], "outputs": ["membrane"]}"#;
+const NETWORK: &str = r#"{"network": "compact", "in_channels": 1, "widths": [8],
+    "blocks_down": [1], "blocks_up": [], "outputs": ["membrane"]}"#;
 
 fn arguments<'a>(input: &'a str, labels: &'a str, model: &'a str) -> Vec<&'a str> {
     let mut arguments = vec![

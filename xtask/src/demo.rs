@@ -59,7 +59,8 @@ fn parse(arguments: Vec<OsString>) -> Result<Plan> {
             plan.own = Some(rest.by_ref().collect());
         } else if text.starts_with('-') {
             return Err(Failure::usage(format!(
-                "unknown option {text}: options of tomocut slab stand after --, as in `cargo xtask demo -- my.mrc --z 40:60`"
+                "unknown option {text}: options of tomocut slab stand after --, \
+                 as in `cargo xtask demo -- my.mrc --z 40:60`"
             )));
         } else {
             plan.own = Some(std::iter::once(argument).chain(rest.by_ref()).collect());

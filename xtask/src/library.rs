@@ -114,8 +114,12 @@ pub fn link(place: &Path, to: &str) -> Result<()> {
 }
 
 /// Compiles one C or C++ program; the failure shows what the compiler said.
-pub fn compile(compiler: &str, arguments: &[String], what: &str) -> Result<()> {
-    process::capture(Command::new(compiler).args(arguments), &format!("{compiler}: {what}")).map(|_| ())
+pub fn compile(compiler: &str, arguments: &[String], purpose: &str) -> Result<()> {
+    process::capture(
+        Command::new(compiler).args(arguments),
+        &format!("{compiler}: {purpose}"),
+    )
+    .map(|_| ())
 }
 
 #[cfg(test)]

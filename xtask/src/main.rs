@@ -39,20 +39,23 @@ usage: cargo xtask COMMAND [OPTIONS]
   header [--check]            write include/tomocut.h from src/capi, or only say whether it is current
   settings                    write docs/settings.md and docs/settings.schema.json from the engine's own structs
   doxygen                     pages about the headers in target/doxygen/html; its warnings are errors
-  hosts [--dev] [NAME]...     build ITK, RELION and Octave hosts against an installation and run them (installs their packages)
+  hosts [--dev] [NAME]...     build ITK, RELION and Octave hosts against an installation and run them
+                              (installs their packages)
   abi [--record]              compare exported symbols and struct layout with abi/, or record them
   gpu-test [-- FILTER]        run the tests that need a GPU
-  faults [N]                  kill trainings and predictions N times (50) at random moments: resumed, they give the same bytes
+  faults [N]                  kill trainings and predictions N times (50) at random moments: resumed, they give
+                              the same bytes
   fuzz [--runs N] [TARGET]... run the fuzz targets of tests/fuzz (cargo-fuzz), 10,000,000 runs together
   train-model [-- ARGS]       train the built-in model (the options of tomocut-train-model)
-  evaluate [--model NAME=FILE]...  score the data sets with truth and write docs/measured/quality.md; a row for each model
+  evaluate [--model NAME=FILE]...  score the data sets with truth and write docs/measured/quality.md; a row for
+                              each model
   evaluate --only TEXT        the same for the data sets whose names hold TEXT; only printed
   evaluate-training [--only TEXT] [--reuse]  train networks on slabs that nobody labelled, score them, write
                               docs/measured/networks.md; --reuse: with the slabs and networks of an earlier call
-  evaluate-ncut [-- ARGS]     run every preset of NCut on images with truth and write docs/measured/ncut.md; with ARGS (those of
-                              tomocut-measure-ncut) only print
-  evaluate-sdseg [-- ARGS]    train SDSeg and the 2D U-Net for the same time on data with truth and write docs/measured/sdseg.md; with
-                              ARGS (those of tomocut-measure-sdseg) only print
+  evaluate-ncut [-- ARGS]     run every preset of NCut on images with truth and write docs/measured/ncut.md;
+                              with ARGS (those of tomocut-measure-ncut) only print
+  evaluate-sdseg [-- ARGS]    train SDSeg and the 2D U-Net for the same time on data with truth and write
+                              docs/measured/sdseg.md; with ARGS (those of tomocut-measure-sdseg) only print
 
 exit status: 0 done, 1 failed, 2 wrong arguments";
 

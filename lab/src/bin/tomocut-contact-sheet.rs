@@ -11,9 +11,10 @@ use tomocut::runtime::{Generator, Job};
 use tomocut::volume::Tomogram;
 use tomocut::Result;
 
-const USAGE: &str = "usage: tomocut-contact-sheet --out FILE.png [--phantoms N] [--seed N] [--side VOXELS] [TOMOGRAM ...]
-Draws N random phantoms (24), each its middle slice beside its labels, then the middle slices of the tomograms; prints what each
-phantom is.";
+const USAGE: &str = "usage: tomocut-contact-sheet --out FILE.png [--phantoms N] [--seed N] [--side VOXELS]
+       [TOMOGRAM ...]
+Draws N random phantoms (24), each its middle slice beside its labels, then the middle slices of the tomograms;
+prints what each phantom is.";
 
 /// Pixels of a panel's side, and white pixels between panels.
 const PANEL: usize = 256;

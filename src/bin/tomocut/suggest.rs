@@ -2,7 +2,7 @@
 use std::ops::Range;
 
 use serde_json::{json, Value};
-use tomocut::slab::{suggest_slabs, SuggestOptions, Suggestions};
+use tomocut::slab::{suggest_slabs, SuggestOptions, SuggestedSlab, Suggestions};
 use tomocut::volume::Tomogram;
 
 use crate::engine::Engine;
@@ -42,7 +42,7 @@ pub fn text(suggestions: &Suggestions) -> String {
 
 /// The same as JSON, with the score of every slice.
 pub fn json(suggestions: &Suggestions, input: &str, options: &SuggestOptions) -> Value {
-    let slab = |slab: &tomocut::slab::SuggestedSlab| json!({"z_first": slab.z.start, "z_end": slab.z.end, "score": slab.score});
+    let slab = |slab: &SuggestedSlab| json!({"z_first": slab.z.start, "z_end": slab.z.end, "score": slab.score});
     json!({
         "input": input,
         "settings": serde_json::to_value(options).unwrap_or_default(),

@@ -72,12 +72,12 @@ fn section(seen: &PredictedTomogram) -> String {
     }
     let mut html = names_and_values(rows.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     html += "<div class=\"pictures\">\n";
-    for (file, what) in &seen.pictures {
-        let (file, what) = (escape(&link(file)), escape(what));
+    for (file, caption) in &seen.pictures {
+        let (file, caption) = (escape(&link(file)), escape(caption));
         let _ = writeln!(
             html,
-            "<figure><a href=\"{file}\"><img src=\"{file}\" alt=\"{what}\" loading=\"lazy\"></a>\
-             <figcaption>{what}</figcaption></figure>"
+            "<figure><a href=\"{file}\"><img src=\"{file}\" alt=\"{caption}\" loading=\"lazy\"></a>\
+             <figcaption>{caption}</figcaption></figure>"
         );
     }
     html += "</div>\n";

@@ -48,7 +48,9 @@ pub(in crate::networks) fn description(file: &TensorFile) -> Result<ModelDescrip
     }
     if !file.contains("cond_stage_model.out.weight") {
         let text = format!(
-            "{} is a latent diffusion model without SDSeg's vision encoder: a training can begin with it, nothing can be segmented by it",
+            "{} is a latent diffusion model without SDSeg's vision encoder: a training can begin with it, \
+             nothing can be \
+             segmented by it",
             file.name()
         );
         return Err(Error::Unsupported(text));

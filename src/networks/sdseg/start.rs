@@ -105,7 +105,8 @@ impl SegmentationModel {
             .enumerate()
             .find(|(index, _)| !places.values().any(|(n, _)| n == index))
         {
-            let detail = "has no U-Net, autoencoder or encoder of this network's names and shapes: it is no latent diffusion model of its size";
+            let detail = "has no U-Net, autoencoder or encoder of this network's names and shapes: it is no latent \
+                          diffusion model of its size";
             return Err(Error::format(file.name(), detail));
         }
         let measured = places.keys().any(|name| name.starts_with(FIRST_STAGE));

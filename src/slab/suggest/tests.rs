@@ -320,14 +320,14 @@ fn simulated_cells_hold_more_than_the_median_slab_where_suggested() {
         let labels = open("labels").read_slices(0..128).unwrap();
         let share = |slice: ndarray::ArrayView2<f32>| slice.mapv(|label| f64::from(label > 0.0)).mean().unwrap();
         let truth: Vec<f64> = labels.outer_iter().map(share).collect();
-        let (best, found, median) = against_truth(&open(name), &truth);
+        let (best, held, median) = against_truth(&open(name), &truth);
         eprintln!(
             "{set}/{name}: slices {best:?} hold {:.3} of the median slab's foreground",
-            found / median
+            held / median
         );
         assert!(
-            found >= median,
-            "{set}/{name}: {best:?} holds {found}, the median slab {median}"
+            held >= median,
+            "{set}/{name}: {best:?} holds {held}, the median slab {median}"
         );
     }
 }
@@ -344,10 +344,7 @@ fn a_real_tomogram_is_suggested_where_its_ribosomes_are() {
         let z: f64 = line.split(',').nth(2).unwrap().parse().unwrap();
         truth[z.round() as usize] += 1.0;
     }
-    let (best, found, median) = against_truth(&volume, &truth);
-    eprintln!("tomo9: slices {best:?} hold {found} ribosomes, the median slab {median}");
-    assert!(
-        found >= 2.0 * median,
-        "{best:?} holds {found}, the median slab {median}"
-    );
+    let (best, held, median) = against_truth(&volume, &truth);
+    eprintln!("tomo9: slices {best:?} hold {held} ribosomes, the median slab {median}");
+    assert!(held >= 2.0 * median, "{best:?} holds {held}, the median slab {median}");
 }

@@ -143,14 +143,14 @@ fn turns_bring_things_where_they_should() {
         (Turn::new(0.4, 0.0, 1.0, true), [s * by + c * bz, c * by - s * bz, bx]),
     ] {
         let turned_example = turned(&example, &turn).unwrap();
-        for (what, tensor, tolerance) in [
+        for (name, tensor, tolerance) in [
             ("image", &turned_example.image, 0.05),
             ("truth", &turned_example.truth, 0.3),
         ] {
             for (turned_example, expected) in centre(tensor).into_iter().zip([ez, ey, ex]) {
                 assert!(
                     (turned_example - expected).abs() < tolerance,
-                    "{what}: {turned_example} is not {expected}"
+                    "{name}: {turned_example} is not {expected}"
                 );
             }
         }

@@ -46,8 +46,8 @@ fn convert<T: ZarrVoxel, const BYTES: usize>(
     job: &Job,
     decode: fn([u8; BYTES]) -> T,
 ) -> Result<()> {
-    write_in_form(path, geometry, content, form, job, &mut |wanted: &[Range<usize>; 3]| {
-        let [z, y, x] = wanted;
+    write_in_form(path, geometry, content, form, job, &mut |ranges: &[Range<usize>; 3]| {
+        let [z, y, x] = ranges;
         let mut voxels = Vec::with_capacity(z.len() * y.len() * x.len());
         for slice in z.clone() {
             let bytes = blocks.rows(slice, y.clone())?;

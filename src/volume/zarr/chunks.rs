@@ -19,11 +19,11 @@ pub(super) fn missing(array: &Array<FilesystemStore>, folder: &Path) -> Option<S
         .filter(|all| *all > 0)?;
     let mut files = HashSet::new();
     collect(folder, &mut String::new(), &mut files, grid.len() + 1);
-    let found = if all <= MOST {
+    let present = if all <= MOST {
         let mut index = vec![0_u64; grid.len()];
-        let mut found = 0;
+        let mut present = 0;
         for _ in 0..all {
-            found += u64::from(files.contains(array.chunk_key(&index).as_str()));
+            present += u64::from(files.contains(array.chunk_key(&index).as_str()));
             for axis in (0..index.len()).rev() {
                 index[axis] += 1;
                 if index[axis] < grid[axis] {
@@ -32,11 +32,11 @@ pub(super) fn missing(array: &Array<FilesystemStore>, folder: &Path) -> Option<S
                 index[axis] = 0;
             }
         }
-        found
+        present
     } else {
         all.min(files.len() as u64)
     };
-    let missing = all - found;
+    let missing = all - present;
     (missing > 0).then(|| {
         let share = 100.0 * missing as f64 / all as f64;
         format!("{missing} of {all} chunks ({share:.1} %) are missing, their voxels read as the fill value")

@@ -98,7 +98,7 @@ fn labels_go_into_the_folder_of_their_image() {
             json!({"label-value": 2, "class": "molecule"})
         );
         assert_eq!(label["image-label"]["colors"][0]["label-value"], 1);
-        let levels = |found: &Value| found["multiscales"][0]["datasets"].as_array().unwrap().len();
+        let levels = |document: &Value| document["multiscales"][0]["datasets"].as_array().unwrap().len();
         assert_eq!(
             levels(&label),
             levels(&attributes(&image)),

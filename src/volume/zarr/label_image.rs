@@ -37,12 +37,12 @@ pub fn label_image_path(image: &Path, name: &str) -> Result<PathBuf> {
 
 /// The group of an image, and its number of resolutions.
 fn group(image: &Path) -> Result<(PathBuf, usize)> {
-    let found = if super::is_zarr(image) {
+    let image_array = if super::is_zarr(image) {
         Some(find(image)?)
     } else {
         None
     };
-    let described = found.and_then(|found| Some((found.group?, found.described?.0.levels())));
+    let described = image_array.and_then(|image_array| Some((image_array.group?, image_array.described?.0.levels())));
     described.ok_or_else(|| {
         let allowed = "must be an OME-Zarr image to hold labels";
         Error::argument("tomogram", crate::volume::readable(image), allowed)

@@ -15,19 +15,19 @@ const SHUFFLES: [&str; 3] = ["noshuffle", "shuffle", "bitshuffle"];
 
 /// The metadata of the array in `folder`. Errors: there are none; no JSON; what is no array's.
 pub(super) fn array_metadata(folder: &Path) -> Result<ArrayMetadata> {
-    let (mut found, path) = match document(&folder.join(NODE_3))? {
-        Some(found) => (found, folder.join(NODE_3)),
+    let (mut content, path) = match document(&folder.join(NODE_3))? {
+        Some(content) => (content, folder.join(NODE_3)),
         None => match document(&folder.join(ARRAY_2))? {
-            Some(found) => (found, folder.join(ARRAY_2)),
+            Some(content) => (content, folder.join(ARRAY_2)),
             None => return Err(Error::format(folder.display(), "the array has no metadata")),
         },
     };
-    if let Some(members) = found.as_object_mut() {
+    if let Some(members) = content.as_object_mut() {
         settle(members);
     }
     let metadata = match path.ends_with(NODE_3) {
-        true => serde_json::from_value(found).map(ArrayMetadata::V3),
-        false => serde_json::from_value(found).map(ArrayMetadata::V2),
+        true => serde_json::from_value(content).map(ArrayMetadata::V3),
+        false => serde_json::from_value(content).map(ArrayMetadata::V2),
     };
     metadata.map_err(|error| Error::format(path.display(), format!("no metadata of an array: {error}")))
 }

@@ -31,7 +31,7 @@ const UNITS: [(&str, f64); 18] = [
 /// One image of a group: its axes and resolutions.
 #[derive(Debug)]
 pub(super) struct Multiscale {
-    what: String,
+    source: String,
     axes: Vec<(String, Option<String>)>,
     levels: Vec<(String, Transformation)>,
 }
@@ -53,62 +53,62 @@ impl Multiscale {
     /// # Errors
     /// [`Error::Unsupported`] for another version and other transformations, [`Error::Format`] where something is
     /// missing or broken.
-    pub fn all(attributes: &Map<String, Value>, what: &str) -> Result<Vec<Self>> {
+    pub fn all(attributes: &Map<String, Value>, source: &str) -> Result<Vec<Self>> {
         let ome = attributes_of_ome(attributes);
         let Some(found) = ome.get("multiscales") else {
             return Ok(Vec::new());
         };
         let images = found
             .as_array()
-            .ok_or_else(|| Error::format(what, "multiscales is no list"))?;
+            .ok_or_else(|| Error::format(source, "multiscales is no list"))?;
         let version = |image: &Value| image.get("version").or(ome.get("version")).cloned();
         images
             .iter()
             .map(|image| match version(image) {
                 Some(Value::String(version)) if !VERSIONS.contains(&version.as_str()) => Err(Error::Unsupported(
-                    format!("{what}: OME-Zarr {version}, must be {}", VERSIONS.join(" or ")),
+                    format!("{source}: OME-Zarr {version}, must be {}", VERSIONS.join(" or ")),
                 )),
-                _ => Self::parse(image, what),
+                _ => Self::parse(image, source),
             })
             .collect()
     }
 
-    fn parse(image: &Value, what: &str) -> Result<Self> {
+    fn parse(image: &Value, source: &str) -> Result<Self> {
         let list = |name: &str| -> Result<&Vec<Value>> {
             let found = image
                 .get(name)
                 .and_then(Value::as_array)
                 .filter(|list| !list.is_empty());
-            found.ok_or_else(|| Error::format(what, format!("multiscales has no list of {name}")))
+            found.ok_or_else(|| Error::format(source, format!("multiscales has no list of {name}")))
         };
         let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
         let axes = list("axes")?
             .iter()
             .map(|axis| {
                 Ok((
-                    text(axis, "name").ok_or_else(|| Error::format(what, "an axis has no name"))?,
+                    text(axis, "name").ok_or_else(|| Error::format(source, "an axis has no name"))?,
                     text(axis, "unit"),
                 ))
             })
             .collect::<Result<Vec<_>>>()?;
-        let outer = Transformation::parse(image, axes.len(), what)?;
+        let outer = Transformation::parse(image, axes.len(), source)?;
         let levels = list("datasets")?
             .iter()
             .map(|level| {
-                let path = text(level, "path").ok_or_else(|| Error::format(what, "a dataset has no path"))?;
+                let path = text(level, "path").ok_or_else(|| Error::format(source, "a dataset has no path"))?;
                 let plain = !path.is_empty() && path.split('/').all(|part| !matches!(part, "" | "." | ".."));
                 if !plain {
                     return Err(Error::format(
-                        what,
+                        source,
                         format!("dataset path is \"{path}\", must lie within the group"),
                     ));
                 }
-                let inner = Transformation::parse(level, axes.len(), what)?;
+                let inner = Transformation::parse(level, axes.len(), source)?;
                 Ok((path, inner.followed_by(&outer)))
             })
             .collect::<Result<Vec<_>>>()?;
         let image = Self {
-            what: what.to_owned(),
+            source: source.to_owned(),
             axes,
             levels,
         };
@@ -124,7 +124,7 @@ impl Multiscale {
         }
         Err(Error::Unsupported(format!(
             "{}: axes are {}, must be z, y, x, after others (t, c) of extent 1",
-            self.what,
+            self.source,
             names.join(", ")
         )))
     }
@@ -148,7 +148,7 @@ impl Multiscale {
     /// unit of length.
     pub fn place(&self, level: usize, geometry: &mut Geometry, warnings: &mut Vec<String>) -> Result<()> {
         let Some((_, found)) = self.levels.get(level) else {
-            return Err(Error::Internal(format!("level {level} of {}", self.what)));
+            return Err(Error::Internal(format!("level {level} of {}", self.source)));
         };
         if !found.is_given {
             let path = self.path(level);
@@ -179,7 +179,7 @@ impl Multiscale {
             if !(edge.is_finite() && edge > 0.0) {
                 let (name, scale) = (&self.axes[first + axis].0, found.scale[first + axis]);
                 let detail = format!("the scale of axis {name} is {scale}, must be positive");
-                return Err(Error::format(&self.what, detail));
+                return Err(Error::format(&self.source, detail));
             }
             geometry.voxel_angstrom[axis] = edge;
             geometry.origin_angstrom[axis] = found.translation[first + axis] * unit;
@@ -190,7 +190,7 @@ impl Multiscale {
 
 impl Transformation {
     /// `coordinateTransformations` of an image or of a resolution, in their order; none is the identity, not given.
-    fn parse(holder: &Value, dimensions: usize, what: &str) -> Result<Self> {
+    fn parse(holder: &Value, dimensions: usize, source: &str) -> Result<Self> {
         let mut whole = Self {
             scale: vec![1.0; dimensions],
             translation: vec![0.0; dimensions],
@@ -201,7 +201,7 @@ impl Transformation {
             None | Some(Value::Null) => return Ok(whole),
             Some(steps) => steps
                 .as_array()
-                .ok_or_else(|| Error::format(what, "coordinateTransformations is no list"))?,
+                .ok_or_else(|| Error::format(source, "coordinateTransformations is no list"))?,
         };
         for step in steps {
             let kind = step.get("type").and_then(Value::as_str).unwrap_or("none");
@@ -211,7 +211,7 @@ impl Transformation {
                 numbers.filter(|n| n.len() == dimensions).ok_or_else(|| {
                     let detail =
                         format!("the transformation {kind} does not hold {dimensions} numbers, one for each axis");
-                    Error::format(what, detail)
+                    Error::format(source, detail)
                 })
             };
             let neutral = |value| vec![value; dimensions];
@@ -221,7 +221,7 @@ impl Transformation {
                 "translation" => (neutral(1.0), numbers()?),
                 other => {
                     let text =
-                        format!("{what}: a transformation of type {other}, must be scale, translation or identity");
+                        format!("{source}: a transformation of type {other}, must be scale, translation or identity");
                     return Err(Error::Unsupported(text));
                 }
             };

@@ -64,25 +64,25 @@ pub fn is_zarr(path: &Path) -> bool {
 /// The array that `path` means: itself, or the finest resolution of the group that it is.
 pub(super) fn find(path: &Path) -> Result<Image> {
     let folder = fs::canonicalize(path).map_err(|e| Error::io("opening", path, e))?;
-    let what = path.display().to_string();
-    match node(&folder, &what)? {
+    let source = path.display().to_string();
+    match node(&folder, &source)? {
         None => Err(Error::format(
-            &what,
+            &source,
             format!("a folder without zarr metadata: {NODE_3}, {ARRAY_2} or {GROUP_2} is missing"),
         )),
-        Some(Node::Array) => described(folder, &what),
-        Some(Node::Group(attributes)) => finest(folder, attributes, &what),
+        Some(Node::Array) => described(folder, &source),
+        Some(Node::Group(attributes)) => finest(folder, attributes, &source),
     }
 }
 
-fn finest(folder: PathBuf, attributes: Map<String, Value>, what: &str) -> Result<Image> {
+fn finest(folder: PathBuf, attributes: Map<String, Value>, source: &str) -> Result<Image> {
     let mut folder = folder;
-    let mut images = Multiscale::all(&attributes, what)?;
+    let mut images = Multiscale::all(&attributes, source)?;
     if images.is_empty() && attributes_of_ome(&attributes).contains_key("bioformats2raw.layout") {
         // A collection of images by bioformats2raw: the first one.
         folder.push("0");
-        if let Some(Node::Group(inner)) = node(&folder, what)? {
-            images = Multiscale::all(&inner, what)?;
+        if let Some(Node::Group(inner)) = node(&folder, source)? {
+            images = Multiscale::all(&inner, source)?;
         }
     }
     let label = attributes.get("tomocut").map(|noted| {
@@ -96,7 +96,7 @@ fn finest(folder: PathBuf, attributes: Map<String, Value>, what: &str) -> Result
     let Some(image) = images.into_iter().next() else {
         let detail =
             "a zarr group without OME metadata (multiscales); name one of its arrays instead, such as FOLDER/0";
-        return Err(Error::format(what, detail));
+        return Err(Error::format(source, detail));
     };
     // Most list the finest first, as they should.
     let size = |level: usize| voxels(&folder.join(image.path(level)));
@@ -113,10 +113,10 @@ fn finest(folder: PathBuf, attributes: Map<String, Value>, what: &str) -> Result
 /// Number of voxels of the array in `folder`; 0 where it has no metadata that say it.
 fn voxels(folder: &Path) -> u128 {
     let read = |name| json(&folder.join(name)).ok().flatten();
-    let found = read(NODE_3).or_else(|| read(ARRAY_2));
-    let shape = found
+    let content = read(NODE_3).or_else(|| read(ARRAY_2));
+    let shape = content
         .as_ref()
-        .and_then(|found| found.get("shape"))
+        .and_then(|content| content.get("shape"))
         .and_then(Value::as_array);
     let extent = |extent: &Value| extent.as_u64().map(u128::from);
     shape
@@ -126,13 +126,13 @@ fn voxels(folder: &Path) -> u128 {
 }
 
 /// An array by itself: looks for the group above that names it as one of its resolutions.
-fn described(array: PathBuf, what: &str) -> Result<Image> {
+fn described(array: PathBuf, source: &str) -> Result<Image> {
     let mut warnings = Vec::new();
     let (mut described, mut group) = (None, None);
     for above in array.ancestors().skip(1).take(DEEPEST) {
         // What lies above is somebody else's affair: if it is broken, the array still is one.
-        let images = match node(above, what) {
-            Ok(Some(Node::Group(attributes))) => Multiscale::all(&attributes, what),
+        let images = match node(above, source) {
+            Ok(Some(Node::Group(attributes))) => Multiscale::all(&attributes, source),
             Ok(_) => continue,
             Err(error) => Err(error),
         };
@@ -159,11 +159,11 @@ fn described(array: PathBuf, what: &str) -> Result<Image> {
 }
 
 /// Kind of a folder; None where it holds no metadata.
-fn node(folder: &Path, what: &str) -> Result<Option<Node>> {
+fn node(folder: &Path, source: &str) -> Result<Option<Node>> {
     let attributes = |document: Option<Value>| match document {
         Some(Value::Object(attributes)) => Ok(attributes),
         None | Some(Value::Null) => Ok(Map::new()),
-        Some(_) => Err(Error::format(what, "attributes that are no JSON object")),
+        Some(_) => Err(Error::format(source, "attributes that are no JSON object")),
     };
     if let Some(mut document) = json(&folder.join(NODE_3))? {
         return match document.get("node_type").and_then(Value::as_str) {

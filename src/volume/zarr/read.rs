@@ -61,19 +61,19 @@ pub fn open(path: &Path) -> Result<OpenZarr> {
         mut warnings,
         ..
     } = image;
-    let what = folder.display().to_string();
+    let source = folder.display().to_string();
     let _ = alone();
-    let store = FilesystemStore::new(&folder).map_err(|e| Error::format(&what, e))?;
+    let store = FilesystemStore::new(&folder).map_err(|e| Error::format(&source, e))?;
     if !folder.is_dir() {
-        return Err(Error::format(path.display(), format!("the array {what} is missing")));
+        return Err(Error::format(path.display(), format!("the array {source} is missing")));
     }
     let metadata = array_metadata(&folder)?;
     let array = Array::new_with_metadata(Arc::new(store), "/", metadata).map_err(|e| not_opened(&folder, e))?;
-    check_type(array.data_type(), &what)?;
+    check_type(array.data_type(), &source)?;
     let shape = extents(
         array.shape(),
         described.as_ref().map(|(image, _)| image.dimensions()),
-        &what,
+        &source,
     )?;
     let mut geometry = Geometry::new(shape, 0.0);
     geometry.labels.extend(label);
@@ -90,19 +90,19 @@ pub fn open(path: &Path) -> Result<OpenZarr> {
 }
 
 /// Extents z, y, x of an array; what stands before them must be 1.
-fn extents(found: &[u64], dimensions: Option<usize>, what: &str) -> Result<[usize; 3]> {
+fn extents(found: &[u64], dimensions: Option<usize>, source: &str) -> Result<[usize; 3]> {
     if let Some(axes) = dimensions.filter(|axes| *axes != found.len()) {
         let detail = format!("an array of {} dimensions, its metadata name {axes} axes", found.len());
-        return Err(Error::format(what, detail));
+        return Err(Error::format(source, detail));
     }
     let (before, last) = found.split_at(found.len().saturating_sub(3));
     let &[z, y, x] = last else {
         return Err(Error::Unsupported(format!(
-            "{what}: extents {found:?}, must be three: z, y, x"
+            "{source}: extents {found:?}, must be three: z, y, x"
         )));
     };
     if before.iter().any(|extent| *extent != 1) {
-        let text = format!("{what}: extents {found:?}, those before z, y, x must be 1: one time, one channel");
+        let text = format!("{source}: extents {found:?}, those before z, y, x must be 1: one time, one channel");
         return Err(Error::Unsupported(text));
     }
     let mut shape = [0; 3];
@@ -110,12 +110,12 @@ fn extents(found: &[u64], dimensions: Option<usize>, what: &str) -> Result<[usiz
         *to = usize::try_from(extent)
             .ok()
             .filter(|n| *n > 0)
-            .ok_or_else(|| Error::format(what, format!("extents {found:?}, must be 1 or more")))?;
+            .ok_or_else(|| Error::format(source, format!("extents {found:?}, must be 1 or more")))?;
     }
     Ok(shape)
 }
 
-fn check_type(found: &DataType, what: &str) -> Result<()> {
+fn check_type(found: &DataType, source: &str) -> Result<()> {
     use DataType::{
         BFloat16, Bool, Float16, Float32, Float64, Int16, Int32, Int64, Int8, UInt16, UInt32, UInt64, UInt8,
     };
@@ -123,7 +123,7 @@ fn check_type(found: &DataType, what: &str) -> Result<()> {
         Bool | Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16 | UInt32 | UInt64 => Ok(()),
         Float16 | BFloat16 | Float32 | Float64 => Ok(()),
         other => Err(Error::Unsupported(format!(
-            "{what}: voxels of type {other}, must be integers of 8 to 64 bits, floats of 16 to 64, or bool"
+            "{source}: voxels of type {other}, must be integers of 8 to 64 bits, floats of 16 to 64, or bool"
         ))),
     }
 }

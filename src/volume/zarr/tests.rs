@@ -37,9 +37,9 @@ fn unsigned() -> Array3<f32> {
     signed() + 50.0
 }
 
-pub(super) fn close(found: [f64; 3], expected: [f64; 3]) {
-    let worst = (0..3).map(|i| (found[i] - expected[i]).abs()).fold(0.0, f64::max);
-    assert!(worst < 1e-9, "{found:?}, expected {expected:?}");
+pub(super) fn close(own: [f64; 3], expected: [f64; 3]) {
+    let worst = (0..3).map(|i| (own[i] - expected[i]).abs()).fold(0.0, f64::max);
+    assert!(worst < 1e-9, "{own:?}, expected {expected:?}");
 }
 
 /// A copy of a fixture that a test may damage.
@@ -125,8 +125,8 @@ fn arrays_without_metadata_have_no_voxel_size() {
         assert_eq!(whole(&tomogram), truth, "{name}");
     }
     for name in ["bare_gzip_3.zarr", "bare_blosc_3.zarr"] {
-        let found = whole(&open(&fixture(name)).unwrap());
-        for ((z, y, x), value) in found.indexed_iter() {
+        let own = whole(&open(&fixture(name)).unwrap());
+        for ((z, y, x), value) in own.indexed_iter() {
             // numpy's remainder is never negative; the chunks of the last slice were never written.
             let truth = if z == 2 {
                 7.0
@@ -276,14 +276,14 @@ fn what_is_written_is_read_at_every_resolution() {
         ((z * 7 + y * 3 + x * 5) % 1000) as f32 - 300.0
     });
     round_trip(&path, &truth, &geometry, Reduction::Mean);
-    let found = open(&path).unwrap();
+    let own = open(&path).unwrap();
     // What it is stands where an MRC file has its labels.
     let written = Geometry {
         labels: vec![format!("tomocut {}: score", env!("CARGO_PKG_VERSION"))],
         ..geometry
     };
-    assert_eq!(found.geometry(), &written);
-    assert_eq!(whole(&found), truth);
+    assert_eq!(own.geometry(), &written);
+    assert_eq!(whole(&own), truth);
     let mut finer = truth;
     for (level, shape) in [(1, [3, 75, 66]), (2, [2, 38, 33])] {
         let coarse = open(&path.join(level.to_string())).unwrap();
@@ -320,9 +320,9 @@ fn blocks_become_a_folder_that_replaces_what_was_there() {
         let path = folder.path().join("b.zarr");
         write_blocks_as_zarr(&file, &path, &geometry, "b", &Job::quiet()).unwrap();
         assert!(file.rows(3, 60..71).is_err() && file.rows(4, 0..1).is_err());
-        let found = open(&path).unwrap();
-        assert_eq!(found.geometry().voxel_nm(), None, "an unknown voxel size stays unknown");
-        for ((z, y, x), voxel) in whole(&found).indexed_iter() {
+        let own = open(&path).unwrap();
+        assert_eq!(own.geometry().voxel_nm(), None, "an unknown voxel size stays unknown");
+        for ((z, y, x), voxel) in whole(&own).indexed_iter() {
             let truth = match stored {
                 BlockType::Label => value(z, y, x),
                 BlockType::Byte => (127.5 * value(z, y, x)).round(),

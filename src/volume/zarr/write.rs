@@ -82,9 +82,13 @@ pub(super) fn write_in_form<T: ZarrVoxel>(
     job: &Job,
     read: ReadBox<T>,
 ) -> Result<()> {
-    let found = format!("{:?}", geometry.shape);
+    let chunk_voxels = format!("{:?}", geometry.shape);
     if geometry.shape.contains(&0) {
-        return Err(Error::argument("geometry.shape", found, "must have no zero extent"));
+        return Err(Error::argument(
+            "geometry.shape",
+            chunk_voxels,
+            "must have no zero extent",
+        ));
     }
     let target = folder_target(path)?;
     let beside = target.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -212,10 +216,10 @@ impl LevelArray {
             for y in along(1) {
                 for x in along(2) {
                     job.check()?;
-                    let wanted = [(&z, 0), (&y, 1), (&x, 2)]
+                    let block = [(&z, 0), (&y, 1), (&x, 2)]
                         .map(|(range, axis)| range.start * step[axis]..(range.end * step[axis]).min(finer.shape[axis]));
-                    let voxels: Vec<T> = finer.get(&wanted)?;
-                    let halved = halve(&voxels, wanted.map(|range| range.len()), step, reduction);
+                    let voxels: Vec<T> = finer.get(&block)?;
+                    let halved = halve(&voxels, block.map(|range| range.len()), step, reduction);
                     let rows = halved.chunks_exact(x.len());
                     self.put([z.start, y.start, x.start], [z.len(), y.len()], rows)?;
                 }
@@ -225,26 +229,26 @@ impl LevelArray {
     }
 
     /// The voxels of a box, chunk by chunk.
-    fn get<T: ZarrVoxel>(&self, wanted: &[Range<usize>; 3]) -> Result<Vec<T>> {
-        let lengths = [0, 1, 2].map(|axis| wanted[axis].len());
+    fn get<T: ZarrVoxel>(&self, block: &[Range<usize>; 3]) -> Result<Vec<T>> {
+        let lengths = [0, 1, 2].map(|axis| block[axis].len());
         let mut voxels = vec![T::default(); lengths.iter().product()];
         let chunks = |axis: usize| ranges(self.shape[axis], self.chunk[axis]);
         let shared = |a: &Range<usize>, b: &Range<usize>| a.start.max(b.start)..a.end.min(b.end);
-        for z in chunks(0).map(|c| shared(&c, &wanted[0])).filter(|c| !c.is_empty()) {
-            for y in chunks(1).map(|c| shared(&c, &wanted[1])).filter(|c| !c.is_empty()) {
-                for x in chunks(2).map(|c| shared(&c, &wanted[2])).filter(|c| !c.is_empty()) {
+        for z in chunks(0).map(|c| shared(&c, &block[0])).filter(|c| !c.is_empty()) {
+            for y in chunks(1).map(|c| shared(&c, &block[1])).filter(|c| !c.is_empty()) {
+                for x in chunks(2).map(|c| shared(&c, &block[2])).filter(|c| !c.is_empty()) {
                     let part = [&z, &y, &x].map(|range| range.start as u64..range.end as u64);
                     let part = ArraySubset::new_with_ranges(&part);
-                    let found: Vec<T> = self
+                    let chunk_voxels: Vec<T> = self
                         .array
                         .retrieve_array_subset_elements_opt(&part, &alone())
                         .map_err(|e| self.failed("reading", e))?;
-                    for (row, line) in found.chunks_exact(x.len()).enumerate() {
+                    for (row, line) in chunk_voxels.chunks_exact(x.len()).enumerate() {
                         let (k, j) = (
-                            z.start - wanted[0].start + row / y.len(),
-                            y.start - wanted[1].start + row % y.len(),
+                            z.start - block[0].start + row / y.len(),
+                            y.start - block[1].start + row % y.len(),
                         );
-                        let to = (k * lengths[1] + j) * lengths[2] + x.start - wanted[2].start;
+                        let to = (k * lengths[1] + j) * lengths[2] + x.start - block[2].start;
                         voxels[to..to + line.len()].copy_from_slice(line);
                     }
                 }

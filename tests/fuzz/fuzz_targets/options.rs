@@ -151,7 +151,9 @@ fuzz_target!(init: { host(); }, |data: &[u8]| {
             }
             2 => {
                 let options = options!(tomocut_predict_options, tomocut_predict_options_init, data, texts);
-                tomocut_predictor_run(host.engine, host.predictor, host.tomogram, &options, folder.as_ptr(), null_mut());
+                tomocut_predictor_run(
+                    host.engine, host.predictor, host.tomogram, &options, folder.as_ptr(), null_mut(),
+                );
             }
             3 => {
                 let options = options!(tomocut_picking_options, tomocut_picking_options_init, data, texts);

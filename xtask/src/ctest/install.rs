@@ -159,16 +159,16 @@ fn versions(layout: &Layout, prefix: &Path, folder: &Path, [major, minor, patch]
         other.push(format!("{major}.{}", minor - 1));
         other.push(format!("{major}.0...<{major}.{minor}"));
     }
-    for (wanted, fits) in same.iter().map(|w| (w, true)).chain(other.iter().map(|w| (w, false))) {
+    for (request, fits) in same.iter().map(|w| (w, true)).chain(other.iter().map(|w| (w, false))) {
         let build = folder.join("build-version");
         layout::fresh_folder(&build)?;
-        let output = configure(layout, prefix, &build, wanted)
+        let output = configure(layout, prefix, &build, request)
             .output()
             .map_err(|e| Failure::new(format!("starting cmake: {e}")))?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         if output.status.success() != fits || (!fits && !said.contains(&format!("version: {own}"))) {
             return Err(Failure::new(format!(
-                "'{wanted}' must {}fit {own}\n{said}",
+                "'{request}' must {}fit {own}\n{said}",
                 if fits { "" } else { "not " }
             )));
         }

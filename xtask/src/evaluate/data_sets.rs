@@ -107,17 +107,26 @@ pub const DATA_SETS: [DataSet; 6] = [
         name: "sim_pn_dev1, SNR 0.1",
         note: SIMULATED,
         source: Source::Tomogram(simulated("sim_pn_dev1", "tomo_hard.mrc.gz", "3,4,5,6,7,8")),
-        goals: &[("foreground Dice", 0.70), ("membrane Dice", 0.60), ("molecule F1", 0.60)],
+        goals: &[
+            ("foreground Dice", 0.70),
+            ("membrane Dice", 0.60),
+            ("molecule F1", 0.60),
+        ],
     },
     DataSet {
         name: "sim_pn_dev2, SNR 0.1",
         note: SIMULATED,
         source: Source::Tomogram(simulated("sim_pn_dev2", "tomo_hard.mrc.gz", "3,4,5,6,7,8")),
-        goals: &[("foreground Dice", 0.68), ("membrane Dice", 0.60), ("molecule F1", 0.60)],
+        goals: &[
+            ("foreground Dice", 0.68),
+            ("membrane Dice", 0.60),
+            ("molecule F1", 0.60),
+        ],
     },
     DataSet {
         name: "sim_semi_TE1, SNR 0.1",
-        note: "Middle 20 of 128 slices; the molecules are its ribosomes, most of the other particles are of 5 nm, four \
+        note:
+            "Middle 20 of 128 slices; the molecules are its ribosomes, most of the other particles are of 5 nm, four \
                voxels, so the engine is told to look for 27 nm; a hit is within 12.5 nm.",
         source: Source::Tomogram(TomogramSource {
             diameter_nm: "27",
@@ -125,11 +134,16 @@ pub const DATA_SETS: [DataSet; 6] = [
             told: &["--diameter-nm", "27"],
             ..simulated("sim_semi_TE1", "tomo_hard.mrc.gz", "4")
         }),
-        goals: &[("foreground Dice", 0.68), ("membrane Dice", 0.60), ("molecule F1", 0.60)],
+        goals: &[
+            ("foreground Dice", 0.68),
+            ("membrane Dice", 0.60),
+            ("molecule F1", 0.60),
+        ],
     },
     DataSet {
         name: "EMPIAR-11658 tomogram 9, real",
-        note: "The whole tomogram with its 55 published ribosomes, a list that may be incomplete; the engine is asked for \
+        note: "The whole tomogram with its 55 published ribosomes, a list that may be incomplete; the engine is \
+               asked for \
                165 molecules of 27 nm; a hit is within 4 voxels.",
         source: Source::Tomogram(TomogramSource {
             folder: "real_empiar11658_tomo9",

@@ -8,13 +8,13 @@ pub type Rows = Vec<(String, Value)>;
 
 const HEAD: &str = "# Quality
 
-Made by `cargo xtask evaluate`, with no setting changed between the data sets. The *floor* is what works without learning
-on the same slices: for voxels the best of three Gaussian blurs, thresholded at the true foreground fraction; for molecules
-the Laplacian-of-Gaussian peaks, as many as there are truths; for single slices a line filter. It knows the truth's fraction,
-number or best width, which no user knows; a model's own figures are at the threshold and with the picks that it chose from
-the data. A *goal* is what the project set itself. Recall of the best N takes the N best-scored
-picks; precision, recall and F1 are one to one. The calibration error has no floor: a constant score can have none. Random
-weights are those of an untrained network of the built-in model's shape.
+Made by `cargo xtask evaluate`, with no setting changed between the data sets. The *floor* is what works without
+learning on the same slices: for voxels the best of three Gaussian blurs, thresholded at the true foreground
+fraction; for molecules the Laplacian-of-Gaussian peaks, as many as there are truths; for single slices a line
+filter. It knows the truth's fraction, number or best width, which no user knows; a model's own figures are at the
+threshold and with the picks that it chose from the data. A *goal* is what the project set itself. Recall of the best
+N takes the N best-scored picks; precision, recall and F1 are one to one. The calibration error has no floor: a
+constant score can have none. Random weights are those of an untrained network of the built-in model's shape.
 ";
 
 /// A column: its heading, and where the reports of `tomocut evaluate` hold the value and the floor's.

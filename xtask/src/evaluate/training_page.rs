@@ -4,11 +4,12 @@ use super::page::{number, table, Rows};
 
 const HEAD: &str = "# Networks trained on a slab that nobody labelled
 
-Made by `cargo xtask evaluate-training`, with no setting changed between the data sets. Slices 54 to 73 of each tomogram are segmented by
-`tomocut slab`; `tomocut train` learns from what was found; `tomocut predict` then runs over other slices,
-24 to 43 (of tomogram 9, whose ribosomes are few, over all of it). All rows are scored there. The first row is the slab's own way, on
-those very slices. The *built-in network* was trained on phantoms alone. *Adapted to true labels* learns
-from the truth of slices 54 to 73: what a user who draws every voxel of 20 slices would get. The floor is that of docs/measured/quality.md.
+Made by `cargo xtask evaluate-training`, with no setting changed between the data sets. Slices 54 to 73 of each
+tomogram are segmented by `tomocut slab`; `tomocut train` learns from what was found; `tomocut predict` then runs
+over other slices, 24 to 43 (of tomogram 9, whose ribosomes are few, over all of it). All rows are scored there. The
+first row is the slab's own way, on those very slices. The *built-in network* was trained on phantoms alone. *Adapted
+to true labels* learns from the truth of slices 54 to 73: what a user who draws every voxel of 20 slices would get.
+The floor is that of docs/measured/quality.md.
 ";
 
 /// The whole page. No dates, times or paths.

@@ -59,7 +59,8 @@ fn constant(line: &str) -> Option<&str> {
 /// The program's text.
 pub fn program(header: &str) -> String {
     let mut text = String::from(
-        "#include <stddef.h>\n#include <stdio.h>\n\n#include \"tomocut.h\"\n\n#define FIELD(type, field) printf(\"offsetof %s.%s %zu size \
+        "#include <stddef.h>\n#include <stdio.h>\n\n#include \"tomocut.h\"\n\n\
+         #define FIELD(type, field) printf(\"offsetof %s.%s %zu size \
          %zu\\n\", #type, #field, offsetof(type, field), sizeof(((type *)0)->field))\n\nint main(void) {\n",
     );
     for Struct { name, members } in structs(header) {
@@ -78,7 +79,8 @@ pub fn program(header: &str) -> String {
 mod tests {
     use super::*;
 
-    const HEADER: &str = "#define TOMOCUT_H\n#define TOMOCUT_OK 0\n#define TOMOCUT_E_IO (-5)\ntypedef struct a a;\ntypedef struct b {\n    /**\n     \
+    const HEADER: &str = "#define TOMOCUT_H\n#define TOMOCUT_OK 0\n#define TOMOCUT_E_IO (-5)\ntypedef struct a a;\n\
+        typedef struct b {\n    /**\n     \
                           * Text; more;\n     */\n    const char *name;\n    uint64_t shape[3];\n} b;\n";
 
     #[test]

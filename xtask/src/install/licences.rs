@@ -102,10 +102,12 @@ mod tests {
         let metadata = serde_json::json!({
             "packages": [
                 {"id": "t", "name": "tomocut"}, {"id": "b", "name": "beta", "version": "1"},
-                {"id": "a", "name": "alpha", "version": "1"}, {"id": "x", "name": "for tests"}, {"id": "y", "name": "for building"}
+                {"id": "a", "name": "alpha", "version": "1"}, {"id": "x", "name": "for tests"},
+                {"id": "y", "name": "for building"}
             ],
             "resolve": {"nodes": [
-                {"id": "t", "deps": [{"pkg": "b", "dep_kinds": [{"kind": null}]}, {"pkg": "x", "dep_kinds": [{"kind": "dev"}]},
+                {"id": "t", "deps": [
+                    {"pkg": "b", "dep_kinds": [{"kind": null}]}, {"pkg": "x", "dep_kinds": [{"kind": "dev"}]},
                                      {"pkg": "y", "dep_kinds": [{"kind": "build"}]}]},
                 {"id": "b", "deps": [{"pkg": "a", "dep_kinds": [{"kind": "build"}, {"kind": null}]}]},
                 {"id": "a", "deps": []}, {"id": "x", "deps": []}, {"id": "y", "deps": []}

@@ -92,8 +92,7 @@ fn berkeley(data: &Path) -> Result<DataSet> {
     }
     Ok(DataSet {
         name: "BSDS500",
-        note:
-            "Natural pictures of 321 x 481 pixels; a figure is the mean over the people who drew segments in a picture.",
+        note: "Natural pictures of 321 x 481 pixels; a figure is the mean over the people who drew segments in one.",
         samples,
         shown: 2,
     })

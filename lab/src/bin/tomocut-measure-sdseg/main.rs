@@ -10,14 +10,16 @@ use std::process::ExitCode;
 
 use lexopt::prelude::*;
 
-const USAGE: &str = "usage: tomocut-measure-sdseg --data DIR [--minutes M] [--only NAME] [--ablations] [--page FILE] [--threads N]
+const USAGE: &str = "usage: tomocut-measure-sdseg --data DIR [--minutes M] [--only NAME] [--ablations] [--page FILE]
+                             [--threads N]
        tomocut-measure-sdseg --full-size [--runs N] [--threads N]
   --data DIR    trains the small SDSeg and the 2D U-Net for the same time on kvasir, isbi2012_em and sim_pn_dev1 in DIR
   --minutes M   of each training (default: 10)
   --only NAME   on that data set alone
   --ablations   also without the loss of the mask, of the latent, with a frozen encoder, with cross-attention
   --page FILE   writes the tables there too
-  --full-size   the network of published size on random weights: seconds and peak memory of a direct step on 256 x 256, as JSON
+  --full-size   the network of published size on random weights: seconds and peak memory of a direct step on
+                256 x 256, as JSON
   --runs N      of that, of which the median counts (default: 3)
   --threads N   (default: 2)";
 

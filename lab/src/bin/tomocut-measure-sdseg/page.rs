@@ -7,12 +7,13 @@ use crate::compare::Row;
 pub fn page(rows: &[Row], minutes: f64) -> String {
     let mut text = format!(
         "# SDSeg, measured\n\n\
-         Written by `cargo xtask evaluate-sdseg`: the small SDSeg (`sdseg-small`) and the project's 2D U-Net, trained on two cores from random \
-         weights for {minutes} minutes each, in turns, on the same windows of 128 x 128 with the same variations. Of the pictures, which are \
-         resized to the window, every third of the sorted list is scored and never learnt from; of the simulated tomogram slices 30 to 59 \
-         are learnt and 80 to 87 scored, by their true labels, blended from overlapping windows. Dice is the mean over pictures (over all \
-         voxels of slices), one where mask and answer are both empty. The floor is the mask \
-         that is everything, the ceiling what SDSeg's autoencoder gives back of the true masks.\n"
+         Written by `cargo xtask evaluate-sdseg`: the small SDSeg (`sdseg-small`) and the project's 2D U-Net, \
+         trained on two cores from random weights for {minutes} minutes each, in turns, on the same windows of 128 \
+         x 128 with the same variations. Of the pictures, which are resized to the window, every third of the \
+         sorted list is scored and never learnt from; of the simulated tomogram slices 30 to 59 are learnt and 80 \
+         to 87 scored, by their true labels, blended from overlapping windows. Dice is the mean over pictures (over \
+         all voxels of slices), one where mask and answer are both empty. The floor is the mask that is everything, \
+         the ceiling what SDSeg's autoencoder gives back of the true masks.\n"
     );
     let _ = write!(text, "\n{}", table(rows));
     text
@@ -24,7 +25,8 @@ pub fn table(rows: &[Row]) -> String {
     for row in rows {
         let _ = write!(
             text,
-            "\n## {}\n\n{}; floor {:.3}, ceiling {:.3}.\n\n| network | weights | steps | seconds | last loss | Dice |\n| --- | --- | --- | --- | --- | --- |\n",
+            "\n## {}\n\n{}; floor {:.3}, ceiling {:.3}.\n\n| network | weights | steps | seconds | last loss | \
+             Dice |\n| --- | --- | --- | --- | --- | --- |\n",
             row.name, row.about, row.floor, row.ceiling
         );
         for t in &row.trained {

@@ -10,8 +10,8 @@ const ATTENTION_WEIGHT: f64 = 0.3;
 pub const HELP: &str = "\
 usage: tomocut-train-model --out FILE [options]
 
-Simulates tomograms, trains a denoising U-Net on them and writes one float16 model file. By default the model is a matched-noise
-one, as the built-in model: it sees voxels, and the microscope's noise is the diffusion noise.
+Simulates tomograms, trains a denoising U-Net on them and writes one float16 model file. By default the model is a
+matched-noise one, as the built-in model: it sees voxels, and the microscope's noise is the diffusion noise.
 
   --out FILE             the model
   --checkpoint FILE      goes on from there where it exists (of the options only --steps and those of time then count);
@@ -31,14 +31,15 @@ one, as the built-in model: it sees voxels, and the microscope's noise is the di
 
 A segmentation network instead, the 3D one that ships (membrane, molecule, molecule's centre):
 
-  --network              trains that; --steps, --minutes, --batch (2), --volumes, --seed, --device and --checkpoint count
+  --network              trains that; --steps, --minutes, --batch (2), --volumes, --seed, --device and --checkpoint
+                         count
 
 The autoencoder of masks that SDSeg's small network stands on, from shapes drawn at random:
 
   --mask-autoencoder     trains that; --steps, --minutes, --batch (8), --seed, --device and --checkpoint count
 
-An ordinary latent diffusion model instead, of Stable Diffusion's shape: first an autoencoder that makes 4 numbers of 8 x 8 pixels,
-then a U-Net on its latents under white noise. Both go into the one file.
+An ordinary latent diffusion model instead, of Stable Diffusion's shape: first an autoencoder that makes 4 numbers
+of 8 x 8 pixels, then a U-Net on its latents under white noise. Both go into the one file.
 
   --autoencoder          trains that
   --autoencoder-steps N  of the autoencoder's schedule

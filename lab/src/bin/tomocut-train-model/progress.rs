@@ -119,7 +119,8 @@ impl Training for AutoencoderTrainer {
         for (kind, noise_free) in [("without noise", 1.0), ("with noise", 0.0)] {
             let scores = self.held_out(4, 48, noise_free, job)?;
             lines.push(format!(
-                "held out {kind}: {:.3} of the variance unexplained, correlation with the signal {:.3} (input {:.3}), contrast of \
+                "held out {kind}: {:.3} of the variance unexplained, correlation with the signal {:.3} (input {:.3}), \
+                 contrast of \
                  membranes {:.2} of the signal's",
                 scores.unexplained, scores.signal_correlation, scores.input_correlation, scores.membrane_contrast
             ));

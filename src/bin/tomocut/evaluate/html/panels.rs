@@ -149,8 +149,8 @@ pub fn slab_panels(scores: &SlabScores, slices: &[usize]) -> Result<String> {
         }
         let _ = writeln!(html, "<div class=\"slice\">slice z = {z}</div>");
         html += &tomogram.finish(&format!("tomogram, slice {z}"));
-        for (panel, what) in panels.iter().zip(["truth", "prediction", "disagreement"]) {
-            html += &panel.finish(&format!("{what}, slice {z}"));
+        for (panel, title) in panels.iter().zip(["truth", "prediction", "disagreement"]) {
+            html += &panel.finish(&format!("{title}, slice {z}"));
         }
     }
     Ok(html + "</div>\n")

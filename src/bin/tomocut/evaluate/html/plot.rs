@@ -86,7 +86,8 @@ impl Plot {
         let Stroke { colour, width, dash } = stroke;
         let _ = write!(
             self.svg,
-            "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"{width}\" stroke-dasharray=\"{dash}\"/>"
+            "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"{width}\" \
+             stroke-dasharray=\"{dash}\"/>"
         );
     }
 

@@ -62,7 +62,8 @@ pub fn slab_page(a: &SlabArguments, scores: &SlabScores, shown: usize) -> Result
         let text = described.join(" ");
         let _ = write!(
             body,
-            "<figure>\n<div class=\"charts\">\n{shapes}</div>\n<figcaption><b>Figure 1.</b> {text}</figcaption>\n</figure>\n"
+            "<figure>\n<div class=\"charts\">\n{shapes}</div>\n\
+             <figcaption><b>Figure 1.</b> {text}</figcaption>\n</figure>\n"
         );
     }
 

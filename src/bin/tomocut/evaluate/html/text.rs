@@ -64,7 +64,8 @@ pub fn key(colour: [u8; 3], ring: bool, meaning: &str) -> String {
     let [r, g, b] = colour;
     let shape = if ring { " class=\"ring\"" } else { "" };
     format!(
-        "<span class=\"key\"><i{shape} style=\"background:rgb({r},{g},{b});border-color:rgb({r},{g},{b})\"></i>{}</span>",
+        "<span class=\"key\"><i{shape} \
+         style=\"background:rgb({r},{g},{b});border-color:rgb({r},{g},{b})\"></i>{}</span>",
         escape(meaning)
     )
 }
