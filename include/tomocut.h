@@ -1129,7 +1129,7 @@ void tomocut_tomogram_free(struct tomocut_tomogram *tomogram);
  * @param slabs            Receives up to capacity slabs that do not overlap, the best first; NULL where only the
  *                         profile is wanted.
  * @param capacity         Entries in slabs: how many are looked for.
- * @param found            Receives the number of slabs found; may be NULL. Fewer than capacity where no more fit.
+ * @param count            Receives the number of slabs found; may be NULL. Fewer than capacity where no more fit.
  * @param profile          Receives the structure of every slice: about 0 where there is only noise, 1 where every
  *                         place certainly holds structure; or NULL.
  * @param profile_capacity Entries in profile, at least the tomogram's number of slices; 0 where profile is NULL.
@@ -1139,7 +1139,7 @@ tomocut_status tomocut_tomogram_suggest_slabs(const struct tomocut_tomogram *tom
                                               const struct tomocut_call_options *options,
                                               struct tomocut_suggested_slab *slabs,
                                               size_t capacity,
-                                              size_t *found,
+                                              size_t *count,
                                               double *profile,
                                               size_t profile_capacity);
 

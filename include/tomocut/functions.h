@@ -32,7 +32,7 @@
     S(tomocut_status, tomogram_info, (const struct tomocut_tomogram *tomogram, struct tomocut_geometry *geometry), (tomogram, geometry)) \
     S(tomocut_status, tomogram_read, (const struct tomocut_tomogram *tomogram, uint64_t z_first, struct tomocut_volume *slices, const struct tomocut_cancel *cancel), (tomogram, z_first, slices, cancel)) \
     V(void, tomogram_free, (struct tomocut_tomogram *tomogram), (tomogram)) \
-    S(tomocut_status, tomogram_suggest_slabs, (const struct tomocut_tomogram *tomogram, const struct tomocut_call_options *options, struct tomocut_suggested_slab *slabs, size_t capacity, size_t *found, double *profile, size_t profile_capacity), (tomogram, options, slabs, capacity, found, profile, profile_capacity)) \
+    S(tomocut_status, tomogram_suggest_slabs, (const struct tomocut_tomogram *tomogram, const struct tomocut_call_options *options, struct tomocut_suggested_slab *slabs, size_t capacity, size_t *count, double *profile, size_t profile_capacity), (tomogram, options, slabs, capacity, count, profile, profile_capacity)) \
     S(tomocut_status, model_open, (const struct tomocut_engine *engine, const char *path, const struct tomocut_call_options *options, struct tomocut_model **out), (engine, path, options, out)) \
     S(tomocut_status, model_builtin, (const struct tomocut_engine *engine, const struct tomocut_call_options *options, struct tomocut_model **out), (engine, options, out)) \
     S(tomocut_status, model_info, (const struct tomocut_model *model, char *buffer, size_t capacity, size_t *needed), (model, buffer, capacity, needed)) \

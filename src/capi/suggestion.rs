@@ -39,7 +39,7 @@ impl From<&SuggestedSlab> for tomocut_suggested_slab {
 /// @param slabs            Receives up to capacity slabs that do not overlap, the best first; NULL where only the
 ///                         profile is wanted.
 /// @param capacity         Entries in slabs: how many are looked for.
-/// @param found            Receives the number of slabs found; may be NULL. Fewer than capacity where no more fit.
+/// @param count            Receives the number of slabs found; may be NULL. Fewer than capacity where no more fit.
 /// @param profile          Receives the structure of every slice: about 0 where there is only noise, 1 where every
 ///                         place certainly holds structure; or NULL.
 /// @param profile_capacity Entries in profile, at least the tomogram's number of slices; 0 where profile is NULL.
@@ -49,7 +49,7 @@ pub unsafe extern "C" fn tomocut_tomogram_suggest_slabs(
     options: *const tomocut_call_options,
     slabs: *mut tomocut_suggested_slab,
     capacity: usize,
-    found: *mut usize,
+    count: *mut usize,
     profile: *mut f64,
     profile_capacity: usize,
 ) -> tomocut_status {
@@ -79,9 +79,9 @@ pub unsafe extern "C" fn tomocut_tomogram_suggest_slabs(
         // SAFETY: as documented for C; an absent array is not asked for its size here.
         unsafe {
             if capacity != 0 {
-                put_items(&answer, slabs, capacity, found, "slabs")?;
-            } else if !found.is_null() {
-                found.write(0);
+                put_items(&answer, slabs, capacity, count, "slabs")?;
+            } else if !count.is_null() {
+                count.write(0);
             }
             if profile_capacity != 0 {
                 let profile_needed = std::ptr::null_mut();

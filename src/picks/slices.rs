@@ -42,7 +42,7 @@ impl PeakSlices {
                 above: above as f32,
                 window: VecDeque::new(),
                 next: 0,
-                found: Vec::new(),
+                peaks: Vec::new(),
                 most,
             },
             pooling,
@@ -102,9 +102,9 @@ impl PeakSlices {
                 }
             }
         }
-        let mut found = self.maxima.finish()?;
-        found.sort_by(|a, b| b.1.total_cmp(&a.1));
-        let picks = found.into_iter().map(|(position, value)| Pick {
+        let mut maxima = self.maxima.finish()?;
+        maxima.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let picks = maxima.into_iter().map(|(position, value)| Pick {
             position: position.map(|v| v as f64),
             diameter_nm: self.options.diameter_nm,
             score: f64::from(value),
@@ -181,7 +181,7 @@ struct Maxima {
     window: VecDeque<Slice>,
     /// Number of the slice that is searched next.
     next: usize,
-    found: Vec<([usize; 3], f32)>,
+    peaks: Vec<([usize; 3], f32)>,
     most: usize,
 }
 
@@ -199,7 +199,7 @@ impl Maxima {
         while self.window.len() > self.next.min(self.reach) {
             self.search(self.next.min(self.reach))?;
         }
-        Ok(self.found)
+        Ok(self.peaks)
     }
 
     /// Searches slice number `middle` of the window and lets the one go that is not needed any more.
@@ -207,13 +207,13 @@ impl Maxima {
         if let Some(Some(slice)) = self.window.get(middle) {
             for ((y, x), &value) in slice.indexed_iter().filter(|(_, v)| **v > self.above) {
                 if self.is_highest([middle, y, x], value) {
-                    if self.found.len() >= self.most {
+                    if self.peaks.len() >= self.most {
                         return Err(Error::OutOfMemory(format!(
                             "the map has more than {} maxima: it is noise, a higher threshold leaves fewer",
                             self.most
                         )));
                     }
-                    self.found.push(([self.next, y, x], value));
+                    self.peaks.push(([self.next, y, x], value));
                 }
             }
         }

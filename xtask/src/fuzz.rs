@@ -29,6 +29,37 @@ const ENDINGS: [&str; 8] = [
     ".csv",
 ];
 
+/// Zarr folders of versions 2 and 3: the first byte of a seed and its files in the order of the target, between bytes that
+/// no text has.
+const ZARR: [(u8, [&[u8]; 4]); 2] = [
+    (
+        3,
+        [
+            br#"{"multiscales": [{"version": "0.4", "axes": [{"name": "z", "type": "space", "unit": "angstrom"},
+                {"name": "y", "type": "space"}, {"name": "x", "type": "space"}], "datasets": [{"path": "0",
+                "coordinateTransformations": [{"type": "scale", "scale": [10.0, 10.0, 10.0]}]}]}]}"#,
+            br#"{"zarr_format": 2}"#,
+            br#"{"zarr_format": 2, "shape": [2, 2, 2], "chunks": [2, 2, 2], "dtype": "|i1", "compressor": null,
+                "fill_value": 0, "order": "C", "filters": null, "dimension_separator": "/"}"#,
+            b"\x01\x02\x03\x04\x05\x06\x07\x08",
+        ],
+    ),
+    (
+        7,
+        [
+            br#"{"zarr_format": 3, "node_type": "group", "attributes": {"ome": {"version": "0.5", "multiscales":
+                [{"axes": [{"name": "z", "type": "space"}, {"name": "y", "type": "space"}, {"name": "x",
+                "type": "space"}], "datasets": [{"path": "0", "coordinateTransformations": [{"type": "scale",
+                "scale": [1.0, 1.0, 1.0]}]}]}]}}}"#,
+            br#"{"zarr_format": 3, "node_type": "array", "shape": [2, 2, 2], "data_type": "int8", "chunk_grid":
+                {"name": "regular", "configuration": {"chunk_shape": [2, 2, 2]}}, "chunk_key_encoding":
+                {"name": "v2", "configuration": {"separator": "/"}}, "fill_value": 0, "codecs": [{"name": "bytes"}]}"#,
+            b"",
+            b"\x01\x02\x03\x04\x05\x06\x07\x08",
+        ],
+    ),
+];
+
 /// The command.
 pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
     let mut runs = RUNS;
@@ -95,6 +126,12 @@ fn seed(layout: &Layout, target: &str, corpus: &Path) -> usize {
         list(&folder, &mut files);
     }
     let mut count = 0;
+    if target == "tomogram" {
+        for (version, files) in ZARR {
+            let seed = [&[version], files.join(&0xff).as_slice()].concat();
+            count += usize::from(fs::write(corpus.join(format!("zarr{version}")), seed).is_ok());
+        }
+    }
     for path in files {
         let name = path.to_string_lossy().to_lowercase();
         let modes: Vec<u8> = match target {
