@@ -107,6 +107,39 @@ fn every_method_finds_the_centres_in_any_memory() {
 }
 
 #[test]
+fn an_object_of_several_molecules_is_taken_apart() {
+    // Balls of radius 4 in a chain, 8 voxels from one to the next, and a pair, which has no more than twice the volume.
+    let chain = [14.0, 22.0, 30.0].map(|x| [20.0, 30.0, x]);
+    let pair = [52.0, 60.0].map(|x| [20.0, 30.0, x]);
+    let voxels = Array3::from_shape_fn(SHAPE, |(z, y, x)| {
+        let at = [z, y, x].map(|v| v as f64);
+        let inside = chain.iter().chain(&pair).any(|centre| squared(at, *centre) <= 16.0);
+        if inside {
+            0.8
+        } else {
+            0.0
+        }
+    });
+    let volume = tomogram(voxels, 20.0);
+    let map = ProbabilityMap::of(&volume);
+    let picks = find(&map, &options(PickMethod::Objects), 1 << 30);
+    let places = places(&picks);
+    assert_eq!(places.len(), 4, "{places:?}");
+    for (place, centre) in places.iter().zip([chain[0], chain[1], chain[2], [20.0, 30.0, 56.0]]) {
+        assert!(squared(*place, centre) <= 3.0, "{place:?}, not {centre:?}");
+    }
+    // Of a molecule twice as wide all of it is one.
+    let wider = PickingOptions {
+        diameter_nm: 32.0,
+        ..options(PickMethod::Objects)
+    };
+    assert_eq!(find(&map, &wider, 1 << 30).len(), 2);
+    for memory in BUDGETS {
+        assert_eq!(find(&map, &options(PickMethod::Objects), memory), picks, "{memory}");
+    }
+}
+
+#[test]
 fn places_are_those_of_the_whole_tomogram() {
     let part = tomogram(map(true).mapv(|p| (p * 255.0).round()), 20.0);
     let whole = Geometry::new([100, 90, 80], 20.0);

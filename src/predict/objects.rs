@@ -120,6 +120,11 @@ pub(super) fn ball_diameter(nm3: f64) -> f64 {
     (6.0 * nm3 / std::f64::consts::PI).cbrt()
 }
 
+/// Volume of a ball of `diameter_nm`, in cubic nanometres.
+pub(super) fn ball_volume(diameter_nm: f64) -> f64 {
+    std::f64::consts::PI / 6.0 * diameter_nm.powi(3)
+}
+
 /// Volume of a voxel in cubic nanometres.
 pub(super) fn volume(voxel_nm: [f64; 3]) -> Result<f64> {
     if voxel_nm.iter().all(|edge| edge.is_finite() && *edge > 0.0) {

@@ -23,8 +23,9 @@ pub enum PickMethod {
     MeanPooling,
     /// Local maxima with plain non-maximum suppression ([`crate::picks::peaks`]): for maps of centres.
     Peaks,
-    /// Connected objects above the threshold (26 neighbours), each one pick with the diameter of a ball of its volume:
-    /// for molecules that hardly touch.
+    /// Connected objects above the threshold (26 neighbours), each one pick with the diameter of a ball of its volume.
+    /// One of more than twice the volume of a molecule is several that touch: one pick for each hill of mean pooling in
+    /// it.
     Objects,
 }
 
@@ -42,7 +43,8 @@ pub struct PickingOptions {
     #[schemars(extend("exclusiveMinimum" = 0), extend("exclusiveMaximum" = 1))]
     pub threshold: f64,
     /// Diameter of the molecules in nm (a ribosome has 25): peaks are at least half of it apart, mean pooling makes one
-    /// molecule of what is as large, and picks of both carry it. Objects have the diameter that their volume gives.
+    /// molecule of what is as large, and picks of both carry it. Objects have the diameter that their volume gives; those
+    /// of more than twice a molecule's volume are taken apart.
     #[schemars(range(min = 0.1, max = 1000.0))]
     pub diameter_nm: f64,
     /// Least distance of a pick from the tomogram's ends along [z, y, x], in nm.

@@ -35,7 +35,7 @@ pub fn resolve<S: Settings>(given: Map<String, Value>) -> Result<S> {
     let mut whole = to_value(&base_of::<S>(&given)?)?;
     let names: Vec<String> = given.keys().cloned().collect();
     lay_over(&mut whole, Value::Object(given), "settings", S::WHOLE)?;
-    let settings: S = serde_path_to_error::deserialize(&whole).map_err(|error| mistyped(&whole, &error))?;
+    let settings: S = serde_path_to_error::deserialize(&whole).map_err(|error| mistyped::<S>(&whole, &error))?;
     settings.validate().map_err(|error| in_settings(error, &names))?;
     Ok(settings)
 }
@@ -159,11 +159,21 @@ fn distance(a: &str, b: &str) -> usize {
 }
 
 /// serde's "invalid type: string "x", expected u64" in this project's words.
-fn mistyped(whole: &Value, error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
+fn mistyped<S: Settings>(whole: &Value, error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
     let path = error.path().to_string();
     let pointer = format!("/{}", path.replace(['.', '['], "/").replace(']', ""));
     let value = whole.pointer(&pointer).unwrap_or(&Value::Null);
-    let text = error.inner().to_string();
+    let mut text = error.inner().to_string();
+    if text.ends_with("expected string or map") {
+        // A choice: what serde says of an unknown word has the words.
+        let mut with_a_word = whole.clone();
+        if let Some(place) = with_a_word.pointer_mut(&pointer) {
+            *place = Value::from("");
+        }
+        if let Err(error) = serde_json::from_value::<S>(with_a_word) {
+            text = error.to_string();
+        }
+    }
     let expected = text
         .split_once("expected ")
         .map_or(text.as_str(), |(_, expected)| expected);

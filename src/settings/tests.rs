@@ -113,6 +113,7 @@ fn each_wrong_setting_is_named_with_its_value_and_what_is_allowed() {
             r#"{"solver": "eigen"}"#,
             r#"settings.solver is "eigen", must be krylov or adam"#,
         ),
+        (r#"{"solver": 3}"#, "settings.solver is 3, must be krylov or adam"),
         (
             r#"{"schedule": {"steps": "many"}}"#,
             r#"settings.schedule.steps is "many", must be a whole number, 0 or more"#,

@@ -34,7 +34,7 @@ struct Arguments {
     tomograms: Vec<PathBuf>,
 }
 
-fn arguments() -> std::result::Result<Arguments, lexopt::Error> {
+fn arguments() -> std::result::Result<Option<Arguments>, lexopt::Error> {
     let mut parser = lexopt::Parser::from_env();
     let mut out = None;
     let (mut phantoms, mut seed, mut side, mut tomograms) = (24, 1, 192, Vec::new());
@@ -46,36 +46,22 @@ fn arguments() -> std::result::Result<Arguments, lexopt::Error> {
             Long("side") => side = parser.value()?.parse()?,
             Value(path) => tomograms.push(path.into()),
             Long("help") | Short('h') => {
-                println!("{USAGE}");
-                std::process::exit(0);
+                return Ok(None);
             }
             other => return Err(other.unexpected()),
         }
     }
-    Ok(Arguments {
+    Ok(Some(Arguments {
         out: out.ok_or("--out is missing")?,
         phantoms,
         seed,
         side,
         tomograms,
-    })
+    }))
 }
 
 fn main() -> ExitCode {
-    let arguments = match arguments() {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            eprintln!("tomocut-contact-sheet: {error}\n{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
-    match sheet(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("tomocut-contact-sheet: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    tomocut_lab::run("tomocut-contact-sheet", USAGE, arguments, sheet)
 }
 
 /// A panel: grey values, or labels.

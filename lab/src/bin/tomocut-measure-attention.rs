@@ -59,7 +59,7 @@ struct Arguments {
     bright: bool,
 }
 
-fn arguments() -> std::result::Result<Arguments, lexopt::Error> {
+fn arguments() -> std::result::Result<Option<Arguments>, lexopt::Error> {
     let mut parser = lexopt::Parser::from_env();
     let mut a = Arguments {
         draws: 1,
@@ -92,13 +92,12 @@ fn arguments() -> std::result::Result<Arguments, lexopt::Error> {
             Long("vectors") => a.vectors = parser.value()?.parse()?,
             Long("bright") => a.bright = true,
             Long("help") | Short('h') => {
-                println!("{USAGE}");
-                std::process::exit(0);
+                return Ok(None);
             }
             _ => return Err(argument.unexpected()),
         }
     }
-    Ok(a)
+    Ok(Some(a))
 }
 
 /// Means over the tiles.
@@ -308,18 +307,5 @@ fn run(a: &Arguments) -> Result<()> {
 }
 
 fn main() -> ExitCode {
-    let arguments = match arguments() {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            eprintln!("{error}\n{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
-    match run(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("tomocut-measure-attention: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    tomocut_lab::run("tomocut-measure-attention", USAGE, arguments, run)
 }

@@ -58,27 +58,7 @@ fn extents(text: &str) -> std::result::Result<[i64; 3], lexopt::Error> {
 }
 
 fn main() -> ExitCode {
-    let arguments = match arguments() {
-        Ok(Some(arguments)) => arguments,
-        Ok(None) => {
-            println!("{USAGE}");
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => {
-            eprintln!("tomocut-measure-network: {error}\n{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
-    match measure(&arguments) {
-        Ok(report) => {
-            println!("{report}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("tomocut-measure-network: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    tomocut_lab::run("tomocut-measure-network", USAGE, arguments, print)
 }
 
 /// Windows of random numbers, the same at every step: only the time is asked for.
@@ -97,6 +77,11 @@ impl ExampleSource for Fixed {
             weight: weight.shallow_clone(),
         })
     }
+}
+
+fn print(arguments: &Arguments) -> Result<()> {
+    println!("{}", measure(arguments)?);
+    Ok(())
 }
 
 fn measure(arguments: &Arguments) -> Result<serde_json::Value> {

@@ -1,10 +1,12 @@
 //! Molecules out of a map that need not fit the memory.
+use std::collections::BTreeMap;
+
 use ndarray::Axis;
 
 use super::map::ProbabilityMap;
 use crate::image::SliceComponents;
 use crate::picks::{tomogram_name, PeakOptions, PeakSlices, Pick, PickSet};
-use crate::predict::objects::{ball_diameter, volume};
+use crate::predict::objects::{ball_diameter, ball_volume, volume};
 use crate::predict::picking_options::{PickMethod, PickingOptions};
 use crate::runtime::{Error, Job, Result, Stage};
 use crate::settings::Settings;
@@ -12,6 +14,9 @@ use crate::volume::Tomogram;
 
 /// Least height of a hill of mean pooling: DeepETPicker's.
 const LEAST_POOLED: f64 = 0.1;
+
+/// An object of more volume than so many balls of the molecules' diameter is several molecules that touch.
+const MOST_BALLS: f64 = 2.0;
 
 /// Bytes of a maximum: as found, as a pick, and in the grid of what is kept.
 const MAXIMUM_BYTES: u64 = 160;
@@ -21,9 +26,9 @@ const PART_BYTES: u64 = 64;
 /// Picks molecules in `map`, which is the network's output `output`, best first.
 ///
 /// Positions are voxels of the whole tomogram, whatever part of it the map is; the score is the map's value (peaks),
-/// the height of the pooled hill (mean pooling) or the mean probability (objects). Picks near the tomogram's ends are
-/// left out, and those near `excluded`, a volume of the tomogram's extents that is not 0 where no molecule should be
-/// counted (carbon, contamination).
+/// the height of the pooled hill (mean pooling) or the mean probability (objects; of one taken apart, times the hill's
+/// height as a share of its highest). Picks near the tomogram's ends are left out, and those near `excluded`, a volume
+/// of the tomogram's extents that is not 0 where no molecule should be counted (carbon, contamination).
 ///
 /// Slices are read one after the other; half of `memory` bytes hold them and what is found. The picks depend neither on
 /// `memory` nor on how the map is stored, but for its rounding.
@@ -42,23 +47,20 @@ pub fn find_picks(
     options.validate()?;
     job.enter(Stage::Points)?;
     let edges = map.voxel_nm("picks")?;
-    let threshold = options.threshold;
     let method = options.method(output);
-    let mut picks = match method {
-        PickMethod::Objects => object_picks(map, threshold, options, edges, memory, job)?,
-        method => {
-            let peaks = PeakOptions {
-                diameter: (options.diameter_nm * 3.0 / edges.iter().sum::<f64>()).max(1.0),
-                threshold,
-                least: match method {
-                    PickMethod::MeanPooling => LEAST_POOLED,
-                    _ => 0.0,
-                },
-                diameter_nm: options.diameter_nm,
-            };
-            map_peaks(map, method == PickMethod::MeanPooling, &peaks, memory, job)?
-        }
+    let peaks = PeakOptions {
+        diameter: (options.diameter_nm * 3.0 / edges.iter().sum::<f64>()).max(1.0),
+        threshold: options.threshold,
+        least: match method {
+            PickMethod::Peaks => 0.0,
+            PickMethod::MeanPooling | PickMethod::Objects => LEAST_POOLED,
+        },
+        diameter_nm: options.diameter_nm,
     };
+    let mut picks = map_peaks(map, method != PickMethod::Peaks, &peaks, memory, job)?;
+    if method == PickMethod::Objects {
+        picks = object_picks(map, options, &picks, volume(edges)?, memory, job)?;
+    }
     for pick in &mut picks {
         for (v, first) in pick.position.iter_mut().zip(map.first) {
             *v += first as f64;
@@ -120,6 +122,11 @@ struct Part {
 }
 
 impl Part {
+    /// Its mean probability.
+    fn mean(&self) -> f64 {
+        self.sums[0] / self.voxels as f64
+    }
+
     fn add(&mut self, other: &Self) {
         for (sum, more) in self.sums.iter_mut().zip(other.sums) {
             *sum += more;
@@ -128,18 +135,25 @@ impl Part {
     }
 }
 
+/// Objects above the threshold; one of more than [`MOST_BALLS`] balls is the hills of mean pooling in it.
 fn object_picks(
     map: &ProbabilityMap,
-    threshold: f64,
     options: &PickingOptions,
-    edges: [f64; 3],
+    hills: &[Pick],
+    voxel_nm3: f64,
     memory: u64,
     job: &Job,
 ) -> Result<Vec<Pick>> {
     let [nz, ny, nx] = map.shape();
-    let least = threshold as f32;
+    let least = options.threshold as f32;
     let mut components = SliceComponents::new(ny, nx, (memory / 4 / PART_BYTES) as usize);
     let mut parts = vec![Part::default()];
+    let mut hills_left: Vec<(&Pick, [usize; 3])> = hills
+        .iter()
+        .map(|hill| (hill, hill.position.map(|v| v as usize)))
+        .collect();
+    hills_left.sort_by_key(|(_, at)| std::cmp::Reverse(*at));
+    let mut hills_of_parts = Vec::new();
     for z in map.chunks(memory) {
         for (slice, z) in map.slices(z.clone())?.outer_iter().zip(z.clone()) {
             job.check()?;
@@ -154,6 +168,9 @@ fn object_picks(
                     voxels: 1,
                 });
             }
+            while let Some((hill, [_, y, x])) = hills_left.pop_if(|(_, at)| at[0] <= z) {
+                hills_of_parts.push((names[y * nx + x] as usize, hill));
+            }
         }
         job.advance(z.end as f64 / nz as f64)?;
     }
@@ -165,19 +182,43 @@ fn object_picks(
             parts[root].add(&part);
         }
     }
-    let voxel = volume(edges)?;
-    let whole = parts
+    let most_voxels = MOST_BALLS * ball_volume(options.diameter_nm) / voxel_nm3;
+    let is_crowd = |root: usize| parts[root].voxels as f64 > most_voxels;
+    let mut hills_of_crowds: BTreeMap<usize, Vec<&Pick>> = BTreeMap::new();
+    for (name, hill) in hills_of_parts {
+        let root = roots[name] as usize;
+        // Ground has the name 0: a hill whose top is a gap between molecules.
+        if root > 0 && is_crowd(root) {
+            hills_of_crowds.entry(root).or_default().push(hill);
+        }
+    }
+    let volumes = options.volumes();
+    let mut picks = Vec::new();
+    for (root, part) in parts
         .iter()
         .enumerate()
         .skip(1)
-        .filter(|(name, _)| roots[*name] as usize == *name);
-    let volumes = options.volumes();
-    let kept = whole.filter(|(_, part)| volumes.keep(part.voxels as f64 * voxel));
-    Ok(kept
-        .map(|(_, part)| Pick {
-            position: [1, 2, 3].map(|k| part.sums[k] / part.sums[0]),
-            diameter_nm: ball_diameter(part.voxels as f64 * voxel),
-            score: part.sums[0] / part.voxels as f64,
-        })
-        .collect())
+        .filter(|(name, _)| roots[*name] as usize == *name)
+    {
+        let nm3 = part.voxels as f64 * voxel_nm3;
+        match hills_of_crowds.get(&root) {
+            Some(hills) if hills.len() > 1 => {
+                if volumes.keep(nm3 / hills.len() as f64) {
+                    // The highest hill is as sure as the object is.
+                    let highest = hills.iter().map(|hill| hill.score).fold(f64::MIN_POSITIVE, f64::max);
+                    picks.extend(hills.iter().map(|hill| Pick {
+                        score: part.mean() * hill.score / highest,
+                        ..**hill
+                    }));
+                }
+            }
+            _ if volumes.keep(nm3) => picks.push(Pick {
+                position: [1, 2, 3].map(|k| part.sums[k] / part.sums[0]),
+                diameter_nm: ball_diameter(nm3),
+                score: part.mean(),
+            }),
+            _ => {}
+        }
+    }
+    Ok(picks)
 }

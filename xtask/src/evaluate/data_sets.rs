@@ -143,8 +143,7 @@ pub const DATA_SETS: [DataSet; 6] = [
     DataSet {
         name: "EMPIAR-11658 tomogram 9, real",
         note: "The whole tomogram with its 55 published ribosomes, a list that may be incomplete; the engine is \
-               asked for \
-               165 molecules of 27 nm; a hit is within 4 voxels.",
+               asked for 165 molecules of 27 nm; a hit is within 4 voxels.",
         source: Source::Tomogram(TomogramSource {
             folder: "real_empiar11658_tomo9",
             tomogram: "tomo9.mrc.gz",

@@ -153,22 +153,5 @@ fn run(a: &Arguments) -> Result<()> {
 }
 
 fn main() -> ExitCode {
-    let arguments = match arguments() {
-        Ok(Some(arguments)) => arguments,
-        Ok(None) => {
-            println!("{USAGE}");
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => {
-            eprintln!("{error}\n{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
-    match run(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("tomocut-measure-ncut: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    tomocut_lab::run("tomocut-measure-ncut", USAGE, arguments, run)
 }

@@ -67,27 +67,16 @@ fn arguments() -> Result<Option<Arguments>, lexopt::Error> {
 }
 
 fn main() -> ExitCode {
-    let arguments = match arguments() {
-        Ok(Some(arguments)) => arguments,
-        Ok(None) => {
-            println!("{USAGE}");
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => {
-            eprintln!("tomocut-measure-sdseg: {error}\n{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
+    tomocut_lab::run("tomocut-measure-sdseg", USAGE, arguments, measure)
+}
+
+fn measure(arguments: &Arguments) -> tomocut::Result<()> {
     tch::set_num_threads(arguments.threads);
-    let done = match &arguments.data {
-        Some(data) => run(data, &arguments),
-        None => full_size::measure(arguments.runs).map(|report| println!("{report}")),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("tomocut-measure-sdseg: {error}");
-            ExitCode::FAILURE
+    match &arguments.data {
+        Some(data) => run(data, arguments),
+        None => {
+            println!("{}", full_size::measure(arguments.runs)?);
+            Ok(())
         }
     }
 }

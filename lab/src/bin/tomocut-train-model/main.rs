@@ -17,32 +17,18 @@ use tomocut::runtime::{open_device, Job};
 use tomocut::Result;
 
 fn main() -> ExitCode {
-    let arguments = match arguments::parse() {
-        Ok(Some(arguments)) => arguments,
-        Ok(None) => {
-            print!("{}", arguments::HELP);
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => {
-            eprintln!("tomocut-train-model: {error}; --help lists the options");
-            return ExitCode::from(2);
-        }
-    };
-    let done = if arguments.network {
-        network::run(&arguments)
+    tomocut_lab::run("tomocut-train-model", arguments::HELP, arguments::parse, train)
+}
+
+fn train(arguments: &Arguments) -> tomocut::Result<()> {
+    if arguments.network {
+        network::run(arguments)
     } else if arguments.masks {
-        masks::run(&arguments)
+        masks::run(arguments)
     } else if arguments.autoencoder.is_some() {
-        autoencoder::run(&arguments)
+        autoencoder::run(arguments)
     } else {
-        matched(&arguments)
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("tomocut-train-model: {error}");
-            ExitCode::FAILURE
-        }
+        matched(arguments)
     }
 }
 
