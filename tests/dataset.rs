@@ -239,6 +239,19 @@ fn one_bad_tomogram_stops_nothing_and_other_settings_are_refused() {
     let twice = [data[1].clone(), data[1].clone()];
     let refused = run(&model, &twice, &out, &options).unwrap_err().to_string();
     assert!(refused.contains("must not have the name of"), "{refused}");
+    // Of the same name, from another folder, in another call.
+    let elsewhere = folder.path().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let other = DataSetTomogram {
+        path: elsewhere.join(data[1].path.file_name().unwrap()),
+        ..data[1].clone()
+    };
+    fs::copy(&data[1].path, &other.path).unwrap();
+    let refused = run(&model, &[other], &out, &options).unwrap_err().to_string();
+    assert!(
+        refused.contains("are those of") && refused.contains("restart"),
+        "{refused}"
+    );
     assert!(run(&model, &[], &out, &options).is_err());
     options.memory = 1 << 20;
     let small = folder.path().join("small");

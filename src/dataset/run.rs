@@ -16,6 +16,7 @@ use super::state::{ChosenSlab, LabelledSlab, PredictedTomogram};
 use super::training::{network_file, train};
 use crate::diffusion::DiffusionModel;
 use crate::networks::SegmentationModel;
+use crate::predict::check_other_source;
 use crate::runtime::{Error, Job, Result};
 use crate::segmenter::OutputScore;
 use crate::settings::Settings;
@@ -66,7 +67,7 @@ pub struct DataSetReport {
 /// computed again, and tomograms that are new to the list are predicted. A tomogram that fails is noted in the answer
 /// and on the page, and tried again by the next call.
 ///
-/// Errors: options out of range; two tomograms of one name; a run of other settings in `out`; no slab that can be
+/// Errors: options out of range; two tomograms of one name, also where the other's results are in `out`; a run of other settings in `out`; no slab that can be
 /// learnt from; cancel (what is done is kept, to the training's last step); a full disk (the same).
 pub fn run_data_set(
     model: &DiffusionModel,
@@ -78,6 +79,11 @@ pub fn run_data_set(
     options.validate()?;
     options.slab.check_files()?;
     let members = members(tomograms)?;
+    if !options.restart {
+        for member in &members {
+            check_other_source(&member.given.path, &member.name, out)?;
+        }
+    }
     let mut identity = options.identity(model)?;
     for member in &members {
         if let Some(z) = &member.given.slab {

@@ -108,28 +108,26 @@ pub(super) fn record_file(folder: &Path, name: &str) -> PathBuf {
 }
 
 /// The file that a tomogram was read from, wherever a call is made from.
-pub(super) fn source_of(tomogram: &Tomogram) -> Option<String> {
-    let path = std::fs::canonicalize(tomogram.path()?).ok()?;
+pub(super) fn source_of(path: &Path) -> Option<String> {
+    let path = std::fs::canonicalize(path).ok()?;
     path.to_str().map(str::to_owned)
 }
 
-/// Refuses a folder with the results of another tomogram of the same name, which would be written over. Results whose
-/// tomogram is gone, or cannot be told any more, are in nobody's way.
+/// Refuses a `folder` with the results of another tomogram of the name of the one in `path`, which would be written
+/// over. Results whose tomogram is gone, or cannot be told any more, are in nobody's way.
 ///
 /// Errors: [`Error::InvalidArgument`] that names both.
-pub fn check_other_source(tomogram: &Tomogram, folder: &Path) -> Result<()> {
-    let (Some(record), Some(own)) = (Record::read(folder, tomogram.name()), source_of(tomogram)) else {
+pub fn check_other_source(path: &Path, name: &str, folder: &Path) -> Result<()> {
+    let (Some(record), Some(own)) = (Record::read(folder, name), source_of(path)) else {
         return Ok(());
     };
     let is_there = |name: &String| folder.join(name).exists();
     match record.source.filter(|other| *other != own && Path::new(other).exists()) {
         Some(other) if record.files.iter().any(is_there) => {
             let allowed = format!(
-                "must not have the name of another whose results are there: {}_* in {} are those of {}; another \
-                 folder, or again, which writes over them",
-                tomogram.name(),
+                "must not have the name of another whose results are there: {name}_* in {} are those of {other}; \
+                 take another folder, or write over them by again (a data set: restart)",
                 folder.display(),
-                other
             );
             Err(Error::argument("tomogram", own, &allowed))
         }

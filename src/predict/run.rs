@@ -9,7 +9,7 @@ use tch::Tensor;
 use crate::networks::{Axis, GreyScale, SegmentationModel};
 use crate::runtime::{Error, Job, MemoryReuse, Result, Stage};
 use crate::settings::Settings;
-use crate::volume::{BlockFile, BlockType, Tomogram};
+use crate::volume::{warn_of_tomogram_contrast, BlockFile, BlockType, Tomogram};
 
 use super::after::{after_network, AfterNetwork, AfterResults, MapSource};
 use super::also::AlsoWritten;
@@ -127,6 +127,7 @@ pub fn predict_inputs(inputs: &Inputs, folder: &Path, options: &PredictOptions, 
         }
     };
     let plan = Plan::new(axes, region.clone(), core, &needs);
+    warn_of_tomogram_contrast(tomogram, options.bright, job)?;
     let scale = GreyScale::of(tomogram, description.input, options.bright != description.bright, job)?;
     let cuts_labels = options.threshold.is_none() && options.outputs.contains(&Output::Labels);
     let mut needed = after.maps(outputs)?;
@@ -180,7 +181,7 @@ pub fn predict_inputs(inputs: &Inputs, folder: &Path, options: &PredictOptions, 
         .filter(|volume| volume.is_kept)
         .map(|volume| volume.placed_name(as_zarr.is_some()));
     let record = Record {
-        source: source_of(tomogram),
+        source: tomogram.path().and_then(source_of),
         identity: whole_identity,
         files: kept
             .chain(after.files(outputs, tomogram.name())?)

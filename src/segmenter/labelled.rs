@@ -10,7 +10,7 @@ use crate::runtime::{Error, Job, Result};
 use crate::settings::hash_bytes;
 use crate::tensors::{from_array, to_vec};
 use crate::train::{mark_centre, CERTAIN};
-use crate::volume::{Tomogram, BACKGROUND, CENTRE};
+use crate::volume::{warn_of_tomogram_contrast, Tomogram, BACKGROUND, CENTRE};
 
 /// Labels of the slices `z` of a tomogram.
 pub struct SlabLabels<'a> {
@@ -266,6 +266,7 @@ impl Sampling {
 
     /// [1, z, y, x].
     fn image(&self, tomogram: &Tomogram, description: &ModelDescription, view: &SlabView, job: &Job) -> Result<Tensor> {
+        warn_of_tomogram_contrast(tomogram, view.bright, job)?;
         let scale = GreyScale::of(tomogram, description.input, view.bright != description.bright, job)?;
         let image = scale.apply(tomogram.read_slices(self.seen.clone())?);
         let image = match self.is_equal() {

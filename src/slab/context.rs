@@ -3,7 +3,7 @@ use std::ops::Range;
 
 use crate::diffusion::{DiffusionModel, LatentDraw, LatentMode};
 use crate::runtime::{Generator, Job, Result, Stage};
-use crate::volume::{Geometry, Tomogram};
+use crate::volume::{warn_of_contrast, Geometry, Tomogram};
 
 use super::choices::TimestepRule;
 use super::grey::GreyScale;
@@ -60,6 +60,9 @@ impl<'a> PreparedSlab<'a> {
         job.enter(Stage::Read)?;
         let raw = RawStack::read(tomogram, z, model.cells())?;
         job.check()?;
+        if let Some(voxel_nm) = tomogram.geometry().voxel_nm() {
+            warn_of_contrast(raw.slab(), voxel_nm, options.bright, job)?;
+        }
         let scale = GreyScale::of(model, raw.slab(), options)?;
         let stack = raw.scaled(&scale, job)?;
         let context = SlabContext::new(model, tomogram.geometry(), scale, &stack, options, job)?;

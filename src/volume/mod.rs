@@ -6,6 +6,7 @@
 mod blocks;
 mod bytes;
 mod classes;
+mod contrast;
 mod copick;
 mod describe;
 mod geometry;
@@ -26,6 +27,7 @@ pub use blocks::{BlockFile, BlockType, Moments};
 pub use classes::{
     class_label, class_name, is_class, BACKGROUND, CENTRE, CLASS_NAMES, FILAMENT, GROUND, MEMBRANE, MOLECULE,
 };
+pub use contrast::{contrast_skewness, warn_of_contrast, warn_of_tomogram_contrast};
 pub use copick::{CopickProject, CopickRun};
 pub use describe::{is_result, FileDescription};
 pub use geometry::Geometry;

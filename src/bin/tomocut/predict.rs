@@ -65,7 +65,7 @@ pub struct Arguments {
     /// csv, star, tbl, mod, coords, json or eman2 [default: csv,star]
     #[arg(long, value_name = "LIST", value_delimiter = ',', requires = "picks")]
     formats: Vec<String>,
-    /// Diameter of the molecules, for peaks and mean_pooling
+    /// Diameter of the molecules: what is larger is several
     #[arg(long, value_name = "X", value_parser = number, requires = "picks")]
     diameter_nm: Option<f64>,
     /// No picks where this volume is not 0 (carbon); a folder: its <stem>.mrc
@@ -278,7 +278,7 @@ impl Prediction<'_> {
                 if let Some(files) = finished_files(&inputs, self.out, &settings, &self.engine.silent_job())? {
                     return Ok(Outcome::ThereAlready(files));
                 }
-                check_other_source(&tomogram, self.out)?;
+                check_other_source(path, tomogram.name(), self.out)?;
             }
             let report = predict_inputs(&inputs, self.out, &settings, &job)?;
             Ok(Outcome::Predicted(Box::new(report)))
