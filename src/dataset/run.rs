@@ -67,8 +67,9 @@ pub struct DataSetReport {
 /// computed again, and tomograms that are new to the list are predicted. A tomogram that fails is noted in the answer
 /// and on the page, and tried again by the next call.
 ///
-/// Errors: options out of range; two tomograms of one name, also where the other's results are in `out`; a run of other settings in `out`; no slab that can be
-/// learnt from; cancel (what is done is kept, to the training's last step); a full disk (the same).
+/// Errors: options out of range; two tomograms of one name, also where the other's results are in `out`; a run of other
+/// settings in `out`; no slab that can be learnt from; cancel (what is done is kept, to the training's last step); a
+/// full disk (the same).
 pub fn run_data_set(
     model: &DiffusionModel,
     tomograms: &[DataSetTomogram],

@@ -43,8 +43,8 @@ pub struct PickingOptions {
     #[schemars(extend("exclusiveMinimum" = 0), extend("exclusiveMaximum" = 1))]
     pub threshold: f64,
     /// Diameter of the molecules in nm (a ribosome has 25): peaks are at least half of it apart, mean pooling makes one
-    /// molecule of what is as large, and picks of both carry it. Objects have the diameter that their volume gives; those
-    /// of more than twice a molecule's volume are taken apart.
+    /// molecule of what is as large, and picks of both carry it. Objects have the diameter that their volume gives;
+    /// those of more than twice a molecule's volume are taken apart.
     #[schemars(range(min = 0.1, max = 1000.0))]
     pub diameter_nm: f64,
     /// Least distance of a pick from the tomogram's ends along [z, y, x], in nm.

@@ -29,8 +29,8 @@ const ENDINGS: [&str; 8] = [
     ".csv",
 ];
 
-/// Zarr folders of versions 2 and 3: the first byte of a seed and its files in the order of the target, between bytes that
-/// no text has.
+/// Zarr folders of versions 2 and 3: the first byte of a seed and its files in the order of the target, between bytes
+/// that no text has.
 const ZARR: [(u8, [&[u8]; 4]); 2] = [
     (
         3,

@@ -78,7 +78,7 @@ int main(int argc, char **argv) {
 
     // What the engine writes, read by ITK, is the same at the same place.
     tomocut::WriteOptions options;
-    options.float32_scores = 1;  // ITK reads no float16
+    options.set("float32_scores", true);  // ITK reads no float16
     slab.write(tomogram, ".", "engine", options);
     const auto written = read<float>("engine_score.mrc");
     const auto again = read<float>("itk_score.mrc");

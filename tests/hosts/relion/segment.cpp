@@ -45,16 +45,16 @@ int main(int argc, char **argv) {
                                                                                                     10)});
 
     // Labels straight into an image of RELION's, which has no bytes in memory.
-    const tomocut::Volume<std::uint8_t> found = slab.labels();
-    Image<float> labels(found.shape()[2], found.shape()[1], found.shape()[0]);
-    std::copy(found.begin(), found.end(), MULTIDIM_ARRAY(labels()));
+    const tomocut::Volume<std::uint8_t> mask = slab.labels();
+    Image<float> labels(mask.shape()[2], mask.shape()[1], mask.shape()[0]);
+    std::copy(mask.begin(), mask.end(), MULTIDIM_ARRAY(labels()));
     labels.setSamplingRateInHeader(angstrom);
     labels.write("relion_labels.mrc");
-    Image<float> score(found.shape()[2], found.shape()[1], found.shape()[0]);
+    Image<float> score(mask.shape()[2], mask.shape()[1], mask.shape()[0]);
     slab.score(view(score));
 
     tomocut::WriteOptions options;
-    options.float32_scores = 1;  // RELION 3.1 reads no float16
+    options.set("float32_scores", true);  // RELION 3.1 reads no float16
     slab.write(tomogram, ".", "engine", options);
     const long wrong = different("engine_labels.mrc", labels) + different("engine_score.mrc", score) +
                        different("relion_labels.mrc", labels);
