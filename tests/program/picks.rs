@@ -55,6 +55,26 @@ fn what_cannot_be_told_is_asked_for() {
     run(2, "picks", &[&input, &output, "--from", "paper"]);
 }
 
+#[test]
+fn a_doubtful_voxel_size_is_told_unless_one_is_given() {
+    let folder = Folder::new();
+    let voxels = ndarray::Array3::from_shape_fn((8, 100, 120), |(z, y, x)| (z * y + x) as f32);
+    let geometry = tomocut::volume::Geometry::new([8, 100, 120], 1.0);
+    tomocut::volume::write_f32(&folder.path("t.mrc"), &voxels, &geometry).unwrap();
+    std::fs::write(folder.path("a.csv"), POINTS).unwrap();
+    let (input, output, tomogram) = (folder.at("a.csv"), folder.at("b.star"), folder.at("t.mrc"));
+    let arguments = [&input[..], &output, "--tomogram", &tomogram];
+    let told = run(0, "picks", &arguments).err;
+    assert!(
+        told.contains(&format!("{tomogram}: the voxel size is 1.0 Angstrom")),
+        "{told}"
+    );
+    let given = run(0, "picks", &[&arguments[..], &["--voxel-nm", "0.8"]].concat());
+    assert_eq!(given.err, "");
+    let info = run(0, "info", &[&input, "--tomogram", &tomogram]);
+    assert!(info.out.contains("the voxel size is 1.0 Angstrom"), "{}", info.out);
+}
+
 /// A star of two tomograms: by the file's name, whichever program gave it, or by the one that is given.
 #[test]
 fn picks_are_one_tomograms() {

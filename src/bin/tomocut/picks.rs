@@ -72,22 +72,35 @@ impl From<Format> for PickFormat {
     }
 }
 
-/// Where the tomogram of a coordinate file lies, and its name.
-pub fn place(tomogram: Option<&Path>, voxel_nm: Option<f64>) -> Result<(Geometry, Option<String>), Failure> {
-    let (mut geometry, name) = match tomogram {
-        Some(path) => {
-            let described = FileDescription::read(path).or_exit(Exit::BadInput)?;
-            (described.geometry, Some(Tomogram::name_of(path)))
-        }
-        None => (Geometry::default(), None),
-    };
+/// The tomogram of a coordinate file.
+#[derive(Default)]
+pub struct Place {
+    /// Where it lies.
+    pub geometry: Geometry,
+    /// Its name, where it is given.
+    pub name: Option<String>,
+    /// What is doubtful about it.
+    pub warnings: Vec<String>,
+}
+
+/// Describes the tomogram of a coordinate file, whose voxels have edges of `voxel_nm` where that is given.
+pub fn place(tomogram: Option<&Path>, voxel_nm: Option<f64>) -> Result<Place, Failure> {
+    let mut place = Place::default();
+    if let Some(path) = tomogram {
+        let described = FileDescription::read(path).or_exit(Exit::BadInput)?;
+        let is_told = |warning: &&String| voxel_nm.is_none() || !described.size_doubts.contains(warning);
+        let told = described.warnings.iter().filter(is_told);
+        place.warnings = told.map(|warning| format!("{}: {warning}", path.display())).collect();
+        place.geometry = described.geometry;
+        place.name = Some(Tomogram::name_of(path));
+    }
     if let Some(edge) = voxel_nm {
         if edge <= 0.0 {
             return Err(Failure::usage(format!("--voxel-nm is {edge}, must be above 0")));
         }
-        geometry.voxel_angstrom = [edge * 10.0; 3];
+        place.geometry.voxel_angstrom = [edge * 10.0; 3];
     }
-    Ok((geometry, name))
+    Ok(place)
 }
 
 /// Whether positions of this format mean something only with the tomogram's extents.
@@ -104,8 +117,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         format(&arguments.input, arguments.from)?,
         format(&arguments.output, arguments.to)?,
     );
-    let (geometry, name) = place(arguments.tomogram.as_deref(), arguments.voxel_nm)?;
-    let mut warnings = Vec::new();
+    let Place {
+        geometry,
+        name,
+        mut warnings,
+    } = place(arguments.tomogram.as_deref(), arguments.voxel_nm)?;
     if arguments.tomogram.is_none() {
         for (path, format) in [(&arguments.input, from), (&arguments.output, to)] {
             if needs_tomogram(format) {

@@ -6,11 +6,15 @@ use tomocut::picks::{is_inside, PickFormat, PickSet};
 
 use super::{significant, Description};
 use crate::exit::{Exit, Failure, OrExit};
-use crate::picks::place;
+use crate::picks::{place, Place};
 
 pub fn describe(path: &Path, tomogram: Option<&Path>, name: Option<&str>) -> Result<Description, Failure> {
     let format = PickFormat::of(path).or_exit(Exit::BadInput)?;
-    let (geometry, file_name) = place(tomogram, None)?;
+    let Place {
+        geometry,
+        name: file_name,
+        warnings,
+    } = place(tomogram, None)?;
     let name = name.or(file_name.as_deref()).unwrap_or_default();
     let program = match format {
         PickFormat::Csv => "comma-separated values",
@@ -22,6 +26,7 @@ pub fn describe(path: &Path, tomogram: Option<&Path>, name: Option<&str>) -> Res
         PickFormat::Eman2 => "EMAN2",
     };
     let mut description = Description::new(format!("coordinates, {program}"));
+    warnings.into_iter().for_each(|warning| description.odd(warning));
     let set = match PickSet::read(path, format, &geometry, name) {
         Ok(set) => set,
         Err(tomocut::Error::InvalidArgument { .. }) if tomogram.is_none() => {
