@@ -201,23 +201,25 @@ fn object_picks(
         .filter(|(name, _)| roots[*name] as usize == *name)
     {
         let nm3 = part.voxels as f64 * voxel_nm3;
-        match hills_of_crowds.get(&root) {
-            Some(hills) if hills.len() > 1 => {
-                if volumes.keep(nm3 / hills.len() as f64) {
-                    // The highest hill is as sure as the object is.
-                    let highest = hills.iter().map(|hill| hill.score).fold(f64::MIN_POSITIVE, f64::max);
-                    picks.extend(hills.iter().map(|hill| Pick {
-                        score: part.mean() * hill.score / highest,
-                        ..**hill
-                    }));
-                }
+        let hills = hills_of_crowds.get(&root).filter(|hills| hills.len() > 1);
+        let molecules = hills.map_or(1, Vec::len);
+        if !volumes.keep(nm3 / molecules as f64) {
+            continue;
+        }
+        match hills {
+            Some(hills) => {
+                // The highest hill is as sure as the object is.
+                let highest = hills.iter().map(|hill| hill.score).fold(f64::MIN_POSITIVE, f64::max);
+                picks.extend(hills.iter().map(|hill| Pick {
+                    score: part.mean() * hill.score / highest,
+                    ..**hill
+                }));
             }
-            _ if volumes.keep(nm3) => picks.push(Pick {
+            None => picks.push(Pick {
                 position: [1, 2, 3].map(|k| part.sums[k] / part.sums[0]),
                 diameter_nm: ball_diameter(nm3),
                 score: part.mean(),
             }),
-            _ => {}
         }
     }
     Ok(picks)
