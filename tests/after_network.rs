@@ -137,6 +137,9 @@ fn an_object_of_several_molecules_is_taken_apart() {
     for memory in BUDGETS {
         assert_eq!(find(&map, &options(PickMethod::Objects), memory), picks, "{memory}");
     }
+    // Too little memory for mean pooling leaves objects whole; these need none of it.
+    let narrow = find(&map, &options(PickMethod::Objects), 300_000);
+    assert_eq!(narrow.len(), 2, "{narrow:?}");
 }
 
 #[test]

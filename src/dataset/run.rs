@@ -152,9 +152,7 @@ impl Run<'_, '_> {
             let Ok(described) = FileDescription::read(path) else {
                 continue;
             };
-            let is_told =
-                |warning: &&String| self.options.voxel_nm.is_none() || !described.size_doubts.contains(warning);
-            for warning in described.warnings.iter().filter(is_told) {
+            for warning in described.warnings_where(self.options.voxel_nm.is_some()) {
                 self.job
                     .logger()
                     .warn("volume", &format!("{}: {warning}", readable(path)));

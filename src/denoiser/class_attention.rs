@@ -18,6 +18,8 @@ pub(super) struct ClassAttention {
     levels: Vec<usize>,
     /// Places, among the structures of a batch, of those that exclude each other: the classes beside background.
     structures: Vec<i64>,
+    /// All structures are one class.
+    foreground: bool,
     floor: f64,
 }
 
@@ -54,6 +56,7 @@ impl ClassAttention {
             layers,
             levels,
             structures: classes,
+            foreground: options.attention_foreground,
             floor: options.attention_floor,
         }))
     }
@@ -65,7 +68,7 @@ impl ClassAttention {
 
     /// Mean of the layers' losses, a scalar.
     pub fn loss(&self, taps: &[AttentionTap], batch: &Batch, job: &Job) -> Result<Tensor> {
-        let finest = token_classes(batch, &self.structures)?;
+        let finest = token_classes(batch, &self.structures, self.foreground)?;
         let mut losses = Vec::with_capacity(taps.len());
         for tap in taps {
             let level = self.levels.get(tap.index).copied().unwrap_or(0);
@@ -95,8 +98,9 @@ fn layers_of(unet: &UnetConfig) -> Vec<usize> {
 }
 
 /// One where a token is of a class, [B, classes, h, w]: class 0 is background, class 1 + k the structure at place
-/// `structures[k]`. A token is of the structure that most of its voxels are, if more than half of them are of any.
-fn token_classes(batch: &Batch, structures: &[i64]) -> Result<Tensor> {
+/// `structures[k]`, or any of them with `foreground`. A token is of the structure that most of its voxels are, if more
+/// than half of them are of any.
+fn token_classes(batch: &Batch, structures: &[i64], foreground: bool) -> Result<Tensor> {
     let (count, _, rows, columns) = batch.structures.size4()?;
     let places = Tensor::f_from_slice(structures)?.f_to_device(batch.structures.device())?;
     let shares = batch
@@ -105,10 +109,11 @@ fn token_classes(batch: &Batch, structures: &[i64]) -> Result<Tensor> {
         .f_index_select(1, &places)?
         .f_mean_dim(2, false, Kind::Float)?;
     let is_structure = shares.f_sum_dim_intlist(1, false, Kind::Float)?.f_gt(0.5)?;
-    let class = shares
-        .f_argmax(1, false)?
-        .f_add_scalar(1)?
-        .f_mul(&is_structure.f_to_kind(Kind::Int64)?)?;
+    let is_structure = is_structure.f_to_kind(Kind::Int64)?;
+    if foreground {
+        return marks(&is_structure, 2);
+    }
+    let class = shares.f_argmax(1, false)?.f_add_scalar(1)?.f_mul(&is_structure)?;
     marks(&class, structures.len() as i64 + 1)
 }
 
@@ -299,13 +304,16 @@ mod tests {
             present: other,
             structures: truth,
         };
-        let finest = token_classes(&batch, &[0, 1, 2]).unwrap();
+        let finest = token_classes(&batch, &[0, 1, 2], false).unwrap();
         let named = |marks: &Tensor| Vec::<i64>::try_from(marks.argmax(1, false).flatten(0, -1)).unwrap();
         assert_eq!(named(&finest), [1, 0, 2, 0, 3, 1, 2, 0]);
         assert_eq!(finest.sum(Kind::Float).double_value(&[]), 8.0);
         // Three of background, two of membrane and molecule, one filament: on the left the filament is the rarest; on
         // the right the molecules are rarer than background.
         assert_eq!(named(&coarser(&finest, 2).unwrap()), [3, 2]);
+        let foreground = token_classes(&batch, &[0, 1, 2], true).unwrap();
+        assert_eq!(named(&foreground), [1, 0, 1, 0, 1, 1, 1, 0]);
+        assert_eq!(foreground.size(), [1, 2, 2, 4]);
         // A side that does not halve evenly keeps its last, smaller token.
         assert_eq!(coarser(&finest.narrow(3, 0, 3), 2).unwrap().size(), [1, 4, 1, 2]);
     }

@@ -107,6 +107,9 @@ pub struct DenoiserOptions {
     /// (background or one of the structures), mean over the tokens of a class, over classes and over layers.
     #[schemars(range(min = 0, max = 1000))]
     pub attention_weight: f64,
+    /// The classes of that loss are background and foreground alone, whatever structure it is. Attention within many
+    /// classes has as many slow eigenvectors, none of which need be the foreground.
+    pub attention_foreground: bool,
     /// Self-attention layers with that loss, by their place in execution order; empty: on the way up, the last two of
     /// the finest level and the last two of the next.
     #[schemars(inner(range(max = 10_000)))]
@@ -147,6 +150,7 @@ impl Default for DenoiserOptions {
             missing_share: 0.15,
             structure_weight: 1.0,
             attention_weight: 0.0,
+            attention_foreground: false,
             attention_layers: Vec::new(),
             attention_floor: 1e-4,
             adamw: AdamWOptions::default(),

@@ -42,10 +42,16 @@ pub struct FileDescription {
     pub warnings: Vec<String>,
     /// Those of the warnings that are of no account where the user gives the voxel size.
     #[serde(skip)]
-    pub size_doubts: Vec<String>,
+    size_doubts: Vec<String>,
 }
 
 impl FileDescription {
+    /// The warnings that count; `is_sized`: the user gives the voxel size.
+    pub fn warnings_where(&self, is_sized: bool) -> impl Iterator<Item = &String> {
+        let is_told = move |warning: &&String| !is_sized || !self.size_doubts.contains(warning);
+        self.warnings.iter().filter(is_told)
+    }
+
     /// Reads the header of an MRC file, plain or packed, or the metadata of a zarr folder. A file that is too short is
     /// described too.
     ///

@@ -88,8 +88,7 @@ pub fn place(tomogram: Option<&Path>, voxel_nm: Option<f64>) -> Result<Place, Fa
     let mut place = Place::default();
     if let Some(path) = tomogram {
         let described = FileDescription::read(path).or_exit(Exit::BadInput)?;
-        let is_told = |warning: &&String| voxel_nm.is_none() || !described.size_doubts.contains(warning);
-        let told = described.warnings.iter().filter(is_told);
+        let told = described.warnings_where(voxel_nm.is_some());
         place.warnings = told.map(|warning| format!("{}: {warning}", path.display())).collect();
         place.geometry = described.geometry;
         place.name = Some(Tomogram::name_of(path));

@@ -137,7 +137,6 @@ fn training(training: &TrainingState) -> String {
         html += &table(&["output", "Dice", "mean probability", "mean label"], &rows);
     }
     html += "<p class=\"small\">Slices held out lie beside slices learnt from and share structures with them: \
-             these figures \
-             say how far the network learnt the labels, not how true the labels are.</p>\n";
+             these figures say how far the network learnt the labels, not how true the labels are.</p>\n";
     html
 }

@@ -25,6 +25,7 @@ matched-noise one, as the built-in model: it sees voxels, and the microscope's n
   --start builtin|FILE   begins with the weights of this model instead of random ones
   --rate R               full learning rate of the U-Net
   --attention-weight W   of the loss that asks attention to follow objects; default 0.3, 0: none
+  --attention-foreground its classes are background and foreground alone, not each structure
   --device cpu|cuda:N
   --name TEXT            what the model is called in reports
   --random               untrained weights, for comparison
@@ -123,6 +124,7 @@ pub fn parse() -> Result<Option<Arguments>, lexopt::Error> {
             Long("start") => start = Some(PathBuf::from(parser.value()?)),
             Long("rate") => options.adamw.rate = parser.value()?.parse()?,
             Long("attention-weight") => options.attention_weight = parser.value()?.parse()?,
+            Long("attention-foreground") => options.attention_foreground = true,
             Long("device") => device = parser.value()?.string()?,
             Long("name") => name = Some(parser.value()?.string()?),
             Long("random") => random = true,

@@ -16,8 +16,9 @@ const CAPTION: &str = "<p><b>Table 1.</b> Agreement with the truth. The floor is
     number of voxels; for picks as many Laplacian-of-Gaussian peaks as there are picks, the best-scored first, and for \
     the average precision ten times as many peaks as truths. Bold: the better of both.</p>\n";
 
-const NOTES: &str = "<p class=\"notes\"><b>Measures.</b> Dice = 2|P ∩ T| / (|P| + |T|) and IoU = |P ∩ T| / |P ∪ T| \
-    over the voxels of all slices. AUC: probability that a random voxel of the class scores above a random other one. \
+const NOTES: &str = "<p class=\"notes\"><b>Measures.</b> Dice = 2|P ∩ T| / (|P| + |T|) and \
+    IoU = |P ∩ T| / |P ∪ T| over the voxels of all slices. \
+    AUC: probability that a random voxel of the class scores above a random other one. \
     Calibration error: mean distance of the score from the share of positives over 15 bins of equal width, weighted by \
     their voxels (Guo et al. 2017); a constant score can have none, so read it beside the AUC. Picks are matched to \
     truths one to one in the order of their score, each to the nearest free truth within reach, or to the one whose \
