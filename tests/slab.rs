@@ -2,9 +2,12 @@
 use std::ops::Range;
 
 use ndarray::Array3;
+use tch::Device;
 use tomocut::diffusion::{DiffusionModel, LatentMode, LoadOptions};
 use tomocut::metrics;
+use tomocut::networks::{GreyScale, SegmentationModel};
 use tomocut::phantom::{simulate, PhantomOptions};
+use tomocut::predict::predict_slices;
 use tomocut::runtime::{CancelToken, Error, Generator, Job, Logger};
 use tomocut::slab::{
     dump_slice, segment, write_outputs, CanvasRule, Preset, SlabFileOptions, SlabOptions, SlabSegmentation, SolverKind,
@@ -207,6 +210,36 @@ fn a_simulated_tomogram_is_segmented_better_than_chance() {
     assert!(auc > 0.75, "AUC {auc}");
     let snr = slab.report.snr.unwrap();
     assert!((0.1..10.0).contains(&snr), "estimated SNR {snr}, simulated 1.0");
+}
+
+#[test]
+fn membranes_are_the_mean_of_both_networks_where_there_are_slices_enough() {
+    let deep = |slices: usize| {
+        let tomogram = ball((slices, 64, 64), 0.5);
+        let maps = |network_membranes: bool| {
+            let options = SlabOptions {
+                network_membranes,
+                ..quick()
+            };
+            run(&tomogram, 2..8, &options).structures.unwrap()
+        };
+        (maps(false), maps(true), tomogram)
+    };
+    let (own, mean, tomogram) = deep(48);
+    let network = SegmentationModel::builtin(Device::Cpu).unwrap();
+    let job = Job::quiet();
+    let scale = GreyScale::of(&tomogram, network.description().input, false, &job).unwrap();
+    let maps = predict_slices(&network, &tomogram, 2..8, scale, 1 << 30, &job).unwrap();
+    let mut differ = 0;
+    for (at, mean) in mean.membrane.indexed_iter() {
+        let expected = 0.5 * (own.membrane[at] + maps[0][at]);
+        assert!((mean - expected).abs() < 1e-5, "{at:?}: {mean}, {expected}");
+        differ += usize::from((own.membrane[at] - mean).abs() > 1e-3);
+    }
+    assert!(differ > 0, "both networks say the same");
+    assert_eq!(own.molecule, mean.molecule);
+    let (own, mean, _) = deep(10);
+    assert_eq!(own.membrane, mean.membrane);
 }
 
 #[test]

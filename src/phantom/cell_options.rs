@@ -105,7 +105,7 @@ impl CellOptions {
             crowd_largest_nm: gen.uniform(8.0, 40.0),
             crowd_power: gen.uniform(3.0, 5.0),
             // Bodies of few voxels cannot be told from their neighbours.
-            texture_nm: (4.0 * voxel_nm).max(8.0),
+            texture_nm: (4.0 * voxel_nm).max(5.0),
             unevenness: gen.uniform(0.0, 1.2),
             uneven_nm: gen.uniform(30.0, 300.0),
             granules: some(gen, 0.25, 3.0 * field),

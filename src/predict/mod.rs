@@ -6,7 +6,7 @@
 //! finished tiles into the output and notes them in a journal; `run` ties them together. Ranks share the plan: each
 //! takes its part, whoever finishes last puts the output in place.
 //!
-//! `pictures` are predicted without a plan, each in one window. `stability` compares answers of a network that draws
+//! `in_memory` gives the probabilities of a few slices to who goes on with them. `pictures` are predicted without a plan, each in one window. `stability` compares answers of a network that draws
 //! them.
 //!
 //! `also` writes labels and molecules into what others keep. `labels` are cut out of the finished probabilities;
@@ -19,6 +19,7 @@ mod also;
 mod budget;
 mod closing;
 mod identity;
+mod in_memory;
 mod labels;
 mod membrane_options;
 mod objects;
@@ -39,6 +40,7 @@ pub use after::{
 };
 pub use closing::{close_membranes, ClosingOptions};
 pub use identity::{check_other_source, finished_files, identity, Inputs};
+pub use in_memory::predict_slices;
 pub use membrane_options::{MembraneFile, MembraneOptions};
 pub use objects::{object_picks, objects, ObjectRules};
 pub use options::{Output, PredictOptions, ProbabilityType, VolumeFormat};

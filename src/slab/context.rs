@@ -1,6 +1,8 @@
 //! What all slices of a slab share: voxel size, grey scale, signal-to-noise ratio, timesteps.
 use std::ops::Range;
 
+use ndarray::Array3;
+
 use crate::diffusion::{DiffusionModel, LatentDraw, LatentMode};
 use crate::runtime::{Generator, Job, Result, Stage};
 use crate::volume::{warn_of_contrast, Geometry, Tomogram};
@@ -46,6 +48,8 @@ pub struct PreparedSlab<'a> {
     pub context: SlabContext<'a>,
     /// The slices.
     pub stack: SlabStack,
+    /// Likelihood of membrane that the segmentation network gives, where it is asked.
+    pub network_membrane: Option<Array3<f32>>,
 }
 
 impl<'a> PreparedSlab<'a> {
@@ -66,7 +70,11 @@ impl<'a> PreparedSlab<'a> {
         let scale = GreyScale::of(model, raw.slab(), options)?;
         let stack = raw.scaled(&scale, job)?;
         let context = SlabContext::new(model, tomogram.geometry(), scale, &stack, options, job)?;
-        Ok(Self { context, stack })
+        Ok(Self {
+            context,
+            stack,
+            network_membrane: None,
+        })
     }
 }
 

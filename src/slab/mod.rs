@@ -21,6 +21,7 @@ mod denoise;
 mod dump;
 mod grey;
 mod line;
+mod network_membranes;
 mod one_slice;
 mod options;
 mod outputs;

@@ -15,12 +15,15 @@ use super::choices::Preset;
 use super::context::PreparedSlab;
 use super::decision::Decision;
 use super::line::Line;
+use super::network_membranes::network_membranes;
 use super::options::SlabOptions;
 use super::stack::check_slices;
 use super::structures::StructureMaps;
 use super::way::Way;
 
-/// Share of the call that the slices take; the rest is z correction, split and points.
+/// Share of the call that the segmentation network takes, where it is asked.
+const NETWORK_SHARE: f64 = 0.1;
+/// Share of the call after which the slices are done; the rest is z correction, split and points.
 const SLICES_SHARE: f64 = 0.95;
 
 /// What [`segment`] found.
@@ -131,12 +134,18 @@ pub fn segment(
     let way = Way::choose(model, options);
     let margin = way.margin(model);
     let seen = z.start.saturating_sub(margin)..(z.end + margin).min(geometry.shape[0]);
-    let slab = PreparedSlab::read(model, tomogram, seen.clone(), options, job)?;
+    let mut slab = PreparedSlab::read(model, tomogram, seen.clone(), options, job)?;
+    let mut begin = 0.0;
+    if options.network_membranes && matches!(way, Way::Structures(_)) {
+        begin = NETWORK_SHARE;
+        job.set_span(0.0..begin);
+        slab.network_membrane = network_membranes(tomogram, seen.clone(), options.bright, model.device(), job)?;
+    }
     let mut report = SlabReport::new(&slab, &z);
     let decision = match &way {
-        Way::Structures(line) => follow(line, &slab, &mut report, job)?,
-        Way::Denoised(line) => follow(line, &slab, &mut report, job)?,
-        Way::Paper(line) => follow(line, &slab, &mut report, job)?,
+        Way::Structures(line) => follow(line, &slab, begin, &mut report, job)?,
+        Way::Denoised(line) => follow(line, &slab, begin, &mut report, job)?,
+        Way::Paper(line) => follow(line, &slab, begin, &mut report, job)?,
     };
     let mut decision = decision.within(&seen, &z);
     if let Some(best) = options.n_points {
@@ -154,12 +163,12 @@ pub fn segment(
     })
 }
 
-/// Goes one way: all tiles of all cells, then the decision.
-fn follow<L: Line>(line: &L, slab: &PreparedSlab, report: &mut SlabReport, job: &Job) -> Result<Decision> {
-    let PreparedSlab { context, stack } = slab;
+/// Goes one way: all tiles of all cells, then the decision; `begin`: the share of the call that is done before.
+fn follow<L: Line>(line: &L, slab: &PreparedSlab, begin: f64, report: &mut SlabReport, job: &Job) -> Result<Decision> {
+    let PreparedSlab { context, stack, .. } = slab;
     let mut slices = Vec::new();
     let cells = stack.cell_starts();
-    let share = SLICES_SHARE / cells.len() as f64;
+    let share = (SLICES_SHARE - begin) / cells.len() as f64;
     let kept = MemoryReuse::start();
     for (index, z) in cells.enumerate() {
         let cell = CellRun::new(context, stack, z)?;
@@ -167,7 +176,7 @@ fn follow<L: Line>(line: &L, slab: &PreparedSlab, report: &mut SlabReport, job: 
         let mut maps = Vec::with_capacity(cell.tiles());
         for tile in 0..cell.tiles() {
             let step = share / cell.tiles() as f64;
-            let start = index as f64 * share + tile as f64 * step;
+            let start = begin + index as f64 * share + tile as f64 * step;
             job.set_span(start..start + step);
             let run = cell.run_tile(tile, line.needs_eigenvectors(), job)?;
             if let Some(solved) = &run.eigenvectors {

@@ -1,9 +1,9 @@
 //! Tiles against the whole volume at once.
 use ndarray::{s, Array3};
 use tch::Tensor;
-use tomocut::networks::{CompactConfig, NetworkConfig, Pass, PickerConfig, SegmentationModel};
-use tomocut::predict::{predict, Output, PredictOptions, ProbabilityType};
-use tomocut::runtime::Job;
+use tomocut::networks::{CompactConfig, GreyScale, NetworkConfig, Pass, PickerConfig, SegmentationModel};
+use tomocut::predict::{predict, predict_slices, Output, PredictOptions, ProbabilityType};
+use tomocut::runtime::{Error, Job};
 use tomocut::volume::Tomogram;
 
 use super::{compact, files, model, options, read, run, tomogram, voxels, SHAPE};
@@ -81,6 +81,24 @@ fn tiles_give_what_the_whole_volume_gives() {
             }
         }
     }
+}
+
+#[test]
+fn slices_in_memory_are_those_of_the_whole_volume() {
+    let model = compact();
+    let whole = untiled(&model);
+    let (tomogram, job) = (tomogram(10.0), Job::quiet());
+    let scale = GreyScale::of(&tomogram, model.description().input, false, &job).unwrap();
+    for memory in [1 << 30, 6 << 20] {
+        let maps = predict_slices(&model, &tomogram, 12..31, scale, memory, &job).unwrap();
+        assert_eq!(maps.len(), 3);
+        for (map, whole) in maps.iter().zip(&whole) {
+            let worst = largest_difference(map, &whole.slice(s![12..31, .., ..]).to_owned());
+            assert!(worst < 1e-5, "{memory}: {worst}");
+        }
+    }
+    let refused = predict_slices(&model, &tomogram, 12..31, scale, 1 << 16, &job);
+    assert!(matches!(refused, Err(Error::OutOfMemory(_))));
 }
 
 #[test]

@@ -66,8 +66,13 @@ impl Line for Structures {
             maps = refined(maps, density, job)?;
         }
         job.enter(Stage::Binarise)?;
+        // By the model alone: a membrane that the network is sure of would raise the threshold for all else.
+        let foreground = score_foreground(maps.foreground().view(), options.binarisation());
+        if let Some(network) = &slab.network_membrane {
+            maps.membrane
+                .zip_mut_with(network, |own, other| *own = 0.5 * (*own + other));
+        }
         let score = maps.foreground();
-        let foreground = score_foreground(score.view(), options.binarisation());
         job.enter(Stage::Split)?;
         let mut labels = maps.labels(&foreground);
         if options.binarisation() == Binarisation::ExpectedDice {

@@ -32,8 +32,9 @@ matched-noise one, as the built-in model: it sees voxels, and the microscope's n
 
 A segmentation network instead, the 3D one that ships (membrane, molecule, molecule's centre):
 
-  --network              trains that; --steps, --minutes, --batch (2), --volumes, --seed, --device and --checkpoint
-                         count
+  --network              trains that; --steps, --minutes, --batch (2), --volumes, --seed, --rate, --start, --device and
+                         --checkpoint count
+  --wide                 with a third level that sees twice as far
 
 The autoencoder of masks that SDSeg's small network stands on, from shapes drawn at random:
 
@@ -80,6 +81,10 @@ pub struct Arguments {
     pub network: bool,
     /// Windows per step of that.
     pub network_batch: Option<usize>,
+    /// Full learning rate of that.
+    pub network_rate: Option<f64>,
+    /// That network has a third level.
+    pub wide: bool,
     /// The mask autoencoder is wanted.
     pub masks: bool,
     /// A latent diffusion model is wanted; else a matched one.
@@ -99,7 +104,7 @@ pub fn parse() -> Result<Option<Arguments>, lexopt::Error> {
     };
     let mut start = None;
     let mut steps = None;
-    let (mut network, mut network_batch) = (false, None);
+    let (mut network, mut network_batch, mut network_rate, mut wide) = (false, None, None, false);
     let (mut with_autoencoder, mut masks) = (false, false);
     let mut vae = AutoencoderOptions::default();
     let (mut vae_checkpoint, mut folder, mut vae_minutes, mut vae_steps) = (None, None, f64::INFINITY, None);
@@ -119,10 +124,14 @@ pub fn parse() -> Result<Option<Arguments>, lexopt::Error> {
                 network_batch = Some(options.batch);
             }
             Long("network") => network = true,
+            Long("wide") => wide = true,
             Long("mask-autoencoder") => masks = true,
             Long("width") => options.unet = small_unet(widths(&parser.value()?.string()?)?),
             Long("start") => start = Some(PathBuf::from(parser.value()?)),
-            Long("rate") => options.adamw.rate = parser.value()?.parse()?,
+            Long("rate") => {
+                options.adamw.rate = parser.value()?.parse()?;
+                network_rate = Some(options.adamw.rate);
+            }
             Long("attention-weight") => options.attention_weight = parser.value()?.parse()?,
             Long("attention-foreground") => options.attention_foreground = true,
             Long("device") => device = parser.value()?.string()?,
@@ -173,6 +182,8 @@ pub fn parse() -> Result<Option<Arguments>, lexopt::Error> {
         start,
         network,
         network_batch,
+        network_rate,
+        wide,
         masks,
         autoencoder,
     }))
