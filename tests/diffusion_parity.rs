@@ -174,6 +174,13 @@ fn half_precision_variant_shards_and_working_types() {
     )
     .unwrap();
     compare(&open(folder.path()).unwrap(), &network, 2e-2);
+    // As diffusers names the index of a variant.
+    for variant in ["fp16", "bf16"] {
+        let index = |middle: &str| unet.join(format!("diffusion_pytorch_model.safetensors.index{middle}.json"));
+        std::fs::rename(index(""), index(&format!(".{variant}"))).unwrap();
+        compare(&open(folder.path()).unwrap(), &network, 2e-2);
+        std::fs::rename(index(&format!(".{variant}")), index("")).unwrap();
+    }
 
     // Working types other than float32; bfloat16 has 8 bits.
     for (kind, tolerance) in [(Kind::Half, 3e-2), (Kind::BFloat16, 2e-1)] {
@@ -184,6 +191,59 @@ fn half_precision_variant_shards_and_working_types() {
         let model = DiffusionModel::open(folder.path(), &options, &Job::quiet()).unwrap();
         compare(&model, &network, tolerance);
     }
+}
+
+#[test]
+fn settings_as_others_write_them_are_the_same_model() {
+    let network = Network::new("sd1");
+    let folder = TempDir::new().unwrap();
+    network.write_folder(folder.path(), &network.component("vae"), Store::F32);
+    let config = folder.path().join("unet/config.json");
+    let written = std::fs::read_to_string(&config).unwrap();
+    let change = |key: &str, value: serde_json::Value| {
+        let mut table: serde_json::Value = serde_json::from_str(&written).unwrap();
+        table[key] = value;
+        std::fs::write(&config, table.to_string()).unwrap();
+    };
+    let width = serde_json::from_str::<serde_json::Value>(&written).unwrap()["cross_attention_dim"].clone();
+    for (key, value) in [
+        ("upcast_attention", serde_json::Value::Null),
+        ("only_cross_attention", serde_json::json!([false, false])),
+        ("cross_attention_dim", serde_json::json!([width, width])),
+    ] {
+        change(key, value);
+        compare(&open(folder.path()).unwrap(), &network, 1e-4);
+    }
+    change("only_cross_attention", serde_json::json!([true, false]));
+    let refused = open(folder.path())
+        .err()
+        .map(|error| error.to_string())
+        .unwrap_or_default();
+    assert!(refused.contains("only_cross_attention is [true,false]"), "{refused}");
+    change("cross_attention_dim", serde_json::json!(48));
+    let refused = open(folder.path())
+        .err()
+        .map(|error| error.to_string())
+        .unwrap_or_default();
+    let expected = format!("hidden_size is {width}, the U-Net's cross_attention_dim expects width 48");
+    assert!(refused.contains(&expected), "{refused}");
+
+    // An inpainting model also sees a mask and a masked latent, which are zero here.
+    change("in_channels", serde_json::json!(9));
+    let mut unet = network.component("unet");
+    let (shape, values) = unet.get_mut("conv_in.weight").unwrap();
+    let kernel: usize = shape[2] * shape[3];
+    *values = values
+        .chunks(shape[1] * kernel)
+        .flat_map(|row| row.iter().copied().chain(std::iter::repeat_n(1.0, 5 * kernel)))
+        .collect();
+    shape[1] += 5;
+    write(
+        &folder.path().join("unet/diffusion_pytorch_model.safetensors"),
+        &unet,
+        Store::F32,
+    );
+    compare(&open(folder.path()).unwrap(), &network, 1e-4);
 }
 
 #[test]
@@ -284,8 +344,8 @@ fn bad_tensors_are_named() {
     );
     let first = "model.diffusion_model.input_blocks.0.0.weight";
     refuse(
-        &|t| drop(t.insert(first.into(), (vec![32, 9, 3, 3], vec![0.0; 2592]))),
-        &["in_channels is 9", "inpainting"],
+        &|t| drop(t.insert(first.into(), (vec![32, 5, 3, 3], vec![0.0; 1440]))),
+        &["makes 4 channels", "the U-Net takes 5"],
     );
     let xl = "conditioner.embedders.1.model.transformer.resblocks.9.mlp.c_proj.bias";
     refuse(

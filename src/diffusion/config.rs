@@ -1,6 +1,6 @@
 //! Settings of the U-Net, in the words and with the meaning of diffusers' `unet/config.json`.
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::runtime::{Error, Result};
 
@@ -123,7 +123,7 @@ const FIXED: &[(&str, &[&str])] = &[
     ("mid_block_scale_factor", &["1", "1.0"]),
     ("mid_block_type", &["\"UNetMidBlock2DCrossAttn\""]),
     ("num_class_embeds", &["null"]),
-    ("only_cross_attention", &["false", "[false,false,false,false]"]),
+    ("only_cross_attention", &["null", "false"]),
     ("projection_class_embeddings_input_dim", &["null"]),
     ("resnet_out_scale_factor", &["1", "1.0"]),
     ("resnet_skip_time_act", &["false"]),
@@ -136,6 +136,31 @@ const FIXED: &[(&str, &[&str])] = &[
     ("timestep_post_act", &["null"]),
 ];
 
+/// Keys whose null diffusers takes for false.
+const NULL_IS_FALSE: [&str; 2] = ["upcast_attention", "use_linear_projection"];
+/// Keys that diffusers takes as one value or as a list of one for each level.
+const PER_LEVEL: [&str; 2] = ["only_cross_attention", "cross_attention_dim"];
+
+/// `table` in the one form that is read here: null is false where diffusers takes it so, a list of equal values, one for
+/// each level, is that value.
+fn as_diffusers_reads(table: &Map<String, Value>) -> Map<String, Value> {
+    let mut table = table.clone();
+    table.retain(|key, value| !(value.is_null() && NULL_IS_FALSE.contains(&key.as_str())));
+    for key in PER_LEVEL {
+        let Some(Value::Array(values)) = table.get(key) else {
+            continue;
+        };
+        if let Some(value) = values
+            .first()
+            .filter(|first| values.iter().all(|value| value == *first))
+        {
+            let value = value.clone();
+            table.insert(key.to_owned(), value);
+        }
+    }
+    table
+}
+
 impl UnetConfig {
     /// Reads diffusers' `config.json`. Keys that do not change the network (sample size, versions, dropout) are
     /// ignored.
@@ -146,8 +171,10 @@ impl UnetConfig {
         let table = json
             .as_object()
             .ok_or_else(|| Error::format("U-Net config", "is not a JSON object"))?;
-        refuse_other_values("U-Net", table, FIXED)?;
-        let config: Self = serde_json::from_value(json.clone()).map_err(|e| Error::format("U-Net config", e))?;
+        let table = as_diffusers_reads(table);
+        refuse_other_values("U-Net", &table, FIXED)?;
+        let config: Self =
+            serde_json::from_value(Value::Object(table)).map_err(|e| Error::format("U-Net config", e))?;
         config.validate()?;
         Ok(config)
     }
@@ -214,11 +241,6 @@ impl UnetConfig {
             if !(1..=4096).contains(&value) {
                 return Err(invalid(name, value, "must be 1..=4096"));
             }
-        }
-        if self.in_channels == 9 {
-            return Err(Error::Unsupported(
-                "U-Net in_channels is 9: an inpainting model; use the ordinary one".into(),
-            ));
         }
         if self.cross_attention_dim.is_some_and(|width| width < 1) {
             return Err(invalid(

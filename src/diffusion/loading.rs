@@ -189,9 +189,12 @@ pub(super) fn open_single_file(
     assemble(parts, unet_fetch, vae_fetch, text_fetch, options, job)
 }
 
+/// The first convolution of a U-Net.
+const INPUT_WEIGHT: &str = "conv_in.weight";
+
 /// The text encoder comes first and is dropped before the larger parts are read.
 fn assemble(
-    parts: Parts,
+    mut parts: Parts,
     unet: &mut FetchTensor,
     vae: &mut FetchTensor,
     text: &mut FetchTensor,
@@ -199,14 +202,24 @@ fn assemble(
     job: &Job,
 ) -> Result<DiffusionModel> {
     let _guard = tch::no_grad_guard();
-    if parts.unet.cross_attention_dim != Some(parts.text.hidden_size) {
+    let text_width = parts.text.hidden_size;
+    let expected = match parts.unet.cross_attention_dim {
+        Some(width) if width == text_width => None,
+        Some(width) => Some(format!("width {width}")),
+        None => Some("no text".to_owned()),
+    };
+    if let Some(expected) = expected {
         return Err(Error::format(
             "model",
             format_args!(
-                "the U-Net takes text embeddings of width {:?}, the text encoder makes {}",
-                parts.unet.cross_attention_dim, parts.text.hidden_size
+                "text_encoder's hidden_size is {text_width}, the U-Net's cross_attention_dim expects {expected}"
             ),
         ));
+    }
+    let latent = parts.vae.latent_channels;
+    let inpaints = parts.unet.in_channels == 2 * latent + 1;
+    if inpaints {
+        parts.unet.in_channels = latent;
     }
     if parts.vae.latent_channels != parts.unet.in_channels {
         return Err(Error::format(
@@ -219,7 +232,15 @@ fn assemble(
     }
     let context: Tensor = embed_empty_prompt(&parts.text, parts.padding, options.device, text, job)?;
     let encoder = VaeEncoder::from_tensors(&parts.vae, vae)?;
-    let unet = Unet::from_tensors(&parts.unet, unet)?;
+    let unet = Unet::from_tensors(&parts.unet, &mut |name, shape| {
+        if !(inpaints && name == INPUT_WEIGHT) {
+            return unet(name, shape);
+        }
+        // Beside the latent an inpainting model sees a mask and a masked latent; as zeros they add nothing.
+        let mut stored = shape.to_vec();
+        stored[1] = 2 * latent + 1;
+        Ok(unet(name, &stored)?.f_narrow(1, 0, latent)?.f_contiguous()?)
+    })?;
     let version = if parts.unet.use_linear_projection { 2 } else { 1 };
     let config = ModelConfig {
         name: format!("Stable Diffusion {version}"),
@@ -256,18 +277,23 @@ fn vae_names(name: &str) -> Vec<String> {
     names
 }
 
-/// Weights of one component: `STEM.safetensors`, else `STEM.fp16.safetensors`, else the shards of
-/// `STEM.safetensors.index.json`.
+/// What is in the name of a component's files, before the ending: full precision comes first.
+const VARIANTS: [&str; 3] = ["", ".fp16", ".bf16"];
+
+/// Weights of one component: `STEM.safetensors`, else `STEM.fp16.safetensors` or `STEM.bf16.safetensors`, else the
+/// shards of `STEM.safetensors.index.json`, with `.fp16` or `.bf16` before the ending too.
 fn component_files(folder: &Path, stem: &str) -> Result<WeightFiles<'static>> {
     let shown = folder.display().to_string();
-    for name in [format!("{stem}.safetensors"), format!("{stem}.fp16.safetensors")] {
-        let file = folder.join(name);
-        if file.is_file() {
+    let existing = |name: String| Some(folder.join(name)).filter(|file| file.is_file());
+    for variant in VARIANTS {
+        if let Some(file) = existing(format!("{stem}{variant}.safetensors")) {
             return Ok(WeightFiles::new(&shown, vec![TensorFile::map(&file)?]));
         }
     }
-    let index = folder.join(format!("{stem}.safetensors.index.json"));
-    if index.is_file() {
+    for variant in VARIANTS {
+        let Some(index) = existing(format!("{stem}.safetensors.index{variant}.json")) else {
+            continue;
+        };
         let json = read_json(&index)?;
         let table = json.get("weight_map").and_then(Value::as_object);
         let table = table.ok_or_else(|| Error::format(index.display(), "has no table weight_map"))?;
@@ -286,7 +312,7 @@ fn component_files(folder: &Path, stem: &str) -> Result<WeightFiles<'static>> {
     }
     Err(Error::format(
         shown,
-        format_args!("has no {stem}.safetensors, {stem}.fp16.safetensors or index of shards"),
+        format_args!("has no {stem}.safetensors (nor .fp16 or .bf16 before the ending) and no index of shards"),
     ))
 }
 

@@ -195,7 +195,6 @@ fn settings_are_checked() {
             r#"{"addition_embed_type": "text_time"}"#,
             "addition_embed_type is \"text_time\"",
         ),
-        (r#"{"in_channels": 9}"#, "inpainting"),
         (
             r#"{"down_block_types": ["A", "B", "C", "D"]}"#,
             "down_block_types has A",

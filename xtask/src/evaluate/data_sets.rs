@@ -78,6 +78,8 @@ impl DataSet {
 
 /// The middle 20 slices: every one of these tomograms has 128.
 const SLAB: &str = "54:74";
+/// Others, nearer to where the ice ends.
+const OTHER_SLAB: &str = "20:40";
 
 const fn simulated(folder: &'static str, tomogram: &'static str, particles: &'static str) -> TomogramSource {
     TomogramSource {
@@ -94,19 +96,37 @@ const fn simulated(folder: &'static str, tomogram: &'static str, particles: &'st
     }
 }
 
-const SIMULATED: &str = "Middle 20 of 128 slices; a hit is within 10 nm.";
+const fn elsewhere(source: TomogramSource) -> TomogramSource {
+    TomogramSource {
+        z: OTHER_SLAB,
+        ..source
+    }
+}
 
-pub const DATA_SETS: [DataSet; 6] = [
+const fn ribosomes(folder: &'static str, tomogram: &'static str, particles: &'static str) -> TomogramSource {
+    TomogramSource {
+        diameter_nm: "27",
+        reach: ["--match-nm", "12.5"],
+        told: &["--diameter-nm", "27"],
+        ..simulated(folder, tomogram, particles)
+    }
+}
+
+const SIMULATED: &str = "Middle 20 of 128 slices; a hit is within 10 nm.";
+const SIMULATED_ELSEWHERE: &str = "Slices 20 to 39 of 128, on which nothing was chosen; a hit is within 10 nm.";
+const PARTICLES: &str = "3,4,5,6,7,8";
+
+pub const DATA_SETS: [DataSet; 10] = [
     DataSet {
         name: "sim_pn_dev1, SNR 0.8",
         note: SIMULATED,
-        source: Source::Tomogram(simulated("sim_pn_dev1", "tomo_easy.mrc.gz", "3,4,5,6,7,8")),
+        source: Source::Tomogram(simulated("sim_pn_dev1", "tomo_easy.mrc.gz", PARTICLES)),
         goals: &[("foreground Dice", 0.85)],
     },
     DataSet {
         name: "sim_pn_dev1, SNR 0.1",
         note: SIMULATED,
-        source: Source::Tomogram(simulated("sim_pn_dev1", "tomo_hard.mrc.gz", "3,4,5,6,7,8")),
+        source: Source::Tomogram(simulated("sim_pn_dev1", "tomo_hard.mrc.gz", PARTICLES)),
         goals: &[
             ("foreground Dice", 0.70),
             ("membrane Dice", 0.60),
@@ -116,7 +136,7 @@ pub const DATA_SETS: [DataSet; 6] = [
     DataSet {
         name: "sim_pn_dev2, SNR 0.1",
         note: SIMULATED,
-        source: Source::Tomogram(simulated("sim_pn_dev2", "tomo_hard.mrc.gz", "3,4,5,6,7,8")),
+        source: Source::Tomogram(simulated("sim_pn_dev2", "tomo_hard.mrc.gz", PARTICLES)),
         goals: &[
             ("foreground Dice", 0.68),
             ("membrane Dice", 0.60),
@@ -128,17 +148,36 @@ pub const DATA_SETS: [DataSet; 6] = [
         note:
             "Middle 20 of 128 slices; the molecules are its ribosomes, most of the other particles are of 5 nm, four \
                voxels, so the engine is told to look for 27 nm; a hit is within 12.5 nm.",
-        source: Source::Tomogram(TomogramSource {
-            diameter_nm: "27",
-            reach: ["--match-nm", "12.5"],
-            told: &["--diameter-nm", "27"],
-            ..simulated("sim_semi_TE1", "tomo_hard.mrc.gz", "4")
-        }),
+        source: Source::Tomogram(ribosomes("sim_semi_TE1", "tomo_hard.mrc.gz", "4")),
         goals: &[
             ("foreground Dice", 0.68),
             ("membrane Dice", 0.60),
             ("molecule F1", 0.60),
         ],
+    },
+    DataSet {
+        name: "sim_pn_dev1, SNR 0.8, slices 20 to 39",
+        note: SIMULATED_ELSEWHERE,
+        source: Source::Tomogram(elsewhere(simulated("sim_pn_dev1", "tomo_easy.mrc.gz", PARTICLES))),
+        goals: &[],
+    },
+    DataSet {
+        name: "sim_pn_dev1, SNR 0.1, slices 20 to 39",
+        note: SIMULATED_ELSEWHERE,
+        source: Source::Tomogram(elsewhere(simulated("sim_pn_dev1", "tomo_hard.mrc.gz", PARTICLES))),
+        goals: &[],
+    },
+    DataSet {
+        name: "sim_pn_dev2, SNR 0.1, slices 20 to 39",
+        note: SIMULATED_ELSEWHERE,
+        source: Source::Tomogram(elsewhere(simulated("sim_pn_dev2", "tomo_hard.mrc.gz", PARTICLES))),
+        goals: &[],
+    },
+    DataSet {
+        name: "sim_semi_TE1, SNR 0.1, slices 20 to 39",
+        note: "Slices 20 to 39 of 128; molecules and reach as above.",
+        source: Source::Tomogram(elsewhere(ribosomes("sim_semi_TE1", "tomo_hard.mrc.gz", "4"))),
+        goals: &[],
     },
     DataSet {
         name: "EMPIAR-11658 tomogram 9, real",

@@ -10,7 +10,7 @@ use crate::failure::Result;
 pub fn measure(bench: &Bench, source: &TomogramSource, model: &Model) -> Result<Value> {
     let folder = bench.data.join(source.folder);
     let tomogram = folder.join(source.tomogram);
-    let out = bench.fresh(&format!("{}_{}", source.folder, source.tomogram), model)?;
+    let out = bench.fresh(&format!("{}_{}_{}", source.folder, source.tomogram, source.z), model)?;
     let files = bench.segment(model, &tomogram, source.z, source.told, &out)?;
 
     let mut evaluate = bench.evaluate();
