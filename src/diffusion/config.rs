@@ -141,8 +141,8 @@ const NULL_IS_FALSE: [&str; 2] = ["upcast_attention", "use_linear_projection"];
 /// Keys that diffusers takes as one value or as a list of one for each level.
 const PER_LEVEL: [&str; 2] = ["only_cross_attention", "cross_attention_dim"];
 
-/// `table` in the one form that is read here: null is false where diffusers takes it so, a list of equal values, one for
-/// each level, is that value.
+/// `table` in the one form that is read here: null is false where diffusers takes it so, a list of equal values is that
+/// value.
 fn as_diffusers_reads(table: &Map<String, Value>) -> Map<String, Value> {
     let mut table = table.clone();
     table.retain(|key, value| !(value.is_null() && NULL_IS_FALSE.contains(&key.as_str())));

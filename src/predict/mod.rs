@@ -6,8 +6,8 @@
 //! finished tiles into the output and notes them in a journal; `run` ties them together. Ranks share the plan: each
 //! takes its part, whoever finishes last puts the output in place.
 //!
-//! `in_memory` gives the probabilities of a few slices to who goes on with them. `pictures` are predicted without a plan, each in one window. `stability` compares answers of a network that draws
-//! them.
+//! `in_memory` gives the probabilities of a few slices to who goes on with them. `pictures` are predicted without a
+//! plan, each in one window. `stability` compares answers of a network that draws them.
 //!
 //! `also` writes labels and molecules into what others keep. `labels` are cut out of the finished probabilities;
 //! `after` the network: molecules and membranes out of the volumes, slice by slice. `closing` fills the holes of
