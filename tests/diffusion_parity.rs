@@ -215,16 +215,10 @@ fn settings_as_others_write_them_are_the_same_model() {
         compare(&open(folder.path()).unwrap(), &network, 1e-4);
     }
     change("only_cross_attention", serde_json::json!([true, false]));
-    let refused = open(folder.path())
-        .err()
-        .map(|error| error.to_string())
-        .unwrap_or_default();
+    let refused = refusal(folder.path());
     assert!(refused.contains("only_cross_attention is [true,false]"), "{refused}");
     change("cross_attention_dim", serde_json::json!(48));
-    let refused = open(folder.path())
-        .err()
-        .map(|error| error.to_string())
-        .unwrap_or_default();
+    let refused = refusal(folder.path());
     let expected = format!("hidden_size is {width}, the U-Net's cross_attention_dim expects width 48");
     assert!(refused.contains(&expected), "{refused}");
 

@@ -221,12 +221,12 @@ fn assemble(
     if inpaints {
         parts.unet.in_channels = latent;
     }
-    if parts.vae.latent_channels != parts.unet.in_channels {
+    if latent != parts.unet.in_channels {
         return Err(Error::format(
             "model",
             format_args!(
-                "the autoencoder makes {} channels, the U-Net takes {}",
-                parts.vae.latent_channels, parts.unet.in_channels
+                "the autoencoder makes {latent} channels, the U-Net takes {}",
+                parts.unet.in_channels
             ),
         ));
     }

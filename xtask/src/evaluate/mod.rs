@@ -19,7 +19,7 @@ use crate::failure::{Failure, Result};
 use crate::layout::{self, Layout};
 use crate::libtorch;
 use crate::process;
-use data_sets::{DataSet, Source, DATA_SETS};
+use data_sets::{DataSet, Source, DATA_SETS, OTHER_SLICES};
 use models::Model;
 
 /// What is asked for.
@@ -36,7 +36,7 @@ pub fn command(layout: &Layout, arguments: Vec<OsString>) -> Result<()> {
     let plan = parse(arguments)?;
     let data = std::env::var_os("TOMOCUT_DATA").map_or_else(|| layout.root.join("../shared/data"), PathBuf::from);
     let chosen = |set: &&DataSet| plan.only.as_ref().is_none_or(|text| set.name.contains(text));
-    let sets: Vec<&DataSet> = DATA_SETS.iter().filter(chosen).collect();
+    let sets: Vec<&DataSet> = DATA_SETS.iter().chain(&OTHER_SLICES).filter(chosen).collect();
     if sets.is_empty() {
         return Err(Failure::usage("no data set has such a name"));
     }
