@@ -45,7 +45,7 @@ pub use resize::{resize_cubic_f32, resize_cubic_u8, resize_linear_f32, resize_li
 pub use shape::{circularity, perimeter};
 pub use similarity::{psnr, ssim};
 pub use slice_components::SliceComponents;
-pub use stretch::{finite_range, percentiles, stretch_f32, stretch_u8};
+pub use stretch::{finite_range, percentiles, percentiles_f64, stretch_f32, stretch_u8};
 pub use threshold::{adaptive_threshold, hysteresis, hysteresis_3d, otsu_f32, otsu_u8};
 
 use ndarray::{Array2, ArrayView2};

@@ -37,16 +37,26 @@ pub fn stretch_f32(image: ArrayView2<f32>) -> Array2<f32> {
 /// (numpy's default); `None` when no value is finite.
 pub fn percentiles<'a>(values: impl IntoIterator<Item = &'a f32>, at: &[f64]) -> Option<Vec<f32>> {
     let mut sorted: Vec<f32> = values.into_iter().copied().filter(|v| v.is_finite()).collect();
-    if sorted.is_empty() {
-        return None;
-    }
     sorted.sort_unstable_by(f32::total_cmp);
-    let last = sorted.len() - 1;
-    let value = |percent: &f64| {
-        let position = percent.clamp(0.0, 100.0) / 100.0 * last as f64;
-        let below = (position.floor() as usize).min(last);
-        let (a, b) = (f64::from(sorted[below]), f64::from(sorted[(below + 1).min(last)]));
-        (a + (b - a) * (position - below as f64)) as f32
-    };
-    Some(at.iter().map(value).collect())
+    let value = |n: usize| f64::from(sorted[n]);
+    let at_percent = |percent: &f64| interpolated(sorted.len(), value, *percent).map(|v| v as f32);
+    at.iter().map(at_percent).collect()
+}
+
+/// The same of double precision.
+pub fn percentiles_f64(values: impl IntoIterator<Item = f64>, at: &[f64]) -> Option<Vec<f64>> {
+    let mut sorted: Vec<f64> = values.into_iter().filter(|v| v.is_finite()).collect();
+    sorted.sort_unstable_by(f64::total_cmp);
+    at.iter()
+        .map(|percent| interpolated(sorted.len(), |n| sorted[n], *percent))
+        .collect()
+}
+
+/// The value at `percent` of `count` sorted values.
+fn interpolated(count: usize, value: impl Fn(usize) -> f64, percent: f64) -> Option<f64> {
+    let last = count.checked_sub(1)?;
+    let position = percent.clamp(0.0, 100.0) / 100.0 * last as f64;
+    let below = (position.floor() as usize).min(last);
+    let (a, b) = (value(below), value((below + 1).min(last)));
+    Some(a + (b - a) * (position - below as f64))
 }

@@ -122,6 +122,19 @@ impl Detection {
     }
 }
 
+impl std::ops::Add for Detection {
+    type Output = Self;
+
+    /// The counts of both.
+    fn add(self, other: Self) -> Self {
+        Self {
+            found: self.found + other.found,
+            wrong: self.wrong + other.wrong,
+            missed: self.missed + other.missed,
+        }
+    }
+}
+
 /// The numbers 0 to `count` - 1, best score first, equal scores in the order given; missing scores count 0.
 pub(super) fn by_score(count: usize, scores: &[f64]) -> Vec<usize> {
     let score = |n: usize| scores.get(n).copied().unwrap_or(0.0);

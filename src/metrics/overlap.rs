@@ -23,19 +23,20 @@ impl Overlap {
         check_shapes("truth", prediction.shape(), truth.shape())?;
         let mut overlap = Self::default();
         match counted {
-            None => Zip::from(prediction).and(truth).for_each(|&p, &t| overlap.add(p, t)),
+            None => Zip::from(prediction).and(truth).for_each(|&p, &t| overlap.count(p, t)),
             Some(counted) => {
                 check_shapes("counted", prediction.shape(), counted.shape())?;
                 Zip::from(prediction)
                     .and(truth)
                     .and(counted)
-                    .for_each(|&p, &t, &c| overlap.add(p && c, t && c));
+                    .for_each(|&p, &t, &c| overlap.count(p && c, t && c));
             }
         }
         Ok(overlap)
     }
 
-    fn add(&mut self, prediction: bool, truth: bool) {
+    /// Counts one more voxel.
+    pub fn count(&mut self, prediction: bool, truth: bool) {
         self.prediction += u64::from(prediction);
         self.truth += u64::from(truth);
         self.both += u64::from(prediction && truth);
@@ -62,6 +63,19 @@ impl Overlap {
     }
 }
 
+impl std::ops::Add for Overlap {
+    type Output = Self;
+
+    /// The counts of both.
+    fn add(self, other: Self) -> Self {
+        Self {
+            prediction: self.prediction + other.prediction,
+            truth: self.truth + other.truth,
+            both: self.both + other.both,
+        }
+    }
+}
+
 /// Mean Dice over the slices along z as the slab paper's scripts take it: a slice that is empty in both counts 1, one
 /// that is empty in just one counts 0 (slab-pipeline, table 1 row 15). It rewards empty slices; report the Dice of
 /// all voxels beside it.
@@ -71,7 +85,7 @@ pub fn mean_slice_dice(prediction: &Array3<bool>, truth: &Array3<bool>) -> Resul
     let (mut sum, mut count) = (0.0, 0usize);
     for (p, t) in slices {
         let mut overlap = Overlap::default();
-        Zip::from(p).and(t).for_each(|&p, &t| overlap.add(p, t));
+        Zip::from(p).and(t).for_each(|&p, &t| overlap.count(p, t));
         sum += overlap.dice();
         count += 1;
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ndarray::{Array2, ArrayView2};
+use serde::Serialize;
 
 use super::assignment::best_assignment;
 use crate::{Error, Result};
@@ -20,16 +21,16 @@ pub enum SegmentMatch {
     OracleMerged,
 }
 
-/// Pixels of the images added so far, by class of the truth.
+/// Segments and classes of the images added so far.
 #[derive(Clone, Debug)]
 pub struct SegmentScores {
     rule: SegmentMatch,
     ignored: Option<u32>,
-    /// (segment, class) -> pixels, for [`SegmentMatch::Global`].
-    pooled: BTreeMap<(u32, u32), u64>,
-    classes: BTreeMap<u32, ClassCount>,
-    pixels: u64,
+    images: Vec<Common>,
 }
+
+/// (segment, class) -> pixels that they share.
+type Common = BTreeMap<(u32, u32), u64>;
 
 /// Pixels of one class.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,17 +43,45 @@ pub struct ClassCount {
     pub both: u64,
 }
 
-/// Scores over all images; classes that the truth never shows do not count.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SegmentFigures {
-    /// Share of the pixels whose segment was matched to their class, 0..=1.
+impl ClassCount {
+    /// Accuracy, IoU and F1 of a class that the truth shows.
+    fn scores(&self) -> MeanScores {
+        let (truth, prediction, both) = (self.truth as f64, self.prediction as f64, self.both as f64);
+        MeanScores {
+            accuracy: both / truth,
+            iou: both / (truth + prediction - both),
+            f1: 2.0 * both / (truth + prediction),
+        }
+    }
+}
+
+/// Accuracy (both / truth), IoU (both / (truth or prediction)) and F1 (2 both / (truth + prediction)), each 0..=1, of
+/// classes, averaged one way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct MeanScores {
+    /// Share of the pixels of the truth whose segment was matched to their class.
     pub accuracy: f64,
-    /// Mean over classes of both / (truth or prediction), 0..=1.
-    pub mean_iou: f64,
-    /// Mean over classes of 2 both / (truth + prediction), 0..=1.
-    pub mean_f1: f64,
+    /// Intersection over union.
+    pub iou: f64,
+    /// Harmonic mean of precision and recall of pixels.
+    pub f1: f64,
+}
+
+/// Scores over all images, averaged in three ways; classes that the truth never shows do not count.
+///
+/// The papers' Acc, F1 and mIoU are `over_pixels.accuracy`, `over_classes.f1` and `over_classes.iou`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct SegmentFigures {
+    /// Mean over classes, each counted over the pixels of all images.
+    pub over_classes: MeanScores,
+    /// Mean over images of the mean over the classes that the image's truth shows.
+    pub over_images: MeanScores,
+    /// Mean over classes weighted by their pixels in the truth: pixel accuracy, frequency weighted IoU and F1.
+    pub over_pixels: MeanScores,
     /// Number of classes in the truth.
     pub classes: usize,
+    /// Number of images.
+    pub images: usize,
 }
 
 impl SegmentScores {
@@ -61,9 +90,7 @@ impl SegmentScores {
         Self {
             rule,
             ignored,
-            pooled: BTreeMap::new(),
-            classes: BTreeMap::new(),
-            pixels: 0,
+            images: Vec::new(),
         }
     }
 
@@ -80,62 +107,90 @@ impl SegmentScores {
                 &allowed,
             ));
         }
-        let mut common: BTreeMap<(u32, u32), u64> = BTreeMap::new();
+        let mut common = Common::new();
         for (&segment, &class) in segments.iter().zip(&truth) {
             if Some(class) != self.ignored {
                 *common.entry((segment, class)).or_default() += 1;
             }
         }
-        match self.rule {
-            SegmentMatch::Global => {
-                for (pair, count) in common {
-                    *self.pooled.entry(pair).or_default() += count;
-                }
-            }
-            rule => count(&common, rule, &mut self.classes, &mut self.pixels)?,
-        }
+        self.images.push(common);
         Ok(())
     }
 
     /// Pixels of every class of the truth, and of classes that segments were matched to.
     pub fn classes(&self) -> Result<BTreeMap<u32, ClassCount>> {
-        Ok(self.counted()?.0)
+        Ok(pooled(&self.counted()?))
     }
 
-    /// The scores; None where nothing was added.
+    /// The scores; None where no pixel was added.
     pub fn figures(&self) -> Result<Option<SegmentFigures>> {
-        let (classes, pixels) = self.counted()?;
-        let shown: Vec<&ClassCount> = classes.values().filter(|class| class.truth > 0).collect();
-        if pixels == 0 || shown.is_empty() {
+        let images = self.counted()?;
+        let classes = pooled(&images);
+        let Some(over_classes) = mean_of(shown(&classes).map(|class| (class.scores(), 1.0))) else {
             return Ok(None);
-        }
-        let mean = |figure: fn(&ClassCount) -> f64| shown.iter().map(|c| figure(c)).sum::<f64>() / shown.len() as f64;
-        let right: u64 = shown.iter().map(|class| class.both).sum();
+        };
+        let of_image = |image| mean_of(shown(image).map(|class| (class.scores(), 1.0)));
+        let by_image = images.iter().filter_map(of_image).map(|scores| (scores, 1.0));
+        let by_pixels = shown(&classes).map(|class| (class.scores(), class.truth as f64));
         Ok(Some(SegmentFigures {
-            accuracy: right as f64 / pixels as f64,
-            mean_iou: mean(|c| c.both as f64 / (c.truth + c.prediction - c.both) as f64),
-            mean_f1: mean(|c| 2.0 * c.both as f64 / (c.truth + c.prediction) as f64),
-            classes: shown.len(),
+            over_classes,
+            over_images: mean_of(by_image).unwrap_or_default(),
+            over_pixels: mean_of(by_pixels).unwrap_or_default(),
+            classes: shown(&classes).count(),
+            images: images.len(),
         }))
     }
 
-    fn counted(&self) -> Result<(BTreeMap<u32, ClassCount>, u64)> {
-        let (mut classes, mut pixels) = (self.classes.clone(), self.pixels);
-        if self.rule == SegmentMatch::Global {
-            count(&self.pooled, self.rule, &mut classes, &mut pixels)?;
+    /// Pixels of the classes of each image.
+    fn counted(&self) -> Result<Vec<BTreeMap<u32, ClassCount>>> {
+        if self.rule != SegmentMatch::Global {
+            let of_image = |common| Ok(count(common, &matched(common, self.rule)?));
+            return self.images.iter().map(of_image).collect();
         }
-        Ok((classes, pixels))
+        let mut all = Common::new();
+        for (pair, pixels) in self.images.iter().flatten() {
+            *all.entry(*pair).or_default() += pixels;
+        }
+        let class_of = matched(&all, self.rule)?;
+        Ok(self.images.iter().map(|common| count(common, &class_of)).collect())
     }
 }
 
-/// Matches the segments of `common` to its classes and adds the pixels. A segment without a class is wrong everywhere
-/// and in no class's prediction.
-fn count(
-    common: &BTreeMap<(u32, u32), u64>,
-    rule: SegmentMatch,
-    classes: &mut BTreeMap<u32, ClassCount>,
-    pixels: &mut u64,
-) -> Result<()> {
+/// Classes that the truth shows.
+fn shown(classes: &BTreeMap<u32, ClassCount>) -> impl Iterator<Item = &ClassCount> {
+    classes.values().filter(|class| class.truth > 0)
+}
+
+/// The counts of all images together.
+fn pooled(images: &[BTreeMap<u32, ClassCount>]) -> BTreeMap<u32, ClassCount> {
+    let mut all: BTreeMap<u32, ClassCount> = BTreeMap::new();
+    for (class, count) in images.iter().flatten() {
+        let sum = all.entry(*class).or_default();
+        sum.truth += count.truth;
+        sum.prediction += count.prediction;
+        sum.both += count.both;
+    }
+    all
+}
+
+/// Weighted mean; None of nothing.
+fn mean_of(scores: impl Iterator<Item = (MeanScores, f64)>) -> Option<MeanScores> {
+    let (mut sum, mut weights) = (MeanScores::default(), 0.0);
+    for (score, weight) in scores {
+        sum.accuracy += weight * score.accuracy;
+        sum.iou += weight * score.iou;
+        sum.f1 += weight * score.f1;
+        weights += weight;
+    }
+    (weights > 0.0).then(|| MeanScores {
+        accuracy: sum.accuracy / weights,
+        iou: sum.iou / weights,
+        f1: sum.f1 / weights,
+    })
+}
+
+/// The class of each segment of `common` that gets one.
+fn matched(common: &Common, rule: SegmentMatch) -> Result<BTreeMap<u32, u32>> {
     let sorted = |mut numbers: Vec<u32>| {
         numbers.sort_unstable();
         numbers.dedup();
@@ -148,22 +203,30 @@ fn count(
     for (&(segment, class), &count) in common {
         weights[[place(&segments, segment), place(&truths, class)]] = count as f64;
     }
-    let matched: Vec<Option<usize>> = match rule {
+    let classes: Vec<Option<usize>> = match rule {
         SegmentMatch::OracleMerged => weights.rows().into_iter().map(largest).collect(),
         SegmentMatch::Global | SegmentMatch::PerImage => best_assignment(weights.view())?,
     };
-    for (&(segment, class), &count) in common {
-        *pixels += count;
-        classes.entry(class).or_default().truth += count;
-        if let Some(own) = matched[place(&segments, segment)].map(|i| truths[i]) {
+    let pairs = segments.into_iter().zip(classes);
+    Ok(pairs
+        .filter_map(|(segment, class)| Some((segment, truths[class?])))
+        .collect())
+}
+
+/// The pixels of `common` by class. A segment without a class is wrong everywhere and in no class's prediction.
+fn count(common: &Common, class_of: &BTreeMap<u32, u32>) -> BTreeMap<u32, ClassCount> {
+    let mut classes: BTreeMap<u32, ClassCount> = BTreeMap::new();
+    for (&(segment, class), &pixels) in common {
+        classes.entry(class).or_default().truth += pixels;
+        if let Some(&own) = class_of.get(&segment) {
             let entry = classes.entry(own).or_default();
-            entry.prediction += count;
+            entry.prediction += pixels;
             if own == class {
-                entry.both += count;
+                entry.both += pixels;
             }
         }
     }
-    Ok(())
+    classes
 }
 
 /// Place of the largest value, the first of equals.
@@ -199,11 +262,18 @@ mod tests {
         ];
         for rule in [SegmentMatch::PerImage, SegmentMatch::OracleMerged] {
             let figures = score(rule, None, &images);
-            assert_eq!((figures.accuracy, figures.mean_iou, figures.mean_f1), (1.0, 1.0, 1.0));
+            for scores in [figures.over_classes, figures.over_images, figures.over_pixels] {
+                assert_eq!((scores.accuracy, scores.iou, scores.f1), (1.0, 1.0, 1.0));
+            }
         }
         let figures = score(SegmentMatch::Global, None, &images);
-        assert_eq!((figures.accuracy, figures.classes), (0.5, 2));
-        assert!((figures.mean_iou - 1.0 / 3.0).abs() < 1e-12);
+        assert_eq!(
+            (figures.over_pixels.accuracy, figures.classes, figures.images),
+            (0.5, 2, 2)
+        );
+        assert!((figures.over_classes.iou - 1.0 / 3.0).abs() < 1e-12);
+        // One image is all right, the other all wrong.
+        assert_eq!((figures.over_images.iou, figures.over_images.f1), (0.5, 0.5));
     }
 
     #[test]
@@ -216,10 +286,28 @@ mod tests {
         let figures = score(SegmentMatch::PerImage, None, &images);
         assert_eq!(figures.classes, 3);
         let figures = score(SegmentMatch::PerImage, Some(255), &images);
-        assert_eq!((figures.accuracy, figures.classes), (6.0 / 7.0, 2));
-        assert!((figures.mean_iou - (0.75 + 1.0) / 2.0).abs() < 1e-12);
-        assert!((figures.mean_f1 - (6.0 / 7.0 + 1.0) / 2.0).abs() < 1e-12);
-        assert_eq!(score(SegmentMatch::OracleMerged, Some(255), &images).accuracy, 1.0);
+        assert_eq!((figures.over_pixels.accuracy, figures.classes), (6.0 / 7.0, 2));
+        assert!((figures.over_classes.iou - (0.75 + 1.0) / 2.0).abs() < 1e-12);
+        assert!((figures.over_classes.f1 - (6.0 / 7.0 + 1.0) / 2.0).abs() < 1e-12);
+        let merged = score(SegmentMatch::OracleMerged, Some(255), &images);
+        assert_eq!(merged.over_pixels.accuracy, 1.0);
+    }
+
+    #[test]
+    fn the_three_averages_by_hand() {
+        // Class 0 has 6 pixels in two images, all found; class 1 has 2, of which one is found.
+        let images = [
+            (array![[0_u32, 0, 0, 0]], array![[0_u32, 0, 0, 0]]),
+            (array![[0_u32, 0, 0, 1]], array![[0_u32, 0, 1, 1]]),
+        ];
+        let figures = score(SegmentMatch::Global, None, &images);
+        let close = |own: f64, expected: f64| assert!((own - expected).abs() < 1e-12, "{own}, not {expected}");
+        close(figures.over_classes.iou, (6.0 / 7.0 + 1.0 / 2.0) / 2.0);
+        close(figures.over_classes.accuracy, (1.0 + 0.5) / 2.0);
+        close(figures.over_pixels.accuracy, 7.0 / 8.0);
+        close(figures.over_pixels.iou, (6.0 * 6.0 / 7.0 + 2.0 * 1.0 / 2.0) / 8.0);
+        close(figures.over_images.iou, (1.0 + (2.0 / 3.0 + 1.0 / 2.0) / 2.0) / 2.0);
+        close(figures.over_images.f1, (1.0 + (4.0 / 5.0 + 2.0 / 3.0) / 2.0) / 2.0);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Lines of a CSV file: which sign separates fields, quotes, decimal commas.
-use super::fields::Line;
-use crate::Result;
+use std::path::Path;
+
+use super::fields::{text, Line};
+use crate::{Error, Result};
 
 /// The fields of a file.
 pub(super) struct Records {
@@ -10,6 +12,17 @@ pub(super) struct Records {
     pub may_have_decimal_commas: bool,
     /// The first line where it is a comment: numpy's savetxt writes the header so.
     pub comment: Option<(usize, Vec<String>)>,
+}
+
+/// The lines of any table: line number, counted from 1, and fields. Fields are separated as in files of positions, with
+/// quotes, comments (#) and what spreadsheets write.
+///
+/// # Errors
+/// [`Error::Io`] where the file cannot be read, [`Error::Format`] where it is no text or a quote is not closed.
+pub fn read_csv_rows(path: &Path) -> Result<Vec<(usize, Vec<String>)>> {
+    let source = path.display().to_string();
+    let bytes = std::fs::read(path).map_err(|e| Error::io("reading", path, e))?;
+    Ok(records(&text(&bytes, &source)?, &source)?.rows)
 }
 
 /// Fields of a file by commas, semicolons or tabs, whichever its first line has (semicolons before tabs before commas,

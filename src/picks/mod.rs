@@ -35,6 +35,7 @@ mod star_pixels;
 mod star_tables;
 
 pub use csv::{read_labelled_csv, read_labelled_csv_of, LabelledPick};
+pub use csv_lines::read_csv_rows;
 pub use exclude::Exclusion;
 pub use format::PickFormat;
 pub use names::{is_name, tomogram_name, written_name};

@@ -1,7 +1,8 @@
 //! Calibration, average precision and line strength against scikit-learn and scipy (tests/oracle/metrics_oracle.py).
-use ndarray::Array2;
+use ndarray::{Array2, Array3};
 use serde_json::Value;
-use tomocut::metrics::{auc, line_strength, Calibration, MatchRule, PickRanking};
+use tomocut::metrics::{auc, line_strength, Calibration, MatchRule, PickRanking, SurfaceDistances};
+use tomocut::runtime::Job;
 
 fn oracle() -> Value {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/metrics/oracle.json");
@@ -92,6 +93,33 @@ fn line_strength_is_the_larger_eigenvalue() {
             assert!(
                 (strength - expected).abs() < 2e-5,
                 "sigma {sigma}: {strength}, not {expected}"
+            );
+        }
+    }
+}
+
+#[test]
+fn surface_distances_are_those_of_all_pairs_of_voxels() {
+    for case in oracle()["surfaces"].as_array().unwrap() {
+        let shape = numbers(&case["shape"]);
+        let shape = [shape[0] as usize, shape[1] as usize, shape[2] as usize];
+        let masks: Vec<Array3<bool>> = (case["masks"].as_array().unwrap().iter())
+            .map(|bytes| {
+                // numpy.packbits: the first voxel is the highest bit.
+                let bytes = numbers(bytes);
+                let bit = |n: usize| bytes[n / 8] as u8 >> (7 - n % 8) & 1 == 1;
+                Array3::from_shape_fn(shape, |(z, y, x)| bit((z * shape[1] + y) * shape[2] + x))
+            })
+            .collect();
+        let edge = 1.348;
+        let own = SurfaceDistances::between(&masks[0], &masks[1], edge, &Job::quiet()).unwrap();
+        let own = own.unwrap();
+        for (value, key) in [(own.hausdorff_95, "hausdorff_95"), (own.average, "average")] {
+            let expected = case[key].as_f64().unwrap() * edge;
+            // Roots of whole numbers in float32.
+            assert!(
+                (value - expected).abs() < 1e-6 * expected,
+                "{key}: {value}, not {expected}"
             );
         }
     }

@@ -50,9 +50,9 @@ fn figures_per_image_are_those_of_scipy_s_assignment() {
     }
     let figures = scores.figures().unwrap().unwrap();
     for (own, key) in [
-        (figures.accuracy, "accuracy"),
-        (figures.mean_iou, "mean_iou"),
-        (figures.mean_f1, "mean_f1"),
+        (figures.over_pixels.accuracy, "accuracy"),
+        (figures.over_classes.iou, "mean_iou"),
+        (figures.over_classes.f1, "mean_f1"),
     ] {
         let expected = fixture["per_image"][key].as_f64().unwrap();
         assert!((own - expected).abs() < 1e-12, "{key}: {own}, not {expected}");

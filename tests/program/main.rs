@@ -2,6 +2,8 @@
 //! program itself (src/bin/tomocut/tests.rs), where no process has to be started.
 mod elsewhere;
 mod evaluate_pictures;
+mod evaluate_segments;
+mod evaluate_set;
 mod evaluate_slab;
 mod field;
 mod field_names;

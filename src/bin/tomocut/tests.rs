@@ -167,3 +167,14 @@ fn run_refuses_wrong_arguments() {
     refuses("run t.mrc --out x --slabs 65", "settings.slabs is 65, must be 1..=64");
     refuses("run t.mrc --out x --network {", "must be JSON");
 }
+
+#[test]
+fn evaluate_refuses_wrong_arguments() {
+    refuses("evaluate", "neither --labels nor --points");
+    refuses("evaluate --table t.csv --segments s --truth t", "cannot be used with");
+    refuses("evaluate --segments s", "--truth");
+    refuses("evaluate --truth s", "--segments");
+    refuses("evaluate --segments s --truth t --match best", "per-image");
+    refuses("evaluate --segments s --truth t --classes coco", "coco-stuff-27");
+    refuses("evaluate --labels l --truth-labels t --csv c", "--csv needs");
+}

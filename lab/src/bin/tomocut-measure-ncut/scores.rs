@@ -76,7 +76,8 @@ fn figures(sample: &Sample, labels: &Array2<u32>) -> Result<Figures> {
             scores.figures()
         };
         let both = [score(SegmentMatch::PerImage)?, score(SegmentMatch::OracleMerged)?];
-        let values = both.map(|f| f.map_or([0.0; 3], |f| [f.accuracy, f.mean_f1, f.mean_iou]));
+        let papers = |f: SegmentFigures| [f.over_pixels.accuracy, f.over_classes.f1, f.over_classes.iou];
+        let values = both.map(|f| f.map_or([0.0; 3], papers));
         for (sum, value) in sums.iter_mut().zip(values.iter().flatten()) {
             *sum += value / sample.truths.len() as f64;
         }

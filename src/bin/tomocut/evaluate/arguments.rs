@@ -1,25 +1,31 @@
 //! The command line of `tomocut evaluate`.
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ArgAction;
+use tomocut::metrics::LabelSet;
 
+use crate::evaluate::segments::{SegmentArguments, MATCHES};
 use crate::exit::Failure;
 
 /// Least intersection over union of two matching boxes: the slab paper's rule (Uddin et al. 2026).
 const BOX_IOU: f64 = 0.3;
 
-/// Scores a segmented slab, or single pictures, against known truth, beside what trivial methods reach.
+/// Scores a slab, pictures, a set of tomograms or images in segments against known truth.
 #[derive(Debug, clap::Args)]
 #[command(
     args_override_self = true,
-    override_usage = "tomocut evaluate --labels FILE --truth-labels FILE [OPTIONS]\n       \
-                            tomocut evaluate --points FILE --truth-points FILE --diameter-nm D [OPTIONS]\n       \
-                            tomocut evaluate --truth-masks DIR --scores DIR [--images DIR] [OPTIONS]"
+    override_usage = "tomocut evaluate [--labels FILE --truth-labels FILE] [--points FILE --truth-points FILE --diameter-nm D]\n       \
+                            tomocut evaluate --truth-masks DIR --scores DIR [--images DIR] [OPTIONS]\n       \
+                            tomocut evaluate --table FILE [--csv FILE] [OPTIONS]\n       \
+                            tomocut evaluate --segments DIR --truth DIR [--match global|per-image|merged] [OPTIONS]",
+    disable_help_flag = true
 )]
 pub struct Arguments {
     #[command(flatten)]
     pub slab: SlabArguments,
+    #[command(flatten)]
+    pub sets: SetArguments,
     #[command(flatten)]
     pub pictures: PictureArguments,
     #[command(flatten)]
@@ -27,11 +33,15 @@ pub struct Arguments {
 }
 
 /// What is to be scored.
-pub enum Task {
+pub enum Task<'a> {
     /// Labels, scores or points of a slab.
     Slab,
     /// Scores of single pictures.
     Images(ImageArguments),
+    /// A table of tomograms and methods.
+    Set(&'a Path),
+    /// Segments of images.
+    Segments(SegmentArguments<'a>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -43,20 +53,20 @@ pub struct SlabArguments {
     /// How much a voxel looks like structure
     #[arg(long, value_name = "FILE")]
     pub score: Option<PathBuf>,
-    /// How much it looks like membrane
+    /// How much it looks like membrane; --molecule-score: like molecule
     #[arg(long, value_name = "FILE")]
     pub membrane_score: Option<PathBuf>,
     /// How much it looks like molecule
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide = true)]
     pub molecule_score: Option<PathBuf>,
     /// Positions of molecules, in any format of tomocut picks
     #[arg(long, value_name = "FILE")]
     pub points: Option<PathBuf>,
-    /// The tomogram: gives the voxel size and the floors
+    /// The tomogram, for voxel size and floors; its name: --tomogram-name
     #[arg(long, value_name = "FILE")]
     pub tomogram: Option<PathBuf>,
     /// The tomogram's name in files of points [default: its file's]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide = true)]
     pub tomogram_name: Option<String>,
     /// True labels of the slab or the tomogram; all above 0 is foreground
     #[arg(long, value_name = "FILE")]
@@ -64,20 +74,20 @@ pub struct SlabArguments {
     /// CSV label,class: membrane, particle, filament or another
     #[arg(long, value_name = "FILE")]
     pub label_table: Option<PathBuf>,
-    /// True labels that are membrane, instead of a table
+    /// True labels that are membrane; --molecule-labels, --filament-labels
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     pub membrane_labels: Option<Vec<i64>>,
     /// True labels that are molecules
-    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    #[arg(long, value_name = "A,B", value_delimiter = ',', hide = true)]
     pub molecule_labels: Option<Vec<i64>>,
     /// True labels that are filaments
-    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    #[arg(long, value_name = "A,B", value_delimiter = ',', hide = true)]
     pub filament_labels: Option<Vec<i64>>,
-    /// True positions: x,y,z or x_vox,y_vox,z_vox in voxels from 0
+    /// True x,y,z in voxels from 0; of some labels: --truth-point-label A,B
     #[arg(long, value_name = "FILE")]
     pub truth_points: Option<PathBuf>,
     /// Only true positions with these labels
-    #[arg(long = "truth-point-label", value_name = "A,B", value_delimiter = ',')]
+    #[arg(long = "truth-point-label", value_name = "A,B", value_delimiter = ',', hide = true)]
     pub truth_point_labels: Option<Vec<i64>>,
     /// Edge of a voxel in nm, where the files are wrong or silent
     #[arg(long, value_name = "X", value_parser = length)]
@@ -121,9 +131,40 @@ impl SlabArguments {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Of sets of tomograms and of images in segments (docs/evaluation.md)")]
+pub struct SetArguments {
+    /// CSV with a row for each tomogram and method: files and their truth
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["segments", "masks", "labels", "points"])]
+    table: Option<PathBuf>,
+    /// Labels of images; --classes coco-stuff-27, cityscapes-27 or ade20k-150
+    #[arg(long, value_name = "DIR", requires = "true_segments", conflicts_with_all = ["masks", "labels", "points"])]
+    segments: Option<PathBuf>,
+    /// Labelled images of the same names and sizes
+    #[arg(
+        id = "true_segments",
+        long = "truth",
+        value_name = "DIR",
+        requires = "segments",
+        hide = true
+    )]
+    truth: Option<PathBuf>,
+    /// How segments get classes: one assignment for all images, one for each, or all that it has most pixels of
+    #[arg(long = "match", value_name = "RULE", requires = "segments", hide = true, default_value = "per-image",
+          value_parser = clap::builder::PossibleValuesParser::new(MATCHES.map(|(word, _)| word)))]
+    rule: String,
+    /// Classes of the truth: coco-stuff-27, cityscapes-27 or ade20k-150
+    #[arg(long, value_name = "SET", requires = "segments", hide = true,
+          value_parser = clap::builder::PossibleValuesParser::new(LabelSet::ALL.map(|(name, _)| name)))]
+    classes: Option<String>,
+    /// All figures of a table, or all classes of segments
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Of single pictures (.png, .tif, or .mrc of one slice), paired by name")]
 pub struct PictureArguments {
-    /// What is true in each picture
+    /// What is true in each picture: above 127, in .mrc above 0, or --mask-above V
     #[arg(long = "truth-masks", value_name = "DIR", requires = "scores")]
     masks: Option<PathBuf>,
     /// Scores of the same size
@@ -133,7 +174,7 @@ pub struct PictureArguments {
     #[arg(long, value_name = "DIR")]
     images: Option<PathBuf>,
     /// A pixel of a mask is true above V [default: 127, in .mrc 0]
-    #[arg(long, value_name = "V")]
+    #[arg(long, value_name = "V", hide = true)]
     mask_above: Option<f32>,
 }
 
@@ -153,17 +194,26 @@ pub struct Output {
     /// JSON instead of the table, or into a file beside it
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-")]
     pub json: Option<PathBuf>,
-    /// One page with figures, curves and pictures of slices
+    /// One page with figures, curves and pictures of 3 slices, or of --slices N
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
     /// Slices or pictures shown in that page
-    #[arg(long = "slices", value_name = "N", default_value_t = 3)]
+    #[arg(long = "slices", value_name = "N", default_value_t = 3, hide = true)]
     pub shown: usize,
+    /// Print help
+    #[arg(short, long, action = ArgAction::Help)]
+    help: Option<bool>,
 }
 
 impl Arguments {
     /// What is to be scored. Fails where arguments do not go together.
-    pub fn task(&self) -> Result<Task, Failure> {
+    pub fn task(&self) -> Result<Task<'_>, Failure> {
+        if let Some(task) = self.sets.task() {
+            return Ok(task);
+        }
+        if self.sets.csv.is_some() {
+            return Err(Failure::usage("--csv needs --table or --segments"));
+        }
         let pictures = &self.pictures;
         if let (Some(masks), Some(scores)) = (&pictures.masks, &pictures.scores) {
             return Ok(Task::Images(ImageArguments {
@@ -187,6 +237,27 @@ impl Arguments {
             return Ok(Task::Slab);
         };
         Err(Failure::usage(lacking))
+    }
+}
+
+impl SetArguments {
+    fn task(&self) -> Option<Task<'_>> {
+        if let Some(table) = &self.table {
+            return Some(Task::Set(table));
+        }
+        let rule = MATCHES.iter().find(|(word, _)| *word == self.rule)?.1;
+        let set = |name: &String| {
+            LabelSet::ALL
+                .iter()
+                .find(|(known, _)| known == name)
+                .map(|(_, set)| *set)
+        };
+        Some(Task::Segments(SegmentArguments {
+            segments: self.segments.as_deref()?,
+            truth: self.truth.as_deref()?,
+            rule,
+            classes: self.classes.as_ref().and_then(set),
+        }))
     }
 }
 

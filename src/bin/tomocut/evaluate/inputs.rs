@@ -138,13 +138,18 @@ impl Inputs {
 
 /// What a volume holds.
 #[derive(Clone, Copy)]
-enum Content {
+pub enum Content {
     Labels,
     Score,
 }
 
 /// The part of `path` that covers `slices` (of the whole tomogram, whose NZSTART is `start`).
-fn read_part(path: &Path, content: Content, (slices, start): (&Range<usize>, i64), job: &Job) -> Result<Array3<f32>> {
+pub fn read_part(
+    path: &Path,
+    content: Content,
+    (slices, start): (&Range<usize>, i64),
+    job: &Job,
+) -> Result<Array3<f32>> {
     let file = Tomogram::open_again(path, None, job)?;
     let geometry = file.geometry();
     let length = slices.end - slices.start;

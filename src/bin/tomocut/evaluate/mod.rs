@@ -1,5 +1,6 @@
 //! Scores the segmentation of a slab, or of single pictures, against known truth, beside what trivial methods reach
-//! on the same slices: a table, JSON, and a page with curves and pictures.
+//! on the same slices: a table, JSON, and a page with curves and pictures. Scores sets of tomograms by several methods,
+//! and images in segments.
 mod arguments;
 mod classes;
 mod html;
@@ -8,6 +9,8 @@ mod inputs;
 mod pictures;
 mod points;
 mod report;
+mod segments;
+mod set;
 mod slab;
 mod table;
 mod voxels;
@@ -27,11 +30,15 @@ struct Answer {
     table: String,
     json: String,
     page: Option<String>,
+    csv: Option<String>,
 }
 
 pub fn run(arguments: &Arguments) -> std::result::Result<(), Failure> {
     let answer = answer(arguments, &arguments.task()?).or_exit_of_work()?;
     let output = &arguments.output;
+    if let (Some(path), Some(csv)) = (&arguments.sets.csv, &answer.csv) {
+        write(path, csv).or_exit_of_work()?;
+    }
     if let (Some(path), Some(page)) = (&output.html, &answer.page) {
         write(path, page).or_exit_of_work()?;
     }
@@ -64,6 +71,7 @@ fn answer(arguments: &Arguments, task: &Task) -> Result<Answer> {
                     Some(_) => Some(html::slab_page(a, &scores, output.shown)?),
                     None => None,
                 },
+                csv: None,
             }
         }
         Task::Images(a) => {
@@ -75,6 +83,25 @@ fn answer(arguments: &Arguments, task: &Task) -> Result<Answer> {
                     Some(_) => Some(html::image_page(a, &scores)?),
                     None => None,
                 },
+                csv: None,
+            }
+        }
+        Task::Set(table) => {
+            let report = set::evaluate(table, &arguments.slab)?;
+            Answer {
+                table: set::text(&report),
+                json: json(&report)?,
+                page: output.html.as_ref().map(|_| html::set_page(table, &report)),
+                csv: Some(set::csv(&report)),
+            }
+        }
+        Task::Segments(a) => {
+            let report = segments::evaluate(a)?;
+            Answer {
+                table: segments::text(&report),
+                json: json(&report)?,
+                page: None,
+                csv: Some(segments::csv(&report)),
             }
         }
     })

@@ -21,6 +21,9 @@ const ENDINGS: [(&str, f32); 8] = [
     (".mrc.bz2", 0.0),
 ];
 
+/// Labels above are not exact in float32.
+const LABELS: f32 = 16_777_216.0;
+
 /// What programs add to the name of the picture that they were given.
 const ADDED: [&str; 5] = ["_membrane", "_score", "_scores", "_mask", "_labels"];
 
@@ -35,33 +38,96 @@ pub fn mask_threshold(path: &Path) -> f32 {
     ending(path).map_or(0.0, |(_, above)| above)
 }
 
+/// The name of a picture without what programs add.
+pub fn without_added(stem: &str) -> &str {
+    ADDED.iter().find_map(|added| stem.strip_suffix(added)).unwrap_or(stem)
+}
+
 /// The pictures of a folder by name: without ending and without what programs add.
 ///
 /// Errors where the folder cannot be read, or where two files have the same name.
 pub fn list(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
+    let mut files = BTreeMap::new();
+    collect(
+        folder,
+        Depth::Itself,
+        &|stem| Some(without_added(stem).to_owned()),
+        &mut files,
+    )?;
+    Ok(files)
+}
+
+/// The pictures of a folder and of those within it, by the name that `name_of` gives to a file's stem.
+///
+/// Errors as [`list`].
+pub fn list_labels(folder: &Path, name_of: impl Fn(&str) -> Option<String>) -> Result<BTreeMap<String, PathBuf>> {
+    let mut files = BTreeMap::new();
+    collect(folder, Depth::All, &name_of, &mut files)?;
+    Ok(files)
+}
+
+/// Which folders are looked into.
+#[derive(Clone, Copy, PartialEq)]
+enum Depth {
+    Itself,
+    All,
+}
+
+fn collect(
+    folder: &Path,
+    depth: Depth,
+    name_of: &dyn Fn(&str) -> Option<String>,
+    files: &mut BTreeMap<String, PathBuf>,
+) -> Result<()> {
     let failed = |e| Error::io("reading", folder, e);
-    let mut files: BTreeMap<String, PathBuf> = BTreeMap::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
+        if depth == Depth::All && path.is_dir() {
+            collect(&path, depth, name_of, files)?;
+            continue;
+        }
         let Some((ending, _)) = ending(&path).filter(|_| path.is_file()) else {
             continue;
         };
-        let file = path
-            .file_name()
-            .map(|n| n.to_string_lossy().into_owned())
-            .unwrap_or_default();
-        let stem = &file[..file.len() - ending.len()];
-        let name = ADDED
-            .iter()
-            .find_map(|added| stem.strip_suffix(added))
-            .unwrap_or(stem)
-            .to_owned();
+        let file = crate::files::name_of(&path);
+        let Some(name) = name_of(&file[..file.len() - ending.len()]) else {
+            continue;
+        };
         if let Some(other) = files.insert(name.clone(), path.clone()) {
             let detail = format!("{} and {} are both picture {name:?}", other.display(), path.display());
             return Err(Error::format(folder.display(), detail));
         }
     }
-    Ok(files)
+    Ok(())
+}
+
+/// Reads a picture whose grey levels are labels, whole numbers from 0.
+///
+/// Errors: colours, levels that are no whole numbers.
+pub fn read_labels(path: &Path, job: &Job) -> Result<Array2<u32>> {
+    let levels = match ending(path).map(|(ending, _)| ending) {
+        Some(".png" | ".tif" | ".tiff") => {
+            let picture = PictureFile::read(path)?;
+            match picture.pixels.len_of(Axis(0)) {
+                1 => picture.pixels.index_axis_move(Axis(0), 0),
+                _ => {
+                    return Err(Error::format(
+                        path.display(),
+                        "has colours, must have labels as grey levels",
+                    ))
+                }
+            }
+        }
+        _ => read_slice(path, job)?,
+    };
+    let is_label = |v: &f32| *v >= 0.0 && v.fract() == 0.0 && *v < LABELS;
+    match levels.iter().find(|v| !is_label(v)) {
+        Some(level) => Err(Error::format(
+            path.display(),
+            format!("has the level {level}, no label"),
+        )),
+        None => Ok(levels.mapv(|v| v as u32)),
+    }
 }
 
 /// Reads a picture (row, column) in the file's own grey levels; the colours of a pixel are averaged, transparency is

@@ -70,7 +70,8 @@ pub fn score(a: &SlabArguments, inputs: &Inputs, job: &Job) -> Result<Option<Poi
         (None, Some(tomogram)) => Tomogram::name_of(tomogram),
         (None, None) => String::new(),
     };
-    let truths = read_truths(a, truth, ends, &name, inside)?;
+    let truths = read_truths(truth, a.truth_point_labels.as_deref(), ends, &name)?;
+    let truths: Vec<[f64; 3]> = truths.into_iter().filter(|position| inside(position[0])).collect();
     let format = PickFormat::of(points)?;
     // These count from the middle.
     let place = match format {
@@ -127,26 +128,15 @@ pub fn score(a: &SlabArguments, inputs: &Inputs, job: &Job) -> Result<Option<Poi
     }))
 }
 
-fn read_truths(
-    a: &SlabArguments,
-    path: &Path,
-    geometry: &Geometry,
-    name: &str,
-    inside: impl Fn(f64) -> bool,
-) -> Result<Vec<[f64; 3]>> {
-    let selects = |label: i64| match &a.truth_point_labels {
-        Some(labels) => labels.contains(&label),
-        None => true,
-    };
+/// True positions of the tomogram `name` out of a CSV file; with `labels`, only those of these labels.
+pub fn read_truths(path: &Path, labels: Option<&[i64]>, geometry: &Geometry, name: &str) -> Result<Vec<[f64; 3]>> {
     let (rows, warnings) = read_labelled_csv_of(path, geometry, name)?;
     warnings
         .iter()
         .for_each(|warning| eprintln!("warning: {}: {warning}", path.display()));
-    Ok(rows
-        .iter()
-        .filter(|row| selects(row.label) && inside(row.pick.position[0]))
-        .map(|row| row.pick.position)
-        .collect())
+    let selects = |label: i64| labels.is_none_or(|labels| labels.contains(&label));
+    let wanted = rows.iter().filter(|row| selects(row.label));
+    Ok(wanted.map(|row| row.pick.position).collect())
 }
 
 /// The floor's peaks in voxels of the tomogram with their heights, best first.

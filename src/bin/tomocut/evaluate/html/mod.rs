@@ -4,10 +4,12 @@ mod embed;
 mod image_page;
 mod panels;
 mod plot;
+mod set_page;
 mod slab_page;
 mod text;
 
 pub use image_page::image_page;
+pub use set_page::set_page;
 pub use slab_page::slab_page;
 
 use text::escape;
