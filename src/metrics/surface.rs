@@ -19,13 +19,14 @@ pub struct SurfaceDistances {
 }
 
 impl SurfaceDistances {
-    /// Distances between the surfaces of two masks (z, y, x) with cubic voxels of `edge`; None where just one of them is
-    /// empty, 0 where both are.
+    /// Distances between the surfaces of two masks (z, y, x) with cubic voxels of `edge`; None where just one of them
+    /// is empty, 0 where both are.
     ///
     /// A surface voxel is a true voxel of which a face neighbour is false or outside; axes of one voxel have no
-    /// neighbours. Both figures are of the distances of all surface voxels of both masks in one list: the percentile as
-    /// MedPy's `hd95` (numpy's interpolation), the mean as the average symmetric surface distance of Heimann et al. 2009
-    /// (IEEE TMI 28, equation 2). Programs that take the larger of two percentiles or the mean of two means differ.
+    /// neighbours. Both figures are of the distances of all surface voxels of both masks in one list: the percentile
+    /// as MedPy's `hd95` (numpy's interpolation), the mean as the average symmetric surface distance of Heimann et al.
+    /// 2009 (IEEE TMI 28, equation 2). Programs that take the larger of two percentiles or the mean of two means
+    /// differ.
     ///
     /// # Errors
     /// [`crate::Error::InvalidArgument`] where the shapes differ; cancel.

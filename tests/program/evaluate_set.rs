@@ -67,7 +67,7 @@ fn methods_stand_beside_each_other_with_intervals() {
     // Sheets a voxel of 2 nm apart.
     assert_eq!(values("membranes", "HD95"), [0.0, 2.0]);
     assert_eq!(values("membranes", "average surface distance"), [0.0, 2.0]);
-    // A point a voxel off is right by both rules; the second hit of one truth is wrong; slice 7 and label 7 do not count.
+    // A point a voxel off is right by both rules, the second hit of a truth is wrong, slice 7 and label 7 are out.
     assert_eq!(values("points by distance", "precision"), [1.0, 2.0 / 3.0]);
     assert_eq!(values("points by distance", "recall"), [1.0, 1.0]);
     assert_eq!(values("points by box", "F1"), [1.0, 0.8]);

@@ -15,7 +15,8 @@ const BOX_IOU: f64 = 0.3;
 #[derive(Debug, clap::Args)]
 #[command(
     args_override_self = true,
-    override_usage = "tomocut evaluate [--labels FILE --truth-labels FILE] [--points FILE --truth-points FILE --diameter-nm D]\n       \
+    override_usage = "tomocut evaluate [--labels FILE --truth-labels FILE] [--points FILE \
+                            --truth-points FILE --diameter-nm D]\n       \
                             tomocut evaluate --truth-masks DIR --scores DIR [--images DIR] [OPTIONS]\n       \
                             tomocut evaluate --table FILE [--csv FILE] [OPTIONS]\n       \
                             tomocut evaluate --segments DIR --truth DIR [--match global|per-image|merged] [OPTIONS]",
