@@ -53,7 +53,7 @@ fn tomogram(voxels: Array3<f32>, voxel_angstrom: f64) -> Tomogram {
 fn options(method: PickMethod) -> PickingOptions {
     PickingOptions {
         method: Some(method),
-        threshold: 0.4,
+        threshold: Some(0.4),
         diameter_nm: 16.0,
         ..PickingOptions::default()
     }
@@ -351,7 +351,7 @@ fn wrong_settings_are_named() {
     };
     refused(|_| (), "voxel_nm is unknown");
     refused(|o| o.diameter_nm = 0.0, "diameter_nm is 0");
-    refused(|o| o.threshold = 1.0, "threshold is 1");
+    refused(|o| o.threshold = Some(1.0), "threshold is 1");
     refused(|o| o.border_nm = [0.0, -1.0, 0.0], "border_nm[1] is -1");
     refused(|o| o.exclusion_nm = f64::NAN, "exclusion_nm is not finite");
     refused(|o| o.least_nm3 = -1.0, "least_nm3 is -1");

@@ -133,7 +133,8 @@ fn a_stopped_run_ends_with_the_bytes_of_one_that_was_not() {
     let (data, model, options) = (write_data(folder.path()), model(), options());
     let whole = folder.path().join("whole");
     let report = run(&model, &data, &whole, &options).unwrap();
-    assert_eq!((report.slabs, report.steps, report.scores.len()), (1, 60, 2));
+    let network = &report.network;
+    assert_eq!((network.slabs, network.steps, network.scores.len()), (1, 60, 2));
     assert!(report.tomograms.iter().all(|t| t.failure.is_none() && !t.was_there));
     let html = page(&whole);
     for words in [
@@ -256,7 +257,7 @@ fn one_bad_tomogram_stops_nothing_and_other_settings_are_refused() {
     options.memory = 1 << 20;
     let small = folder.path().join("small");
     let refused = run(&model, &data, &small, &options).unwrap_err().to_string();
-    assert!(refused.contains("none can be learnt from"), "{refused}");
+    assert!(refused.contains("none of the slabs can be learnt from"), "{refused}");
 }
 
 /// A tomogram as an OME-Zarr folder.

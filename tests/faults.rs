@@ -61,7 +61,7 @@ fn train_in(folder: &Path) {
     let names = ["membrane".to_owned()];
     let slab = SlabLabels {
         z: 6..14,
-        labels: labels.slice(s![6..14, .., ..]),
+        labels: Some(labels.slice(s![6..14, .., ..])),
         confidence: None,
         points: &[],
         names: &names,

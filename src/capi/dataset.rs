@@ -14,6 +14,7 @@ use super::slice_call::check_device;
 use super::status::{status_of, tomocut_status, TOMOCUT_OK};
 use super::strings::path;
 use crate::dataset::{run_data_set, DataSetReport, DataSetTomogram, TomogramOutcome};
+use crate::segmenter::mean_dice;
 use crate::{Error, Result};
 
 /// Tomograms of a data set, at most.
@@ -29,16 +30,17 @@ fn report_json(report: &DataSetReport) -> Value {
             "error": outcome.failure.as_ref().map(ToString::to_string),
         })
     };
-    let outputs = report.scores.len().max(1) as f64;
+    let network = &report.network;
     json!({
         "predicted": count(|outcome| outcome.failure.is_none()),
         "were_there": count(|outcome| outcome.was_there),
         "failed": count(|outcome| outcome.failure.is_some()),
-        "slabs": report.slabs,
-        "steps": report.steps,
-        "loss": report.loss,
-        "dice": report.scores.iter().map(|score| score.dice).sum::<f64>() / outputs,
-        "network": report.network,
+        "slabs": network.slabs,
+        "steps": network.steps,
+        "loss": network.loss,
+        "dice": mean_dice(&network.scores),
+        "network": network.network,
+        "molecules": report.molecules,
         "page": report.page,
         "tomograms": report.tomograms.iter().map(outcome).collect::<Vec<_>>(),
         "settings": report.settings,
@@ -50,7 +52,7 @@ fn report_json(report: &DataSetReport) -> Value {
 /// annotated.
 ///
 /// The folder receives NAME_membrane.mrc and so on of each tomogram, as tomocut_predictor_run writes them;
-/// network.safetensors, for tomocut_predictor_open; the labels of the slabs in slabs/; and report.html with pictures in
+/// network.safetensors, for tomocut_predictor_open (of a second network, as the recipe cvpr2026 has one, in molecules/); the labels of the slabs in slabs/; and report.html with pictures in
 /// report/. A call that was stopped, even by a kill, is gone on with by the next one of the same settings and ends with
 /// the same network and volumes. What is there is not computed again, and tomograms that are new to the list are
 /// predicted. A tomogram that fails does not stop the others, and is tried again by the next call.
@@ -67,7 +69,8 @@ fn report_json(report: &DataSetReport) -> Value {
 /// @param folder    Where the results go; made where it is missing.
 /// @param report    Receives what was done: predicted, were_there, failed, slabs, steps, loss (null before the 25th
 ///                  step), dice (mean over the classes on slices held out; learnt from, where none are), network, page,
-///                  settings, and for each tomogram in tomograms: name, status, was_there, error. May be NULL.
+///                  settings, molecules (the second network: network, failure, slabs, steps, scores, loss; null where there
+///                  is none), and for each tomogram in tomograms: name, status, was_there, error. May be NULL.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_dataset_run(
     engine: *mut tomocut_engine,

@@ -48,8 +48,9 @@ pub struct tomocut_dataset_options {
     pub progress: tomocut_progress_fn,
     /// Handed to progress.
     pub progress_user_data: *mut c_void,
-    /// Settings of the family "run", one JSON object (docs/settings.md), with the groups slab, training and prediction:
-    /// {"training.steps": 900, "slab.preset": "cvpr2026_paper", "prediction.membranes": {}}. NULL: the defaults.
+    /// Settings of the family "run", one JSON object (docs/settings.md), with the groups slab, training, prediction and
+    /// molecules: {"training.steps": 900, "prediction.membranes": {}}; {"preset": "cvpr2026", "truth": "truths.csv",
+    /// "slab.split": "cellpose", "slab.cellpose_weights": "cyto3.safetensors"}. NULL: the defaults.
     pub settings: *const c_char,
 }
 
@@ -95,5 +96,6 @@ pub(super) unsafe fn translate_tomogram(tomogram: &tomocut_dataset_tomogram) -> 
             // SAFETY: passed on.
             false => Some(unsafe { path(tomogram.truth, "tomogram.truth") }?),
         },
+        true_points: None,
     })
 }

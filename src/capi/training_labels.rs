@@ -28,7 +28,8 @@ const MOST_NAMES: usize = 127;
 pub struct tomocut_training_labels {
     /// sizeof(tomocut_training_labels) of the caller's header.
     pub struct_size: usize,
-    /// The labels, 0 for the ground: dtype TOMOCUT_DTYPE_I8 or TOMOCUT_DTYPE_U8, shape (number of slices, ny, nx).
+    /// The labels, 0 for the ground: dtype TOMOCUT_DTYPE_I8 or TOMOCUT_DTYPE_U8, shape (number of slices, ny, nx). NULL:
+    /// points alone teach, of all slices from z_first on (settings: point_labels).
     pub labels: *const tomocut_volume,
     /// How sure each label is, 0 (ignored) to 1: dtype TOMOCUT_DTYPE_F32 or TOMOCUT_DTYPE_F16, shape as labels; NULL:
     /// all are sure.
@@ -36,7 +37,7 @@ pub struct tomocut_training_labels {
     /// Names of the labels from 1 on, separated by commas, by which the network's outputs find theirs, up to 127; NULL:
     /// "membrane,molecule,filament".
     pub names: *const c_char,
-    /// Molecules, for an output "centre": x, y, z in voxels of the whole tomogram and diameter_nm are read; NULL: none.
+    /// Molecules, for an output "centre" and for point_labels: x, y, z in voxels of the whole tomogram and diameter_nm are read; NULL: none.
     pub points: *const tomocut_pick,
     /// Entries in points.
     pub n_points: usize,
@@ -82,7 +83,7 @@ pub unsafe extern "C" fn tomocut_trainer_add_slab(
         let segmentation = &slab.segmentation;
         let labels = SlabLabels {
             z: segmentation.z.clone(),
-            labels: segmentation.labels.view(),
+            labels: Some(segmentation.labels.view()),
             confidence: None,
             points: &segmentation.points,
             names: &CLASS_NAMES.map(str::to_owned),
@@ -120,8 +121,11 @@ pub unsafe extern "C" fn tomocut_trainer_add_labels(
             unsafe { (label_map(&given)?, confidence(&given)?, points(&given)?, names(&given)?) };
         let first = to_usize("z_first", z_first)?;
         let labels = SlabLabels {
-            z: first..first.saturating_add(map.dim().0),
-            labels: map.view(),
+            z: first..match &map {
+                Some(map) => first.saturating_add(map.dim().0),
+                None => tomogram.tomogram.geometry().shape[0],
+            },
+            labels: map.as_ref().map(Array3::view),
             confidence: confidence.as_ref().map(Array3::view),
             points: &points,
             names: &names,
@@ -177,7 +181,10 @@ fn refuse_dtype(volume: &Strided, name: &str, allowed: &[Dtype]) -> Result<()> {
 
 /// # Safety
 /// The struct's volume is as documented for C.
-unsafe fn label_map(given: &tomocut_training_labels) -> Result<Array3<i8>> {
+unsafe fn label_map(given: &tomocut_training_labels) -> Result<Option<Array3<i8>>> {
+    if given.labels.is_null() {
+        return Ok(None);
+    }
     // SAFETY: passed on.
     let volume = unsafe { Strided::input(given.labels, "labels") }?;
     refuse_dtype(&volume, "labels", &[Dtype::I8, Dtype::U8])?;
@@ -186,7 +193,7 @@ unsafe fn label_map(given: &tomocut_training_labels) -> Result<Array3<i8>> {
     if let Some(label) = values.iter().find(|label| !(0.0..=MOST_NAMES as f32).contains(*label)) {
         return Err(Error::argument("labels", label, &format!("must be 0..={MOST_NAMES}")));
     }
-    Ok(values.mapv(|label| label as i8))
+    Ok(Some(values.mapv(|label| label as i8)))
 }
 
 /// # Safety

@@ -1,10 +1,11 @@
 //! What of a run is done, in a file that survives a kill.
 //!
-//! `OUT/.run/state.json` is written whole or not at all after every piece of work; `checkpoint.safetensors` beside it
-//! is the training's. What the state says is done lies in files of `OUT`.
+//! `OUT/.run/state.json` is written whole or not at all after every piece of work; the checkpoints beside it are the
+//! trainings'. What the state says is done lies in files of `OUT`.
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
+use super::network::Role;
 use super::state::RunState;
 use crate::runtime::{memory, write_whole, Error, Result};
 use crate::settings::Identity;
@@ -48,7 +49,9 @@ impl Journal {
             _lock: lock,
         };
         if restart {
-            journal.remove_checkpoint()?;
+            [Role::First, Role::Molecules]
+                .iter()
+                .try_for_each(|role| journal.remove_checkpoint(*role))?;
         }
         journal.save()?;
         Ok(journal)
@@ -73,14 +76,14 @@ impl Journal {
         &self.out
     }
 
-    /// The training's checkpoint.
-    pub fn checkpoint(&self) -> PathBuf {
-        self.work.join("checkpoint.safetensors")
+    /// The checkpoint of a network's training.
+    pub fn checkpoint(&self, role: Role) -> PathBuf {
+        self.work.join(format!("{}.safetensors", role.name()))
     }
 
-    /// Removes the checkpoint, if there is one.
-    pub fn remove_checkpoint(&self) -> Result<()> {
-        let path = self.checkpoint();
+    /// Removes that checkpoint, if there is one.
+    pub fn remove_checkpoint(&self, role: Role) -> Result<()> {
+        let path = self.checkpoint(role);
         match fs::remove_file(&path) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("removing", &path, e)),
             _ => Ok(()),
@@ -131,7 +134,7 @@ mod tests {
         journal.spent("labels", 2.0);
         journal.spent("labels", 0.5);
         journal.save().unwrap();
-        fs::write(journal.checkpoint(), "x").unwrap();
+        fs::write(journal.checkpoint(Role::First), "x").unwrap();
         drop(journal);
         let refused = Journal::open(&out, &identity(7), false).err().unwrap().to_string();
         assert!(refused.starts_with("steps is 7, must be 6"), "{refused}");
@@ -140,7 +143,7 @@ mod tests {
         assert_eq!(journal.state.seconds["labels"], 2.5);
         drop(journal);
         let journal = Journal::open(&out, &identity(7), true).unwrap();
-        assert!(journal.state.slabs.is_empty() && !journal.checkpoint().exists());
+        assert!(journal.state.slabs.is_empty() && !journal.checkpoint(Role::First).exists());
         drop(journal);
         fs::write(out.join(".run/state.json"), "{").unwrap();
         assert!(Journal::open(&out, &identity(7), false).is_err());

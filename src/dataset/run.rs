@@ -2,18 +2,22 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use serde::Serialize;
 use serde_json::Value;
 
 use super::choice::choose;
 use super::failure::stops;
+use super::identity::identity;
 use super::journal::Journal;
 use super::labels;
 use super::member::{members, Member, Note};
+use super::network::{networks, Role, RunNetwork};
 use super::options::{DataSetOptions, DataSetTomogram};
-use super::prediction::{is_predicted, is_seen, predict_member};
+use super::prediction::{is_predicted, is_seen, predict_member, Trained};
 use super::report;
-use super::state::{ChosenSlab, LabelledSlab, PredictedTomogram};
-use super::training::{network_file, train};
+use super::state::{ChosenSlab, LabelledSlab, PredictedTomogram, RunState};
+use super::training::train;
+use super::truth_table::add_truths;
 use crate::diffusion::DiffusionModel;
 use crate::networks::SegmentationModel;
 use crate::predict::check_other_source;
@@ -38,38 +42,66 @@ pub struct TomogramOutcome {
     pub was_there: bool,
 }
 
+/// What became of a network.
+#[derive(Clone, Debug, Serialize)]
+pub struct NetworkReport {
+    /// The trained network, for [`crate::networks::SegmentationModel::open`].
+    pub network: PathBuf,
+    /// Why there is none: nothing in the labels teaches it; None: it is there.
+    pub failure: Option<String>,
+    /// Slabs that it learnt from.
+    pub slabs: usize,
+    /// Steps of the training.
+    pub steps: u64,
+    /// Scores after the last step, of what is held out where anything is.
+    pub scores: Vec<OutputScore>,
+    /// Mean loss of the latest steps.
+    pub loss: Option<f64>,
+}
+
 /// What [`run_data_set`] did.
 #[derive(Debug)]
 pub struct DataSetReport {
     /// One outcome for each tomogram, in their order.
     pub tomograms: Vec<TomogramOutcome>,
-    /// The trained network, for [`crate::networks::SegmentationModel::open`].
-    pub network: PathBuf,
     /// The page with pictures and scores.
     pub page: PathBuf,
-    /// Slabs that the network learnt from.
-    pub slabs: usize,
-    /// Steps of the training.
-    pub steps: u64,
-    /// Scores after the last step, of slices held out where there are any.
-    pub scores: Vec<OutputScore>,
-    /// Mean loss of the latest steps.
-    pub loss: Option<f64>,
+    /// The network.
+    pub network: NetworkReport,
+    /// The network of the molecules, where the run has one.
+    pub molecules: Option<NetworkReport>,
     /// The settings, as one JSON object.
     pub settings: Value,
 }
 
+impl NetworkReport {
+    fn of(role: Role, state: &RunState, out: &Path) -> Self {
+        let training = role.training(state);
+        let last = training.scores.last();
+        Self {
+            network: role.file(out),
+            failure: training.failure.clone(),
+            slabs: training.slabs.len(),
+            steps: training.steps,
+            scores: last.map_or_else(Vec::new, |last| last.outputs.clone()),
+            loss: training.losses.last().map(|record| f64::from(record.loss)),
+        }
+    }
+}
+
 /// Labels slabs of a data set, trains a network on them and predicts every tomogram, all into the folder `out`:
 /// `NAME_membrane.mrc` and so on as [`crate::predict::predict`] writes them, `network.safetensors`, the slabs' files in
-/// `slabs/`, and the page `report.html` with its pictures in `report/`.
+/// `slabs/`, and the page `report.html` with its pictures in `report/`. A network of the molecules' own learns from the
+/// same labels and has its files in `molecules/`; where the labels teach one of the networks nothing, the others go on
+/// without it.
 ///
 /// A run that was stopped goes on where it was and ends with the same network and volumes; what is there already is not
 /// computed again, and tomograms that are new to the list are predicted. A tomogram that fails is noted in the answer
 /// and on the page, and tried again by the next call.
 ///
 /// Errors: options out of range; two tomograms of one name, also where the other's results are in `out`; a run of other
-/// settings in `out`; no slab that can be learnt from; cancel (what is done is kept, to the training's last step); a
-/// full disk (the same).
+/// settings or weights in `out`; a table of truths that does not fit; no slab that can be learnt from; cancel (what is
+/// done is kept, to the training's last step); a full disk (the same).
 pub fn run_data_set(
     model: &DiffusionModel,
     tomograms: &[DataSetTomogram],
@@ -79,13 +111,16 @@ pub fn run_data_set(
 ) -> Result<DataSetReport> {
     options.validate()?;
     options.slab.check_files()?;
-    let members = members(tomograms)?;
+    let mut members = members(tomograms)?;
+    if let Some(table) = &options.truth {
+        add_truths(Path::new(table), &mut members)?;
+    }
     if !options.restart {
         for member in &members {
             check_other_source(&member.given.path, &member.name, out)?;
         }
     }
-    let mut identity = options.identity(model)?;
+    let mut identity = identity(options, model)?;
     for member in &members {
         if let Some(z) = &member.given.slab {
             let slices = format!("{}:{}", z.start, z.end);
@@ -96,9 +131,12 @@ pub fn run_data_set(
         model,
         members: &members,
         options,
+        networks: &networks(options),
         job,
     };
     let mut journal = Journal::open(out, &identity, options.restart)?;
+    journal.state.settings =
+        serde_json::to_value(options).map_err(|error| Error::Internal(format!("settings as JSON: {error}")))?;
     run.tell_doubts();
     let mut notes = Vec::new();
     let done = run.all(&mut journal, &mut notes);
@@ -106,19 +144,13 @@ pub fn run_data_set(
     let written = journal.save().and_then(|()| report::write(&members, &journal, &notes));
     let tomograms = done?;
     written?;
-    let training = &journal.state.training;
+    let report = |role| NetworkReport::of(role, &journal.state, out);
     Ok(DataSetReport {
         tomograms,
-        network: network_file(out),
         page: report::page_file(out),
-        slabs: training.slabs.len(),
-        steps: training.steps,
-        scores: training
-            .scores
-            .last()
-            .map_or_else(Vec::new, |last| last.outputs.clone()),
-        loss: training.losses.last().map(|record| f64::from(record.loss)),
-        settings: journal.state.identity.settings.clone(),
+        network: report(Role::First),
+        molecules: options.molecules.is_some().then(|| report(Role::Molecules)),
+        settings: journal.state.settings.clone(),
     })
 }
 
@@ -127,22 +159,49 @@ struct Run<'a, 'j> {
     model: &'a DiffusionModel,
     members: &'a [Member],
     options: &'a DataSetOptions,
+    networks: &'a [RunNetwork],
     job: &'a Job<'j>,
 }
 
 impl Run<'_, '_> {
     fn all(&self, journal: &mut Journal, notes: &mut Vec<Note>) -> Result<Vec<TomogramOutcome>> {
-        if !(journal.state.training.finished && network_file(journal.out()).exists()) {
-            journal.state.training.finished = false;
+        if !self.networks.iter().all(|network| is_trained(network.role, journal)) {
             self.timed(journal, "slabs", |run, journal| run.label(journal, notes))?;
-            self.timed(journal, "training", |run, journal| {
-                run.job.logger().info("dataset", "training");
-                let part = run.job.part(TRAINING_FROM..PREDICTION_FROM);
-                train(run.members, run.options, run.model.device(), journal, &part)
-            })?;
+            self.timed(journal, "training", |run, journal| run.train(journal, notes))?;
             report::write(self.members, journal, notes)?;
         }
         self.timed(journal, "prediction", |run, journal| run.predict(journal, notes))
+    }
+
+    /// Trains the networks that are not trained yet. One that the labels teach nothing is noted, unless they teach none.
+    fn train(&self, journal: &mut Journal, notes: &mut Vec<Note>) -> Result<()> {
+        let mut failures = Vec::new();
+        for (index, network) in self.networks.iter().enumerate() {
+            let role = network.role;
+            if is_trained(role, journal) {
+                continue;
+            }
+            self.info(match role {
+                Role::First => "training",
+                Role::Molecules => "training the network of molecules",
+            });
+            role.training_mut(&mut journal.state).finished = false;
+            let (from, length) = (TRAINING_FROM, PREDICTION_FROM - TRAINING_FROM);
+            let share = |n: usize| from + length * n as f64 / self.networks.len() as f64;
+            let part = self.job.part(share(index)..share(index + 1));
+            if let Some(failure) = train(network, self.members, self.options, self.model.device(), journal, &part)? {
+                role.training_mut(&mut journal.state).failure = Some(failure.clone());
+                failures.push((role, failure));
+            }
+        }
+        let any = self.networks.iter().any(|network| is_trained(network.role, journal));
+        for (role, failure) in failures {
+            if !any {
+                return Err(Error::format("labelled slabs", failure));
+            }
+            self.note(notes, role.name(), failure);
+        }
+        Ok(())
     }
 
     /// Tells once what is doubtful about the tomograms. One that cannot be opened is told of where it is needed.
@@ -212,7 +271,9 @@ impl Run<'_, '_> {
             self.options.slabs.min(chosen.len())
         };
         let mut kept: Vec<LabelledSlab> = Vec::new();
-        let begun = journal.state.training.slabs.clone();
+        let begun = [Role::First, Role::Molecules]
+            .iter()
+            .any(|role| !role.training(&journal.state).slabs.is_empty());
         for slab in &chosen {
             if kept.len() == count {
                 break;
@@ -224,7 +285,7 @@ impl Run<'_, '_> {
                     continue;
                 }
                 // The training began without this one.
-                None if !begun.is_empty() => continue,
+                None if begun => continue,
                 _ => {}
             }
             let text = format!("labelling {} {}:{}", slab.tomogram, slab.z.start, slab.z.end);
@@ -256,12 +317,16 @@ impl Run<'_, '_> {
     /// Predicts what is not there yet; one outcome for each tomogram.
     fn predict(&self, journal: &mut Journal, notes: &mut Vec<Note>) -> Result<Vec<TomogramOutcome>> {
         let out = journal.out().to_path_buf();
-        let network = SegmentationModel::open(&network_file(&out), self.model.device())?;
+        let mut networks = Vec::with_capacity(self.networks.len());
+        for network in self.networks.iter().filter(|network| is_trained(network.role, journal)) {
+            let model = SegmentationModel::open(&network.role.file(&out), self.model.device())?;
+            networks.push(Trained { network, model });
+        }
         let mut outcomes = Vec::with_capacity(self.members.len());
         for (index, member) in self.members.iter().enumerate() {
             let known = journal.state.predictions.get(&member.name);
             let known = match known {
-                Some(known) if is_predicted(&network, member, known, self.options, &out, self.job)? => {
+                Some(known) if is_predicted(&networks, member, known, self.options, &out, self.job)? => {
                     Some(known.clone())
                 }
                 _ => None,
@@ -276,7 +341,7 @@ impl Run<'_, '_> {
                 ));
                 let share = |n: usize| PREDICTION_FROM + (1.0 - PREDICTION_FROM) * n as f64 / self.members.len() as f64;
                 let part = self.job.part(share(index)..share(index + 1));
-                match self.predict_one(&network, (member, known.as_ref()), journal, &part) {
+                match self.predict_one(&networks, (member, known.as_ref()), journal, &part) {
                     Ok(seen) => {
                         journal.state.predictions.insert(member.name.clone(), seen);
                         journal.save()?;
@@ -301,18 +366,28 @@ impl Run<'_, '_> {
 
     fn predict_one(
         &self,
-        network: &SegmentationModel,
+        networks: &[Trained],
         (member, known): (&Member, Option<&PredictedTomogram>),
         journal: &Journal,
         job: &Job,
     ) -> Result<PredictedTomogram> {
-        let learnt = &journal.state.training.slabs;
+        let learnt = |slab: &LabelledSlab| {
+            let roles = networks.iter().map(|trained| trained.network.role);
+            roles
+                .into_iter()
+                .any(|role| role.training(&journal.state).slabs.contains(&slab.stem))
+        };
         let slabs: Vec<&LabelledSlab> = journal
             .state
             .slabs
             .iter()
-            .filter(|slab| slab.slab.tomogram == member.name && learnt.contains(&slab.stem))
+            .filter(|slab| slab.slab.tomogram == member.name && learnt(slab))
             .collect();
-        predict_member(network, member, (&slabs, known), self.options, journal.out(), job)
+        predict_member(networks, member, (&slabs, known), self.options, journal.out(), job)
     }
+}
+
+/// Whether the training of a network is at its end, and the network there.
+fn is_trained(role: Role, journal: &Journal) -> bool {
+    role.training(&journal.state).finished && role.file(journal.out()).exists()
 }

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::segmenter::OutputScore;
 use crate::settings::Identity;
@@ -76,6 +77,8 @@ pub struct TrainingState {
     pub steps: u64,
     /// Whether all steps are done and the network is in place.
     pub finished: bool,
+    /// Why it learnt nothing; None: it did, or is not at its end.
+    pub failure: Option<String>,
 }
 
 /// Scores of the network's labels of one class with the truth, and of the trivial floor on the same slices.
@@ -85,10 +88,31 @@ pub struct TruthScore {
     pub class: String,
     /// Dice of the whole tomogram, 0..=1.
     pub dice: f64,
+    /// Mean Dice of its slices, one that is empty in both counting 1: the slab paper's.
+    pub per_slice: f64,
     /// Dice on the middle slices, 0..=1.
     pub middle: f64,
     /// Dice there of the best blur, thresholded at the true share of voxels; 0..=1.
     pub floor: f64,
+}
+
+/// Scores of the picked molecules with the true ones, one to one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PointScore {
+    /// When a pick counts as right.
+    pub rule: String,
+    /// Molecules that were found.
+    pub found: usize,
+    /// Picks that are none.
+    pub wrong: usize,
+    /// Molecules that were missed.
+    pub missed: usize,
+    /// Share of the picks that are right, 0..=1.
+    pub precision: f64,
+    /// Share of the molecules that were found, 0..=1.
+    pub recall: f64,
+    /// Harmonic mean of both.
+    pub f1: f64,
 }
 
 /// A tomogram whose prediction is in the folder.
@@ -112,6 +136,10 @@ pub struct PredictedTomogram {
     pub truth_file: Option<PathBuf>,
     /// Against the truth.
     pub truth: Vec<TruthScore>,
+    /// The true molecules, where they are given.
+    pub true_points_file: Option<PathBuf>,
+    /// Against the true molecules.
+    pub true_points: Vec<PointScore>,
     /// Seconds that it took.
     pub seconds: f64,
     /// Voxels per second of the network, all that belongs to it included.
@@ -123,12 +151,16 @@ pub struct PredictedTomogram {
 pub struct RunState {
     /// What the run was begun with.
     pub identity: Identity,
+    /// Its settings, with the names of files, as one JSON object.
+    pub settings: Value,
     /// Slabs that may be labelled, the best first; None: not looked for yet.
     pub chosen: Option<Vec<ChosenSlab>>,
     /// Labelled slabs.
     pub slabs: Vec<LabelledSlab>,
-    /// The training.
+    /// The training of the first network.
     pub training: TrainingState,
+    /// The training of the molecules' network, where there is one.
+    pub molecules: TrainingState,
     /// Predicted tomograms by name.
     pub predictions: BTreeMap<String, PredictedTomogram>,
     /// Seconds of each part of the run, those of earlier calls included.

@@ -1,5 +1,5 @@
-//! The network learns from the labelled slabs, between checkpoints.
-use std::path::{Path, PathBuf};
+//! A network learns from the labelled slabs, between checkpoints.
+use std::path::Path;
 
 use tch::Device;
 
@@ -8,12 +8,13 @@ use super::held_out::divided;
 use super::journal::Journal;
 use super::labels;
 use super::member::Member;
+use super::network::RunNetwork;
 use super::options::DataSetOptions;
 use super::state::{LabelledSlab, ScoresAt, TrainingState};
-use crate::networks::NetworkConfig;
+use crate::networks::ModelDescription;
 use crate::runtime::{Error, Job, Result, Stage};
 use crate::segmenter::{LabelledTraining, SlabLabels};
-use crate::volume::{is_class, CLASS_NAMES};
+use crate::volume::{is_class, Geometry, CLASS_NAMES};
 
 /// Windows that a score is taken on.
 const WINDOWS: usize = 16;
@@ -21,29 +22,32 @@ const WINDOWS: usize = 16;
 /// Share of the training's progress that reading the labels is.
 const READ_SHARE: f64 = 0.05;
 
-/// The trained network within the folder of the results.
-pub(super) fn network_file(out: &Path) -> PathBuf {
-    out.join("network.safetensors")
-}
-
 /// Trains until all steps are done and writes the network; goes on from the checkpoint where there is one of the same
 /// slabs.
 ///
-/// Errors: no slab that can be learnt from; those of [`LabelledTraining`]; cancel, after which the checkpoint holds
-/// every whole step.
+/// Why there is no network, where no slab can be learnt from; None: there is one.
+///
+/// Errors: those of [`LabelledTraining`]; cancel, after which the checkpoint holds every whole step.
 pub(super) fn train(
+    network: &RunNetwork,
     members: &[Member],
     options: &DataSetOptions,
     device: Device,
     journal: &mut Journal,
     job: &Job,
-) -> Result<()> {
-    let mut training = LabelledTraining::new(&options.training_options(), device)?;
+) -> Result<Option<String>> {
+    let role = network.role;
+    let mut training = LabelledTraining::new(&network.training, device)?;
     let learnt = add_slabs(&mut training, members, options, journal, &job.part(0.0..READ_SHARE))?;
-    let checkpoint = journal.checkpoint();
-    if learnt != journal.state.training.slabs {
-        journal.remove_checkpoint()?;
-        journal.state.training = TrainingState {
+    if learnt.is_empty() {
+        return Ok(Some(
+            "none of the slabs can be learnt from; the log says what is wrong with each".into(),
+        ));
+    }
+    let checkpoint = journal.checkpoint(role);
+    if learnt != role.training(&journal.state).slabs {
+        journal.remove_checkpoint(role)?;
+        *role.training_mut(&mut journal.state) = TrainingState {
             slabs: learnt,
             ..TrainingState::default()
         };
@@ -52,26 +56,31 @@ pub(super) fn train(
         training.resume(&checkpoint)?;
     }
     let done = training.step();
-    let state = &mut journal.state.training;
-    state.held_out = training.counts().1 > 0;
+    let state = role.training_mut(&mut journal.state);
+    state.failure = None;
+    state.held_out = training.holds_out();
     state.voxel_nm = training.description().voxel_nm;
     state.scores.retain(|scores| scores.step <= done);
     journal.save()?;
-    let steps = training.settings().steps;
+    let steps = training.steps();
     let part = job.part(READ_SHARE..1.0);
     let minutes = Some(options.checkpoint_seconds / 60.0);
     loop {
-        let step = training.step();
-        if is_scored(step, steps, options.scores) && journal.state.training.scores.iter().all(|s| s.step != step) {
+        let (step, finished) = (training.step(), training.is_finished());
+        let known = &role.training(&journal.state).scores;
+        if (is_scored(step, steps, options.scores) || finished) && known.iter().all(|s| s.step != step) {
             let mut outputs = training.scores(WINDOWS, &part)?;
             // How near a centre is is no mask: its Dice says nothing.
             outputs.retain(|score| is_class(&score.output));
-            journal.state.training.scores.push(ScoresAt { step, outputs });
+            role.training_mut(&mut journal.state)
+                .scores
+                .push(ScoresAt { step, outputs });
         }
-        journal.state.training.losses = training.history().to_vec();
-        journal.state.training.steps = step;
+        let state = role.training_mut(&mut journal.state);
+        state.losses = training.history().to_vec();
+        state.steps = step;
         journal.save()?;
-        if step >= steps {
+        if finished {
             break;
         }
         let next = (step + 1..steps)
@@ -83,10 +92,14 @@ pub(super) fn train(
         }
         trained?;
     }
-    training.model()?.save(&network_file(journal.out()))?;
-    journal.state.training.finished = true;
+    let file = role.file(journal.out());
+    let folder = role.folder(journal.out());
+    std::fs::create_dir_all(&folder).map_err(|error| Error::io("creating", &folder, error))?;
+    training.model()?.save(&file)?;
+    role.training_mut(&mut journal.state).finished = true;
     journal.save()?;
-    journal.remove_checkpoint()
+    journal.remove_checkpoint(role)?;
+    Ok(None)
 }
 
 /// Whether the network is scored after `step` of `steps`, which is done `times` times.
@@ -95,7 +108,7 @@ fn is_scored(step: u64, steps: u64, times: u64) -> bool {
 }
 
 /// Gives the training the slabs that it learns from, and the slices of them that are held out. The stems of the slabs
-/// are returned.
+/// that have anything to learn from are returned.
 ///
 /// A slab that can no longer be read, or for which the memory does not reach, is logged and skipped.
 fn add_slabs(
@@ -126,12 +139,6 @@ fn add_slabs(
         done += 1;
         job.advance(f64::from(done) / journal.state.slabs.len() as f64)?;
     }
-    if stems.is_empty() {
-        return Err(Error::format(
-            "labelled slabs",
-            "none can be learnt from; the log says what is wrong with each",
-        ));
-    }
     Ok(stems)
 }
 
@@ -147,7 +154,7 @@ fn add_slab(
     let tomogram = member.open(options, job)?;
     let geometry = tomogram.geometry();
     let margin = training.window()[0].saturating_sub(1);
-    let bytes = bytes_of(geometry.shape, &slab.slab.z, margin, &training.description().network);
+    let bytes = bytes_of(geometry, &slab.slab.z, margin, training.description());
     let needed = bytes + tomogram.reading_bytes();
     if taken + needed > options.memory {
         return Err(Error::OutOfMemory(format!(
@@ -170,7 +177,7 @@ fn add_slab(
         }
         let labels = SlabLabels {
             z,
-            labels,
+            labels: Some(labels),
             confidence: None,
             points: &files.points,
             names: &names,
@@ -181,15 +188,12 @@ fn add_slab(
 }
 
 /// Bytes that a labelled slab takes: input and weight as float32 and a byte for each output, twice where the two parts'
-/// margins meet.
-fn bytes_of(
-    [depth, rows, cols]: [usize; 3],
-    z: &std::ops::Range<usize>,
-    margin: usize,
-    network: &NetworkConfig,
-) -> u64 {
+/// margins meet; of resized slices as many as they then have.
+fn bytes_of(geometry: &Geometry, z: &std::ops::Range<usize>, margin: usize, network: &ModelDescription) -> u64 {
+    let [depth, rows, cols] = geometry.shape;
+    let [rows, cols] = network.slice_side.unwrap_or([rows, cols]);
     let slices = (z.len() + 4 * margin).min(2 * depth);
-    (slices * rows * cols * (8 + network.outputs().len())) as u64
+    (slices * rows * cols * (8 + network.network.outputs().len())) as u64
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Description of a network for its use on data.
 use serde::{Deserialize, Serialize};
 
-use super::NetworkConfig;
+use super::{Axis, NetworkConfig};
 use crate::runtime::Result;
 use crate::settings::within;
 
@@ -34,6 +34,10 @@ pub struct ModelDescription {
     /// Scale of its input.
     #[serde(default)]
     pub input: InputScale,
+    /// Rows and columns that every slice is resized to (linearly) before a network of slices sees it, whatever its
+    /// voxels; None: its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slice_side: Option<[usize; 2]>,
     /// Whether structures are brighter than their surroundings in its input; most tomograms have them dark.
     #[serde(default)]
     pub bright: bool,
@@ -52,10 +56,27 @@ impl ModelDescription {
         }
     }
 
+    /// Both samplings of each axis (z, y, x) of a tomogram of `shape` voxels of `data_nm`: its own and the network's,
+    /// which is brought to the network's voxel size where `rescales` and the two differ.
+    pub fn axes(&self, shape: [usize; 3], data_nm: Option<f64>, rescales: bool) -> [Axis; 3] {
+        let network_nm = self.voxel_nm.filter(|_| rescales);
+        let flat = self.network.dimensions() == 2;
+        std::array::from_fn(|axis| match (axis, self.slice_side) {
+            // A network of slices takes the slices that there are.
+            (0, _) if flat => Axis::new(shape[0], None, None),
+            (1 | 2, Some(side)) => Axis {
+                data: shape[axis],
+                network: side[axis - 1].max(1),
+            },
+            _ => Axis::new(shape[axis], data_nm, network_nm),
+        })
+    }
+
     /// What is to be said of data with voxels of `edge` nanometres, which are brought to the network's voxel size where
     /// `rescales`; nothing where the network was made for them.
     pub fn doubt(&self, edge: f64, rescales: bool) -> Option<String> {
         let (low, high) = match (self.voxel_nm, self.range_nm) {
+            _ if self.slice_side.is_some() => return None,
             (Some(_), _) if rescales => return None,
             // Where sizes differ by more than a fifth data are rescaled, if that is wanted.
             (Some(own), _) => (own / 1.2, own * 1.2),
@@ -71,6 +92,10 @@ impl ModelDescription {
     }
 
     pub(super) fn validate(&self) -> Result<()> {
+        if let Some([rows, cols]) = self.slice_side {
+            within("slice_side", rows.min(cols), 16..=8192)?;
+            within("slice_side", rows.max(cols), 16..=8192)?;
+        }
         self.voxel_nm
             .map_or(Ok(()), |edge| within("voxel_nm", edge, 1e-3..=1e3))
     }

@@ -146,7 +146,11 @@ impl SegmentationNetwork for DynUnet {
     }
 
     fn reach(&self) -> Reach {
-        Reach::Window(self.config.window)
+        Reach::Window {
+            side: self.config.window,
+            // Outputs are best in the middle.
+            margin: self.config.window / 4,
+        }
     }
 
     fn forward(&self, x: &Tensor, pass: &mut Pass, job: &Job) -> Result<Logits> {

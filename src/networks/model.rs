@@ -69,8 +69,8 @@ impl SegmentationModel {
     }
 
     /// Opens a file written by [`SegmentationModel::save`], or the safetensors of MemBrain-seg (or another DynUNet of
-    /// MONAI), of the slab paper's 2D U-Net or of SDSeg, whose hyper-parameters are read off the shapes. Pickles are
-    /// not opened; the error says how to convert one.
+    /// MONAI), of the slab paper's 2D U-Net, of DeepETPicker or of SDSeg, whose hyper-parameters are read off the
+    /// shapes. Pickles are not opened; the error says how to convert one.
     ///
     /// Errors: the operating system's; [`Error::Format`] that names the file and the tensor or the header's field;
     /// [`Error::Version`] for the file of a later version; [`Error::Unsupported`] for a network that is not known.

@@ -15,6 +15,9 @@ use crate::weights::{BatchNorm, Conv3d, Doubling3d, FetchTensor, Scope};
 /// Channels with coordinates.
 const COORDINATES: i64 = 3;
 
+/// Windows over the voxels at each end that are not kept: of 72 the middle 48 are.
+const MARGIN: i64 = 6;
+
 /// Hyper-parameters of a [`Picker`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -114,7 +117,10 @@ impl SegmentationNetwork for Picker {
     }
 
     fn reach(&self) -> Reach {
-        Reach::Window(self.config.window)
+        Reach::Window {
+            side: self.config.window,
+            margin: self.config.window / MARGIN,
+        }
     }
 
     fn forward(&self, x: &Tensor, pass: &mut Pass, job: &Job) -> Result<Logits> {

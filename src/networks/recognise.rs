@@ -1,8 +1,8 @@
 //! Weight files of other programs, told by their tensors.
 use super::sdseg::published;
-use super::{DynUnetConfig, InputScale, ModelDescription, NetworkConfig, Unet2dConfig};
+use super::{DynUnetConfig, InputScale, ModelDescription, NetworkConfig, PickerConfig, Unet2dConfig};
 use crate::runtime::{Error, Result};
-use crate::volume::{class_name, BACKGROUND, MEMBRANE};
+use crate::volume::{class_name, BACKGROUND, MEMBRANE, MOLECULE};
 use crate::weights::TensorFile;
 
 /// Name under which a file has the network's tensor of the given name.
@@ -10,6 +10,12 @@ pub(super) type StoredName = Box<dyn Fn(&TensorFile, &str) -> String>;
 
 /// Voxel edge that MemBrain-seg's published weights were trained at.
 const MEMBRAIN_VOXEL_NM: f64 = 1.0;
+
+/// Rows and columns that the slab paper's code resizes slices to.
+const SLAB_PAPER_SIDE: [usize; 2] = [1024, 1024];
+
+/// The first tensor of DeepETPicker's network.
+const PICKER_MARK: &str = "encoders.0.basic_module.conv1.conv.weight";
 
 /// Which network `file` holds, and how it calls the tensors.
 ///
@@ -36,6 +42,9 @@ pub(super) fn recognise(file: &TensorFile) -> Result<(ModelDescription, StoredNa
     if let Some(prefix) = prefix_before("encoder.in_conv.conv_conv.0.weight") {
         return unet2d(file, prefix);
     }
+    if let Some(prefix) = prefix_before(PICKER_MARK) {
+        return picker(file, prefix);
+    }
     if file.contains(published::MARK) {
         let description = published::description(file)?;
         let levels = match &description.network {
@@ -47,7 +56,7 @@ pub(super) fn recognise(file: &TensorFile) -> Result<(ModelDescription, StoredNa
     }
     Err(Error::Unsupported(format!(
         "{} is no segmentation network that is known: it has no header of this engine and no tensors of a DynUNet \
-         (MemBrain-seg), of the slab paper's 2D U-Net or of SDSeg",
+         (MemBrain-seg), of the slab paper's 2D U-Net, of DeepETPicker or of SDSeg",
         file.name()
     )))
 }
@@ -178,14 +187,48 @@ fn unet2d(file: &TensorFile, prefix: String) -> Result<(ModelDescription, Stored
     });
     let mut description = ModelDescription::new(network, None);
     description.input = InputScale::Slice;
+    description.slice_side = Some(SLAB_PAPER_SIDE);
     description.origin = "2D U-Net of the slab paper".into();
+    Ok((description, Box::new(move |_, name| format!("{prefix}{name}"))))
+}
+
+/// DeepETPicker's network under `prefix` (its checkpoints: `model.`): one class, or the background and the classes.
+fn picker(file: &TensorFile, prefix: String) -> Result<(ModelDescription, StoredName)> {
+    let outer = |name: &str| match file.shape(&format!("{prefix}{name}.weight")).as_deref() {
+        Some(&[to, _, _, _, _]) => Ok(Some(to)),
+        Some(shape) => Err(Error::format(
+            format_args!("{}: tensor {prefix}{name}.weight", file.name()),
+            format_args!("has shape {shape:?}, expected that of a 3D convolution"),
+        )),
+        None => Ok(None),
+    };
+    let mut maps = Vec::new();
+    while let Some(to) = outer(&format!("encoders.{}.basic_module.conv1.conv", maps.len()))? {
+        maps.push(to);
+    }
+    let outputs = match outer("final_conv")?.unwrap_or(1) {
+        1 => classes_from(MOLECULE, 1),
+        several => [vec![BACKGROUND.to_owned()], classes_from(MOLECULE, several - 1)].concat(),
+    };
+    let network = NetworkConfig::Picker(PickerConfig {
+        maps,
+        outputs,
+        ..PickerConfig::default()
+    });
+    let mut description = ModelDescription::new(network, None);
+    description.origin = "DeepETPicker".into();
     Ok((description, Box::new(move |_, name| format!("{prefix}{name}"))))
 }
 
 /// "membrane", then numbered classes: all that a foreign file lets one say.
 fn output_names(count: i64) -> Vec<String> {
+    classes_from(MEMBRANE, count)
+}
+
+/// The class of the label `first`, then numbered classes.
+fn classes_from(first: i8, count: i64) -> Vec<String> {
     let name = |n| match n {
-        0 => class_name(MEMBRANE).unwrap_or_default().to_owned(),
+        0 => class_name(first).unwrap_or_default().to_owned(),
         n => format!("class {}", n + 1),
     };
     (0..count.clamp(0, 256)).map(name).collect()

@@ -35,10 +35,15 @@ pub enum Reach {
     /// this far from the window's bounds is what the whole volume would give there. A multiple of the divisor.
     Halo(i64),
     /// Everything in the window changes every output (normalisation over the window, coordinates within it): windows
-    /// have to be blended, and should have the side that the network was trained with, given here in voxels.
-    Window(i64),
-    /// The same, but the network itself cuts slices of any extent into windows of this side and blends them: it is
-    /// given whole slices.
+    /// have to be blended, and should have the side that the network was trained with.
+    Window {
+        /// Side of a window in voxels.
+        side: i64,
+        /// Voxels at each end of it that are not kept, where the volume goes on there.
+        margin: i64,
+    },
+    /// Everything in a window, but the network itself cuts slices of any extent into windows of this side and blends
+    /// them: it is given whole slices.
     Slice(i64),
 }
 

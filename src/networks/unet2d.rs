@@ -24,10 +24,13 @@ pub struct Unet2dConfig {
     pub outputs: Vec<String>,
     /// Side of the windows, in pixels.
     pub window: i64,
+    /// Pixels at each end of a window that are not kept, where the slice goes on there; None: a quarter of the window.
+    #[serde(default)]
+    pub margin: Option<i64>,
 }
 
 impl Default for Unet2dConfig {
-    /// The authors' network, run on quadrants of 512 pixels.
+    /// The authors' network, run on quadrants of 512 pixels that do not overlap.
     fn default() -> Self {
         Self {
             in_channels: 1,
@@ -35,6 +38,7 @@ impl Default for Unet2dConfig {
             dropout: vec![0.05, 0.1, 0.2, 0.3, 0.5],
             outputs: ["background", "membrane"].map(str::to_owned).to_vec(),
             window: 512,
+            margin: Some(0),
         }
     }
 }
@@ -44,6 +48,13 @@ impl Unet2dConfig {
         check_widths("widths", &self.widths, 2..=8)?;
         check_widths("in_channels", &[self.in_channels], 1..=1)?;
         check_widths("window", &[self.window], 1..=1)?;
+        if self
+            .margin
+            .is_some_and(|margin| margin < 0 || 2 * margin >= self.window)
+        {
+            let allowed = format!("must be 0 or more and below half of the window, {}", self.window);
+            return Err(Error::argument("margin", self.margin.unwrap_or(0), &allowed));
+        }
         check_names(&self.outputs)?;
         let rates = &self.dropout;
         if rates.len() == self.widths.len() && rates.iter().all(|rate| (0.0..1.0).contains(rate)) {
@@ -129,7 +140,10 @@ impl SegmentationNetwork for Unet2d {
     }
 
     fn reach(&self) -> Reach {
-        Reach::Window(self.config.window)
+        Reach::Window {
+            side: self.config.window,
+            margin: self.config.margin.unwrap_or(self.config.window / 4),
+        }
     }
 
     fn forward(&self, x: &Tensor, pass: &mut Pass, job: &Job) -> Result<Logits> {

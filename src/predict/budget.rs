@@ -69,11 +69,10 @@ pub fn core_extents(
 ) -> Result<[usize; 3]> {
     let voxel = bytes_per_voxel(network);
     let tried: [Vec<usize>; 3] = std::array::from_fn(|axis| match needs.window_along(axis) {
-        // A window of fixed side has a core of what its margins leave.
+        // A window of fixed side has a core of what its margins leave, in voxels of the data.
         Some(window) => {
-            vec![window
-                .saturating_sub(2 * needs.halo[axis])
-                .clamp(1, region[axis].len().max(1))]
+            let kept = window.saturating_sub(2 * needs.halo[axis]) * axes[axis].data;
+            vec![kept.div_ceil(axes[axis].network).clamp(1, region[axis].len().max(1))]
         }
         None if needs.whole && axis > 0 => vec![region[axis].len()],
         None => even_parts(region[axis].len()),
@@ -149,8 +148,8 @@ mod tests {
             halo: [20; 3],
             divisor: [4; 3],
             window: None,
+            flat: false,
             whole: false,
-            smooth: false,
         };
         let axes = [1024; 3].map(|n| Axis { data: n, network: n });
         let region = [0..1024, 0..1024, 0..1024];

@@ -95,6 +95,10 @@ pub struct PredictOptions {
     /// Deviation, in slices, of the Gaussian that smooths the probabilities of a network of slices along z; 0: none.
     #[schemars(range(min = 0.0, max = 10.0))]
     pub z_smoothing: f64,
+    /// Voxels at each end of a window that are not kept, of networks whose windows have a fixed side; null: the
+    /// network's own (12 of DeepETPicker's 72, none of the slab paper's quadrants, else a quarter).
+    #[schemars(range(max = 1024))]
+    pub margin: Option<usize>,
     /// Volumes that are written.
     #[schemars(length(min = 1))]
     pub outputs: Vec<Output>,
@@ -145,6 +149,7 @@ impl Default for PredictOptions {
             samples: 1,
             seed: 1,
             z_smoothing: 0.0,
+            margin: None,
             outputs: vec![Output::Probabilities, Output::Labels],
             probability: ProbabilityType::Half,
             format: VolumeFormat::Mrc,

@@ -4,10 +4,17 @@ use serde::{Deserialize, Serialize};
 
 use super::objects::ObjectRules;
 use super::outputs::output_named;
+use crate::networks::NetworkConfig;
 use crate::picks::PickFormat;
 use crate::runtime::Result;
 use crate::settings::Settings;
 use crate::volume::{class_name, CENTRE, MOLECULE};
+
+/// Least probability of a molecule, unless a network says otherwise.
+const THRESHOLD: f64 = 0.3;
+
+/// DeepETPicker's.
+const PICKER_THRESHOLD: f64 = 0.5;
 
 /// How molecules are found in a map.
 ///
@@ -37,11 +44,12 @@ pub struct PickingOptions {
     #[schemars(length(min = 1))]
     pub output: Option<String>,
     /// The method: objects measures best with the built-in network, mean_pooling (DeepETPicker's) is for molecules that
-    /// touch, peaks for maps of centres; null: peaks in an output "centre", else objects.
+    /// touch, peaks for maps of centres; null: mean_pooling of DeepETPicker's network, peaks in an output "centre", else
+    /// objects.
     pub method: Option<PickMethod>,
-    /// Least probability.
+    /// Least probability; null: 0.5 of DeepETPicker's network, else 0.3.
     #[schemars(extend("exclusiveMinimum" = 0), extend("exclusiveMaximum" = 1))]
-    pub threshold: f64,
+    pub threshold: Option<f64>,
     /// Diameter of the molecules in nm (a ribosome has 25): peaks are at least half of it apart, mean pooling makes one
     /// molecule of what is as large, and picks of both carry it. Objects have the diameter that their volume gives;
     /// those of more than twice a molecule's volume are taken apart.
@@ -77,7 +85,7 @@ impl Default for PickingOptions {
         Self {
             output: None,
             method: None,
-            threshold: 0.3,
+            threshold: None,
             diameter_nm: 25.0,
             border_nm: [0.0; 3],
             exclusion_nm: 0.0,
@@ -118,6 +126,22 @@ impl PickingOptions {
             Some(name) => output_named("picking.output", &[name], outputs),
             None => output_named("picking.output", &[molecule, CENTRE], outputs),
         }
+    }
+
+    /// The same with what its authors do with a map of `network` where nothing is said: DeepETPicker pools maps above
+    /// 0.5.
+    pub(super) fn suited_to(&self, network: &NetworkConfig) -> Self {
+        let mut suited = self.clone();
+        if matches!(network, NetworkConfig::Picker(_)) {
+            suited.method = suited.method.or(Some(PickMethod::MeanPooling));
+            suited.threshold = suited.threshold.or(Some(PICKER_THRESHOLD));
+        }
+        suited
+    }
+
+    /// Least probability of a molecule.
+    pub fn threshold(&self) -> f64 {
+        self.threshold.unwrap_or(THRESHOLD)
     }
 
     /// How `output` is searched.

@@ -40,7 +40,7 @@ pub struct PicturesReport {
 /// Side of the pictures that `model` sees. Errors: [`Error::Unsupported`] for a network that is not one of slices.
 pub fn picture_side(model: &SegmentationModel) -> Result<usize> {
     match (model.network().dimensions(), model.network().reach()) {
-        (2, Reach::Window(side) | Reach::Slice(side)) => Ok(side.max(1) as usize),
+        (2, Reach::Window { side, .. } | Reach::Slice(side)) => Ok(side.max(1) as usize),
         _ => Err(Error::Unsupported(
             "pictures are for networks of slices with a window of their own".into(),
         )),

@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde::Serialize;
 use tch::Tensor;
 
-use crate::networks::{Axis, GreyScale, SegmentationModel};
+use crate::networks::{GreyScale, SegmentationModel};
 use crate::runtime::{Error, Job, MemoryReuse, Result, Stage};
 use crate::settings::Settings;
 use crate::volume::{warn_of_tomogram_contrast, BlockFile, BlockType, Tomogram};
@@ -96,7 +96,7 @@ pub fn predict_inputs(inputs: &Inputs, folder: &Path, options: &PredictOptions, 
     let inputs = &Inputs { tomogram, ..*inputs };
     let (model, geometry) = (inputs.model, tomogram.geometry());
     let region = options.region(geometry.shape)?;
-    let after = AfterNetwork::of(options, inputs.excluded);
+    let after = AfterNetwork::of(options, &model.description().network, inputs.excluded);
     let outputs = model.network().outputs();
     after.validate(outputs, geometry)?;
     let also = AlsoWritten::of(options, tomogram)?;
@@ -106,18 +106,15 @@ pub fn predict_inputs(inputs: &Inputs, folder: &Path, options: &PredictOptions, 
     if let Some(text) = data_nm.and_then(|edge| description.doubt(edge, options.rescale)) {
         job.logger().warn("predict", &format!("{}: {text}", tomogram.name()));
     }
-    let network_nm = description.voxel_nm.filter(|_| options.rescale);
-    let axes: [Axis; 3] = std::array::from_fn(|axis| match (axis, model.network().dimensions()) {
-        // A network of slices takes the slices that there are.
-        (0, 2) => Axis::new(geometry.shape[0], None, None),
-        _ => Axis::new(geometry.shape[axis], data_nm, network_nm),
-    });
+    let axes = description.axes(geometry.shape, data_nm, options.rescale);
     options.sampling().validate(model.network().draws())?;
     if options.z_smoothing > 0.0 && model.network().dimensions() != 2 {
         let allowed = "must be 0 for a network of three dimensions";
         return Err(Error::argument("z_smoothing", options.z_smoothing, allowed));
     }
-    let needs = Needs::of(model.network()).smoothed(options.z_radius());
+    let needs = Needs::of(model.network())
+        .with_margin(options.margin)?
+        .smoothed(options.z_radius());
     let core = match options.core {
         Some([z, ..]) if needs.whole => [z, region[1].len(), region[2].len()],
         Some(core) => core,

@@ -46,6 +46,7 @@ impl LabelledTraining {
                 self.counts.0 += 1;
             }
         }
+        self.settle_epochs();
         Ok(())
     }
 }

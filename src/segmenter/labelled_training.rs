@@ -44,9 +44,9 @@ impl LabelledTraining {
     pub fn new(settings: &SegmenterOptions, device: Device) -> Result<Self> {
         settings.validate()?;
         let mut plan = Plan::new(settings, settings.description());
-        // A network that is new is one of the window that it learns from.
-        match plan.window {
-            [1, rows, cols] if rows == cols => plan.description.network.set_window(rows as i64),
+        // A network that is new is one of the window that it learns from, unless the paper says otherwise.
+        match settings.window {
+            Some([1, rows, cols]) if rows == cols => plan.description.network.set_window(rows as i64),
             _ => {}
         }
         let weights = settings.weights();
@@ -81,7 +81,7 @@ impl LabelledTraining {
     /// Adds labelled slices of `tomogram`, to learn from or, where `held_out`, to score with. Of those to learn from
     /// the settings' validation share is split off.
     ///
-    /// Errors: [`Error::State`] once the run has begun; those of [`LabelledVolume::new`] and [`LabelledVolume::split`].
+    /// Errors: [`Error::State`] once the run has begun; those of [`LabelledVolume::new`] and [`LabelledVolume::divided`].
     pub fn add(&mut self, tomogram: &Tomogram, labels: &SlabLabels, held_out: bool, job: &Job) -> Result<()> {
         self.require_no_run()?;
         self.settle_voxel(tomogram, job, |training| {
@@ -93,19 +93,20 @@ impl LabelledTraining {
                 training.counts.1 += 1;
                 return Ok(());
             }
-            let share = training.plan.settings.validation_share;
-            let flat = training.plan.description.network.dimensions() == 2;
-            let learnt = if share > 0.0 {
-                let (learnt, scored) = volume.split(share, flat)?;
-                training.held_out.push(scored);
-                learnt
-            } else {
-                volume
-            };
+            let (learnt, scored) = volume.divided(&training.plan)?;
+            training.held_out.extend(scored);
             training.learnt.push(learnt);
             training.counts.0 += 1;
+            training.settle_epochs();
             Ok(())
         })
+    }
+
+    /// Settles the number of steps, where epochs are asked for, for what is learnt from so far.
+    pub(super) fn settle_epochs(&mut self) {
+        let plan = &mut self.plan;
+        let windows: usize = self.learnt.iter().map(|volume| volume.windows(plan)).sum();
+        plan.settings.settle_epochs(windows as u64);
     }
 
     /// Adds slices of `tomogram` without labels, which rounds of self-training learn from.
@@ -138,6 +139,7 @@ impl LabelledTraining {
             bright: self.plan.settings.bright,
             voxel_nm: self.plan.settings.voxel_nm,
             rescale: self.plan.settings.rescale,
+            point_labels: self.plan.settings.point_labels,
         }
     }
 
@@ -164,7 +166,7 @@ impl LabelledTraining {
             self.plan.description.voxel_nm = known;
             return Err(error);
         }
-        if let (Some(known), Some(edge)) = (known, edge) {
+        if let (Some(known), Some(edge), None) = (known, edge, self.plan.description.slice_side) {
             if !are_alike(known, edge) {
                 let done = match self.plan.settings.rescale {
                     true => "it is brought to that size",
@@ -319,6 +321,11 @@ impl LabelledTraining {
     /// Extents (z, y, x) of a window in voxels.
     pub fn window(&self) -> [usize; 3] {
         self.plan.window
+    }
+
+    /// Whether anything is held out: whole slabs, or a share of each.
+    pub fn holds_out(&self) -> bool {
+        self.counts.1 > 0 || self.plan.settings.validation_share > 0.0
     }
 
     /// Numbers of slabs to learn from and to score with.

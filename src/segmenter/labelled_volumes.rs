@@ -74,7 +74,13 @@ impl ExampleSource for LabelledVolumes {
         let mut padding = Vec::new();
         for (axis, (&want, have)) in windows.extents.iter().zip([depth, rows, cols]).enumerate() {
             let want = want as i64;
-            let shift = gen.integer(0, want - 1);
+            let shift = match windows.shift {
+                Some(most) => {
+                    let most = (most as i64).min((want - 1) / 2);
+                    want / 2 + gen.integer(-most, most)
+                }
+                None => gen.integer(0, want - 1),
+            };
             let take = want.min(have);
             // A volume thinner than the window is taken whole.
             let start = (around[axis] - shift).clamp(0, have - take);

@@ -1,11 +1,13 @@
 //! Training of segmentation networks: on labels of slabs that nobody drew, on pictures with masks, on any other source
 //! of windows.
 //!
-//! `options` are the settings, `presets` those of papers, `plan` what they come to with a network. `pictures` reads
-//! pairs of pictures and masks, `labelled` brings slabs with labels to the network's voxels and grey scale, `split`
-//! holds a part of them out, `labelled_volumes` cuts windows; `trainer` is the run with its validation and its rounds
-//! of self-training; `labelled_training` is all of it in one.
+//! `options` are the settings, `presets` those of papers, `course` and `plan` what they come to with a network.
+//! `pictures` reads pairs of pictures and masks; `labelled` is a slab with labels, brought to the network's voxels by
+//! `slab_sampling`, with the `truth` of labels and of points (`point_labels`); `split` holds a part of it out,
+//! `labelled_volumes` cuts windows; `trainer` is the run with its validation and its rounds of self-training;
+//! `labelled_training` is all of it in one.
 
+mod course;
 mod labelled;
 mod labelled_pictures;
 mod labelled_training;
@@ -15,14 +17,17 @@ mod network_choice;
 mod options;
 mod pictures;
 mod plan;
+mod point_labels;
 mod preset;
 mod presets;
 mod rates;
 mod self_training;
+mod slab_sampling;
 mod split;
 mod start;
 mod state;
 mod trainer;
+mod truth;
 mod validation;
 
 pub use labelled::{LabelledVolume, SlabLabels, SlabView};
@@ -33,8 +38,10 @@ pub use network_choice::NetworkChoice;
 pub use options::SegmenterOptions;
 pub use pictures::PicturePair;
 pub use plan::Plan;
+pub use point_labels::{PointLabels, PointShape};
 pub use preset::Preset;
 pub use rates::{CurveOptions, OptimiserName, ScheduleName};
+pub use split::ValidationSplit;
 pub use start::Start;
 pub use state::{ScoreReport, TrainerState};
 pub use trainer::SegmenterTrainer;

@@ -4,11 +4,14 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CurveOptions, LossName, LossTerms, NetworkChoice, OptimiserName, Preset, ScheduleName, Start};
+use super::{
+    CurveOptions, LossName, LossTerms, NetworkChoice, OptimiserName, PointLabels, Preset, ScheduleName, Start,
+    ValidationSplit,
+};
 use crate::networks::{Conditioning, ModelDescription, NetworkConfig};
 use crate::runtime::{Error, Result};
 use crate::settings::within;
-use crate::train::{AdamWOptions, AugmentOptions, LossOptions, SgdOptions, TrainingSchedule, UpdateRule};
+use crate::train::{AdamWOptions, AugmentOptions, SgdOptions};
 
 /// What stands for the built-in diffusion model in `pretrained`.
 const BUILTIN: &str = "builtin";
@@ -56,14 +59,26 @@ pub struct SegmenterOptions {
     /// Whether tomograms of other voxels than the network's are brought to its voxel size; a network that has none
     /// takes the first tomogram's.
     pub rescale: bool,
+    /// Rows and columns that a new network of slices sees every slice resized to (linearly), in training and later, as
+    /// the slab paper's sees 1024, 1024; null: the slices' own.
+    #[schemars(inner(range(min = 16, max = 8192)))]
+    pub slice_side: Option<[usize; 2]>,
+    /// How labels of molecules are drawn about the points, in the place of those of the labels, so that points alone
+    /// are enough to learn from; null: they are not.
+    pub point_labels: Option<PointLabels>,
 
     /// Steps of a training or, where there are rounds of self-training, of each round.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub steps: u64,
+    /// Epochs of it in the place of steps: an epoch has as many windows as there are points that labels are drawn about,
+    /// slices to learn from (of a network of slices) or, else, windows that the labelled slices fill. Steps that are
+    /// given count instead. null: steps.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub epochs: Option<u64>,
     /// Seed of weights and windows.
     pub seed: u64,
-    /// Extents (z, y, x) of a window in voxels, multiples of the network's divisor, 8 to 512 each (z of a network of
-    /// slices: 1). null: the paper's, else what suits the network: 32, 80, 80 or a little more (of slices 1, 256, 256).
+    /// Extents (z, y, x) of a window in voxels, multiples of the network's divisor, 8 to 512 each (of a network of
+    /// slices z is 1, y and x are up to 2048). null: the paper's, else what suits the network: 32, 80, 80 or a little more (of slices 1, 256, 256).
     pub window: Option<[usize; 3]>,
     /// Windows per step.
     #[schemars(range(min = 1, max = 256))]
@@ -71,6 +86,10 @@ pub struct SegmenterOptions {
     /// Share of the windows of labelled volumes that lie around a labelled voxel: most of a cell is ground.
     #[schemars(range(min = 0, max = 1))]
     pub foreground: f64,
+    /// Largest distance in voxels, along each axis, of the middle of such a window from the voxel or the point; null:
+    /// anywhere that it lies within the window.
+    #[schemars(range(max = 256))]
+    pub window_shift: Option<usize>,
     /// Whether convolutions of the forward pass are computed in bfloat16 on a GPU; weights, losses and the optimiser
     /// stay in float32. Ignored on CPU.
     pub mixed_precision: bool,
@@ -121,10 +140,11 @@ pub struct SegmenterOptions {
     /// What windows are varied by.
     pub augmentation: AugmentOptions,
 
-    /// Share of every labelled volume that is not learnt from but scored with: a part at one of its faces; no voxel is
-    /// in both parts.
+    /// Share of every labelled volume that is not learnt from but scored with; no voxel is in both parts.
     #[schemars(range(min = 0, max = 0.5))]
     pub validation_share: f64,
+    /// Which share that is: a region at one of the volume's faces, or shuffled slices.
+    pub validation_split: ValidationSplit,
     /// Steps between validations; 0: only the last step. The last step is always scored. Takes place where something is
     /// held out.
     #[schemars(range(max = 10_000_000))]
@@ -170,11 +190,15 @@ impl Default for SegmenterOptions {
             voxel_nm: None,
             bright: false,
             rescale: true,
+            slice_side: None,
+            point_labels: None,
             steps: 2000,
+            epochs: None,
             seed: 1,
             window: None,
             batch: 2,
             foreground: 0.67,
+            window_shift: None,
             mixed_precision: false,
             loss: LossName::default(),
             label_smoothing: 0.0,
@@ -197,6 +221,7 @@ impl Default for SegmenterOptions {
             augment: true,
             augmentation: AugmentOptions::default(),
             validation_share: 0.0,
+            validation_split: ValidationSplit::default(),
             validation_every: 200,
             validation_windows: 16,
             patience: 0,
@@ -231,6 +256,12 @@ impl SegmenterOptions {
         }
         if self.spike != 0.0 {
             within("spike", self.spike, 2.0..=1e6)?;
+        }
+        self.point_labels.map_or(Ok(()), |drawn| drawn.check_odd())?;
+        let is_new = self.weights() != Start::Builtin && self.start.is_none();
+        if self.slice_side.is_some() && !(is_new && self.own_network().network.dimensions() == 2) {
+            let allowed = "must be null where the network is not a new one of slices";
+            return Err(Error::argument("slice_side", "given", allowed));
         }
         self.check_diffusion()
     }
@@ -267,6 +298,7 @@ impl SegmenterOptions {
     /// The network that is given or the preset's, with the ablations; that of a start takes its place.
     pub fn description(&self) -> ModelDescription {
         let mut description = self.own_network();
+        description.slice_side = self.slice_side.or(description.slice_side);
         if let NetworkConfig::SdSeg(config) = &mut description.network {
             if let Some(conditioning) = self.conditioning {
                 **config = config.as_ref().clone().conditioned(conditioning);
@@ -306,85 +338,10 @@ impl SegmenterOptions {
         }
     }
 
-    /// The paper's window, where the network is the paper's own.
+    /// The window that is a whole slice, or the paper's where the network is the paper's own.
     pub(super) fn preset_window(&self) -> Option<[usize; 3]> {
         let other = self.start.is_some() || matches!(self.network, Some(NetworkChoice::Described(_)));
-        self.preset.window().filter(|_| !other)
-    }
-
-    /// The loss.
-    pub(super) fn loss(&self) -> LossOptions {
-        self.loss_terms.of(self.loss, self.label_smoothing)
-    }
-
-    /// What windows are varied by.
-    pub(super) fn augmentation(&self) -> AugmentOptions {
-        match self.augment {
-            true => self.augmentation.clone(),
-            false => AugmentOptions::none(),
-        }
-    }
-
-    /// How the weights move.
-    pub(super) fn schedule(&self) -> TrainingSchedule {
-        let with_rate = |own: SgdOptions| SgdOptions {
-            rate: self.rate.unwrap_or(own.rate),
-            ..own
-        };
-        let rule = match self.optimiser {
-            OptimiserName::Adamw => UpdateRule::AdamW(AdamWOptions {
-                rate: self.rate.unwrap_or(self.adamw.rate),
-                ..self.adamw
-            }),
-            OptimiserName::Sgd => UpdateRule::Sgd(with_rate(self.sgd)),
-            OptimiserName::Nesterov => UpdateRule::Nesterov(with_rate(self.nesterov)),
-        };
-        TrainingSchedule {
-            steps: self.steps,
-            rule,
-            curve: self.curve.of(self.schedule, self.steps),
-            warm_up: self.warm_up,
-            cool_down: self.cool_down,
-            clip: self.clip,
-            ema_decay: self.ema_decay,
-            spike: self.spike,
-        }
-    }
-
-    /// Whether a round is scored once `step` of its steps are done.
-    pub(super) fn is_validation_due(&self, step: u64) -> bool {
-        let every = self.validation_every;
-        step > 0 && (step == self.steps || (every > 0 && step.is_multiple_of(every)))
-    }
-
-    /// The first step after `step` at which a round is scored.
-    pub(super) fn next_validation(&self, step: u64) -> u64 {
-        match self.validation_every {
-            0 => self.steps,
-            every => ((step / every + 1) * every).min(self.steps),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn scores_are_due_at_multiples_and_at_the_end() {
-        let of = |validation_every| SegmenterOptions {
-            validation_every,
-            steps: 10,
-            ..SegmenterOptions::default()
-        };
-        let due = |every| {
-            (0..=10)
-                .filter(|step| of(every).is_validation_due(*step))
-                .collect::<Vec<u64>>()
-        };
-        assert_eq!(due(4), [4, 8, 10]);
-        assert_eq!(due(0), [10]);
-        let next = |every, step| of(every).next_validation(step);
-        assert_eq!((next(4, 0), next(4, 4), next(4, 8), next(0, 3)), (4, 8, 10, 10));
+        let whole = self.slice_side.map(|[rows, cols]| [1, rows, cols]);
+        whole.or(self.preset.window().filter(|_| !other))
     }
 }

@@ -11,6 +11,10 @@ use crate::train::{TrainingSchedule, Windows};
 /// The window of a network of three dimensions, (z, y, x), before its divisor is looked at.
 const WINDOW: [usize; 3] = [32, 80, 80];
 
+/// Largest extent of a window, of a network of three dimensions and of one of slices.
+const LARGEST: usize = 512;
+const LARGEST_FLAT: usize = 2048;
+
 /// What is trained: the settings, the network that they or the start say, and the window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,8 +44,9 @@ impl Plan {
         }
         let divisor = network.divisor().max(1) as usize;
         let [z, y, x] = self.window;
-        let fits = |n: usize| (8..=512).contains(&n) && n.is_multiple_of(divisor);
         let flat = network.dimensions() == 2;
+        let largest = if flat { LARGEST_FLAT } else { LARGEST };
+        let fits = |n: usize| (8..=largest).contains(&n) && n.is_multiple_of(divisor);
         let deep = if flat { z == 1 } else { fits(z) };
         if deep && fits(y) && fits(x) {
             return Ok(self);
@@ -50,7 +55,7 @@ impl Plan {
         Err(Error::argument(
             "window",
             format!("{:?}", self.window),
-            &format!("must be multiples of {divisor} in 8..=512{depth}"),
+            &format!("must be multiples of {divisor} in 8..={largest}{depth}"),
         ))
     }
 
@@ -59,6 +64,7 @@ impl Plan {
         Windows {
             extents: self.window,
             foreground: self.settings.foreground,
+            shift: self.settings.window_shift,
             outputs: self.description.network.outputs(),
             bright: self.description.bright,
         }

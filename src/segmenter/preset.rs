@@ -62,6 +62,7 @@ impl Preset {
         };
         match self {
             Self::Default | Self::Adapt => ModelDescription::default(),
+            // Training resizes slices as its settings say.
             Self::SlabPaper => of(NetworkConfig::Unet2d(Unet2dConfig::default()), InputScale::Slice),
             Self::MembrainSeg => ModelDescription::new(NetworkConfig::DynUnet(DynUnetConfig::default()), Some(1.0)),
             Self::Deepetpicker => ModelDescription::new(NetworkConfig::Picker(PickerConfig::default()), None),

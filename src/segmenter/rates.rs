@@ -59,6 +59,9 @@ pub struct CurveOptions {
     /// First rate over the last.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub one_cycle_end: f64,
+    /// Steps at one rate; where epochs are asked for, an epoch.
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub one_cycle_every: u64,
     /// Factor of the rate at a plateau.
     #[schemars(range(min = 0.001, max = 0.999))]
     pub plateau_factor: f64,
@@ -77,6 +80,7 @@ impl Default for CurveOptions {
             one_cycle_warm_up: 0.1,
             one_cycle_start: 30.0,
             one_cycle_end: 100.0,
+            one_cycle_every: 1,
             plateau_factor: 0.1,
             plateau_patience: 10,
         }
@@ -100,6 +104,7 @@ impl CurveOptions {
                 warm_up: self.one_cycle_warm_up,
                 start: self.one_cycle_start,
                 end: self.one_cycle_end,
+                every: self.one_cycle_every,
             },
             ScheduleName::Plateau => RateCurve::Plateau {
                 factor: self.plateau_factor,

@@ -4,9 +4,10 @@
 //! bootstrapping", in its hard form) of those that were given and those that the teacher is sure of. With w0 the given
 //! confidence, t0 the given truth, c one where the teacher is sure and zero elsewhere, t1 what it says and m the
 //! teacher's share: w = (1 - m) w0 + m c and t = ((1 - m) w0 t0 + m c t1) / w. Outside the slab w0 is zero, and only
-//! what the teacher is sure of counts.
+//! what the teacher is sure of counts. Where there is a background it is one minus the rest.
 use tch::{Device, Kind, Tensor};
 
+use super::truth::with_background;
 use super::validation::batch_of;
 use super::{LabelledVolume, Plan, SegmenterOptions};
 use crate::networks::{starts, tent, Activation, Pass, SegmentationModel};
@@ -72,6 +73,7 @@ pub(super) fn relabelled(
         .f_div(&weight.f_clamp_min(1e-12)?)?
         .f_round()?
         .f_to_kind(Kind::Uint8)?;
+    let truth = with_background(&truth, outputs)?;
     Ok(Labels {
         labelled: labelled(&truth, &weight, outputs)?,
         truth,
@@ -87,8 +89,8 @@ fn verdict(
     rules: &SegmenterOptions,
 ) -> Result<(Tensor, Tensor)> {
     if activation == Activation::Softmax {
-        let (most, _) = output.f_max_dim(0, true)?;
-        let said = output.f_ge_tensor(&most)?.f_to_kind(Kind::Float)?;
+        let (most, likeliest) = output.f_max_dim(0, true)?;
+        let said = output.f_zeros_like()?.f_scatter_value(0, &likeliest, 1)?;
         return Ok((said, most.f_ge(rules.sure)?.f_to_kind(Kind::Float)?));
     }
     let said = output.f_gt(0.5)?.f_to_kind(Kind::Float)?;

@@ -12,7 +12,7 @@ mod range;
 
 pub use check::check;
 pub use identity::{hash_bytes, hash_file, Identity};
-pub use overlay::{canonical, group_base, resolve, resolve_text};
+pub use overlay::{canonical, group_base, laid_over, over, resolve, resolve_text};
 pub use page::{markdown, rows, Row};
 pub use range::{finite, within};
 

@@ -48,6 +48,29 @@ pub fn group_base<S: Settings>(given: &Map<String, Value>, group: &str) -> Resul
     }
 }
 
+/// `settings` with the members that `changes` has, of any depth, and without a check of their ranges.
+pub fn laid_over<S: Settings>(settings: &S, changes: Map<String, Value>) -> Result<S> {
+    let mut whole = to_value(settings)?;
+    lay_over(&mut whole, Value::Object(changes), "settings", S::WHOLE)?;
+    serde_path_to_error::deserialize(&whole).map_err(|error| mistyped::<S>(&whole, &error))
+}
+
+/// The members of both, those of `changes` in the place of others of their name; groups are merged, but for those that
+/// are replaced as a `whole`.
+pub fn over(mut base: Map<String, Value>, changes: &Map<String, Value>, whole: &[&str]) -> Map<String, Value> {
+    for (name, value) in changes {
+        match (base.get_mut(name), value) {
+            (Some(Value::Object(members)), Value::Object(more)) if !whole.contains(&name.as_str()) => {
+                *members = over(std::mem::take(members), more, whole);
+            }
+            _ => {
+                base.insert(name.clone(), value.clone());
+            }
+        }
+    }
+    base
+}
+
 fn base_of<S: Settings>(given: &Map<String, Value>) -> Result<S> {
     let preset = match given.get("preset") {
         Some(Value::String(name)) if !S::PRESETS.is_empty() => preset_named::<S>(name)?,

@@ -4,11 +4,12 @@
 //! tomogram. A window that is turned takes its wedge along, so that only these look like data: mirrors in x, y and z
 //! (the wedge is symmetric in each), half turns, scaling of all axes alike, small turns about the tilt axis (a tilt
 //! range that is off centre, a lamella milled at an angle) and smaller ones about z (a tilt axis that is not quite y).
-//! Quarter turns about z are for data of both tilt axes only.
+//! Quarter turns about z are for data of both tilt axes only. The papers' own ways are settings.
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
+use super::warp::{warp_of, warped};
 use super::Example;
 use crate::runtime::{Generator, Result};
 use crate::settings::check;
@@ -25,27 +26,80 @@ pub enum TiltAxis {
     Any,
 }
 
+/// Which mirrors and turns a window gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AugmentDraw {
+    /// Mirrors, each axis by its own chance, and then a turn by its own.
+    #[default]
+    Both,
+    /// By the chance of a mirror any number of quarter turns about z and a mirror of y or x; else by its chance a turn:
+    /// the slab paper's.
+    MirrorElseTurn,
+    /// By its chance a turn; else mirrors, each axis by its own chance: DeepETPicker's.
+    TurnElseMirror,
+}
+
+/// Where a turned window takes a value from that lies between voxels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Interpolation {
+    /// From the voxels around it.
+    #[default]
+    Linear,
+    /// From the nearest voxel.
+    Nearest,
+}
+
+/// What a turned window shows where it reaches beyond itself; there it teaches nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Beyond {
+    /// Its mirror image.
+    #[default]
+    Mirror,
+    /// Zero, the mean grey.
+    Zero,
+}
+
 /// What [`augment`] draws from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AugmentOptions {
+    /// Which mirrors and turns a window gets.
+    pub draw: AugmentDraw,
     /// The axis that the specimen was tilted about: it says where the missing wedge is.
     pub tilt_axis: TiltAxis,
     /// Probability of a mirror, of each axis by itself.
     #[schemars(range(min = 0, max = 1))]
     pub mirror: f64,
-    /// Probability of a turn and a scaling, which cost resolution: they interpolate.
+    /// Probability of a turn with its scaling and deformation, which cost resolution: they interpolate.
     #[schemars(range(min = 0, max = 1))]
     pub turn: f64,
+    /// Probability of each of the three parts of a turn: rotation, scaling, elastic deformation.
+    #[schemars(range(min = 0, max = 1))]
+    pub part: f64,
+    /// Largest deviation of the Gaussian that smooths an elastic deformation, as a share of the window's extents; the
+    /// largest displacement is an eighth to a half of the deviation. 0: no deformation.
+    #[schemars(range(min = 0, max = 0.25))]
+    pub elastic: f64,
     /// Largest turn about the tilt axis, in degrees.
     #[schemars(range(min = 0, max = 45))]
     pub tilt_degrees: f64,
+    /// Largest turn about the axis across the tilt axis and z, in degrees: it takes the missing wedge to where no data
+    /// have it.
+    #[schemars(range(min = 0, max = 45))]
+    pub across_degrees: f64,
     /// Largest turn about z, in degrees.
     #[schemars(range(min = 0, max = 45))]
     pub plane_degrees: f64,
     /// Largest change of the scale: factors of exp(-scale)..exp(scale).
     #[schemars(range(min = 0, max = 0.7))]
     pub scale: f64,
+    /// Where a turned image takes a value from that lies between voxels; its labels take the nearest.
+    pub interpolation: Interpolation,
+    /// What a turned window shows where it reaches beyond itself.
+    pub beyond: Beyond,
     /// Probability of a change of the grey values.
     #[schemars(range(min = 0, max = 1))]
     pub grey: f64,
@@ -63,12 +117,18 @@ pub struct AugmentOptions {
 impl Default for AugmentOptions {
     fn default() -> Self {
         Self {
+            draw: AugmentDraw::default(),
             tilt_axis: TiltAxis::Y,
             mirror: 0.5,
             turn: 0.3,
+            part: 1.0,
+            elastic: 0.0,
             tilt_degrees: 10.0,
+            across_degrees: 0.0,
             plane_degrees: 5.0,
             scale: 0.15,
+            interpolation: Interpolation::default(),
+            beyond: Beyond::default(),
             grey: 0.5,
             contrast: 0.25,
             brightness: 0.2,
@@ -97,10 +157,21 @@ pub fn augment(example: &Example, options: &AugmentOptions, gen: &mut Generator)
     let _guard = tch::no_grad_guard();
     check(options)?;
     example.check()?;
-    let mut example = mirrored(example, options, gen)?;
-    if gen.chance(options.turn) {
-        example = turned(&example, &draw_turn(options, gen))?;
-    }
+    let still = |example: &Example| example.map(|x| Ok(x.shallow_clone()));
+    let mut example = match options.draw {
+        AugmentDraw::Both => {
+            let example = mirrored(example, options, gen)?;
+            match gen.chance(options.turn) {
+                true => turned(&example, options, gen)?,
+                false => example,
+            }
+        }
+        AugmentDraw::MirrorElseTurn if gen.chance(options.mirror) => quarter_turned(example, gen)?,
+        AugmentDraw::MirrorElseTurn if gen.chance(options.turn) => turned(example, options, gen)?,
+        AugmentDraw::MirrorElseTurn => still(example)?,
+        AugmentDraw::TurnElseMirror if gen.chance(options.turn) => turned(example, options, gen)?,
+        AugmentDraw::TurnElseMirror => mirrored(example, options, gen)?,
+    };
     if gen.chance(options.grey) {
         example.image = regreyed(&example.image, options, gen)?;
     }
@@ -121,77 +192,20 @@ fn mirrored(example: &Example, options: &AugmentOptions, gen: &mut Generator) ->
     example.map(|x| Ok(x.f_contiguous()?))
 }
 
-/// A turn and a scaling about the middle of the window.
-struct Turn {
-    /// Row-major, of (x, y, z): output positions to input positions.
-    matrix: [[f64; 3]; 3],
+/// Any number of quarter turns about z (half turns where the window is no square), and a mirror of y or x.
+fn quarter_turned(example: &Example, gen: &mut Generator) -> Result<Example> {
+    let (quarters, axis) = (gen.integer(0, 3), gen.integer(2, 3));
+    let size = example.image.size();
+    let quarters = if size[2] == size[3] { quarters } else { quarters / 2 * 2 };
+    example.map(|x| Ok(x.f_rot90(quarters, [2, 3])?.f_flip([axis])?.f_contiguous()?))
 }
 
-fn draw_turn(options: &AugmentOptions, gen: &mut Generator) -> Turn {
-    let mut angle = |largest: f64| gen.uniform(-largest, largest).to_radians();
-    let (tilt, plane) = (angle(options.tilt_degrees), angle(options.plane_degrees));
-    let factor = gen.uniform(-options.scale, options.scale).exp();
-    let about_x = match options.tilt_axis {
-        TiltAxis::Y => false,
-        TiltAxis::X => true,
-        TiltAxis::Any => gen.chance(0.5),
-    };
-    Turn::new(tilt, plane, factor, about_x)
-}
-
-impl Turn {
-    /// First `tilt` about y (or x), then `plane` about z, in radians; things become `factor` times as large.
-    fn new(tilt: f64, plane: f64, factor: f64, about_x: bool) -> Self {
-        let ((st, ct), (sp, cp)) = (tilt.sin_cos(), plane.sin_cos());
-        let first = match about_x {
-            false => [[ct, 0.0, st], [0.0, 1.0, 0.0], [-st, 0.0, ct]],
-            true => [[1.0, 0.0, 0.0], [0.0, ct, -st], [0.0, st, ct]],
-        };
-        let second = [[cp, -sp, 0.0], [sp, cp, 0.0], [0.0, 0.0, 1.0]];
-        // The inverse of second * first is its transpose.
-        let entry = |i: usize, j: usize| (0..3).map(|k| second[j][k] * first[k][i]).sum::<f64>() / factor;
-        Self {
-            matrix: std::array::from_fn(|i| std::array::from_fn(|j| entry(i, j))),
-        }
+/// A turn, a scaling and a deformation about the middle of the window, as far as they are drawn.
+fn turned(example: &Example, options: &AugmentOptions, gen: &mut Generator) -> Result<Example> {
+    match warp_of(options, &example.image, gen)? {
+        Some(grid) => warped(example, &grid, options),
+        None => example.map(|x| Ok(x.shallow_clone())),
     }
-
-    /// Where the voxels of a window of `size` [C, z, y, x] come from, as libtorch's grid: [1, z, y, x, 3], -1..=1 over
-    /// the window.
-    fn grid(&self, size: &[i64], device: Device) -> Result<Tensor> {
-        let extents = [size[3], size[2], size[1]];
-        let mut theta = [0.0_f32; 12];
-        for i in 0..3 {
-            for j in 0..3 {
-                // A unit of the grid is half an extent.
-                theta[4 * i + j] = (self.matrix[i][j] * extents[j] as f64 / extents[i] as f64) as f32;
-            }
-        }
-        let theta = Tensor::f_from_slice(&theta)?.f_view([1, 3, 4])?.f_to_device(device)?;
-        Ok(Tensor::f_affine_grid_generator(
-            &theta,
-            [1, 1, size[1], size[2], size[3]],
-            false,
-        )?)
-    }
-}
-
-/// Numbers of libtorch's enumerations for `grid_sampler`.
-const LINEAR: i64 = 0;
-const NEAREST: i64 = 1;
-const ZEROS: i64 = 0;
-const REFLECTION: i64 = 2;
-
-fn turned(example: &Example, turn: &Turn) -> Result<Example> {
-    let grid = turn.grid(&example.image.size(), example.image.device())?;
-    let sample = |x: &Tensor, mode: i64, outside: i64| -> Result<Tensor> {
-        let sampled = x.f_unsqueeze(0)?.f_grid_sampler_3d(&grid, mode, outside, false)?;
-        Ok(sampled.f_squeeze_dim(0)?)
-    };
-    Ok(Example {
-        image: sample(&example.image, LINEAR, REFLECTION)?,
-        truth: sample(&example.truth, NEAREST, ZEROS)?,
-        weight: sample(&example.weight, NEAREST, ZEROS)?,
-    })
 }
 
 fn regreyed(image: &Tensor, options: &AugmentOptions, gen: &mut Generator) -> Result<Tensor> {

@@ -49,6 +49,9 @@ pub struct Windows<'a> {
     pub extents: [usize; 3],
     /// Share of the windows of labelled volumes that lie around a labelled voxel, 0..=1.
     pub foreground: f64,
+    /// Largest distance in voxels, along each axis, of the middle of such a window from the voxel; None: anywhere that
+    /// the voxel lies within.
+    pub shift: Option<usize>,
     /// Names of the outputs whose truth is asked for.
     pub outputs: &'a [String],
     /// Whether structures are brighter than their surroundings.

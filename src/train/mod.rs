@@ -18,9 +18,10 @@ mod schedule;
 mod sgd;
 mod truth;
 pub(crate) mod validated;
+mod warp;
 
 pub use adamw::{AdamW, AdamWOptions};
-pub use augment::{augment, AugmentOptions, TiltAxis};
+pub use augment::{augment, AugmentDraw, AugmentOptions, Beyond, Interpolation, TiltAxis};
 pub use example::{Example, ExampleSource, Windows};
 pub use loss::{segmentation_loss, LossKind, LossOptions, Target};
 pub use parameters::Parameters;

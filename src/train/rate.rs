@@ -33,6 +33,8 @@ pub enum RateCurve {
         start: f64,
         /// First rate over the last.
         end: f64,
+        /// Steps at one rate.
+        every: u64,
     },
     /// Times `factor` whenever the validation score has not become better for more than `patience` validations:
     /// PyTorch's ReduceLROnPlateau, of a score to be made large, with its relative threshold of 10^-4. Needs a
@@ -69,7 +71,13 @@ impl RateCurve {
                 let share = (step / every.max(1)) as f64 / epochs as f64;
                 (1.0 - share).max(0.0).powf(power)
             }
-            Self::OneCycle { warm_up, start, end } => {
+            Self::OneCycle {
+                warm_up,
+                start,
+                end,
+                every,
+            } => {
+                let (step, steps) = (step / every.max(1), steps.div_ceil(every.max(1)));
                 // As PyTorch counts: the first phase ends at step warm_up * steps - 1, the second at steps - 1.
                 let (first, last) = (warm_up * steps as f64 - 1.0, steps as f64 - 1.0);
                 let (low, lowest, step) = (start.recip(), (start * end).recip(), step as f64);
@@ -151,6 +159,7 @@ mod tests {
             warm_up: 0.1,
             start: 30.0,
             end: 100.0,
+            every: 1,
         };
         let at = |step| curve.at(step, 100, NO_COSINE);
         close(at(0), 1.0 / 30.0);
@@ -161,6 +170,15 @@ mod tests {
         assert!((1..10).all(|n| at(n) > at(n - 1)) && (10..100).all(|n| at(n) < at(n - 1)));
         // A run too short for a way up has none.
         assert!(curve.at(0, 5, NO_COSINE).is_finite() && curve.at(0, 1, NO_COSINE).is_finite());
+        let by_epoch = RateCurve::OneCycle {
+            warm_up: 0.1,
+            start: 30.0,
+            end: 100.0,
+            every: 11,
+        };
+        for step in [0_u64, 10, 11, 100, 1099] {
+            close(by_epoch.at(step, 1100, NO_COSINE), at(step / 11));
+        }
     }
 
     /// tests/oracle/optimisers_golden.py, "plateau".

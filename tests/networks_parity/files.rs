@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use safetensors::tensor::TensorView;
 use safetensors::Dtype;
 use tch::{Device, Kind, Tensor};
-use tomocut::networks::{InputScale, ModelDescription, Pass, SegmentationModel};
+use tomocut::networks::{InputScale, ModelDescription, NetworkConfig, Pass, PickerConfig, Reach, SegmentationModel};
 use tomocut::runtime::{CancelToken, Error, Job, Logger};
 
 use super::{dynunet, hashed_model, hashed_tensor, hashed_weight, infer, input, small, unet2d_of_classes};
@@ -104,8 +104,39 @@ fn files_of_membrain_and_of_the_paper_are_known() {
             .collect();
         let model = SegmentationModel::from_bytes("file", &foreign(&named, None), Device::Cpu).unwrap();
         assert_eq!(model.description().input, InputScale::Slice);
+        // The authors resize slices to 1024 x 1024 and keep all of each quadrant.
+        assert_eq!(model.description().slice_side, Some([1024, 1024]));
+        let reach = model.network().reach();
+        assert_eq!(reach, Reach::Window { side: 512, margin: 0 });
         let flat = hashed_tensor("input/2d", &[1, 1, 48, 64]);
         assert_eq!(infer(&model, &flat), infer(&paper, &flat));
+    }
+}
+
+#[test]
+fn checkpoints_of_deepetpicker_are_known() {
+    for outputs in [&["molecule"][..], &["background", "molecule", "class 2"]] {
+        let network = NetworkConfig::Picker(PickerConfig {
+            maps: vec![4, 6, 8],
+            outputs: outputs.iter().map(|name| (*name).to_owned()).collect(),
+            ..PickerConfig::default()
+        });
+        let own = hashed_model(network.clone());
+        let mut tensors = own.weights();
+        tensors.extend(own.statistics());
+        for prefix in ["", "model."] {
+            let named: Vec<_> = tensors
+                .iter()
+                .map(|(n, t)| (format!("{prefix}{n}"), t.shallow_clone()))
+                .collect();
+            let model = SegmentationModel::from_bytes("file", &foreign(&named, None), Device::Cpu).unwrap();
+            assert_eq!(model.description().network, network);
+            assert_eq!(model.network().reach(), Reach::Window { side: 72, margin: 12 });
+            assert_eq!(infer(&model, &input()), infer(&own, &input()));
+            let damaged: Vec<_> = named.into_iter().filter(|(n, _)| !n.contains("decoders.0")).collect();
+            let refused = SegmentationModel::from_bytes("file", &foreign(&damaged, None), Device::Cpu);
+            assert!(refused.err().unwrap().to_string().contains("decoders.0"));
+        }
     }
 }
 

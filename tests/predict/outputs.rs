@@ -79,7 +79,7 @@ fn molecules_and_membranes_follow_the_network() {
         picking: Some(PickingOptions {
             output: Some("molecule".to_owned()),
             method: Some(PickMethod::Peaks),
-            threshold: 0.45,
+            threshold: Some(0.45),
             diameter_nm: 6.0,
             ..PickingOptions::default()
         }),

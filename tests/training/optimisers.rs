@@ -119,6 +119,7 @@ fn rates_are_those_of_pytorch() {
                 warm_up: 0.3,
                 start: 30.0,
                 end: 100.0,
+                every: 1,
             },
             ONE_CYCLE,
         ),

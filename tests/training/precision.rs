@@ -98,7 +98,7 @@ fn gpu_mixed_precision_trains_as_full_precision_does() {
         let (labels, names) = (scene().1, names());
         let slab = SlabLabels {
             z: 4..20,
-            labels: labels.slice(s![4..20, .., ..]),
+            labels: Some(labels.slice(s![4..20, .., ..])),
             confidence: None,
             points: &[],
             names: &names,

@@ -15,7 +15,7 @@ fn training(settings: &SegmenterOptions) -> LabelledTraining {
     let (labels, names) = (scene().1, names());
     let slab = SlabLabels {
         z: 4..20,
-        labels: labels.slice(s![4..20, .., ..]),
+        labels: Some(labels.slice(s![4..20, .., ..])),
         confidence: None,
         points: &[],
         names: &names,

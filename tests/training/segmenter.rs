@@ -1,10 +1,15 @@
 //! Training of segmentation networks: it learns, resumes to the same numbers, and refuses what cannot be learnt.
 use ndarray::Array3;
 use tch::Device;
-use tomocut::networks::{CompactConfig, ModelDescription, NetworkConfig, SegmentationModel, Unet2dConfig};
+use tomocut::networks::{
+    CompactConfig, ModelDescription, NetworkConfig, PickerConfig, SegmentationModel, Unet2dConfig,
+};
 use tomocut::picks::Pick;
 use tomocut::runtime::{CancelToken, Generator, Job, Level, Logger};
-use tomocut::segmenter::{LabelledVolume, LabelledVolumes, SegmenterOptions, SegmenterTrainer, SlabLabels, SlabView};
+use tomocut::segmenter::{
+    LabelledTraining, LabelledVolume, LabelledVolumes, SegmenterOptions, SegmenterTrainer, SlabLabels, SlabView,
+};
+use tomocut::settings::Settings;
 use tomocut::train::{AdamWOptions, AugmentOptions, Example, ExampleSource, Windows};
 use tomocut::volume::{Geometry, Tomogram};
 
@@ -50,7 +55,7 @@ fn molecule_at(position: [f64; 3]) -> Pick {
 fn slab<'a>(labels: &'a Array3<i8>, points: &'a [Pick], names: &'a [String]) -> SlabLabels<'a> {
     SlabLabels {
         z: 4..20,
-        labels: labels.slice(ndarray::s![4..20, .., ..]),
+        labels: Some(labels.slice(ndarray::s![4..20, .., ..])),
         confidence: None,
         points,
         names,
@@ -229,7 +234,7 @@ fn labels_that_teach_nothing_are_refused() {
     let refused = |labels: &Array3<i8>, z: std::ops::Range<usize>, names: &[String]| {
         let slab = SlabLabels {
             z,
-            labels: labels.view(),
+            labels: Some(labels.view()),
             confidence: None,
             points: &[],
             names,
@@ -263,4 +268,57 @@ fn labels_that_teach_nothing_are_refused() {
         .unwrap()
         .to_string();
     assert!(error.contains("multiples of 2"), "{error}");
+}
+
+/// Slices 4 to 19 of the scene with a molecule, without any label.
+fn points_alone<'a>(points: &'a [Pick], names: &'a [String]) -> SlabLabels<'a> {
+    SlabLabels {
+        z: 4..20,
+        labels: None,
+        confidence: None,
+        points,
+        names,
+    }
+}
+
+#[test]
+fn a_list_of_points_is_enough_to_learn_from() {
+    tch::set_num_threads(2);
+    let network = NetworkConfig::Picker(PickerConfig {
+        maps: vec![8, 16],
+        outputs: vec!["molecule".into()],
+        window: 16,
+    });
+    let settings = SegmenterOptions {
+        network: Some(ModelDescription::new(network, None).into()),
+        window: Some([16; 3]),
+        window_shift: Some(3),
+        epochs: Some(40),
+        validation_share: 0.0,
+        batch: 2,
+        ..SegmenterOptions::of_preset("deepetpicker")
+    };
+    let (points, names) = ([molecule_at([12.0, 14.0, 14.0])], names());
+    let mut training = LabelledTraining::new(&settings, Device::Cpu).unwrap();
+    training
+        .add(&tomogram(), &points_alone(&points, &names), false, &Job::quiet())
+        .unwrap();
+    // One point is one step of an epoch.
+    assert_eq!(training.steps(), 40);
+    training.train(u64::MAX, None, &Job::quiet()).unwrap();
+    let scores = training.scores(8, &Job::quiet()).unwrap();
+    assert!(scores[0].output == "molecule" && scores[0].dice > 0.7, "{scores:?}");
+
+    let refused = |points: &[Pick], settings: &SegmenterOptions| {
+        let mut training = LabelledTraining::new(settings, Device::Cpu).unwrap();
+        let added = training.add(&tomogram(), &points_alone(points, &names), false, &Job::quiet());
+        added.unwrap_err().to_string()
+    };
+    let text = refused(&[molecule_at([2.0, 14.0, 14.0])], &settings);
+    assert!(text.contains("nothing in the slices 4:20 is"), "{text}");
+    let text = refused(&points, &options(small(), 4));
+    assert!(
+        text.starts_with("output is membrane, must be centre, background or drawn about points"),
+        "{text}"
+    );
 }

@@ -27,6 +27,7 @@ fn window(source: &LabelledVolumes, description: &ModelDescription, extents: [us
     let windows = Windows {
         extents,
         foreground: SegmenterOptions::default().foreground,
+        shift: None,
         outputs: description.network.outputs(),
         bright: description.bright,
     };
@@ -44,7 +45,7 @@ fn three_steps(
     let names = names();
     let slab = SlabLabels {
         z: 0..depth,
-        labels: labels.view(),
+        labels: Some(labels.view()),
         confidence: confidence.map(Array3::view),
         points: &[],
         names: &names,
@@ -107,7 +108,7 @@ fn tomograms_smaller_than_a_window_and_odd_ones_are_padded_and_masked() {
     let names = names();
     let slab = SlabLabels {
         z: 0..3,
-        labels: labels.view(),
+        labels: Some(labels.view()),
         confidence: None,
         points: &[],
         names: &names,
@@ -184,7 +185,7 @@ fn voxels_of_another_size_are_brought_to_the_networks() {
     for (edge, expected) in [(2.0, [12, 18, 20]), (0.5, [48, 72, 80]), (1.2, [24, 36, 40])] {
         let slab = SlabLabels {
             z: 2..22,
-            labels: labels.slice(s![2..22, .., ..]),
+            labels: Some(labels.slice(s![2..22, .., ..])),
             confidence: None,
             points: &points,
             names: &names,

@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
 use serde_json::{json, Map, Value};
-use tomocut::dataset::{run_data_set, DataSetOptions, DataSetReport, DataSetTomogram, TomogramOutcome};
+use tomocut::dataset::{
+    run_data_set, DataSetOptions, DataSetReport, DataSetTomogram, NetworkReport, Recipe, TomogramOutcome,
+};
+use tomocut::segmenter::mean_dice;
 use tomocut::volume::readable;
 
 use crate::engine::{Engine, EngineArguments};
@@ -20,7 +23,7 @@ use crate::settings::{Given, SettingsArguments};
 
 /// Segments a whole data set in one command, without annotation.
 ///
-/// Slabs with most structure are found and segmented, a network learns from their labels and segments every tomogram.
+/// Slabs with most structure are found and segmented, networks learn from their labels and segment every tomogram.
 /// Writes <stem>_membrane.mrc and so on, <stem>_labels.mrc, <stem>_points, network.safetensors, slabs/ and report.html.
 /// A stopped run goes on when the same command is given again.
 #[derive(Debug, clap::Args)]
@@ -34,9 +37,12 @@ pub struct Arguments {
     /// After a tomogram: label these slices of it, and look for no slab
     #[arg(long, value_name = "A:B", value_parser = slices)]
     z: Vec<Range<usize>>,
-    /// After a tomogram: its true labels, to score with
-    #[arg(long, value_name = "FILE")]
+    /// After a tomogram: its true labels; or, for all, a table
+    #[arg(long, value_name = "FILE|TABLE")]
     truth: Vec<PathBuf>,
+    /// A whole run's settings: default, cvpr2026 or a JSON file
+    #[arg(long, value_name = "NAME|FILE")]
+    recipe: Option<String>,
     /// Slabs that are labelled [default: 3]
     #[arg(long, value_name = "N")]
     slabs: Option<u64>,
@@ -44,11 +50,14 @@ pub struct Arguments {
     #[arg(long, value_name = "N")]
     thickness: Option<u64>,
     /// Share of a slab's slices to compare with, 0 to 0.5 [default: 0.2]
-    #[arg(long, value_name = "X", value_parser = number)]
+    #[arg(long, value_name = "X", value_parser = number, hide = true)]
     held_out: Option<f64>,
     /// The model that segments slabs [default: the built-in model]
+    #[arg(long, alias = "diffusion", value_name = "PATH")]
+    model: Option<PathBuf>,
+    /// Molecules of the slabs are the instances of this CellPose network
     #[arg(long, value_name = "FILE")]
-    diffusion: Option<PathBuf>,
+    cellpose: Option<PathBuf>,
     /// The network to start from [default: the built-in network]
     #[arg(long, value_name = "FILE", conflicts_with = "scratch")]
     start: Option<PathBuf>,
@@ -56,7 +65,7 @@ pub struct Arguments {
     #[arg(long)]
     scratch: bool,
     /// Random weights of another network
-    #[arg(long, value_name = "JSON")]
+    #[arg(long, value_name = "JSON", hide = true)]
     network: Option<String>,
     /// Training steps [default: 600]
     #[arg(long, value_name = "N")]
@@ -89,7 +98,8 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments, matches: &ArgMatches) -> Result<(), Failure> {
     let (tomograms, listing) = tomograms(arguments, matches)?;
-    let Some(settings) = arguments.settings.resolve::<DataSetOptions>(given(arguments)?)? else {
+    let resolved = arguments.settings.resolve::<DataSetOptions>(given(arguments)?);
+    let Some(settings) = resolved.map_err(|failure| of_recipe(failure, arguments.recipe.as_deref()))? else {
         return Ok(());
     };
     let Some(out) = &arguments.out else {
@@ -99,7 +109,7 @@ pub fn run(arguments: &Arguments, matches: &ArgMatches) -> Result<(), Failure> {
     if !arguments.engine.quiet {
         listing.told().iter().for_each(|line| engine.display.line(line));
     }
-    let model = engine.diffusion_model(arguments.diffusion.as_deref())?;
+    let model = engine.diffusion_model(arguments.model.as_deref())?;
     make_folder(out)?;
     let job = engine.job();
     let report = engine
@@ -134,7 +144,32 @@ pub fn run(arguments: &Arguments, matches: &ArgMatches) -> Result<(), Failure> {
 }
 
 fn given(arguments: &Arguments) -> Result<Given, Failure> {
-    let mut given = arguments.settings.given()?;
+    let mut given = match &arguments.recipe {
+        None => arguments.settings.given()?,
+        Some(name) if Recipe::NAMES.contains(&name.as_str()) => {
+            let mut given = arguments.settings.given()?;
+            given.option("--recipe", "preset", Some(name.as_str()))?;
+            given
+        }
+        Some(file) => {
+            let known = Recipe::NAMES.join(", ");
+            let path = Path::new(file);
+            if !path.is_file() {
+                let text = format!("--recipe is \"{file}\", must be {known} or a JSON file");
+                return Err(Failure::usage(text));
+            }
+            arguments.settings.given_over::<DataSetOptions>(path)?
+        }
+    };
+    if let Some(table) = table(arguments)? {
+        given.option("--truth", "truth", Some(table.display().to_string()))?;
+    }
+    if let Some(path) = &arguments.cellpose {
+        if !given.has("slab.split") {
+            given.option("--cellpose", "slab.split", Some("cellpose"))?;
+        }
+        given.option("--cellpose", "slab.cellpose_weights", Some(path.display().to_string()))?;
+    }
     given.option("--slabs", "slabs", arguments.slabs)?;
     given.option("--thickness", "thickness", arguments.thickness)?;
     given.option("--held-out", "held_out", arguments.held_out)?;
@@ -163,7 +198,10 @@ fn given(arguments: &Arguments) -> Result<Given, Failure> {
 /// What is said of the tomograms that are named themselves, and all tomograms of files and folders.
 fn tomograms(arguments: &Arguments, matches: &ArgMatches) -> Result<(Vec<DataSetTomogram>, Tomograms), Failure> {
     let z: BTreeMap<usize, Range<usize>> = placed(matches, "inputs", "z")?;
-    let truth: BTreeMap<usize, PathBuf> = placed(matches, "inputs", "truth")?;
+    let truth: BTreeMap<usize, PathBuf> = match table(arguments)? {
+        Some(_) => BTreeMap::new(),
+        None => placed(matches, "inputs", "truth")?,
+    };
     for (option, index) in z.keys().map(|n| ("--z", n)).chain(truth.keys().map(|n| ("--truth", n))) {
         let input = &arguments.inputs[*index];
         if !files::is_tomogram_itself(input) {
@@ -186,9 +224,37 @@ fn tomograms(arguments: &Arguments, matches: &ArgMatches) -> Result<(Vec<DataSet
             path: path.clone(),
             slab: places.clone().find_map(|n| z.get(&n).cloned()),
             truth: places.find_map(|n| truth.get(&n).cloned()),
+            true_points: None,
         }
     };
     Ok((all.paths.iter().map(of).collect(), all))
+}
+
+/// A failure of settings that says which recipe they were in, where one was given.
+fn of_recipe(failure: Failure, recipe: Option<&str>) -> Failure {
+    match recipe {
+        Some(recipe) => Failure {
+            text: format!("recipe {recipe}: {}", failure.text),
+            ..failure
+        },
+        None => failure,
+    }
+}
+
+/// The table of truths, where --truth names one; a table stands for all.
+fn table(arguments: &Arguments) -> Result<Option<&PathBuf>, Failure> {
+    let is_table = |path: &&PathBuf| {
+        path.extension()
+            .is_some_and(|ending| ending == "csv" || ending == "tsv")
+    };
+    match (arguments.truth.iter().find(is_table), arguments.truth.len()) {
+        (None, _) => Ok(None),
+        (Some(table), 1) => Ok(Some(table)),
+        (Some(table), _) => Err(Failure::usage(format!(
+            "--truth {} is a table, which stands for all: must be given once and alone",
+            table.display()
+        ))),
+    }
 }
 
 fn word(outcome: &TomogramOutcome) -> &'static str {
@@ -199,9 +265,17 @@ fn word(outcome: &TomogramOutcome) -> &'static str {
     }
 }
 
-/// Mean Dice of the outputs.
-fn dice(report: &DataSetReport) -> f64 {
-    tomocut::segmenter::mean_dice(&report.scores)
+/// How a network was trained, in a line.
+fn line_of(name: &str, network: &NetworkReport) -> String {
+    match &network.failure {
+        Some(failure) => format!("{name}none: {failure}\n"),
+        None => format!(
+            "{name}{} slabs, {} steps, mean Dice {:.3} with the slabs' labels\n",
+            network.slabs,
+            network.steps,
+            mean_dice(&network.scores)
+        ),
+    }
 }
 
 fn text(report: &DataSetReport, tomograms: &[DataSetTomogram]) -> String {
@@ -209,13 +283,11 @@ fn text(report: &DataSetReport, tomograms: &[DataSetTomogram]) -> String {
         format!("{}: {}\n", readable(&tomogram.path), word(outcome))
     };
     let lines: String = tomograms.iter().zip(&report.tomograms).map(line).collect();
-    format!(
-        "{lines}{} slabs, {} steps, mean Dice {:.3} with the slabs' labels\n{}\n",
-        report.slabs,
-        report.steps,
-        dice(report),
-        report.page.display()
-    )
+    let networks = match &report.molecules {
+        None => line_of("", &report.network),
+        Some(molecules) => line_of("membranes: ", &report.network) + &line_of("molecules: ", molecules),
+    };
+    format!("{lines}{networks}{}\n", report.page.display())
 }
 
 fn answer(report: &DataSetReport, tomograms: &[DataSetTomogram], listing: &Tomograms, out: &Path) -> Value {
@@ -230,10 +302,11 @@ fn answer(report: &DataSetReport, tomograms: &[DataSetTomogram], listing: &Tomog
     };
     json!({
         "out": out.display().to_string(),
-        "slabs": report.slabs,
-        "steps": report.steps,
-        "dice": dice(report),
-        "loss": report.loss,
+        "slabs": report.network.slabs,
+        "steps": report.network.steps,
+        "dice": mean_dice(&report.network.scores),
+        "loss": report.network.loss,
+        "molecules": report.molecules,
         "settings": report.settings,
         "tomograms": tomograms.iter().zip(&report.tomograms).map(member).collect::<Vec<_>>(),
         "left_out": files::left_out(listing),

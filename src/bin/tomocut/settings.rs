@@ -2,7 +2,7 @@
 use std::path::PathBuf;
 
 use serde_json::{Map, Value};
-use tomocut::settings::{resolve, rows, Settings};
+use tomocut::settings::{over, resolve, rows, Settings};
 
 use crate::exit::{Exit, Failure, OrExit};
 use crate::output::print;
@@ -34,12 +34,26 @@ pub struct Given {
 impl SettingsArguments {
     /// What the file and --set give.
     pub fn given(&self) -> Result<Given, Failure> {
-        let mut given = Given::default();
-        if let Some(path) = &self.file {
-            for (name, value) in read_object(path)? {
-                insert(&mut given.members, &name, value);
-            }
-        }
+        self.add_to(Given {
+            members: self.file_members()?,
+            ..Given::default()
+        })
+    }
+
+    /// The same over what the settings of the family `S` in `first` give.
+    pub fn given_over<S: Settings>(&self, first: &std::path::Path) -> Result<Given, Failure> {
+        let members = over(grouped(first)?, &self.file_members()?, S::WHOLE);
+        self.add_to(Given {
+            members,
+            ..Given::default()
+        })
+    }
+
+    fn file_members(&self) -> Result<Map<String, Value>, Failure> {
+        self.file.as_deref().map_or_else(|| Ok(Map::new()), grouped)
+    }
+
+    fn add_to(&self, mut given: Given) -> Result<Given, Failure> {
         for text in &self.set {
             let (name, value) = text
                 .split_once('=')
@@ -137,6 +151,15 @@ fn insert(members: &mut Map<String, Value>, name: &str, value: Value) {
             }
         }
     }
+}
+
+/// The JSON object in a file, names with dots as members of groups.
+fn grouped(path: &std::path::Path) -> Result<Map<String, Value>, Failure> {
+    let mut members = Map::new();
+    for (name, value) in read_object(path)? {
+        insert(&mut members, &name, value);
+    }
+    Ok(members)
 }
 
 /// The JSON object in a file.

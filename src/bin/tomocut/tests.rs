@@ -109,7 +109,18 @@ fn train_refuses_wrong_arguments() {
     );
     refuses("train t.mrc --out x", "neither --z nor --labels");
     refuses("train t.mrc --z auto --labels l.mrc --out x", "--z auto of t.mrc");
-    refuses("train t.mrc --z 1:2 --points p.csv --out x", "stands without --labels");
+    refuses(
+        "train t.mrc --z auto --points p.csv --out x",
+        "stands with --points alone",
+    );
+    refuses(
+        "run a.mrc --recipe cvpr2027 --out x",
+        "must be default, cvpr2026 or a JSON file",
+    );
+    refuses(
+        "run a.mrc --truth a.csv --truth b.mrc --out x",
+        "a table, which stands for all",
+    );
     refuses(
         "train t.mrc --z 1:2 --validation 0.7 --out x",
         "settings.validation_share is 0.7, must be 0..=0.5",

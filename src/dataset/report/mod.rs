@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::journal::Journal;
 use super::member::{Member, Note};
+use super::state::TrainingState;
 use crate::page::{bytes, duration, escape, names_and_values, table};
 use crate::runtime::{write_whole, Result};
 use crate::slab::overlay::{FILAMENT_COLOUR, MEMBRANE_COLOUR, MOLECULE_COLOUR};
@@ -44,7 +45,7 @@ fn page(members: &[Member], journal: &Journal, notes: &[Note]) -> String {
     html += &costs(journal);
     html += "<h2>Settings</h2>\n<details><summary>All of them</summary>\n";
     let mut settings = Vec::new();
-    flatten("", &journal.state.identity.settings, &mut settings);
+    flatten("", &journal.state.settings, &mut settings);
     html += &names_and_values(settings.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     html + "</details>\n</body>\n</html>\n"
 }
@@ -55,18 +56,20 @@ fn summary(members: &[Member], journal: &Journal) -> String {
         .iter()
         .filter(|m| state.predictions.contains_key(&m.name))
         .count();
-    let training = match (state.training.finished, state.training.steps) {
-        (true, steps) => format!("{steps} steps"),
-        (false, 0) => "not begun".to_owned(),
-        (false, steps) => format!("under way, {steps} steps done"),
-    };
-    let rows = [
+    let mut rows = vec![
         ("tomograms predicted", format!("{predicted} of {}", members.len())),
         ("slabs labelled", state.slabs.len().to_string()),
-        ("training", training),
-        ("time", duration(state.seconds.values().sum())),
-        ("tomocut", env!("CARGO_PKG_VERSION").to_owned()),
+        ("training", progress(&state.training)),
     ];
+    if state
+        .settings
+        .get("molecules")
+        .is_some_and(|settings| !settings.is_null())
+    {
+        rows.push(("training of the molecules' network", progress(&state.molecules)));
+    }
+    rows.push(("time", duration(state.seconds.values().sum())));
+    rows.push(("tomocut", env!("CARGO_PKG_VERSION").to_owned()));
     let keys = [
         (MEMBRANE_COLOUR, MEMBRANE),
         (MOLECULE_COLOUR, MOLECULE),
@@ -82,6 +85,16 @@ fn summary(members: &[Member], journal: &Journal) -> String {
         );
     }
     html + "</p>\n"
+}
+
+/// How far a training is.
+fn progress(training: &TrainingState) -> String {
+    match (training.finished, &training.failure, training.steps) {
+        (true, _, steps) => format!("{steps} steps"),
+        (false, Some(failure), _) => format!("none: {failure}"),
+        (false, None, 0) => "not begun".to_owned(),
+        (false, None, steps) => format!("under way, {steps} steps done"),
+    }
 }
 
 fn notes_list(notes: &[Note]) -> String {

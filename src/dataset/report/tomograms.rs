@@ -3,7 +3,7 @@ use std::fmt::Write;
 
 use super::super::journal::Journal;
 use super::super::member::Member;
-use super::super::state::PredictedTomogram;
+use super::super::state::{PointScore, PredictedTomogram};
 use super::training::percent;
 use crate::page::{duration, escape, names_and_values, table};
 
@@ -102,6 +102,7 @@ fn section(seen: &PredictedTomogram) -> String {
                 vec![
                     row.class.clone(),
                     number(row.dice),
+                    number(row.per_slice),
                     number(row.middle),
                     number(row.floor),
                 ]
@@ -110,11 +111,50 @@ fn section(seen: &PredictedTomogram) -> String {
         html += "<p>Dice with the truth; the floor is the best of three blurs, thresholded at the true share of \
                  voxels:</p>\n";
         html += &table(
-            &["class", "whole tomogram", "middle slices", "floor, middle slices"],
+            &[
+                "class",
+                "whole tomogram",
+                "mean of its slices (empty in both: 1)",
+                "middle slices",
+                "floor, middle slices",
+            ],
             &rows,
         );
     }
+    if !seen.true_points.is_empty() {
+        html += "<p>Molecules against the true ones, one to one:</p>\n";
+        html += &points(&seen.true_points);
+    }
     html
+}
+
+/// A row for each rule by which a pick is right.
+fn points(scores: &[PointScore]) -> String {
+    let number = |value: f64| format!("{value:.3}");
+    let row = |row: &PointScore| {
+        vec![
+            row.rule.clone(),
+            number(row.precision),
+            number(row.recall),
+            number(row.f1),
+            row.found.to_string(),
+            row.wrong.to_string(),
+            row.missed.to_string(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = scores.iter().map(row).collect();
+    table(
+        &[
+            "a pick is right where",
+            "precision",
+            "recall",
+            "F1",
+            "found",
+            "wrong",
+            "missed",
+        ],
+        &rows,
+    )
 }
 
 /// A relative path as a link: bytes that mean something in a URL are written as %XX.

@@ -11,16 +11,20 @@ pub(super) fn section(journal: &Journal) -> String {
     let mut html = String::new();
     if !state.slabs.is_empty() {
         html += "<h2>Slabs labelled by the diffusion model</h2>\n";
-        html += &slabs(&state.slabs, &state.training);
+        html += &slabs(&state.slabs, [&state.training, &state.molecules]);
     }
-    if state.training.steps > 0 {
-        html += "<h2>Training</h2>\n";
-        html += &training(&state.training);
+    for (title, state) in [
+        ("Training", &state.training),
+        ("Training of the molecules' network", &state.molecules),
+    ] {
+        if state.steps > 0 {
+            html += &format!("<h2>{title}</h2>\n{}", training(state));
+        }
     }
     html
 }
 
-fn slabs(slabs: &[LabelledSlab], training: &TrainingState) -> String {
+fn slabs(slabs: &[LabelledSlab], trainings: [&TrainingState; 2]) -> String {
     let head = [
         "tomogram",
         "slices",
@@ -34,8 +38,12 @@ fn slabs(slabs: &[LabelledSlab], training: &TrainingState) -> String {
     let rows: Vec<Vec<String>> = slabs
         .iter()
         .map(|slab| {
-            let learnt = match (training.slabs.is_empty(), training.slabs.contains(&slab.stem)) {
-                (true, _) => "not yet",
+            let begun = trainings.iter().any(|training| !training.slabs.is_empty());
+            let learnt = match (
+                begun,
+                trainings.iter().any(|training| training.slabs.contains(&slab.stem)),
+            ) {
+                (false, _) => "not yet",
                 (_, true) => "yes",
                 (_, false) => "no",
             };

@@ -4,6 +4,7 @@ use std::path::Path;
 use super::map::ProbabilityMap;
 use super::membranes::write_membranes;
 use super::picking::find_picks;
+use crate::networks::NetworkConfig;
 use crate::picks::PickSet;
 use crate::predict::membrane_options::{MembraneFile, MembraneOptions};
 use crate::predict::options::PredictOptions;
@@ -59,10 +60,10 @@ impl MapSource<'_> {
 }
 
 impl<'a> AfterNetwork<'a> {
-    /// What the settings of a prediction ask for.
-    pub fn of(options: &PredictOptions, excluded: Option<&'a Tomogram>) -> Self {
+    /// What the settings of a prediction by `network` ask for.
+    pub fn of(options: &PredictOptions, network: &NetworkConfig, excluded: Option<&'a Tomogram>) -> Self {
         Self {
-            picking: options.picking.clone(),
+            picking: options.picking.as_ref().map(|picking| picking.suited_to(network)),
             membranes: options.membranes.clone(),
             excluded,
         }

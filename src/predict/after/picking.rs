@@ -66,7 +66,7 @@ pub fn find_picks(
     let method = options.method(output);
     let peaks = PeakOptions {
         diameter: (options.diameter_nm * 3.0 / edges.iter().sum::<f64>()).max(1.0),
-        threshold: options.threshold,
+        threshold: options.threshold(),
         least: match method {
             PickMethod::Peaks => 0.0,
             PickMethod::MeanPooling | PickMethod::Objects => LEAST_POOLED,
@@ -231,7 +231,7 @@ fn object_picks(
     memory: u64,
     job: &Job,
 ) -> Result<Vec<Pick>> {
-    let threshold = options.threshold as f32;
+    let threshold = options.threshold() as f32;
     let objects = Objects::new(map, threshold, &[], memory, &Share(job, 0.0..OBJECTS_SHARE))?;
     let most_voxels = MOST_BALLS * ball_volume(options.diameter_nm) / voxel_nm3;
     let is_crowd = |part: &Part| part.voxels as f64 > most_voxels;

@@ -1,4 +1,12 @@
+use super::super::warp::Turn;
 use super::*;
+use tch::Device;
+
+/// `example` turned by `turn`.
+fn moved(example: &Example, turn: &Turn) -> Example {
+    let grid = turn.grid(&example.image.size(), Device::Cpu).unwrap();
+    warped(example, &grid, &AugmentOptions::default()).unwrap()
+}
 
 fn noise(shape: &[i64], seed: u64) -> Tensor {
     Generator::new(seed, 0).normal_tensor(shape, Device::Cpu).unwrap()
@@ -94,18 +102,18 @@ fn scaling_keeps_the_wedge_and_a_turn_about_the_tilt_axis_turns_it() {
             weight: image.ones_like(),
             image,
         };
-        let inner = turned(&example, &turn).unwrap().image.squeeze_dim(0);
+        let inner = moved(&example, &turn).image.squeeze_dim(0);
         // Away from what comes from outside, and from the edges that leak into every frequency.
         let part = inner.narrow(0, 8, 32).narrow(1, 8, 32).narrow(2, 8, 32);
         let hann = Tensor::hann_window(32, (Kind::Float, Device::Cpu));
         let windowed = part * hann.view([-1, 1, 1]) * hann.view([1, -1, 1]) * hann.view([1, 1, -1]);
         in_the_wedge(&windowed)
     };
-    let still = share(Turn::new(0.0, 0.0, 1.0, false));
+    let still = share(Turn::new([0.0, 0.0, 0.0], 1.0, false));
     assert!(still < 0.05, "{still}");
-    let scaled = share(Turn::new(0.0, 0.0, 1.2, false));
+    let scaled = share(Turn::new([0.0, 0.0, 0.0], 1.2, false));
     assert!(scaled < 0.08, "{scaled}");
-    let quarter = share(Turn::new(0.0, std::f64::consts::FRAC_PI_2, 1.0, false));
+    let quarter = share(Turn::new([0.0, 0.0, std::f64::consts::FRAC_PI_2], 1.0, false));
     assert!(quarter > 0.15, "{quarter}");
 }
 
@@ -136,13 +144,26 @@ fn turns_bring_things_where_they_should() {
     let (s, c) = 0.4_f64.sin_cos();
     let [bz, by, bx] = ball;
     for (turn, [ez, ey, ex]) in [
-        (Turn::new(0.0, 0.0, 1.0, false), ball),
-        (Turn::new(0.0, 0.0, 1.3, false), ball.map(|v| 1.3 * v)),
-        (Turn::new(0.0, 0.4, 1.0, false), [bz, s * bx + c * by, c * bx - s * by]),
-        (Turn::new(0.4, 0.0, 1.0, false), [c * bz - s * bx, by, c * bx + s * bz]),
-        (Turn::new(0.4, 0.0, 1.0, true), [s * by + c * bz, c * by - s * bz, bx]),
+        (Turn::new([0.0, 0.0, 0.0], 1.0, false), ball),
+        (Turn::new([0.0, 0.0, 0.0], 1.3, false), ball.map(|v| 1.3 * v)),
+        (
+            Turn::new([0.0, 0.0, 0.4], 1.0, false),
+            [bz, s * bx + c * by, c * bx - s * by],
+        ),
+        (
+            Turn::new([0.4, 0.0, 0.0], 1.0, false),
+            [c * bz - s * bx, by, c * bx + s * bz],
+        ),
+        (
+            Turn::new([0.4, 0.0, 0.0], 1.0, true),
+            [s * by + c * bz, c * by - s * bz, bx],
+        ),
+        (
+            Turn::new([0.0, 0.4, 0.0], 1.0, false),
+            [s * by + c * bz, c * by - s * bz, bx],
+        ),
     ] {
-        let turned_example = turned(&example, &turn).unwrap();
+        let turned_example = moved(&example, &turn);
         for (name, tensor, tolerance) in [
             ("image", &turned_example.image, 0.05),
             ("truth", &turned_example.truth, 0.3),
@@ -156,7 +177,7 @@ fn turns_bring_things_where_they_should() {
         }
     }
     // What comes from outside is left out, what stays is not.
-    let weight = turned(&example, &Turn::new(0.0, 0.4, 1.0, false)).unwrap().weight;
+    let weight = moved(&example, &Turn::new([0.0, 0.0, 0.4], 1.0, false)).weight;
     assert_eq!(weight.double_value(&[0, 10, 13, 16]), 1.0);
     assert_eq!(weight.double_value(&[0, 10, 0, 0]), 0.0);
 }
@@ -207,4 +228,77 @@ fn wrong_settings_and_shapes_are_named() {
     assert!(text(augment(&example, &options, &mut gen)).contains("tilt_degrees is 60"));
     example.weight = example.weight.narrow(1, 0, 7);
     assert!(text(augment(&example, &AugmentOptions::default(), &mut gen)).contains("same extents"));
+}
+
+#[test]
+fn the_papers_draw_mirrors_or_turns_and_never_both() {
+    let example = example(&[1, 12, 12, 12]);
+    let voxels = |x: &Tensor| x.reshape([-1]).sort(0, false).0;
+    for (draw, first, second) in [
+        (AugmentDraw::MirrorElseTurn, (1.0, 1.0), (0.0, 1.0)),
+        (AugmentDraw::TurnElseMirror, (1.0, 0.0), (1.0, 1.0)),
+    ] {
+        let run = |(mirror, turn): (f64, f64), seed| {
+            let options = AugmentOptions {
+                draw,
+                tilt_axis: TiltAxis::Any,
+                mirror,
+                turn,
+                plane_degrees: 20.0,
+                grey: 0.0,
+                ..AugmentOptions::default()
+            };
+            augment(&example, &options, &mut Generator::new(seed, 0)).unwrap()
+        };
+        let same = |changed: &Example| voxels(&changed.image) == voxels(&example.image);
+        // Mirrors move voxels and change none; what is turned is interpolated.
+        let mirrored: Vec<Example> = (0..12).map(|seed| run(first, seed)).collect();
+        assert!(mirrored.iter().all(same) && mirrored.iter().any(|one| one.image != example.image));
+        assert!((0..12).all(|seed| !same(&run(second, seed))));
+        assert!((0..12).all(|seed| run((0.0, 0.0), seed).image == example.image));
+    }
+}
+
+#[test]
+fn deformations_are_smooth_and_no_larger_than_asked_for() {
+    let size = [1, 20, 24, 28];
+    let places: [Tensor; 3] = std::array::from_fn(|axis| {
+        let n = size[axis + 1];
+        let mut view = [1_i64; 4];
+        view[axis + 1] = n;
+        Tensor::arange(n, (Kind::Float, Device::Cpu))
+            .view(view)
+            .expand(size, false)
+    });
+    let options = AugmentOptions {
+        draw: AugmentDraw::TurnElseMirror,
+        turn: 1.0,
+        elastic: 0.2,
+        tilt_degrees: 0.0,
+        plane_degrees: 0.0,
+        scale: 0.0,
+        grey: 0.0,
+        ..AugmentOptions::default()
+    };
+    let mut most: f64 = 0.0;
+    for seed in 0..8 {
+        for (axis, image) in places.iter().enumerate() {
+            let example = Example {
+                image: image.contiguous(),
+                truth: image.ones_like(),
+                weight: image.ones_like(),
+            };
+            let changed = augment(&example, &options, &mut Generator::new(seed, 0)).unwrap();
+            let inner = |x: &Tensor| x.narrow(1, 4, 12).narrow(2, 4, 16).narrow(3, 4, 20);
+            let moved = (inner(&changed.image) - inner(image)).abs().max().double_value(&[]);
+            // Half of the largest deviation, in voxels of this axis.
+            assert!(moved <= 0.5 * 0.2 * size[axis + 1] as f64 + 1e-3, "{moved}");
+            most = most.max(moved);
+        }
+    }
+    assert!(most > 0.5, "{most}");
+    let rarely = AugmentOptions { part: 0.0, ..options };
+    let example = example(&[1, 8, 8, 8]);
+    let still = augment(&example, &rarely, &mut Generator::new(1, 0)).unwrap();
+    assert!(still.image == example.image);
 }

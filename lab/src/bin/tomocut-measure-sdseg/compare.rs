@@ -102,7 +102,7 @@ fn training(set: &DataSet, network: NetworkConfig, steps: u64) -> Result<Labelle
         } => {
             let slab = SlabLabels {
                 z: learnt.clone(),
-                labels: labels.slice(s![learnt.clone(), .., ..]),
+                labels: Some(labels.slice(s![learnt.clone(), .., ..])),
                 confidence: None,
                 points: &[],
                 names: &[FOREGROUND.to_owned()],

@@ -1,9 +1,10 @@
 //! Labels that a network learns from: from files, or of a slab that is segmented here.
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
+use ndarray::Array3;
 use tomocut::picks::{is_inside, Pick, PickFormat, PickSet};
 use tomocut::segmenter::SlabLabels;
 use tomocut::slab::{segment, Preset, SlabOptions, SuggestOptions};
@@ -45,10 +46,13 @@ impl LabelledInput {
                 (Some(Slab::Auto), Some(_), _) => Err(Failure::usage(format!(
                     "--z auto of {name} stands with --labels, which are of slices of their own"
                 ))),
-                (None, None, _) => Err(Failure::usage(format!(
-                    "{name} has neither --z nor --labels: --z must be A:B with A below B, such as 40:60, or auto"
+                (Some(Slab::Auto), None, Some(_)) => Err(Failure::usage(format!(
+                    "--z auto of {name} stands with --points alone, which are of slices of their own"
                 ))),
-                (_, None, Some(_)) => Err(Failure::usage(format!("--points of {name} stands without --labels"))),
+                (None, None, None) => Err(Failure::usage(format!(
+                    "{name} has neither --z nor --labels nor --points: --z must be A:B with A below B, such as 40:60, \
+                     or auto"
+                ))),
                 (_, _, None) if input.name.is_some() => Err(Failure::usage(format!(
                     "--tomogram-name of {name} stands without --points"
                 ))),
@@ -63,9 +67,9 @@ impl Session<'_> {
     /// Adds a tomogram's labels.
     pub(super) fn add(&mut self, input: &LabelledInput) -> Result<(), Failure> {
         let tomogram = self.engine.tomogram(&input.tomogram, self.voxel_nm)?;
-        match &input.labels {
-            Some(_) => self.add_files(input, &tomogram)?,
-            None => self.add_segmented(input, &tomogram)?,
+        match (&input.labels, &input.points) {
+            (None, None) => self.add_segmented(input, &tomogram)?,
+            _ => self.add_files(input, &tomogram)?,
         }
         if self.arguments.whole {
             let whole = 0..tomogram.geometry().shape[0];
@@ -77,14 +81,41 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// Adds labels and points from files; either may be missing.
     fn add_files(&mut self, input: &LabelledInput, tomogram: &Tomogram) -> Result<(), Failure> {
-        let Some(path) = &input.labels else { return Ok(()) };
-        let file = self.engine.tomogram(path, None)?;
-        let (depth, given) = (tomogram.geometry().shape[0], file.geometry().shape[0]);
+        let depth = tomogram.geometry().shape[0];
         let z = match &input.z {
             Some(Slab::Slices(z)) => z.clone(),
             _ => 0..depth,
         };
+        let map = match &input.labels {
+            Some(path) => Some(self.label_map(path, &z, input, depth)?),
+            None => None,
+        };
+        let points = self.points(input, tomogram)?;
+        let labels = SlabLabels {
+            z,
+            labels: map.as_ref().map(Array3::view),
+            confidence: None,
+            points: &points,
+            names: &self.arguments.names,
+        };
+        let job = self.engine.silent_job();
+        let training = &mut self.training;
+        let add = || training.add(tomogram, &labels, false, &job);
+        self.engine.compute(add).or_exit(Exit::BadInput)
+    }
+
+    /// Labels of the slices `z`, from a file of these slices or of all `depth`.
+    fn label_map(
+        &self,
+        path: &Path,
+        z: &Range<usize>,
+        input: &LabelledInput,
+        depth: usize,
+    ) -> Result<Array3<i8>, Failure> {
+        let file = self.engine.tomogram(path, None)?;
+        let given = file.geometry().shape[0];
         let is_whole = given == depth;
         if (!is_whole && given != z.len()) || z.end > depth {
             let text = format!(
@@ -103,33 +134,24 @@ impl Session<'_> {
             let text = format!("{}: holds the label {label}, labels must be 0 to 127", path.display());
             return Err(Failure::new(Exit::BadInput, text));
         }
-        let map = map.mapv(|label| label as i8);
-        let points: Vec<Pick> = match &input.points {
-            Some(path) => {
-                let format = PickFormat::of(path).or_exit(Exit::BadInput)?;
-                let name = input.name.as_deref().unwrap_or(tomogram.name());
-                let set = PickSet::read(path, format, tomogram.geometry(), name).or_exit(Exit::BadInput)?;
-                if !self.arguments.engine.quiet {
-                    let warn = |warning: &String| self.engine.display.line(&format!("warning: {warning}"));
-                    set.warnings.iter().for_each(warn);
-                }
-                let mut picks = set.picks;
-                picks.retain(|pick| is_inside(pick, tomogram.geometry().shape));
-                picks
-            }
-            None => Vec::new(),
+        Ok(map.mapv(|label| label as i8))
+    }
+
+    /// Molecules within the tomogram; none where no file is given.
+    fn points(&self, input: &LabelledInput, tomogram: &Tomogram) -> Result<Vec<Pick>, Failure> {
+        let Some(path) = &input.points else {
+            return Ok(Vec::new());
         };
-        let labels = SlabLabels {
-            z,
-            labels: map.view(),
-            confidence: None,
-            points: &points,
-            names: &self.arguments.names,
-        };
-        let job = self.engine.silent_job();
-        let training = &mut self.training;
-        let add = || training.add(tomogram, &labels, false, &job);
-        self.engine.compute(add).or_exit(Exit::BadInput)
+        let format = PickFormat::of(path).or_exit(Exit::BadInput)?;
+        let name = input.name.as_deref().unwrap_or(tomogram.name());
+        let set = PickSet::read(path, format, tomogram.geometry(), name).or_exit(Exit::BadInput)?;
+        if !self.arguments.engine.quiet {
+            let warn = |warning: &String| self.engine.display.line(&format!("warning: {warning}"));
+            set.warnings.iter().for_each(warn);
+        }
+        let mut picks = set.picks;
+        picks.retain(|pick| is_inside(pick, tomogram.geometry().shape));
+        Ok(picks)
     }
 
     /// Segments the slab and adds what was found.
@@ -166,7 +188,7 @@ impl Session<'_> {
         self.diffusion = Some(model);
         let labels = SlabLabels {
             z: segmentation.z.clone(),
-            labels: segmentation.labels.view(),
+            labels: Some(segmentation.labels.view()),
             confidence: None,
             points: &segmentation.points,
             names: &CLASS_NAMES.map(str::to_owned),
