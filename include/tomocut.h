@@ -686,7 +686,8 @@ typedef struct tomocut_training_labels {
      */
     size_t struct_size;
     /**
-     * The labels, 0 for the ground: dtype TOMOCUT_DTYPE_I8 or TOMOCUT_DTYPE_U8, shape (number of slices, ny, nx).
+     * The labels, 0 for the ground: dtype TOMOCUT_DTYPE_I8 or TOMOCUT_DTYPE_U8, shape (number of slices, ny, nx). NULL:
+     * points alone teach, of all slices from z_first on (settings: point_labels).
      */
     const struct tomocut_volume *labels;
     /**
@@ -700,7 +701,7 @@ typedef struct tomocut_training_labels {
      */
     const char *names;
     /**
-     * Molecules, for an output "centre": x, y, z in voxels of the whole tomogram and diameter_nm are read; NULL: none.
+     * Molecules, for an output "centre" and for point_labels: x, y, z in voxels of the whole tomogram and diameter_nm are read; NULL: none.
      */
     const struct tomocut_pick *points;
     /**
@@ -768,8 +769,9 @@ typedef struct tomocut_dataset_options {
      */
     void *progress_user_data;
     /**
-     * Settings of the family "run", one JSON object (docs/settings.md), with the groups slab, training and prediction:
-     * {"training.steps": 900, "slab.preset": "cvpr2026_paper", "prediction.membranes": {}}. NULL: the defaults.
+     * Settings of the family "run", one JSON object (docs/settings.md), with the groups slab, training, prediction and
+     * molecules: {"training.steps": 900, "prediction.membranes": {}}; {"preset": "cvpr2026", "truth": "truths.csv",
+     * "slab.split": "cellpose", "slab.cellpose_weights": "cyto3.safetensors"}. NULL: the defaults.
      */
     const char *settings;
 } tomocut_dataset_options;
@@ -2039,7 +2041,7 @@ tomocut_status tomocut_trainer_add_pairs(struct tomocut_trainer *trainer,
  * annotated.
  *
  * The folder receives NAME_membrane.mrc and so on of each tomogram, as tomocut_predictor_run writes them;
- * network.safetensors, for tomocut_predictor_open; the labels of the slabs in slabs/; and report.html with pictures in
+ * network.safetensors, for tomocut_predictor_open (of a second network, as the recipe cvpr2026 has one, in molecules/); the labels of the slabs in slabs/; and report.html with pictures in
  * report/. A call that was stopped, even by a kill, is gone on with by the next one of the same settings and ends with
  * the same network and volumes. What is there is not computed again, and tomograms that are new to the list are
  * predicted. A tomogram that fails does not stop the others, and is tried again by the next call.
@@ -2056,7 +2058,8 @@ tomocut_status tomocut_trainer_add_pairs(struct tomocut_trainer *trainer,
  * @param folder    Where the results go; made where it is missing.
  * @param report    Receives what was done: predicted, were_there, failed, slabs, steps, loss (null before the 25th
  *                  step), dice (mean over the classes on slices held out; learnt from, where none are), network, page,
- *                  settings, and for each tomogram in tomograms: name, status, was_there, error. May be NULL.
+ *                  settings, molecules (the second network: network, failure, slabs, steps, scores, loss; null where there
+ *                  is none), and for each tomogram in tomograms: name, status, was_there, error. May be NULL.
  */
 TOMOCUT_API
 tomocut_status tomocut_dataset_run(struct tomocut_engine *engine,

@@ -35,7 +35,7 @@ pub struct Arguments {
     /// Labels of these slices or of all: 0 ground, else a name's number
     #[arg(long, value_name = "FILE")]
     labels: Vec<PathBuf>,
-    /// Molecules, in any format of tomocut picks; enough alone for --preset deepetpicker
+    /// Molecules, in any format of tomocut picks
     #[arg(long, value_name = "FILE")]
     points: Vec<PathBuf>,
     /// The tomogram's name in its points, where that is not its file's
