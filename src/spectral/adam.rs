@@ -7,7 +7,7 @@ use super::affinity::{Affinity, AffinityOptions};
 use super::attention::{AttentionSet, AttentionStream};
 use super::channels::ChannelNet;
 use super::eigenvectors::{as_maps, check_n_vectors, settle_signs, EigenSolver, Eigenvectors};
-use super::loss::{add_set, LayerWeight, Objective};
+use super::loss::{add_frobenius, LayerWeight, NcutForm, Objective};
 use super::projected::left_singular;
 use super::schedule::{looks, windows, Look};
 use crate::runtime::{Error, Generator, Job, Result};
@@ -42,6 +42,8 @@ pub struct Adam {
     pub buffer_size: usize,
     /// First layer that goes into the buffer; a set with no such layer goes in whole.
     pub buffered_from: usize,
+    /// The objective.
+    pub form: NcutForm,
     /// Width of the network, at least 1.
     pub hidden: usize,
     /// Evaluate each distinct attention set once between two steps (4.1: the same numbers up to rounding, many times
@@ -61,6 +63,7 @@ impl Default for Adam {
             reuse: 0.9,
             buffer_size: 1,
             buffered_from: 6,
+            form: NcutForm::LayerMeans,
             hidden: 128,
             grouped: true,
             seed: 0,
@@ -161,7 +164,11 @@ impl Adam {
                 let _guard = tch::no_grad_guard();
                 let set = held.get(draw, job)?;
                 let weights = self.weights(set, whole, part);
-                let loss = objective.add(set, &weights, &x.f_detach()?.f_contiguous()?, slope, job)?;
+                let columns = x.f_detach()?.f_contiguous()?;
+                let mut loss = objective.add(set, &weights, &columns, slope, job)?;
+                if self.form == NcutForm::Frobenius {
+                    loss += add_frobenius(&columns, whole + part, slope)?;
+                }
                 held.leave(|&other| other > draw || last_use.get(&other).is_some_and(|&last| last > now));
                 Ok(loss)
             };
@@ -207,7 +214,7 @@ impl Adam {
         let channels = self.n_vectors as i64;
         let mut weights = vec![LayerWeight::default(); set.layers.len()];
         if whole > 0.0 {
-            add_set(&mut weights, set, 0, channels, whole);
+            self.form.add_set(&mut weights, set, 0, channels, whole);
         }
         if part > 0.0 {
             let first = if self.buffered_from < set.layers.len() {
@@ -215,7 +222,7 @@ impl Adam {
             } else {
                 0
             };
-            add_set(&mut weights, set, first, channels, part);
+            self.form.add_set(&mut weights, set, first, channels, part);
         }
         weights
     }

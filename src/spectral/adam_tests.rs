@@ -28,10 +28,16 @@ fn run(adam: &Adam) -> Eigenvectors {
 
 #[test]
 fn grouped_equals_plain() {
-    for (reuse, buffer_size) in [(0.9, 1), (0.75, 3), (0.0, 0)] {
+    let cases = [
+        (0.9, 1, NcutForm::LayerMeans),
+        (0.75, 3, NcutForm::Frobenius),
+        (0.0, 0, NcutForm::LayerMeans),
+    ];
+    for (reuse, buffer_size, form) in cases {
         let adam = Adam {
             reuse,
             buffer_size,
+            form,
             ..small()
         };
         let grouped = run(&adam);

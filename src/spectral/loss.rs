@@ -9,6 +9,18 @@ use crate::tensors::term;
 /// Shortest length a channel is divided by when it is normalised, as in torch's `normalize`.
 const SHORTEST: f64 = 1e-12;
 
+/// How the two terms of the loss are made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NcutForm {
+    /// The released code: 2 * mean over (layer, head, channel) of |eig - 1| + 2 * mean over (layer, pair of channels) of
+    /// ortho^2.
+    #[default]
+    LayerMeans,
+    /// The slab paper: mean over (layer, head, channel) of |eig - 1| + the Frobenius norm of X^T X - 1, X on the finest
+    /// grid with channels of unit length.
+    Frobenius,
+}
+
 /// The loss of one set at one X.
 #[derive(Debug)]
 pub struct NcutLoss {
@@ -46,7 +58,7 @@ pub fn ncut_loss(set: &AttentionSet, x: &Tensor, job: &Job) -> Result<NcutLoss> 
         .f_transpose(0, 1)?
         .f_contiguous()?;
     let mut weights = vec![LayerWeight::default(); set.layers.len()];
-    add_set(&mut weights, set, 0, channels, 1.0);
+    NcutForm::LayerMeans.add_set(&mut weights, set, 0, channels, 1.0);
     let mut gradient = columns.f_zeros_like()?;
     let value = objective.add(set, &weights, &columns, &mut gradient, job)?;
     Ok(NcutLoss {
@@ -62,20 +74,67 @@ pub(super) struct LayerWeight {
     ortho: f64,
 }
 
-/// Adds `times` the loss of the layers from index `first` on, seen as a set of their own, to the layers' weights.
-///
-/// The loss is linear in the layers' sums, so a set that is used several times, whole or in part, is evaluated once
-/// (4.1).
-pub(super) fn add_set(weights: &mut [LayerWeight], set: &AttentionSet, first: usize, channels: i64, times: f64) {
-    let used = set.layers.len().saturating_sub(first).max(1) as f64;
-    let heads: usize = set.layers.iter().skip(first).map(AttentionLayer::heads).sum();
-    let channels = channels as f64;
-    for weight in weights.iter_mut().skip(first) {
-        weight.eig += times * 2.0 / (channels * heads.max(1) as f64);
-        if channels > 1.0 {
-            weight.ortho += times * 2.0 / (used * channels * (channels - 1.0));
+impl NcutForm {
+    /// Adds `times` the loss of the layers from index `first` on, seen as a set of their own, to the layers' weights;
+    /// of [`NcutForm::Frobenius`] the part that layers have.
+    ///
+    /// The loss is linear in the layers' sums, so a set that is used several times, whole or in part, is evaluated once
+    /// (4.1).
+    pub(super) fn add_set(
+        self,
+        weights: &mut [LayerWeight],
+        set: &AttentionSet,
+        first: usize,
+        channels: i64,
+        times: f64,
+    ) {
+        let used = set.layers.len().saturating_sub(first).max(1) as f64;
+        let heads: usize = set.layers.iter().skip(first).map(AttentionLayer::heads).sum();
+        let channels = channels as f64;
+        let (eig, ortho) = match self {
+            Self::LayerMeans => (2.0, 2.0),
+            Self::Frobenius => (1.0, 0.0),
+        };
+        for weight in weights.iter_mut().skip(first) {
+            weight.eig += times * eig / (channels * heads.max(1) as f64);
+            if channels > 1.0 {
+                weight.ortho += times * ortho / (used * channels * (channels - 1.0));
+            }
         }
     }
+}
+
+/// Adds `times` the gradient at `columns` (`[N, C]`) of the Frobenius norm of Z^T Z - 1 to `gradient`, Z being the columns
+/// at unit length; returns `times` the norm.
+pub(super) fn add_frobenius(columns: &Tensor, times: f64, gradient: &mut Tensor) -> Result<f64> {
+    let (length, z) = unit_columns(columns)?;
+    let ortho = off_diagonal(&z)?;
+    let norm = f64::try_from(ortho.f_square()?.f_sum(Kind::Double)?.f_sqrt()?)?;
+    if norm > 0.0 {
+        // d/dZ of the sum of ortho^2 is 4 Z ortho; the root divides it by twice the norm.
+        let slope = ((2.0 * times / norm) * term(z.f_matmul(&ortho))).tensor()?;
+        let _ = gradient.f_add_(&across(&z, &slope, &length)?)?;
+    }
+    Ok(times * norm)
+}
+
+/// Lengths of the columns, and the columns at unit length.
+fn unit_columns(x: &Tensor) -> Result<(Tensor, Tensor)> {
+    let length = term(x).square().sum_along(0).sqrt().tensor()?.f_clamp_min(SHORTEST)?;
+    let z = (term(x) / &length).tensor()?;
+    Ok((length, z))
+}
+
+/// Z^T Z without its diagonal.
+fn off_diagonal(z: &Tensor) -> Result<Tensor> {
+    let gram = z.f_transpose(0, 1)?.f_matmul(z)?;
+    (term(&gram) - gram.f_diagonal(0, 0, 1)?.f_diag(0)).tensor()
+}
+
+/// A slope at z = x / |x| as one at x: only the part across z counts.
+fn across(z: &Tensor, slope: &Tensor, length: &Tensor) -> Result<Tensor> {
+    let along = (term(z) * slope).sum_along(0);
+    ((term(slope) - term(z) * along) / length).tensor()
 }
 
 /// Evaluates weighted losses of X on one grid; keeps the poolings.
@@ -142,22 +201,18 @@ impl Objective {
 
 /// Weighted loss of one layer and its gradient with respect to the pooled channels `x`, `[N_l, C]`.
 fn layer_loss(layer: &AttentionLayer, weight: LayerWeight, x: &Tensor, job: &Job) -> Result<(f64, Tensor)> {
-    let length = term(x).square().sum_along(0).sqrt().tensor()?.f_clamp_min(SHORTEST)?;
-    let z = (term(x) / &length).tensor()?;
+    let (length, z) = unit_columns(x)?;
     let (forward, backward) = walk_both_ways(layer, &z, job)?;
     let excess = ((term(&forward) * &z).sum_along(1) - 1.0).tensor()?;
     let pull = term(excess.f_sign()) * (term(&forward) + backward);
     let pull = pull.map(|of_heads| of_heads.f_sum_dim_intlist(0_i64, false, None));
 
-    let gram = z.f_transpose(0, 1)?.f_matmul(&z)?;
-    let ortho = (term(&gram) - gram.f_diagonal(0, 0, 1)?.f_diag(0)).tensor()?;
+    let ortho = off_diagonal(&z)?;
     // d/dz_c of the sum of ortho^2: each pair stands twice in the matrix, and its square gives another 2.
     let push = term(z.f_matmul(&ortho));
 
     let slope = (weight.eig * pull + 4.0 * weight.ortho * push).tensor()?;
-    // Through z = x / |x|: only the part across z counts.
-    let along = (term(&z) * &slope).sum_along(0);
-    let slope = ((term(&slope) - term(&z) * along) / &length).tensor()?;
+    let slope = across(&z, &slope, &length)?;
 
     let sum = |t: &Tensor| -> Result<f64> { Ok(t.f_sum(Kind::Double)?.f_double_value(&[])?) };
     let value = weight.eig * sum(&excess.f_abs()?)? + weight.ortho * sum(&ortho.f_square()?)?;
@@ -265,6 +320,64 @@ mod tests {
             (slope - expected).abs() < 1e-7 * (1.0 + slope.abs()),
             "{slope} is not {expected}"
         );
+    }
+
+    #[test]
+    fn the_papers_norm_is_that_of_the_gram_matrix_less_the_identity() {
+        let mut generator = Generator::new(6, 0);
+        let mut draw = || {
+            let values = generator.normal_tensor(&[30, 4], Device::Cpu).unwrap();
+            values.to_kind(Kind::Double).softmax(1, None)
+        };
+        let (x, step) = (draw(), draw());
+        // 3 |X' X - 1| with channels of unit length, spelt out.
+        let spelt = |x: &Tensor| {
+            let columns: Vec<Vec<f64>> = (0..4)
+                .map(|c| Vec::try_from(x.select(1, c).contiguous()).unwrap())
+                .collect();
+            let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+            let mut sum = 0.0;
+            for (i, a) in columns.iter().enumerate() {
+                for (j, b) in columns.iter().enumerate() {
+                    let cosine = dot(a, b) / (dot(a, a) * dot(b, b)).sqrt();
+                    sum += (cosine - f64::from(u8::from(i == j))).powi(2);
+                }
+            }
+            3.0 * sum.sqrt()
+        };
+        let mut gradient = x.zeros_like();
+        let norm = add_frobenius(&x, 3.0, &mut gradient).unwrap();
+        assert!((norm - spelt(&x)).abs() < 1e-9, "{norm}");
+        let at = |t: f64| spelt(&x.f_add(&step.f_mul_scalar(t).unwrap()).unwrap());
+        let slope = (at(1e-5) - at(-1e-5)) / 2e-5;
+        let expected = value(&gradient.f_mul(&step).unwrap().sum(None), &[]);
+        assert!((slope - expected).abs() < 1e-7, "{slope} is not {expected}");
+        // Channels that are orthogonal already have no slope.
+        let apart = Tensor::eye(4, (Kind::Double, Device::Cpu));
+        let mut gradient = apart.zeros_like();
+        assert_eq!(add_frobenius(&apart, 1.0, &mut gradient).unwrap(), 0.0);
+        assert_eq!(value(&gradient.abs().max(), &[]), 0.0);
+    }
+
+    #[test]
+    fn the_papers_weights_are_those_of_plain_means() {
+        let set = random_set(&[(4, 4), (2, 2)], 2, 3, 1.0, &mut Generator::new(1, 0));
+        let weights = |form: NcutForm, first: usize| {
+            let mut weights = vec![LayerWeight::default(); 2];
+            form.add_set(&mut weights, &set, first, 3, 1.0);
+            weights
+        };
+        // Two layers of two heads, three channels.
+        let plain = LayerWeight {
+            eig: 1.0 / 12.0,
+            ortho: 0.0,
+        };
+        assert_eq!(weights(NcutForm::Frobenius, 0), [plain; 2]);
+        let means = LayerWeight {
+            eig: 2.0 / 6.0,
+            ortho: 2.0 / 6.0,
+        };
+        assert_eq!(weights(NcutForm::LayerMeans, 1), [LayerWeight::default(), means]);
     }
 
     #[test]

@@ -30,4 +30,4 @@ pub use cut::{
 };
 pub use eigenvectors::{EigenSolver, Eigenvectors};
 pub use krylov::Krylov;
-pub use loss::{ncut_loss, NcutLoss};
+pub use loss::{ncut_loss, NcutForm, NcutLoss};
