@@ -335,7 +335,8 @@ typedef struct tomocut_slab_options {
     uint64_t z_end;
     /**
      * "default" (what measures best with the built-in model), "cvpr2026_code" (what the released code of the slab
-     * paper does) or "cvpr2026_paper" (what the paper says); NULL: "default".
+     * paper does) or "cvpr2026_paper" (what the paper says); NULL: "default". The papers' split by CellPose: settings
+     * cellpose_weights, or split "circularity" as a stand-in.
      */
     const char *preset;
     /**
@@ -513,8 +514,8 @@ typedef struct tomocut_attention_layer {
      */
     size_t struct_size;
     /**
-     * Name of the layer in diffusers, such as "down_blocks.0.attentions.0.transformer_blocks.0.attn1"; valid until the
-     * attention is freed.
+     * Name of the layer in diffusers, such as "down_blocks.0.attentions.0.transformer_blocks.0.attn1"; "layer N" where
+     * the host brought the attention. Valid until the attention is freed.
      */
     const char *name;
     /**
@@ -546,7 +547,7 @@ typedef struct tomocut_attention_layer {
      */
     uint64_t columns;
     /**
-     * Timestep of the pass.
+     * Timestep of the pass; 0 where the host brought the attention.
      */
     int64_t timestep;
 } tomocut_attention_layer;
@@ -1638,6 +1639,41 @@ tomocut_status tomocut_tomogram_denoise_to_file(struct tomocut_engine *engine,
                                                 uint64_t z_end,
                                                 const struct tomocut_call_options *options,
                                                 const char *path);
+
+/**
+ * Takes attention that the host's own network computed, of one image, so that tomocut_attention_eigenvectors solves for
+ * it. Layers count from 0; all belong to tile 0.
+ *
+ * @param engine   Computes, on its device.
+ * @param queries  One volume for each layer: shape (heads, tokens, dim), tokens row by row. Copied.
+ * @param keys     The same of the keys, of the queries' shapes.
+ * @param rows     Rows of the token grid of each layer; coarser grids are those of the finest pooled.
+ * @param n_layers Entries in queries, keys and rows.
+ * @param out      Receives the attention.
+ */
+TOMOCUT_API
+tomocut_status tomocut_attention_create(struct tomocut_engine *engine,
+                                        const struct tomocut_volume *queries,
+                                        const struct tomocut_volume *keys,
+                                        const uint64_t *rows,
+                                        size_t n_layers,
+                                        struct tomocut_attention **out);
+
+/**
+ * Solves for the eigenvectors that the attention layers of one tile share, as tomocut_slab_segment does, by the solver
+ * of the options (settings solver, n_eigenvectors, layers, adam, seed).
+ *
+ * @param attention    The attention: of tomocut_slab_attention_extract, or the host's own.
+ * @param tile         Which tile.
+ * @param options      As for tomocut_slab_segment; z_first and z_end are not used.
+ * @param eigenvectors Receives them, orthonormal, leading first: dtype TOMOCUT_DTYPE_F32, shape (n_eigenvectors, rows,
+ *                     columns) of the finest layer used.
+ */
+TOMOCUT_API
+tomocut_status tomocut_attention_eigenvectors(struct tomocut_attention *attention,
+                                              uint32_t tile,
+                                              const struct tomocut_slab_options *options,
+                                              struct tomocut_volume *eigenvectors);
 
 /**
  * Simulates a tomogram of membranes, molecules and filaments and writes it with its truth to folder: STEM.mrc

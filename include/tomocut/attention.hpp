@@ -27,6 +27,39 @@ public:
         });
     }
 
+    /**
+     * Attention of one image that the host's own network computed: for each layer queries and keys (heads, tokens, dim)
+     * and the rows of its token grid. Throws std::invalid_argument where their numbers differ.
+     */
+    Attention(Engine &engine, const std::vector<SourceVolume> &queries, const std::vector<SourceVolume> &keys,
+              const std::vector<std::uint64_t> &rows)
+        : Handle(engine.log()) {
+        if (queries.size() != rows.size() || keys.size() != rows.size()) {
+            throw std::invalid_argument("queries, keys and rows must be of one length");
+        }
+        std::vector<tomocut_volume> q, k;
+        for (std::size_t i = 0; i < rows.size(); i++) {
+            q.push_back(*queries[i].get());
+            k.push_back(*keys[i].get());
+        }
+        detail::call([&] {
+            return tomocut_attention_create(engine.get(), q.data(), k.data(), rows.data(), rows.size(), out());
+        });
+    }
+
+    /**
+     * Eigenvectors that the layers of a tile share, by the solver of the options: shape (n_eigenvectors, rows, columns) of
+     * the finest layer used.
+     */
+    Volume<float> eigenvectors(std::uint32_t tile, Shape shape, const SlabOptions &options = {}) {
+        Volume<float> volume(shape);
+        TargetVolume target(volume);
+        detail::call(options, [&](const tomocut_slab_options *lowered) {
+            return tomocut_attention_eigenvectors(get(), tile, lowered, target.get());
+        });
+        return volume;
+    }
+
     /** Number of layers: all of tile 0 first, then those of tile 1, and so on. */
     std::size_t size() {
         std::size_t count = 0;

@@ -28,16 +28,16 @@ pub struct tomocut_attention {
 }
 
 pub(super) struct Attention {
-    layers: Vec<Layer>,
-    engine: Arc<Engine>,
+    pub(super) layers: Vec<Layer>,
+    pub(super) engine: Arc<Engine>,
 }
 
 /// One layer of one tile.
-struct Layer {
-    tile: usize,
-    timestep: i64,
-    name: CString,
-    tap: AttentionTap,
+pub(super) struct Layer {
+    pub(super) tile: usize,
+    pub(super) timestep: i64,
+    pub(super) name: CString,
+    pub(super) tap: AttentionTap,
 }
 
 impl Opaque for tomocut_attention {
@@ -52,8 +52,8 @@ impl Opaque for tomocut_attention {
 pub struct tomocut_attention_layer {
     /// sizeof(tomocut_attention_layer) of the caller's header.
     pub struct_size: usize,
-    /// Name of the layer in diffusers, such as "down_blocks.0.attentions.0.transformer_blocks.0.attn1"; valid until the
-    /// attention is freed.
+    /// Name of the layer in diffusers, such as "down_blocks.0.attentions.0.transformer_blocks.0.attn1"; "layer N" where
+    /// the host brought the attention. Valid until the attention is freed.
     pub name: *const c_char,
     /// Number of the layer in order of execution, from 0.
     pub index: u32,
@@ -69,7 +69,7 @@ pub struct tomocut_attention_layer {
     pub rows: u64,
     /// Columns of the token grid.
     pub columns: u64,
-    /// Timestep of the pass.
+    /// Timestep of the pass; 0 where the host brought the attention.
     pub timestep: i64,
 }
 
@@ -80,7 +80,7 @@ unsafe impl SizedStruct for tomocut_attention_layer {
 
 /// # Safety
 /// `handle` is NULL or an attention.
-unsafe fn attention(handle: *mut tomocut_attention) -> Result<InUse<tomocut_attention>> {
+pub(super) unsafe fn attention(handle: *mut tomocut_attention) -> Result<InUse<tomocut_attention>> {
     // SAFETY: passed on.
     let attention = unsafe { exclusive(handle) }?;
     log_panics_to(&attention.engine.logger);
@@ -286,7 +286,7 @@ pub unsafe extern "C" fn tomocut_attention_free(attention: *mut tomocut_attentio
 ///
 /// # Safety
 /// `target` is as documented for C.
-unsafe fn put_tensor(tensor: &Tensor, target: *mut tomocut_volume, name: &str) -> Result<()> {
+pub(super) unsafe fn put_tensor(tensor: &Tensor, target: *mut tomocut_volume, name: &str) -> Result<()> {
     let (a, b, c) = tensor.size3()?;
     let shape = [a as usize, b as usize, c as usize];
     // SAFETY: passed on.

@@ -40,6 +40,7 @@ mod ncut_files;
 mod adapt;
 mod attention;
 mod denoise;
+mod host_attention;
 mod phantom;
 
 mod picks;
@@ -76,6 +77,7 @@ pub use dataset::*;
 pub use dataset_options::*;
 pub use denoise::*;
 pub use engine::*;
+pub use host_attention::*;
 pub use model::*;
 pub use ncut::*;
 pub use ncut_files::*;

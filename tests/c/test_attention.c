@@ -52,6 +52,64 @@ static void check_layer(tomocut_attention *attention, size_t number, const tomoc
     free(expected);
 }
 
+/* Eigenvectors of attention that the host brings are those of the attention they were copied from. */
+static void check_brought(struct sample *sample, tomocut_attention *extracted, const tomocut_slab_options *options) {
+    enum { N_LAYERS = 16, N_VECTORS = 12 };
+    tomocut_volume queries[N_LAYERS], keys[N_LAYERS];
+    tomocut_attention_layer layer;
+    uint64_t rows[N_LAYERS], finest = 0;
+    uint64_t shape[2] = {0, 0};
+    tomocut_attention *brought = NULL;
+    layer.struct_size = sizeof layer;
+    for (size_t i = 0; i < N_LAYERS; i++) {
+        CHECK_OK(tomocut_attention_layer_info(extracted, i, &layer));
+        size_t size = (size_t)(layer.heads * layer.tokens * layer.dim);
+        float *query = malloc(size * sizeof(float)), *key = malloc(size * sizeof(float));
+        CHECK(query != NULL && key != NULL);
+        queries[i] = volume_of(query, TOMOCUT_DTYPE_F32, layer.heads, layer.tokens, layer.dim);
+        keys[i] = volume_of(key, TOMOCUT_DTYPE_F32, layer.heads, layer.tokens, layer.dim);
+        CHECK_OK(tomocut_attention_query(extracted, i, &queries[i]));
+        CHECK_OK(tomocut_attention_key(extracted, i, &keys[i]));
+        rows[i] = layer.rows;
+        if (layer.tokens > finest) {
+            finest = layer.tokens;
+            shape[0] = layer.rows;
+            shape[1] = layer.columns;
+        }
+    }
+    CHECK_OK(tomocut_attention_create(sample->engine, queries, keys, rows, N_LAYERS, &brought));
+    size_t size = (size_t)(N_VECTORS * finest);
+    float *own = malloc(size * sizeof(float)), *theirs = malloc(size * sizeof(float));
+    CHECK(own != NULL && theirs != NULL);
+    tomocut_volume out = volume_of(own, TOMOCUT_DTYPE_F32, N_VECTORS, shape[0], shape[1]);
+    CHECK_OK(tomocut_attention_eigenvectors(extracted, 0, options, &out));
+    out.data = theirs;
+    CHECK_OK(tomocut_attention_eigenvectors(brought, 0, options, &out));
+    CHECK(memcmp(own, theirs, size * sizeof(float)) == 0);
+    double length = 0.0;
+    for (uint64_t i = 0; i < finest; i++) {
+        length += (double)own[i] * (double)own[i];
+    }
+    CHECK(fabs(length - 1.0) < 1e-4);
+
+    CHECK_REFUSED("tile is 1", tomocut_attention_eigenvectors(brought, 1, options, &out));
+    out.shape[0] = 3;
+    CHECK_REFUSED("eigenvectors.shape", tomocut_attention_eigenvectors(brought, 0, options, &out));
+    tomocut_attention_free(brought);
+    brought = NULL;
+    CHECK_REFUSED("n_layers is 0", tomocut_attention_create(sample->engine, queries, keys, rows, 0, &brought));
+    CHECK_REFUSED("queries, keys and rows", tomocut_attention_create(sample->engine, queries, NULL, rows, 1, &brought));
+    rows[0] = finest + 1;
+    CHECK_REFUSED("rows[0] is", tomocut_attention_create(sample->engine, queries, keys, rows, 1, &brought));
+    CHECK(brought == NULL);
+    for (size_t i = 0; i < N_LAYERS; i++) {
+        free(queries[i].data);
+        free(keys[i].data);
+    }
+    free(own);
+    free(theirs);
+}
+
 int main(void) {
     struct sample sample = open_sample();
     tomocut_slab_options options = slab_options(0, 1);
@@ -76,6 +134,9 @@ int main(void) {
             check_layer(attention, i, &layer);
         }
     }
+    options.settings = "{\"solver\": \"krylov\"}";
+    check_brought(&sample, attention, &options);
+    options.settings = NULL;
     tomocut_volume out = volume_of(&layer, TOMOCUT_DTYPE_F32, 1, 1, 1);
     CHECK_REFUSED("layer is", tomocut_attention_layer_info(attention, count, &layer));
     CHECK_REFUSED("queries.shape", tomocut_attention_query(attention, 0, &out));

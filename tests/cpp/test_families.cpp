@@ -98,6 +98,18 @@ void attention(tomocut::Engine &engine, const tomocut::Model &model, const tomoc
     }
     CHECK(std::fabs(sum - 1.0F) < 1e-4F);
     CHECK_ERROR(TOMOCUT_E_INVALID_ARGUMENT, "layer", attention.layer(attention.size()));
+
+    /* The same layer as if another network had computed it. */
+    const tomocut::Volume<float> queries = attention.queries(last), keys = attention.keys(last);
+    tomocut::Attention brought(engine, {queries}, {keys}, {layer.rows});
+    tomocut::SlabOptions options;
+    options.set("n_eigenvectors", 3);
+    const tomocut::Volume<float> vectors = brought.eigenvectors(0, {3, layer.rows, layer.columns}, options);
+    float length = 0.0F;
+    for (float value : vectors) {
+        length += value * value;
+    }
+    CHECK(std::fabs(length - 3.0F) < 1e-3F);
 }
 
 void tomograms(tomocut::Engine &engine, const tomocut::Model &model, const tomocut::Tomogram &tomogram) {
