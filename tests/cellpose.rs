@@ -15,7 +15,7 @@ use tomocut::networks::cpnet::{
     cpnet_tensor_shapes, instances, normalise, CellPose, CellPoseOptions, Cpnet, CpnetConfig, DynamicsCode, Flows,
 };
 use tomocut::runtime::{CancelToken, Error, Job, Logger};
-use tomocut::slab::split::{CellPosePerSlice, Splitter};
+use tomocut::slab::split::{CellPoseInput, CellPosePerSlice, CellPoseRule, Splitter};
 use tomocut::volume::{MEMBRANE, MOLECULE};
 
 const CODES: [(DynamicsCode, &str); 2] = [(DynamicsCode::Cpu, "cpu"), (DynamicsCode::Gpu, "gpu")];
@@ -357,10 +357,23 @@ fn slab() -> Array3<bool> {
 fn the_splitter_tells_discs_from_a_membrane() {
     let foreground = slab();
     let score = foreground.mapv(|v| if v { 0.9 } else { 0.1 });
-    for splitter in [
-        CellPosePerSlice::released(narrow(), 12.5),
-        CellPosePerSlice::graded(narrow(), 12.5, 30.0),
+    for (input, rule) in [
+        (
+            CellPoseInput::Foreground,
+            CellPoseRule {
+                diameter_pixels: None,
+                ..CellPoseRule::released_code()
+            },
+        ),
+        (CellPoseInput::Score, CellPoseRule::default()),
     ] {
+        let splitter = CellPosePerSlice {
+            model: narrow(),
+            rule,
+            diameter_nm: 12.5,
+            input,
+            largest_nm: 30.0,
+        };
         let split = splitter
             .split(foreground.view(), Some(score.view()), 1.0, &Job::quiet())
             .unwrap();
@@ -400,4 +413,64 @@ fn the_splitter_tells_discs_from_a_membrane() {
             .unwrap();
         assert!(none.objects.is_empty() && none.labels.iter().all(|label| *label != MOLECULE));
     }
+}
+
+#[test]
+fn each_number_of_the_rule_decides() {
+    // The score shows four discs, the foreground three.
+    let score = slab().mapv(|v| if v { 0.9 } else { 0.1 });
+    let mut foreground = slab();
+    foreground.slice_mut(ndarray::s![.., 40..60, 15..36]).fill(false);
+    let molecules = |rule: CellPoseRule| {
+        let splitter = CellPosePerSlice {
+            model: narrow(),
+            rule,
+            diameter_nm: 12.5,
+            input: CellPoseInput::Score,
+            largest_nm: 30.0,
+        };
+        let split = splitter
+            .split(foreground.view(), Some(score.view()), 1.0, &Job::quiet())
+            .unwrap();
+        assert_eq!(split.labels[[1, 50, 26]] == MOLECULE, split.objects.len() == 12);
+        split.objects.len()
+    };
+    let rule = CellPoseRule::default;
+    assert_eq!(molecules(rule()), 9);
+    assert_eq!(
+        molecules(CellPoseRule {
+            foreground_share: 0.0,
+            ..rule()
+        }),
+        12
+    );
+    assert_eq!(
+        molecules(CellPoseRule {
+            circularity: 2.0,
+            ..rule()
+        }),
+        0
+    );
+    assert_eq!(
+        molecules(CellPoseRule {
+            cell_probability: 100.0,
+            ..rule()
+        }),
+        0
+    );
+    assert_eq!(
+        molecules(CellPoseRule {
+            flow_threshold: 1e-6,
+            ..rule()
+        }),
+        0
+    );
+    // In pixels, whatever the voxels' size says: the discs are four times as large as what is looked for.
+    assert_ne!(
+        molecules(CellPoseRule {
+            diameter_pixels: Some(3.0),
+            ..rule()
+        }),
+        9
+    );
 }

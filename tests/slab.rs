@@ -9,9 +9,10 @@ use tomocut::networks::{GreyScale, SegmentationModel};
 use tomocut::phantom::{simulate, PhantomOptions};
 use tomocut::predict::predict_slices;
 use tomocut::runtime::{CancelToken, Error, Generator, Job, Logger};
+use tomocut::settings::resolve_text;
 use tomocut::slab::{
-    dump_slice, segment, write_outputs, CanvasRule, Preset, SlabFileOptions, SlabOptions, SlabSegmentation, SolverKind,
-    SplitRule, Tiling, TimestepRule,
+    dump_slice, segment, slice_features, write_outputs, CanvasRule, Preset, SlabFileOptions, SlabOptions,
+    SlabSegmentation, SolverKind, SplitRule, Tiling, TimestepRule,
 };
 use tomocut::volume::{Geometry, Tomogram, MEMBRANE, MOLECULE};
 
@@ -117,6 +118,7 @@ fn the_papers_presets_run_on_the_builtin_model() {
             tile_cells: 16,
             solver,
             adam_iterations: 40,
+            split: SplitRule::Circularity,
             ..SlabOptions::new(preset)
         };
         let slab = run(&tomogram, 0..3, &options);
@@ -159,9 +161,7 @@ fn cellpose_splits_where_it_is_asked_for_and_given() {
     let released = SlabOptions {
         tile_cells: 16,
         solver: SolverKind::Krylov,
-        split: SplitRule::CellPose,
         cellpose_weights: options.cellpose_weights.clone(),
-        diameter_nm: Some(18.0),
         ..SlabOptions::new(Preset::Cvpr2026Code)
     };
     let slab = run(&tomogram, 7..9, &released);
@@ -177,6 +177,178 @@ fn cellpose_splits_where_it_is_asked_for_and_given() {
         };
         let error = segment(&model(), &tomogram, 2..14, &options, &Job::quiet()).unwrap_err();
         assert!(error.to_string().starts_with(text), "{error}");
+    }
+}
+
+#[test]
+fn the_papers_presets_refuse_to_split_without_cellpose_and_name_the_stand_in() {
+    let tomogram = ball((3, 64, 64), 1.0);
+    for preset in [Preset::Cvpr2026Code, Preset::Cvpr2026Paper] {
+        let options = SlabOptions {
+            tile_cells: 16,
+            ..SlabOptions::new(preset)
+        };
+        let error = segment(&model(), &tomogram, 0..3, &options, &Job::quiet()).unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("cellpose_weights is not given"), "{text}");
+        assert!(
+            text.contains("torch.load") && text.contains("\"circularity\""),
+            "{text}"
+        );
+        // Attention needs no CellPose.
+        let tiles = slice_features(&model(), &tomogram, 1, &options, &Job::quiet()).unwrap();
+        assert_eq!(tiles.len(), 4);
+    }
+    // A segmentation network is no CellPose; a number for nm does not fit one for pixels.
+    let wrong = SlabOptions {
+        cellpose_weights: Some(
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/segmentation.safetensors"),
+        ),
+        ..SlabOptions::new(Preset::Cvpr2026Code)
+    };
+    let other = tempfile::tempdir().unwrap().path().join("other.safetensors");
+    for (options, text) in [
+        (
+            SlabOptions {
+                diameter_nm: Some(12.0),
+                ..wrong.clone()
+            },
+            "diameter_nm is 12, must be null where cellpose.diameter_pixels is given, 10",
+        ),
+        (
+            SlabOptions {
+                cellpose_weights: Some(other),
+                ..wrong.clone()
+            },
+            "opening",
+        ),
+        (wrong.clone(), "no CPnet"),
+    ] {
+        let error = segment(&model(), &tomogram, 0..3, &options, &Job::quiet()).unwrap_err();
+        assert!(error.to_string().contains(text), "{error}");
+    }
+    let mut options = quick();
+    options.solver = SolverKind::Adam;
+    options.adam_iterations = 10;
+    let error = segment(&model(), &tomogram, 0..3, &options, &Job::quiet()).unwrap_err();
+    assert!(error
+        .to_string()
+        .starts_with("adam_iterations is 10, must be at least adam.accumulate, 20"));
+    for (name, value) in [
+        ("adam.reuse", 1.5),
+        ("adam.first_buffered_layer", 16.0),
+        ("cellpose.circularity", -1.0),
+        ("cellpose.foreground_share", 2.0),
+        ("z_consistency.alike", 1.5),
+    ] {
+        let text = format!("{{\"{name}\": {value}}}");
+        let error = resolve_text::<SlabOptions>(&text).unwrap_err().to_string();
+        assert!(
+            error.starts_with(&format!("settings.{name} is {value}, must be ")),
+            "{error}"
+        );
+    }
+}
+
+/// The table of docs/papers.md.
+#[test]
+fn the_two_presets_differ_where_the_papers_text_and_code_do() {
+    let [code, paper] = [Preset::Cvpr2026Code, Preset::Cvpr2026Paper]
+        .map(|preset| flat(&serde_json::to_value(SlabOptions::new(preset)).unwrap(), String::new()));
+    let differ: Vec<&str> = code
+        .iter()
+        .filter(|(name, value)| paper[*name] != **value)
+        .map(|(name, _)| name.as_str())
+        .collect();
+    assert_eq!(
+        differ,
+        [
+            "adam.accumulate",
+            "adam.first_buffered_layer",
+            "adam.objective",
+            "aggregate.eigenvectors",
+            "cellpose.foreground_share",
+            "closing_steps",
+            "dilation_steps",
+            "enhance.clahe",
+            "preset",
+            "z_consistency.both_neighbours",
+            "z_consistency.stretch",
+            "z_correction",
+        ]
+    );
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/papers.md")).unwrap();
+    for name in differ.iter().filter(|name| **name != "preset") {
+        assert!(
+            page.contains(&format!("`{name}`")),
+            "docs/papers.md does not name {name}"
+        );
+    }
+}
+
+/// Settings by their dotted names.
+fn flat(value: &serde_json::Value, name: String) -> std::collections::BTreeMap<String, serde_json::Value> {
+    match value.as_object() {
+        None => [(name, value.clone())].into(),
+        Some(members) => members
+            .iter()
+            .flat_map(|(member, value)| {
+                flat(
+                    value,
+                    if name.is_empty() {
+                        member.clone()
+                    } else {
+                        format!("{name}.{member}")
+                    },
+                )
+            })
+            .collect(),
+    }
+}
+
+#[test]
+fn the_papers_ablations_are_settings() {
+    let tomogram = ball((3, 64, 64), 0.5);
+    let whole = SlabOptions {
+        tile_cells: 16,
+        solver: SolverKind::Krylov,
+        split: SplitRule::Circularity,
+        ..SlabOptions::new(Preset::Cvpr2026Paper)
+    };
+    let all = run(&tomogram, 0..3, &whole);
+    let change = |change: &dyn Fn(&mut SlabOptions)| {
+        let mut options = whole.clone();
+        change(&mut options);
+        run(&tomogram, 0..3, &options)
+    };
+    assert_ne!(change(&|o| o.layers = vec![15]).score, all.score);
+    assert_ne!(
+        change(&|o| o.layers = vec![15]).score,
+        change(&|o| o.layers = vec![0]).score
+    );
+    assert_ne!(change(&|o| o.z_correction = false).score, all.score);
+    // Without a split all foreground is membrane; without mending it is the foreground itself.
+    let one_class = change(&|o| {
+        o.split = SplitRule::None;
+        (o.closing_steps, o.dilation_steps) = (0, 0);
+    });
+    let split = change(&|o| (o.closing_steps, o.dilation_steps) = (0, 0));
+    assert!(one_class.points.is_empty() && one_class.labels.iter().any(|l| *l == MEMBRANE));
+    assert_eq!(
+        one_class.labels,
+        split.labels.mapv(|l| if l > 0 { MEMBRANE } else { 0 })
+    );
+    for canvas in [CanvasRule::Structures, CanvasRule::Denoised] {
+        let options = SlabOptions {
+            canvas,
+            split: SplitRule::None,
+            ..quick()
+        };
+        let slab = run(&tomogram, 0..3, &options);
+        assert!(
+            slab.points.is_empty() && slab.labels.iter().all(|l| [0, MEMBRANE].contains(l)),
+            "{canvas:?}"
+        );
     }
 }
 

@@ -51,6 +51,16 @@ impl Default for AggregateOptions {
     }
 }
 
+impl AggregateOptions {
+    /// The paper's words: every eigenvector is a candidate. The code computes 12 and uses 10.
+    pub fn paper() -> Self {
+        Self {
+            eigenvectors: 12,
+            ..Self::default()
+        }
+    }
+}
+
 /// Side of the windows of [`diversity`], in cells, and the step between them.
 const WINDOW: usize = 4;
 const STRIDE: usize = 2;

@@ -2,8 +2,7 @@
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis};
 
 use crate::image::{
-    adaptive_threshold, close, dilate, expected_dice_threshold, gaussian_blur_u8, hysteresis, hysteresis_3d, otsu_f32,
-    otsu_u8, Element,
+    adaptive_threshold, expected_dice_threshold, gaussian_blur_u8, hysteresis, hysteresis_3d, otsu_f32, otsu_u8,
 };
 
 /// The papers' blur before the adaptive threshold: 7 x 7, sigma 1.5.
@@ -22,7 +21,7 @@ pub enum Binarisation {
     /// Otsu's threshold: per slice on a canvas, over the whole slab on a score volume.
     Otsu,
     /// The threshold of the largest expected Dice, for scores that are likelihoods:
-    /// [`crate::image::expected_dice_threshold`], over the whole slab (a canvas is taken as likelihoods too).
+    /// [`crate::image::expected_dice_threshold`], over the whole slab. A canvas is no likelihood: it takes the papers'.
     ExpectedDice,
     /// Parts above `low` that somewhere exceed `high` (in score units): keeps weak ends of strong structures and drops
     /// weak specks.
@@ -37,7 +36,7 @@ pub enum Binarisation {
 /// Foreground of a canvas (dark structures).
 pub fn canvas_foreground(canvas: ArrayView2<u8>, rule: Binarisation) -> Array2<bool> {
     match rule {
-        Binarisation::Adaptive => {
+        Binarisation::Adaptive | Binarisation::ExpectedDice => {
             let blurred = gaussian_blur_u8(canvas, BLUR.0, BLUR.1);
             adaptive_threshold(blurred.view(), ADAPTIVE.0, ADAPTIVE.1).mapv_into(|above| !above)
         }
@@ -45,11 +44,6 @@ pub fn canvas_foreground(canvas: ArrayView2<u8>, rule: Binarisation) -> Array2<b
             let dark = canvas.mapv(|v| 255 - v);
             let level = otsu_u8(dark.view());
             dark.mapv(|v| v > level)
-        }
-        Binarisation::ExpectedDice => {
-            let likelihood = canvas.mapv(|v| 1.0 - f32::from(v) / 255.0);
-            let level = expected_dice_threshold(likelihood.iter().copied());
-            likelihood.mapv(|v| v > level)
         }
         Binarisation::Hysteresis { low, high } => {
             hysteresis(canvas.mapv(|v| 1.0 - f32::from(v) / 255.0).view(), low, high)
@@ -81,34 +75,19 @@ pub fn score_foreground(score: ArrayView3<f32>, rule: Binarisation) -> Array3<bo
     }
 }
 
-/// Mends a mask: closing by `closing` steps of the 4-neighbour cross, then `dilation` steps (the notes on the paper: 1
-/// to 4 and 1; the released code has neither).
-pub fn mend(mask: ArrayView2<bool>, closing: usize, dilation: usize) -> Array2<bool> {
-    let closed = if closing > 0 {
-        close(mask, Element::Cross, closing)
-    } else {
-        mask.to_owned()
-    };
-    dilate(closed.view(), Element::Cross, dilation)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn count(mask: &Array2<bool>) -> usize {
-        mask.iter().filter(|&&v| v).count()
-    }
 
     #[test]
     fn adaptive_is_the_complement_of_the_golden_mask() {
         let canvas = Array2::from_shape_fn((64, 64), |(y, x)| {
             ((3 * x * x + 5 * y * y + 7 * x * y + 11) % 251) as u8
         });
-        assert_eq!(
-            count(&canvas_foreground(canvas.view(), Binarisation::Adaptive)),
-            64 * 64 - 2655
-        );
+        for rule in [Binarisation::Adaptive, Binarisation::ExpectedDice] {
+            let mask = canvas_foreground(canvas.view(), rule);
+            assert_eq!(mask.iter().filter(|&&v| v).count(), 64 * 64 - 2655, "{rule:?}");
+        }
     }
 
     /// Dark bar on a bright ground, with a faint end and a faint speck.
@@ -138,15 +117,5 @@ mod tests {
                 .count();
             assert!(differ <= 12, "{rule:?}: {differ}");
         }
-    }
-
-    #[test]
-    fn mending_bridges_a_gap() {
-        let mut mask = canvas_foreground(scene().view(), Binarisation::Otsu);
-        mask.column_mut(20).fill(false);
-        let mended = mend(mask.view(), 1, 0);
-        assert!(mended[[19, 20]] && !mask[[19, 20]]);
-        assert_eq!(mend(mask.view(), 0, 0), mask);
-        assert!(count(&mend(mask.view(), 1, 1)) > count(&mended));
     }
 }

@@ -4,11 +4,12 @@ use tch::Tensor;
 
 use crate::diffusion::Extraction;
 use crate::runtime::{Error, Job, Result, Stage};
-use crate::spectral::{Adam, EigenSolver, Eigenvectors, Krylov};
+use crate::spectral::Eigenvectors;
 use crate::tensors::to_array;
 
-use super::choices::{SolverKind, Tiling};
+use super::choices::Tiling;
 use super::context::SlabContext;
+use super::solver::eigen_solver;
 use super::stack::SlabStack;
 use super::tile_attention::TileAttention;
 use super::tiles::TilePlan;
@@ -102,8 +103,9 @@ impl<'a> CellRun<'a> {
     pub fn run_tile(&self, index: usize, with_eigenvectors: bool, job: &Job) -> Result<TileRun> {
         let mut attention = self.attention(index, with_eigenvectors, job)?;
         let eigenvectors = if with_eigenvectors {
+            let solver = eigen_solver(self.context.options, attention.layers(), self.stream(index));
             let grid = attention.grid()?;
-            Some(self.solver(self.stream(index)).solve(&mut attention, grid, job)?)
+            Some(solver.solve(&mut attention, grid, job)?)
         } else {
             attention.pass(job)?;
             job.advance(0.9)?;
@@ -121,23 +123,6 @@ impl<'a> CellRun<'a> {
             eigenvectors,
         })
     }
-
-    fn solver(&self, stream: u64) -> Box<dyn EigenSolver> {
-        let options = self.context.options;
-        match options.solver {
-            SolverKind::Adam => Box::new(Adam {
-                n_vectors: options.n_eigenvectors,
-                iterations: options.adam_iterations,
-                seed: options.seed ^ stream,
-                ..Adam::default()
-            }),
-            SolverKind::Krylov => Box::new(Krylov {
-                n_vectors: options.n_eigenvectors,
-                draws: options.noise_draws,
-                ..Krylov::default()
-            }),
-        }
-    }
 }
 
 impl TileRun {
@@ -148,11 +133,5 @@ impl TileRun {
         (0..solved.vectors.size().first().copied().unwrap_or(0))
             .map(|c| to_array(&solved.vectors.f_get(c)?))
             .collect()
-    }
-
-    /// Rows and columns of the finest attention grid.
-    pub fn grid(&self) -> Result<(usize, usize)> {
-        let (_, _, rows, cols) = self.latent.size4()?;
-        Ok((rows as usize, cols as usize))
     }
 }

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 pub enum Preset {
     /// What measures best with the built-in model.
     Default,
-    /// What the authors' released code does (no CLAHE, no z correction, no morphology).
+    /// What the authors' released code does (docs/papers.md lists how it differs from the text). Splits by CellPose.
     #[serde(rename = "cvpr2026_code")]
     Cvpr2026Code,
-    /// What the CVPR 2026 paper says (CLAHE, z correction, closing).
+    /// What the CVPR 2026 paper says and, where it says nothing, what its code does. Splits by CellPose.
     #[serde(rename = "cvpr2026_paper")]
     Cvpr2026Paper,
 }
@@ -88,7 +88,8 @@ pub enum ThresholdRule {
     Adaptive,
     /// Otsu's threshold.
     Otsu,
-    /// The threshold of the largest expected Dice, for scores that are likelihoods.
+    /// The threshold of the largest expected Dice, for scores that are likelihoods. The canvases "greedy", which are
+    /// none, take "adaptive" instead; denoised images, "otsu".
     ExpectedDice,
     /// Parts above `threshold_low` that somewhere exceed `threshold_high`.
     Hysteresis,
@@ -101,11 +102,15 @@ pub enum SplitRule {
     /// What the model says each foreground voxel is, and where it sees the centres of molecules. Where the canvas is
     /// not the model's structures, as "shape3d".
     Structures,
-    /// Slice by slice with the released code's circularity test.
+    /// Slice by slice: components that pass the released code's circularity test are molecules. Stands in for
+    /// "cellpose" where no CellPose network is at hand.
     Circularity,
     /// On 3D components, by size in nm and shape.
     Shape3d,
-    /// Slice by slice: the instances of the CellPose network in `cellpose_weights` are molecules.
+    /// Slice by slice: the instances of the CellPose network in `cellpose_weights` are molecules, as the group
+    /// `cellpose` says.
     #[serde(rename = "cellpose")]
     CellPose,
+    /// No split: all foreground is membrane, and there are no molecules.
+    None,
 }

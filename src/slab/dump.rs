@@ -21,7 +21,7 @@ use super::way::Way;
 /// Tensors: `image` (the tile as the encoder saw it), `latent`, `unet_input`, `timestep`, for every tapped layer
 /// `<diffusers name>.to_q` and `.to_k` ([heads, tokens, dim]), `unet_output`, `clean` (one-step x0), `eigenvectors`
 /// ([C, rows, cols]), `eigenvalues`, and `canvas` ([rows, cols], or [slices, rows, cols] where every slice of the
-/// model's cell has its own) or, where the canvas is the model's structures, one [slices, rows, cols] under the name of
+/// model's cell has its own; none where no eigenvector passed the contour test) or, where the canvas is the model's structures, one [slices, rows, cols] under the name of
 /// each. With several tiles every name starts with `tile<n>.`.
 pub fn dump_slice(
     model: &DiffusionModel,
@@ -74,8 +74,9 @@ pub fn dump_slice(
                 }
                 Way::Denoised(line) => keep("canvas", &slices_tensor(&line.tile_map(context, &tile)?)?)?,
                 Way::Paper(line) => {
-                    let canvas = line.tile_map(context, &tile)?.pixels;
-                    keep("canvas", &from_array(canvas.mapv(f32::from).view())?)?;
+                    if let Some(canvas) = line.tile_map(context, &tile)? {
+                        keep("canvas", &from_array(canvas.mapv(f32::from).view())?)?;
+                    }
                 }
             }
             job.check()?;

@@ -6,9 +6,10 @@
 //!
 //! In the order that a slice passes them: `stack` (slices and their neighbours), `grey` (their scale), `context` (what
 //! the slab shares), `tiles`, `tile_attention`, `cell` (tiles through the model), then the line's stages: `aggregate`,
-//! `zcorrect`, `refine`, `binarise`, `split`, `points` and `blobs`. `pipeline` runs them; `outputs`, `overlay` and
+//! `zcorrect`, `refine`, `binarise`, `split`, `mend`, `points` and `blobs`. `pipeline` runs them; `outputs`, `overlay` and
 //! `dump` write files. `suggest` says beforehand which slabs are worth it.
 
+mod adam_options;
 pub mod aggregate;
 mod attention;
 pub mod binarise;
@@ -20,7 +21,9 @@ mod decision;
 mod denoise;
 mod dump;
 mod grey;
+mod host_attention;
 mod line;
+mod mend;
 mod network_membranes;
 mod one_slice;
 mod options;
@@ -30,6 +33,7 @@ mod pipeline;
 pub mod points;
 mod refine;
 mod seams;
+mod solver;
 pub mod split;
 mod split_mask;
 mod stack;
@@ -44,13 +48,18 @@ mod way;
 mod ways;
 pub mod zcorrect;
 
+pub use adam_options::{AdamObjective, AdamOptions};
+pub use aggregate::AggregateOptions;
 pub use attention::{slice_features, TileFeatures};
 pub use choices::{CanvasRule, Preset, SolverKind, SplitRule, ThresholdRule, Tiling, TimestepRule};
 pub use denoise::{denoise, DenoiseOptions, DenoiseReport};
 pub use dump::dump_slice;
+pub use host_attention::{attention_eigenvectors, finest_grid, host_layer};
 pub use options::SlabOptions;
 pub use outputs::{write_outputs, OutputFiles, SlabFileOptions};
 pub use pipeline::{segment, SlabReport, SlabSegmentation};
+pub use split::CellPoseRule;
 pub use structures::StructureMaps;
 pub use suggest::{suggest_slabs, SuggestOptions, SuggestedSlab, Suggestions};
 pub use timesteps::Timesteps;
+pub use zcorrect::ZConsistency;

@@ -20,7 +20,6 @@ pub fn with_cell<T>(
 ) -> Result<T> {
     let slab = z..z.saturating_add(1);
     options.validate()?;
-    options.check_files()?;
     check_slices(&slab, tomogram.geometry().shape[0])?;
     let slab = PreparedSlab::read(model, tomogram, slab, options, job)?;
     work(&CellRun::new(&slab.context, &slab.stack, z)?)

@@ -6,13 +6,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::diffusion::{LatentDraw, LatentMode};
 use crate::image::EnhanceOptions;
-use crate::networks::cpnet::CellPose;
+use crate::networks::cpnet::{CellPose, CONVERT};
 use crate::runtime::{Error, Result};
 use crate::settings::{finite, Settings};
 
+use super::adam_options::AdamOptions;
 use super::aggregate::AggregateOptions;
 use super::binarise::Binarisation;
 use super::choices::{CanvasRule, Preset, SolverKind, SplitRule, ThresholdRule, Tiling, TimestepRule};
+use super::split::CellPoseRule;
+use super::zcorrect::ZConsistency;
 
 /// How a slab is segmented.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -47,7 +50,7 @@ pub struct SlabOptions {
     /// Signal variance over noise variance per voxel, for matched models; null: estimated from the data.
     #[schemars(range(min = 1e-4, max = 1e4))]
     pub snr: Option<f64>,
-    /// Self-attention layers used, in order of execution; empty: all.
+    /// Self-attention layers used, by their place in the network; empty: all.
     #[schemars(length(max = 16), inner(range(max = 15)))]
     pub layers: Vec<usize>,
     /// How slices are cut.
@@ -63,9 +66,11 @@ pub struct SlabOptions {
     /// Eigenvectors of each tile.
     #[schemars(range(min = 2, max = 64))]
     pub n_eigenvectors: usize,
-    /// Iterations of the Adam solver.
+    /// Iterations of the Adam solver; at least `adam.accumulate`.
     #[schemars(range(min = 1, max = 100_000))]
     pub adam_iterations: usize,
+    /// How the Adam solver draws attention and steps.
+    pub adam: AdamOptions,
     /// Contrast enhancement before an autoencoder. Matched models take the raw slice.
     pub enhance: EnhanceOptions,
     /// Which map of structure is thresholded.
@@ -77,6 +82,11 @@ pub struct SlabOptions {
     pub aggregate: AggregateOptions,
     /// The paper's consistency step across z, for the canvas "greedy".
     pub z_correction: bool,
+    /// When `z_correction` takes a canvas for an outlier, and how it smooths.
+    pub z_consistency: ZConsistency,
+    /// Whether a slice keeps its labels only where each of its quadrants has a canvas, as in the released code; the
+    /// molecules of its other quadrants stay points. For the tiling "quadrants" and the canvas "greedy".
+    pub whole_masks: bool,
     /// Standard deviation, in nm, of the 3D Gaussian over the scores of the canvases "denoised" and "mixed" before the
     /// threshold (at least 0.75 voxel); 0: none. Structure maps are smooth already.
     #[schemars(range(min = 0.0, max = 100.0))]
@@ -94,10 +104,10 @@ pub struct SlabOptions {
     /// Score that every part of the foreground exceeds somewhere; for "hysteresis" only.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub threshold_high: f64,
-    /// Steps of closing (4-connected cross) on the foreground of each slice.
+    /// Steps of closing (4-connected cross) on the membranes of each slice, after the split.
     #[schemars(range(max = 64))]
     pub closing_steps: usize,
-    /// Steps of dilation (4-connected cross) on the foreground of each slice, after the closing.
+    /// Steps of dilation (4-connected cross) on the membranes of each slice, after the closing.
     #[schemars(range(max = 64))]
     pub dilation_steps: usize,
     /// How membranes are told from molecules.
@@ -116,6 +126,8 @@ pub struct SlabOptions {
     /// Weights of the CellPose network of the split "cellpose", a safetensors file. CellPose's own files are refused
     /// with a text that says how to convert them.
     pub cellpose_weights: Option<PathBuf>,
+    /// Which of CellPose's instances are molecules.
+    pub cellpose: CellPoseRule,
     /// Diameter of the molecules looked for, in nm, where they are of one kind: what CellPose looks for, and the only
     /// size that the split "structures" seeks. Null: sizes about the geometric mean of the molecule diameters accepted.
     #[schemars(range(min = 0.1, max = 1000.0))]
@@ -160,8 +172,15 @@ impl Settings for SlabOptions {
             let allowed = format!("must be at most threshold_high, {}", self.threshold_high);
             return refused("threshold_low", self.threshold_low.to_string(), &allowed);
         }
-        if self.split == SplitRule::CellPose {
-            self.cellpose_path()?;
+        if self.solver == SolverKind::Adam && self.adam_iterations < self.adam.accumulate {
+            let allowed = format!("must be at least adam.accumulate, {}", self.adam.accumulate);
+            return refused("adam_iterations", self.adam_iterations.to_string(), &allowed);
+        }
+        if let (SplitRule::CellPose, Some(pixels), Some(nm)) =
+            (self.split, self.cellpose.diameter_pixels, self.diameter_nm)
+        {
+            let allowed = format!("must be null where cellpose.diameter_pixels is given, {pixels}");
+            return refused("diameter_nm", nm.to_string(), &allowed);
         }
         Ok(())
     }
@@ -190,11 +209,14 @@ impl SlabOptions {
             solver: SolverKind::Adam,
             n_eigenvectors: 12,
             adam_iterations: 2000,
+            adam: AdamOptions::default(),
             enhance: EnhanceOptions::default(),
             canvas: CanvasRule::Greedy,
             eigenvector_weight: 0.5,
             aggregate: AggregateOptions::default(),
             z_correction: true,
+            z_consistency: ZConsistency::default(),
+            whole_masks: true,
             score_smoothing_nm: 0.0,
             refine: false,
             network_membranes: false,
@@ -203,23 +225,32 @@ impl SlabOptions {
             threshold_high: 0.0,
             closing_steps: 0,
             dilation_steps: 0,
-            split: SplitRule::Circularity,
+            split: SplitRule::CellPose,
             molecule_min_nm: 8.0,
             molecule_max_nm: 45.0,
             link_z: false,
             n_points: None,
             cellpose_weights: None,
+            cellpose: CellPoseRule::released_code(),
             diameter_nm: None,
         };
         match preset {
             Preset::Cvpr2026Code => Self {
                 enhance: EnhanceOptions::released_code(),
+                // Its file names never match (docs/papers.md): the step does nothing.
                 z_correction: false,
                 ..paper
             },
             Preset::Cvpr2026Paper => Self {
+                adam: AdamOptions::paper(),
+                aggregate: AggregateOptions::paper(),
+                z_consistency: ZConsistency::paper(),
                 closing_steps: 2,
                 dilation_steps: 1,
+                cellpose: CellPoseRule {
+                    foreground_share: CellPoseRule::default().foreground_share,
+                    ..CellPoseRule::released_code()
+                },
                 ..paper
             },
             // Each choice is the one that measured best with the built-in model on simulated tomograms of other makers
@@ -238,16 +269,16 @@ impl SlabOptions {
                 // Two networks err in different places: membrane Dice rises by 0.05 (models/README.md).
                 network_membranes: true,
                 binarisation: ThresholdRule::ExpectedDice,
-                // Smoothing along z does what the correction is for.
-                z_correction: false,
+                whole_masks: false,
                 split: SplitRule::Structures,
+                cellpose: CellPoseRule::default(),
                 link_z: true,
                 ..paper
             },
         }
     }
 
-    /// Refuses a CellPose file that cannot be used: that should not show after hours of attention.
+    /// Refuses a CellPose file that is missing or cannot be used: that should not show after hours of attention.
     pub fn check_files(&self) -> Result<()> {
         match self.split {
             SplitRule::CellPose => CellPose::check(self.cellpose_path()?),
@@ -268,11 +299,20 @@ impl SlabOptions {
         }
     }
 
+    /// Whether the attention of the network's layer number `layer` is used.
+    pub(super) fn uses_layer(&self, layer: usize) -> bool {
+        self.layers.is_empty() || self.layers.contains(&layer)
+    }
+
     /// The CellPose weights, which the split "cellpose" cannot do without.
     pub(super) fn cellpose_path(&self) -> Result<&Path> {
         self.cellpose_weights.as_deref().ok_or_else(|| {
-            let allowed = "must be the safetensors file of a CellPose network where the split is by CellPose";
-            Error::argument("cellpose_weights", "not given", allowed)
+            let allowed = format!(
+                "must be the safetensors file of a CellPose network where the split is \"cellpose\"; make one of \
+                 cellpose's own file once with: {CONVERT}; or ask for the stand-in that needs none, the split \
+                 \"circularity\""
+            );
+            Error::argument("cellpose_weights", "not given", &allowed)
         })
     }
 

@@ -8,7 +8,7 @@ use crate::runtime::{Job, Result, Stage};
 use super::choices::SplitRule;
 use super::context::SlabContext;
 use super::points::{body_points, link_z, tile_detections, LinkRules, PointRules};
-use super::split::{CellPosePerSlice, Shape3d, ShapePerSlice, Split, Splitter};
+use super::split::{CellPoseInput, CellPosePerSlice, Shape3d, ShapePerSlice, Split, Splitter, Unsplit};
 use super::tiles::TilePlan;
 
 /// A foreground that was split.
@@ -42,6 +42,10 @@ pub fn split_mask(
             })
         }
         SplitRule::CellPose => by_cellpose(context, foreground, score, job),
+        SplitRule::None => Ok(SplitMask {
+            labels: Unsplit.split(foreground, None, context.voxel_nm, job)?.labels,
+            points: Vec::new(),
+        }),
     }
 }
 
@@ -61,7 +65,7 @@ fn by_cellpose(
     job: &Job,
 ) -> Result<SplitMask> {
     let options = context.options;
-    let rule = CellPosePerSlice::graded(open_cellpose(context)?, options.cellpose_nm(), options.molecule_max_nm);
+    let rule = cellpose_rule(context, CellPoseInput::Score, options.molecule_max_nm)?;
     let split = rule.split(foreground, Some(score), context.voxel_nm, job)?;
     let mut points = linked(context, &split, &PointRules::instances(), job)?;
     // Near its poles a molecule is cut thin: the least size is that of its largest section.
@@ -72,9 +76,16 @@ fn by_cellpose(
     })
 }
 
-/// The network of the split "cellpose".
-pub fn open_cellpose(context: &SlabContext) -> Result<CellPose> {
-    CellPose::open(context.options.cellpose_path()?, context.model.device())
+/// The split "cellpose" with its network, for instances of up to `largest_nm`.
+pub fn cellpose_rule(context: &SlabContext, input: CellPoseInput, largest_nm: f64) -> Result<CellPosePerSlice> {
+    let options = context.options;
+    Ok(CellPosePerSlice {
+        model: CellPose::open(options.cellpose_path()?, context.model.device())?,
+        rule: options.cellpose.clone(),
+        diameter_nm: options.cellpose_nm(),
+        input,
+        largest_nm,
+    })
 }
 
 /// The foreground split on 3D components, by size and shape.

@@ -46,10 +46,10 @@ impl<'a> TileAttention<'a> {
             Some(path) => Some(read_noise(path, &latent)?),
             None => None,
         };
-        let layers = match (tapped, options.layers.is_empty()) {
-            (false, _) => Vec::new(),
-            (true, true) => (0..model.config().unet.attention_layers()).collect(),
-            (true, false) => options.layers.clone(),
+        let all = 0..model.config().unet.attention_layers();
+        let layers = match tapped {
+            true => all.filter(|layer| options.uses_layer(*layer)).collect(),
+            false => Vec::new(),
         };
         Ok(Self {
             context,
@@ -65,6 +65,11 @@ impl<'a> TileAttention<'a> {
     /// The encoded tile [1, channels, h, w].
     pub fn latent(&self) -> &Tensor {
         &self.latent
+    }
+
+    /// The layers that are tapped, in order of execution.
+    pub fn layers(&self) -> &[usize] {
+        &self.layers
     }
 
     /// Rows and columns of the finest attention grid.
@@ -133,7 +138,7 @@ impl AttentionStream for TileAttention<'_> {
 }
 
 /// The mathematics sees queries and keys only; the fixed scale is 1 / sqrt(head dimension).
-fn attention_layer(tap: &AttentionTap) -> Result<AttentionLayer> {
+pub(super) fn attention_layer(tap: &AttentionTap) -> Result<AttentionLayer> {
     let (_, _, dim) = tap.query.size3()?;
     Ok(AttentionLayer {
         query: tap.query.f_to_kind(Kind::Float)?,

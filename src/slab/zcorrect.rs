@@ -1,38 +1,82 @@
 //! Consistency of canvases across z (the slab paper, section on z correction).
 use ndarray::Array2;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::image::{ssim, stretch_u8};
 
-/// The neighbours must be this alike for the slice between them to count as an outlier (SSIM).
-const ALIKE: f64 = 0.90;
+/// When a canvas is an outlier between its neighbours, and how canvases are smoothed along z.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ZConsistency {
+    /// SSIM that the two neighbours must exceed for the slice between them to be an outlier.
+    #[schemars(range(min = -1.0, max = 1.0))]
+    pub alike: f64,
+    /// SSIM to a neighbour below which a slice is an outlier.
+    #[schemars(range(min = -1.0, max = 1.0))]
+    pub unlike: f64,
+    /// Whether an outlier must be unlike both neighbours, as in the released code; else unlike the next slice, as the
+    /// paper says.
+    pub both_neighbours: bool,
+    /// Whether corrected canvases are stretched to 0..=255, as in the released code.
+    pub stretch: bool,
+}
 
-/// And the slice must be less like either of them than this. The paper names only z + 1; the released code asks both.
-const UNLIKE: f64 = 0.8;
+impl Default for ZConsistency {
+    /// The released code's.
+    fn default() -> Self {
+        Self {
+            alike: 0.90,
+            unlike: 0.8,
+            both_neighbours: true,
+            stretch: true,
+        }
+    }
+}
+
+impl ZConsistency {
+    /// The paper's words.
+    pub fn paper() -> Self {
+        Self {
+            both_neighbours: false,
+            stretch: false,
+            ..Self::default()
+        }
+    }
+}
 
 /// Corrects the canvases of one tile position, in order of z, against their uncorrected neighbours.
 ///
 /// With neighbours p and n of c: `0.5 p + 0.5 n` where c is an outlier between like neighbours, otherwise
-/// `c + 0.5 p + 0.5 n`; then stretched to 0..=255. All three SSIMs use the range of p. The first and last slice stay as
-/// they are, and so does a slice with a missing neighbour: a constant canvas carries nothing and counts as missing.
-/// Canvases of differing shapes are left alone as well.
-pub fn z_correct(canvases: &[Array2<u8>]) -> Vec<Array2<u8>> {
+/// `0.5 c + 0.25 p + 0.25 n`, cut to whole grey levels (the released code's weights 1, 0.5, 0.5 are the same once
+/// stretched). All three SSIMs use the range of p. The first and last slice stay as they are, and so does a slice without
+/// a canvas (`None`) or beside one; a constant canvas carries nothing and counts as none. Canvases of differing shapes
+/// are left alone as well.
+pub fn z_correct(canvases: &[Option<Array2<u8>>], rule: &ZConsistency) -> Vec<Option<Array2<u8>>> {
     let mut corrected = canvases.to_vec();
     for (window, result) in canvases.windows(3).zip(corrected.iter_mut().skip(1)) {
-        let [p, c, n] = window else { continue };
+        let [Some(p), Some(c), Some(n)] = window else { continue };
         let range = span(p);
         if range == 0.0 || span(n) == 0.0 || p.dim() != c.dim() || n.dim() != c.dim() {
             continue;
         }
         let alike = |a: &Array2<u8>, b: &Array2<u8>| ssim(a.view(), b.view(), range);
         // The cheap answer first: most slices are not outliers.
-        let outlier = alike(p, c) < UNLIKE && alike(n, c) < UNLIKE && alike(p, n) > ALIKE;
-        let mut sum = Array2::from_shape_fn(c.dim(), |at| 0.5 * f32::from(p[at]) + 0.5 * f32::from(n[at]));
-        if !outlier {
-            sum.zip_mut_with(c, |sum, &c| *sum += f32::from(c));
-        }
-        let mixed = stretch_u8(sum.view());
+        let outlier = alike(n, c) < rule.unlike
+            && (!rule.both_neighbours || alike(p, c) < rule.unlike)
+            && alike(p, n) > rule.alike;
+        let own = if outlier { 0.0 } else { 0.5 };
+        let others = 0.5 * (1.0 - own);
+        let mixed = Array2::from_shape_fn(c.dim(), |at| {
+            own * f32::from(c[at]) + others * (f32::from(p[at]) + f32::from(n[at]))
+        });
+        let mixed = if rule.stretch {
+            stretch_u8(mixed.view())
+        } else {
+            mixed.mapv(|v| v as u8)
+        };
         if span(&mixed) > 0.0 {
-            *result = mixed;
+            *result = Some(mixed);
         }
     }
     corrected
@@ -64,7 +108,7 @@ mod tests {
             ("differ", [wave(9, 5, 0), wave(3, 31, 7), wave(29, 5, 2)]),
         ];
         for (name, stack) in stacks {
-            let result = z_correct(&stack);
+            let result = corrected(&stack);
             assert_eq!(
                 (&result[0], &result[2]),
                 (&stack[0], &stack[2]),
@@ -85,15 +129,56 @@ mod tests {
         }
     }
 
+    fn corrected(stack: &[Array2<u8>]) -> Vec<Array2<u8>> {
+        let stack: Vec<_> = stack.iter().cloned().map(Some).collect();
+        let result = z_correct(&stack, &ZConsistency::default());
+        result.into_iter().map(Option::unwrap).collect()
+    }
+
     #[test]
     fn reads_uncorrected_neighbours_and_survives_constants() {
         let stack = [wave(9, 5, 0), wave(9, 5, 40), wave(9, 5, 80), wave(9, 5, 120)];
-        assert_eq!(z_correct(&stack)[2], z_correct(&stack[1..])[1]);
+        assert_eq!(corrected(&stack)[2], corrected(&stack[1..])[1]);
         let flat = Array2::from_elem((48, 48), 255);
         let stack = [flat.clone(), wave(9, 5, 0), wave(9, 5, 1)];
-        assert_eq!(z_correct(&stack)[1], stack[1]);
-        assert_eq!(z_correct(&[flat.clone(), flat.clone(), flat.clone()])[1], flat);
-        assert!(z_correct(&[]).is_empty());
-        assert_eq!(z_correct(std::slice::from_ref(&flat)).len(), 1);
+        assert_eq!(corrected(&stack)[1], stack[1]);
+        assert_eq!(corrected(&[flat.clone(), flat.clone(), flat.clone()])[1], flat);
+        assert!(corrected(&[]).is_empty());
+        assert_eq!(corrected(std::slice::from_ref(&flat)).len(), 1);
+    }
+
+    #[test]
+    fn a_missing_canvas_stays_missing_and_leaves_its_neighbours_alone() {
+        let stack = [Some(wave(9, 5, 0)), None, Some(wave(9, 5, 2)), Some(wave(9, 5, 3))];
+        assert_eq!(z_correct(&stack, &ZConsistency::default()), stack);
+    }
+
+    #[test]
+    fn the_papers_words_ask_the_next_slice_and_do_not_stretch() {
+        // Neighbours alike; the slice is unlike the next one by its words, and a mix of all where it agrees.
+        let (p, n) = (wave(9, 5, 0), wave(9, 5, 2));
+        let mean = Array2::from_shape_fn(p.dim(), |at| ((f32::from(p[at]) + f32::from(n[at])) / 2.0) as u8);
+        let paper = |c: &Array2<u8>| {
+            let stack = [Some(p.clone()), Some(c.clone()), Some(n.clone())];
+            z_correct(&stack, &ZConsistency::paper()).swap_remove(1).unwrap()
+        };
+        assert_eq!(paper(&wave(3, 31, 7)), mean);
+        let c = wave(9, 5, 1);
+        let smooth = Array2::from_shape_fn(p.dim(), |at| {
+            (0.5 * f32::from(c[at]) + 0.25 * f32::from(p[at]) + 0.25 * f32::from(n[at])) as u8
+        });
+        assert_eq!(paper(&c), smooth);
+        // Like the one before and unlike the next: an outlier by the paper's words, none by the code's.
+        let next = Array2::from_shape_fn(p.dim(), |at| {
+            (f32::from(p[at]) * 0.6 + f32::from(wave(3, 31, 7)[at]) * 0.4) as u8
+        });
+        let stack = [Some(p.clone()), Some(p.clone()), Some(next)];
+        let rule = |both_neighbours| ZConsistency {
+            alike: -1.0,
+            both_neighbours,
+            ..ZConsistency::paper()
+        };
+        let (both, one) = (z_correct(&stack, &rule(true)), z_correct(&stack, &rule(false)));
+        assert_ne!(both, one);
     }
 }

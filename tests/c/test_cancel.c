@@ -65,13 +65,14 @@ static struct watch new_watch(int cancel_at) {
     return watch;
 }
 
-/* NULL: the default preset; otherwise the paper's stages with the fast solver. */
+/* NULL: the default preset; otherwise the paper's stages with the fast solver and the split that needs no weights. */
 static const char *preset;
 
 static tomocut_status segment(struct sample *sample, struct watch *watch, tomocut_cancel *cancel, tomocut_slab **slab) {
     tomocut_slab_options options = slab_options(Z, Z + 1);
     options.preset = preset;
-    options.settings = preset == NULL ? NULL : "{\"solver\": \"krylov\", \"tiling\": \"whole\"}";
+    options.settings =
+        preset == NULL ? NULL : "{\"solver\": \"krylov\", \"tiling\": \"whole\", \"split\": \"circularity\"}";
     options.progress = on_progress;
     options.progress_user_data = watch;
     options.cancel = cancel;

@@ -244,4 +244,5 @@ def main():
         print(file.name, file.stat().st_size)
 
 
-main()
+if __name__ == "__main__":
+    main()

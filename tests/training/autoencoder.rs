@@ -12,7 +12,7 @@ use tomocut::diffusion::{
     VaeDecoder,
 };
 use tomocut::runtime::{CancelToken, Error, Generator, Job, Logger};
-use tomocut::slab::{segment, Preset, SlabOptions, SolverKind};
+use tomocut::slab::{segment, Preset, SlabOptions, SolverKind, SplitRule, ThresholdRule};
 use tomocut::train::{AdamWOptions, CosineSchedule};
 use tomocut::volume::{Geometry, Tomogram};
 
@@ -319,11 +319,25 @@ fn a_model_with_an_autoencoder_opens_and_segments() {
     let options = SlabOptions {
         tile_cells: 16,
         solver: SolverKind::Krylov,
+        split: SplitRule::Circularity,
         ..SlabOptions::new(Preset::Cvpr2026Code)
     };
     let segmentation = segment(&model, &tomogram, 0..2, &options, &job).unwrap();
     assert_eq!(segmentation.labels.dim(), (2, 64, 64));
     assert_eq!(segmentation.report.tiles_per_slice, 4);
+
+    // By default a model with an autoencoder takes the paper's threshold, not that of likelihoods.
+    let default = SlabOptions {
+        tile_cells: 16,
+        ..SlabOptions::new(Preset::Default)
+    };
+    let papers = SlabOptions {
+        binarisation: ThresholdRule::Adaptive,
+        split: SplitRule::Shape3d,
+        ..default.clone()
+    };
+    let labels = |options: &SlabOptions| segment(&model, &tomogram, 0..2, options, &job).unwrap().labels;
+    assert_eq!(labels(&default), labels(&papers));
 }
 
 #[test]

@@ -16,7 +16,7 @@ mod quality;
 mod seeds;
 mod tiles;
 
-pub use model::{instances, CellPose, Flows};
+pub use model::{instances, CellPose, Flows, CONVERT};
 pub use network::{cpnet_tensor_shapes, Cpnet, CpnetConfig, CpnetOutput};
 pub use normalise::normalise;
 pub use options::{CellPoseOptions, DynamicsCode};

@@ -28,6 +28,14 @@ const NETWORK_SHARE: f64 = 0.9;
 /// Prefix of the levels of the way down in cellpose's state dict.
 const LEVEL: &str = "downsample.down.res_down_";
 
+/// The command that makes a safetensors file, of the second name, of cellpose's own, of the first. The last argument is
+/// the training diameter for files that do not say it: 30 pixels, 17 for `nuclei`.
+pub const CONVERT: &str = "python -c \"import sys, torch, safetensors.torch as s; \
+    d = torch.load(sys.argv[1], map_location='cpu', weights_only=True); \
+    [d.setdefault(k, torch.tensor([float(sys.argv[3])])) for k in ('diam_mean', 'diam_labels')]; \
+    s.save_file({k.removeprefix('module.'): v.clone().contiguous() for k, v in d.items()}, sys.argv[2])\" \
+    cyto3 cyto3.safetensors 30";
+
 /// Output of the network for an image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Flows {
@@ -51,17 +59,8 @@ pub struct CellPose {
 
 impl CellPose {
     /// Opens the weights of a CPnet: the state dict of `cyto`, `cyto2`, `cyto3`, `nuclei` or a model trained from them,
-    /// as safetensors. CellPose's own files are pickles, which are not opened; convert once with
-    ///
-    /// ```text
-    /// python -c "import sys, torch, safetensors.torch as s; d = torch.load(sys.argv[1], map_location='cpu',
-    /// weights_only=True); [d.setdefault(k, torch.tensor([float(sys.argv[3])])) for k in ('diam_mean', 'diam_labels')];
-    /// s.save_file({k.removeprefix('module.'): v.clone().contiguous() for k, v in d.items()}, sys.argv[2])" cyto3
-    /// cyto3.safetensors 30
-    /// ```
-    ///
-    /// (on one line). The last argument is the training diameter for files that do not say it: 30 pixels, 17 for
-    /// `nuclei`. The widths are read off the tensors' shapes; files of every width work.
+    /// as safetensors. CellPose's own files are pickles, which are not opened; [`CONVERT`] converts one. The widths are
+    /// read off the tensors' shapes; files of every width work.
     ///
     /// Errors: the operating system's; [`Error::Format`] that names the file and the tensor, where one is missing, of
     /// another shape or not float32, float16 or bfloat16, and for pickles; [`Error::Unsupported`] for Cellpose-SAM.

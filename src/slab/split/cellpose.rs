@@ -1,5 +1,7 @@
 //! CellPose's instances of each slice as molecules.
 use ndarray::{s, Array2, ArrayView3, Axis};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::body::{disc_diameter, slice_bodies};
 use super::splitter::{check, Split, Splitter};
@@ -8,11 +10,58 @@ use crate::networks::cpnet::{CellPose, CellPoseOptions};
 use crate::runtime::{Job, Result};
 use crate::volume::{MEMBRANE, MOLECULE};
 
+/// How CellPose's instances become molecules, for the split "cellpose".
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CellPoseRule {
+    /// Diameter that CellPose looks for, in pixels of what it sees: a canvas for the canvas "greedy" (the released
+    /// code: 10), otherwise a slice. Null: from `diameter_nm`.
+    #[schemars(range(min = 0.1, max = 1000.0))]
+    pub diameter_pixels: Option<f64>,
+    /// Largest mean squared difference between an instance's flows and those of its shape; 0: no such test.
+    #[schemars(range(min = 0.0, max = 1000.0))]
+    pub flow_threshold: f64,
+    /// Pixels whose cell probability (a logit) is above this belong to an instance.
+    #[schemars(range(min = -1000.0, max = 1000.0))]
+    pub cell_probability: f64,
+    /// Least circularity of an instance by scikit-image's perimeter, which exceeds 1 for specks; 0: any.
+    #[schemars(range(min = 0.0, max = 100.0))]
+    pub circularity: f64,
+    /// Least share of an instance that is foreground; 0: no such test, as in the released code.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub foreground_share: f64,
+}
+
+impl Default for CellPoseRule {
+    /// cellpose's own thresholds, any outline, instances that are foreground for the better part.
+    fn default() -> Self {
+        Self {
+            diameter_pixels: None,
+            flow_threshold: 0.4,
+            cell_probability: 0.0,
+            circularity: 0.0,
+            foreground_share: 0.5,
+        }
+    }
+}
+
+impl CellPoseRule {
+    /// What the released code of the slab paper asks: 10 pixels of the canvas, round outlines, no test of overlap.
+    pub fn released_code() -> Self {
+        Self {
+            diameter_pixels: Some(10.0),
+            circularity: 0.95,
+            foreground_share: 0.0,
+            ..Self::default()
+        }
+    }
+}
+
 /// What CellPose sees of a slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CellPoseInput {
-    /// The foreground, 0 or 1, as in the released code. (Not scaled by its percentiles, which changes nothing but the
-    /// fate of slices with less than 1 % foreground: cellpose makes those empty.)
+    /// The foreground, as in the released code. cellpose scales grey levels by their percentiles: where less than 1 % of
+    /// a slice is foreground, it sees nothing.
     Foreground,
     /// The score, where there is one.
     Score,
@@ -20,44 +69,17 @@ pub enum CellPoseInput {
 
 /// The slab paper's rule: on each slice by itself, CellPose's instances are molecules and all other foreground is
 /// membrane.
-///
-/// An instance counts where at least half of it is foreground.
 pub struct CellPosePerSlice {
     /// The network.
     pub model: CellPose,
-    /// Diameter that it looks for, in nm. The released code asks for 10 pixels of its canvas, 12.4 nm at its 1.348-nm
-    /// voxels.
+    /// Which instances count.
+    pub rule: CellPoseRule,
+    /// Diameter that it looks for, in nm, where the rule gives none in pixels.
     pub diameter_nm: f64,
     /// What it sees.
     pub input: CellPoseInput,
-    /// Least circularity of an instance (by scikit-image's perimeter; see [`super::ShapePerSlice`]); 0: any.
-    pub circularity: f64,
     /// Largest diameter of the disc of an instance's area, in nm.
     pub largest_nm: f64,
-}
-
-impl CellPosePerSlice {
-    /// On the papers' canvases, as released: the foreground, with the test of circularity, any size.
-    pub fn released(model: CellPose, diameter_nm: f64) -> Self {
-        Self {
-            model,
-            diameter_nm,
-            input: CellPoseInput::Foreground,
-            circularity: 0.95,
-            largest_nm: f64::INFINITY,
-        }
-    }
-
-    /// On scores: their grey levels, up to `largest_nm`, whatever the outline.
-    pub fn graded(model: CellPose, diameter_nm: f64, largest_nm: f64) -> Self {
-        Self {
-            model,
-            diameter_nm,
-            input: CellPoseInput::Score,
-            circularity: 0.0,
-            largest_nm,
-        }
-    }
 }
 
 impl Splitter for CellPosePerSlice {
@@ -72,8 +94,9 @@ impl Splitter for CellPosePerSlice {
         check(&foreground, score.as_ref(), voxel_nm)?;
         let graded = score.as_ref().filter(|_| self.input == CellPoseInput::Score);
         let options = CellPoseOptions {
-            diameter: Some(self.diameter_nm / voxel_nm),
-            normalise: graded.is_some(),
+            diameter: Some(self.rule.diameter_pixels.unwrap_or(self.diameter_nm / voxel_nm)),
+            cellprob_threshold: self.rule.cell_probability as f32,
+            flow_threshold: self.rule.flow_threshold,
             ..CellPoseOptions::default()
         };
         let mut labels = foreground.mapv(|v| if v { MEMBRANE } else { 0 });
@@ -103,9 +126,9 @@ impl Splitter for CellPosePerSlice {
                 let ([_, top, left], [_, bottom, right]) = (body.low, body.high);
                 let outline = instances.slice(s![top..=bottom, left..=right]).mapv(|l| l == label);
                 let diameter_nm = disc_diameter(body.size) * voxel_nm;
-                if 2 * shares[label as usize] >= body.size
+                if shares[label as usize] as f64 >= self.rule.foreground_share * body.size as f64
                     && diameter_nm <= self.largest_nm
-                    && circularity(body.size, perimeter(outline.view())) >= self.circularity
+                    && circularity(body.size, perimeter(outline.view())) >= self.rule.circularity
                 {
                     accepted[label as usize] = true;
                     objects.push(body.object(label, diameter_nm));

@@ -4,11 +4,12 @@ use ndarray::{Array2, Array3};
 use crate::diffusion::{depth_to_space, DiffusionModel, Extraction, LatentEncoder};
 use crate::image::{gaussian_3d, percentiles, resize_cubic_f32};
 use crate::runtime::{Error, Job, Result, Stage};
-use crate::slab::binarise::{mend, score_foreground, Binarisation};
+use crate::slab::binarise::{score_foreground, Binarisation};
 use crate::slab::cell::{CellRun, TileRun};
 use crate::slab::context::{PreparedSlab, SlabContext};
 use crate::slab::decision::{volume, Decision};
 use crate::slab::line::Line;
+use crate::slab::mend::mend_membranes;
 use crate::slab::split_mask::split_mask;
 use crate::tensors::to_array;
 
@@ -70,15 +71,10 @@ impl Line for Denoised {
             Binarisation::ExpectedDice => Binarisation::Otsu,
             rule => rule,
         };
-        let mut foreground = score_foreground(score.view(), rule);
-        if options.closing_steps + options.dilation_steps > 0 {
-            for mut slice in foreground.outer_iter_mut() {
-                let mended = mend(slice.view(), options.closing_steps, options.dilation_steps);
-                slice.assign(&mended);
-            }
-        }
+        let foreground = score_foreground(score.view(), rule);
         job.enter(Stage::Split)?;
-        let split = split_mask(context, foreground.view(), score.view(), job)?;
+        let mut split = split_mask(context, foreground.view(), score.view(), job)?;
+        mend_membranes(&mut split.labels, options.closing_steps, options.dilation_steps, job)?;
         Ok(Decision {
             labels: split.labels,
             score,

@@ -12,6 +12,7 @@ use crate::slab::choices::SplitRule;
 use crate::slab::context::{PreparedSlab, SlabContext};
 use crate::slab::decision::{volume, Decision};
 use crate::slab::line::Line;
+use crate::slab::mend::mend_membranes;
 use crate::slab::refine::refined;
 use crate::slab::split_mask::split_mask;
 use crate::slab::structures::{remove_specks, StructureMaps};
@@ -85,26 +86,25 @@ impl Line for Structures {
                 }
             });
         }
-        if options.split == SplitRule::Structures {
+        let points = if options.split == SplitRule::Structures {
             remove_specks(&mut labels, options.molecule_min_nm / context.voxel_nm, job)?;
-            return Ok(Decision {
-                labels,
-                score,
-                points,
-                structures: Some(maps),
+            points
+        } else {
+            let split = split_mask(context, foreground.view(), score.view(), job)?;
+            // What the model knows as filaments stays that, unless all foreground is one class; all other foreground is
+            // membrane or molecule as the rule says.
+            labels.zip_mut_with(&split.labels, |label, &by_rule| {
+                if by_rule == MOLECULE || *label != FILAMENT || options.split == SplitRule::None {
+                    *label = by_rule;
+                }
             });
-        }
-        let split = split_mask(context, foreground.view(), score.view(), job)?;
-        // What the model knows as filaments stays that; all other foreground is membrane or molecule as the rule says.
-        labels.zip_mut_with(&split.labels, |label, &by_rule| {
-            if by_rule == MOLECULE || *label != FILAMENT {
-                *label = by_rule;
-            }
-        });
+            split.points
+        };
+        mend_membranes(&mut labels, options.closing_steps, options.dilation_steps, job)?;
         Ok(Decision {
             labels,
             score,
-            points: split.points,
+            points,
             structures: Some(maps),
         })
     }
