@@ -2,6 +2,8 @@
 //! storage types, and every file that must be refused. Fixtures: tests/oracle/diffusers_parity.py.
 #[path = "diffusion_parity/autoencoder.rs"]
 mod autoencoder;
+#[path = "diffusion_parity/emerdiff.rs"]
+mod emerdiff;
 #[path = "diffusion_parity/full_width.rs"]
 mod full_width;
 mod hashed;

@@ -13,8 +13,8 @@
 %
 %   options   struct; its members are the settings of the family "ncut" (docs/settings.md), of which the most used are
 %     segments    so many (default: the preset's rule; 8 with the built-in model)
-%     preset      'walk_and_cut' (default), 'random_walk', 'power_walk_mincut', 'diffseg', 'diffcut', 'tokencut',
-%                 'maskcut', 'emerdiff_kmeans'
+%     preset      'walk_and_cut' (default), 'walk_and_cut_clean', 'random_walk', 'power_walk_mincut', 'diffseg',
+%                 'diffcut', 'tokencut', 'maskcut', 'emerdiff', 'emerdiff_kmeans'
 %     threshold, criterion, walk_power, pamr, working_tokens
 %   and slices ([first last], counted from 1), voxel_nm, model, device, threads, progress, as tomocut_slab has them.
 %

@@ -1,171 +1,11 @@
-//! Spatial transformer of the U-Net, and the taps on its self-attention.
+//! Spatial transformer of the U-Net: self-attention, attention to the text, feed-forward.
 use tch::{Kind, Tensor};
 
-use crate::runtime::{Error, Job, Result};
+use super::attend::attend;
+use super::taps::Taps;
+use crate::runtime::{Job, Result};
 use crate::tensors::term;
 use crate::weights::{Conv2d, GroupNorm, LayerNorm, Linear, Scope};
-
-/// Floating-point operations of one uninterrupted attention call at inference, counting a logit's exponential as 40:
-/// one head of width 8 to 20 at 64x64 tokens, about 20 ms on two CPU cores.
-const ATTENTION_FLOP_LIMIT: i64 = 2_000_000_000;
-
-/// Queries and keys of one self-attention layer, from one U-Net pass of one image, or of a batch where
-/// [`Taps::of_batch`] took them: there all tensors begin with [B, ..].
-///
-/// The attention itself is P = softmax over keys of `query` `key`^T / sqrt(d), row-stochastic, per head:
-/// see [`AttentionTap::probabilities`].
-#[derive(Debug)]
-pub struct AttentionTap {
-    /// Place in execution order: 0..=15 in Stable Diffusion.
-    pub index: usize,
-    /// diffusers name, as in `down_blocks.0.attentions.0.transformer_blocks.0.attn1`.
-    pub name: String,
-    /// Token grid (rows, columns); N = rows * columns, row-major.
-    pub grid: (usize, usize),
-    /// [heads, N, d], float32.
-    pub query: Tensor,
-    /// [heads, N, d], float32.
-    pub key: Tensor,
-    /// Output of the layer after its output projection, [N, C], float32; where it was asked for.
-    pub output: Option<Tensor>,
-    /// Queries of the cross-attention of the same block, [heads, N, d], float32; where they were asked for and the
-    /// network has one.
-    pub cross_query: Option<Tensor>,
-}
-
-/// Parts of the tapped layers that are kept beside queries and keys.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TapParts {
-    /// Keep [`AttentionTap::output`].
-    pub output: bool,
-    /// Keep [`AttentionTap::cross_query`].
-    pub cross_query: bool,
-}
-
-impl AttentionTap {
-    /// Rows `rows` of the attention of every head, [heads, rows, N]: softmax over keys of Q K^T / sqrt(d).
-    ///
-    /// Ask for few rows at a time: all of them are heads * N * N numbers (2^27 at 64x64 tokens and 8 heads).
-    pub fn probabilities(&self, rows: std::ops::Range<i64>) -> Result<Tensor> {
-        let (_, tokens, d) = self.query.size3()?;
-        if rows.start < 0 || rows.end > tokens || rows.start >= rows.end {
-            return Err(Error::argument(
-                "rows",
-                format_args!("{rows:?}"),
-                &format!("must be within 0..{tokens}"),
-            ));
-        }
-        let query = self.query.f_narrow(1, rows.start, rows.end - rows.start)?;
-        let logits = query
-            .f_matmul(&self.key.f_transpose(1, 2)?)?
-            .f_mul_scalar(1.0 / (d as f64).sqrt())?;
-        Ok(logits.f_softmax(-1, Kind::Float)?)
-    }
-
-    /// P `values`, the mean over heads, [B, N, C]: where `values` [B, N, C] marks sets of tokens, how much of its
-    /// attention a token has in each of them. For taps of [`Taps::of_batch`]; gradients run through queries and keys.
-    /// The attention is never stored.
-    pub fn mix(&self, values: &Tensor, job: &Job) -> Result<Tensor> {
-        let (_, heads, _, width) = self.query.size4()?;
-        let (_, _, columns) = values.size3()?;
-        // The fused kernel wants values as wide as the queries.
-        let padded = values.f_constant_pad_nd([0, (width - columns).max(0)])?;
-        let padded = padded.f_unsqueeze(1)?.f_expand([-1, heads, -1, -1], false)?;
-        let mixed = attend(&self.query, &self.key, &padded, job)?.f_narrow(-1, 0, columns)?;
-        Ok(mixed.f_mean_dim(1, false, Kind::Float)?)
-    }
-}
-
-/// Collects the taps of one pass.
-pub struct Taps<'a> {
-    layers: &'a [usize],
-    parts: TapParts,
-    whole_batch: bool,
-    next: usize,
-    taken: Vec<AttentionTap>,
-}
-
-impl<'a> Taps<'a> {
-    /// Will take queries, keys and `parts` of the layers whose index (execution order) is in `layers`.
-    pub fn new(layers: &'a [usize], parts: TapParts) -> Self {
-        Self {
-            layers,
-            parts,
-            whole_batch: false,
-            next: 0,
-            taken: Vec::new(),
-        }
-    }
-
-    /// Will take queries and keys of every image of the batch, [B, heads, N, d], in their own type and with their
-    /// gradients: for training.
-    pub fn of_batch(layers: &'a [usize]) -> Self {
-        Self {
-            whole_batch: true,
-            ..Self::new(layers, TapParts::default())
-        }
-    }
-
-    /// The taps, in execution order.
-    pub fn into_taken(self) -> Vec<AttentionTap> {
-        self.taken
-    }
-
-    fn offer(&mut self, name: &str, grid: (usize, usize), query: &Tensor, key: &Tensor) -> Result<()> {
-        let index = self.next;
-        self.next += 1;
-        if !self.layers.contains(&index) {
-            return Ok(());
-        }
-        let batch = query.size().first().copied().unwrap_or(0);
-        let (query, key) = if self.whole_batch {
-            (query.shallow_clone(), key.shallow_clone())
-        } else if batch == 1 {
-            (first_image(query)?, first_image(key)?)
-        } else {
-            return Err(Error::argument("batch", batch, "must be 1 where attention is tapped"));
-        };
-        self.taken.push(AttentionTap {
-            index,
-            name: name.to_owned(),
-            grid,
-            query,
-            key,
-            output: None,
-            cross_query: None,
-        });
-        Ok(())
-    }
-
-    /// The tap of the layer that was offered last, if it was taken.
-    fn current(&mut self) -> Option<&mut AttentionTap> {
-        let next = self.next;
-        self.taken.last_mut().filter(|tap| tap.index + 1 == next)
-    }
-
-    fn offer_output(&mut self, output: &Tensor) -> Result<()> {
-        if self.parts.output {
-            if let Some(tap) = self.current() {
-                tap.output = Some(first_image(output)?);
-            }
-        }
-        Ok(())
-    }
-
-    fn offer_cross_query(&mut self, query: impl FnOnce() -> Result<Tensor>) -> Result<()> {
-        if self.parts.cross_query {
-            if let Some(tap) = self.current() {
-                tap.cross_query = Some(first_image(&query()?)?);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The first image of a batch, float32; contiguous, so that a tap does not keep a wider buffer alive.
-fn first_image(batch: &Tensor) -> Result<Tensor> {
-    Ok(batch.f_select(0, 0)?.f_to_kind(Kind::Float)?.f_contiguous()?)
-}
 
 /// Sizes of one spatial transformer.
 pub(super) struct TransformerShape {
@@ -179,6 +19,15 @@ pub(super) struct TransformerShape {
     pub linear: bool,
     /// Attention logits in float32 whatever the weights are (SD 2.1).
     pub upcast: bool,
+}
+
+/// What tokens attend to.
+#[derive(Clone, Copy)]
+enum Role {
+    /// Each other, on a grid of (rows, columns).
+    Itself { grid: (usize, usize) },
+    /// The text.
+    Text,
 }
 
 /// Multi-head attention: to_q, to_k, to_v without bias, to_out with.
@@ -218,14 +67,18 @@ impl Attention {
         &self,
         x: &Tensor,
         context: &Tensor,
-        mut tap: Option<(&mut Taps, (usize, usize))>,
+        role: Role,
+        mut taps: Option<&mut Taps>,
         job: &Job,
     ) -> Result<Tensor> {
-        let query = self.split(&self.to_q.forward(x)?)?;
-        let key = self.split(&self.to_k.forward(context)?)?;
+        let mut query = self.split(&self.to_q.forward(x)?)?;
+        let mut key = self.split(&self.to_k.forward(context)?)?;
         let value = self.split(&self.to_v.forward(context)?)?;
-        if let Some((taps, grid)) = &mut tap {
-            taps.offer(&self.name, *grid, &query, &key)?;
+        if let Some(taps) = &mut taps {
+            if let Role::Itself { grid } = role {
+                taps.offer(&self.name, grid, &query, &key)?;
+            }
+            (query, key) = taps.settle(query, key)?;
         }
         let kind = query.f_kind()?;
         let mixed = if self.upcast && kind != Kind::Float {
@@ -238,49 +91,15 @@ impl Attention {
         let output = self
             .to_out
             .forward(&mixed.f_transpose(1, 2)?.f_reshape([batch, tokens, -1])?)?;
-        if let Some((taps, _)) = tap {
-            taps.offer_output(&output)?;
+        match (taps, role) {
+            (Some(taps), Role::Itself { .. }) => {
+                taps.offer_output(&output)?;
+                Ok(output)
+            }
+            (Some(taps), Role::Text) => taps.pushed(output),
+            (None, _) => Ok(output),
         }
-        Ok(output)
     }
-}
-
-/// softmax(Q K^T / sqrt(d)) V by libtorch's fused kernel, [B, heads, N, d]: the logits are never stored.
-///
-/// Without gradients it runs over blocks of heads and rows, so that a cancel is heard in between.
-pub(super) fn attend(query: &Tensor, key: &Tensor, value: &Tensor, job: &Job) -> Result<Tensor> {
-    let fused = |q: &Tensor, k: &Tensor, v: &Tensor| -> Result<Tensor> {
-        job.check()?;
-        Ok(Tensor::f_scaled_dot_product_attention(
-            q,
-            k,
-            v,
-            None::<&Tensor>,
-            0.0,
-            false,
-            None,
-            false,
-        )?)
-    };
-    let (batch, heads, rows, d) = query.size4()?;
-    // Two products over the head's width, and the softmax, for one row of one head of every image.
-    let row_cost = batch * key.size4()?.2 * (4 * d + 40);
-    if query.requires_grad() || heads * rows * row_cost <= ATTENTION_FLOP_LIMIT {
-        return fused(query, key, value);
-    }
-    let heads_at_once = (ATTENTION_FLOP_LIMIT / (rows * row_cost)).clamp(1, heads);
-    let rows_at_once = (ATTENTION_FLOP_LIMIT / (heads_at_once * row_cost)).clamp(1, rows);
-    let mut by_head = Vec::new();
-    for head in (0..heads).step_by(heads_at_once as usize) {
-        let take = |x: &Tensor| x.f_narrow(1, head, heads_at_once.min(heads - head));
-        let (q, k, v) = (take(query)?, take(key)?, take(value)?);
-        let mut by_row = Vec::new();
-        for row in (0..rows).step_by(rows_at_once as usize) {
-            by_row.push(fused(&q.f_narrow(2, row, rows_at_once.min(rows - row))?, &k, &v)?);
-        }
-        by_head.push(Tensor::f_cat(&by_row, 2)?);
-    }
-    Ok(Tensor::f_cat(&by_head, 1)?)
 }
 
 /// Feed-forward with GEGLU: (x W1) * gelu(x W2), value half first, exact gelu.
@@ -339,18 +158,20 @@ impl TransformerBlock {
         &self,
         x: &Tensor,
         context: Option<&Tensor>,
-        mut tap: Option<(&mut Taps, (usize, usize))>,
+        grid: (usize, usize),
+        mut taps: Option<&mut Taps>,
         job: &Job,
     ) -> Result<Tensor> {
         let normed = self.norm1.forward(x)?;
-        let self_tap = tap.as_mut().map(|(taps, grid)| (&mut **taps, *grid));
-        let mut x = (term(x) + self.attn1.forward(&normed, &normed, self_tap, job)).tensor()?;
+        let role = Role::Itself { grid };
+        let attended = self.attn1.forward(&normed, &normed, role, taps.as_deref_mut(), job);
+        let mut x = (term(x) + attended).tensor()?;
         if let (Some((norm2, attn2)), Some(context)) = (&self.cross, context) {
             let normed = norm2.forward(&x)?;
-            if let Some((taps, _)) = tap {
+            if let Some(taps) = &mut taps {
                 taps.offer_cross_query(|| attn2.split(&attn2.to_q.forward(&normed)?))?;
             }
-            x = (term(x) + attn2.forward(&normed, context, None, job)).tensor()?;
+            x = (term(x) + attn2.forward(&normed, context, Role::Text, taps, job)).tensor()?;
         }
         let normed = self.norm3.forward(&x)?;
         (term(x) + self.feed_forward.forward(&normed, job)).tensor()
@@ -407,11 +228,9 @@ impl SpatialTransformer {
             Projection::Linear(linear) => linear.forward(&to_tokens(&normed)?)?,
             Projection::Conv(conv) => to_tokens(&conv.forward(&normed, job)?)?,
         };
+        let grid = (rows as usize, columns as usize);
         for block in &self.blocks {
-            let tap = taps
-                .as_deref_mut()
-                .map(|taps| (taps, (rows as usize, columns as usize)));
-            tokens = block.forward(&tokens, context, tap, job)?;
+            tokens = block.forward(&tokens, context, grid, taps.as_deref_mut(), job)?;
         }
         let out = match &self.proj_out {
             Projection::Linear(linear) => to_image(&linear.forward(&tokens)?)?,

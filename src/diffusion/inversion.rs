@@ -25,7 +25,7 @@ impl DiffusionModel {
         if beside || self.config.unet.in_channels != self.config.unet.out_channels {
             return Err(Error::Unsupported(
                 "DDIM inversion needs a U-Net that predicts the noise of all it sees and nothing else; \
-                 this one has neighbours or structures beside"
+                 this one has neighbours or structures beside (latent_mode clean goes without inversion)"
                     .into(),
             ));
         }

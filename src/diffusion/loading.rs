@@ -262,19 +262,21 @@ fn assemble(
 }
 
 /// Present and early diffusers names of an autoencoder tensor: the attention's were renamed.
-fn vae_names(name: &str) -> Vec<String> {
-    let mut names = vec![name.to_owned()];
-    if let Some(rest) = name.strip_prefix("encoder.mid_block.attentions.0.") {
-        let old = |old: &str, leaf: &str| format!("encoder.mid_block.attentions.0.{old}.{leaf}");
-        match rest.rsplit_once('.') {
-            Some(("to_q", leaf)) => names.push(old("query", leaf)),
-            Some(("to_k", leaf)) => names.push(old("key", leaf)),
-            Some(("to_v", leaf)) => names.push(old("value", leaf)),
-            Some(("to_out.0", leaf)) => names.push(old("proj_attn", leaf)),
-            _ => {}
-        }
-    }
-    names
+pub(super) fn vae_names(name: &str) -> Vec<String> {
+    const ATTENTION: &str = ".mid_block.attentions.0.";
+    let renamed = || {
+        let (half, rest) = name.split_once(ATTENTION)?;
+        let (module, leaf) = rest.rsplit_once('.')?;
+        let old = match module {
+            "to_q" => "query",
+            "to_k" => "key",
+            "to_v" => "value",
+            "to_out.0" => "proj_attn",
+            _ => return None,
+        };
+        Some(format!("{half}{ATTENTION}{old}.{leaf}"))
+    };
+    std::iter::once(name.to_owned()).chain(renamed()).collect()
 }
 
 /// What is in the name of a component's files, before the ending: full precision comes first.
@@ -282,7 +284,7 @@ const VARIANTS: [&str; 3] = ["", ".fp16", ".bf16"];
 
 /// Weights of one component: `STEM.safetensors`, else `STEM.fp16.safetensors` or `STEM.bf16.safetensors`, else the
 /// shards of `STEM.safetensors.index.json`, with `.fp16` or `.bf16` before the ending too.
-fn component_files(folder: &Path, stem: &str) -> Result<WeightFiles<'static>> {
+pub(super) fn component_files(folder: &Path, stem: &str) -> Result<WeightFiles<'static>> {
     let shown = folder.display().to_string();
     let existing = |name: String| Some(folder.join(name)).filter(|file| file.is_file());
     for variant in VARIANTS {

@@ -5,10 +5,12 @@
 //! The same [`Unet`] trains: it is built from any source of tensors and autograd runs through it.
 //! Names of layers and tensors are those of the `diffusers` library; no code of it is used.
 
-pub mod attention;
+mod attend;
+mod attention;
 mod builtin;
 mod compvis;
 pub mod config;
+mod decoder_file;
 mod inversion;
 pub mod latent;
 mod ldm;
@@ -17,11 +19,13 @@ mod loading;
 pub mod model;
 mod model_file;
 mod model_settings;
+mod modulation;
 mod open;
 mod resnet;
 pub mod schedule;
 pub mod single_file;
 mod snr;
+mod taps;
 pub mod text;
 pub mod unet;
 pub mod vae;
@@ -35,7 +39,6 @@ mod vision_encoder;
 #[cfg(test)]
 mod tests;
 
-pub use attention::{AttentionTap, TapParts, Taps};
 pub use builtin::builtin_model_bytes;
 pub use config::{PerLevel, UnetConfig};
 pub use latent::{depth_to_space, space_to_depth, CellShape, EncoderConfig, LatentDraw, LatentMode, Structure};
@@ -44,8 +47,10 @@ pub use load_options::LoadOptions;
 pub use model::{DiffusionModel, Extraction, LatentEncoder, ModelConfig};
 pub use model_file::ModelFile;
 pub use model_settings::{ModelSettings, WeightType};
+pub use modulation::Modulation;
 pub use schedule::{NoiseSchedule, PredictionType, ScheduleConfig};
 pub use single_file::{model_to_bytes, unet_channels, with_autoencoder, write_model, ModelFileConfig};
+pub use taps::{AttentionTap, TapParts, Taps};
 pub use text::TextConfig;
 pub use unet::{unet_tensor_shapes, Unet};
 pub use vae::VaeEncoder;

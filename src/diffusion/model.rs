@@ -3,11 +3,11 @@ use std::path::PathBuf;
 
 use tch::{Device, Kind, Tensor};
 
-use super::attention::{AttentionTap, TapParts, Taps};
 use super::config::UnetConfig;
 use super::latent::{depth_to_space, space_to_depth, CellShape, LatentDraw, LatentMode, Structure};
 use super::load_options::LoadOptions;
 use super::schedule::{NoiseSchedule, ScheduleConfig};
+use super::taps::{AttentionTap, TapParts, Taps};
 use super::unet::Unet;
 use super::vae::VaeEncoder;
 use crate::runtime::{Error, Generator, Job, Result};

@@ -177,7 +177,7 @@ fn blocks_of_attention_are_the_whole() {
     let mut generator = Generator::new(8, 0);
     let mut draw = || generator.normal_tensor(&[1, 2, 4352, 8], Device::Cpu).unwrap();
     let (q, k, v) = (draw(), draw(), draw());
-    let blocks = attention::attend(&q, &k, &v, &Job::quiet()).unwrap();
+    let blocks = attend::attend(&q, &k, &v, &Job::quiet()).unwrap();
     let whole = Tensor::scaled_dot_product_attention(&q, &k, &v, None::<&Tensor>, 0.0, false, None, false);
     assert!(blocks.allclose(&whole, 1e-5, 1e-6, false));
 }

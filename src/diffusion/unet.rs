@@ -2,9 +2,10 @@
 //! training.
 use tch::{Kind, Tensor};
 
-use super::attention::{SpatialTransformer, Taps, TransformerShape};
+use super::attention::{SpatialTransformer, TransformerShape};
 use super::config::UnetConfig;
 use super::resnet::{ResnetBlock, Upsample};
+use super::taps::Taps;
 use crate::runtime::{Error, Job, Result};
 use crate::tensors::term;
 use crate::weights::{Conv2d, FetchTensor, GroupNorm, Linear, Scope};

@@ -2,7 +2,7 @@
 //! residual block.
 use tch::Tensor;
 
-use super::attention::attend;
+use super::attend::attend;
 use super::resnet::{Dropout, ResnetBlock};
 use crate::runtime::{Job, Result};
 use crate::tensors::term;

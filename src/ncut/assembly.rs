@@ -146,13 +146,14 @@ impl Stack {
             self.first = place.z.start;
         }
         let means: Array2<f32> = to_array(&division.means)?;
-        let plain = argmax_enlarged(&division.scores, place.grid, planes.shape, job)?;
+        let grid = division.score_grid.unwrap_or(place.grid);
+        let plain = argmax_enlarged(&division.scores, grid, planes.shape, job)?;
         let mut labelled = Vec::new();
         for image in &place.images {
             labelled.push(match (image, &planes.refinement) {
                 (Some(image), Some(pamr)) => {
                     let (_, rows, cols) = image.size3()?;
-                    let small = argmax_enlarged(&division.scores, place.grid, (rows as usize, cols as usize), job)?;
+                    let small = argmax_enlarged(&division.scores, grid, (rows as usize, cols as usize), job)?;
                     let small: Vec<i64> = small.iter().map(|&label| i64::from(label)).collect();
                     let small = Tensor::f_from_slice(&small)?.f_view([rows, cols])?;
                     let labels = refine_labels(image, &small, means.nrows(), pamr, job)?;

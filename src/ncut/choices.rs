@@ -9,9 +9,13 @@ use crate::runtime::{Error, Result};
 #[serde(rename_all = "snake_case")]
 pub enum Preset {
     /// Recursive NCut on A = P P^T with the MAN-C rule on NCut: "Unsupervised Segmentation by Diffusing, Walking and
-    /// Cutting" (WACV 2026), its best settings.
+    /// Cutting" (WACV 2026), its best settings: with Stable Diffusion a square of 512 pixels, ten of fifty steps of
+    /// DDIM inversion, one denoising pass.
     #[default]
     WalkAndCut,
+    /// The same on the clean latent at the same timestep: one pass instead of eleven, any aspect. The paper's run
+    /// without inversion has the same mIoU (its Table 7).
+    WalkAndCutClean,
     /// The same paper's random-walk variant: NCut on P itself, fixed threshold 0.3.
     RandomWalk,
     /// The same paper's power walk: P^3 P^3T, MAN-C against the scaled minimum cut, all four resolutions.
@@ -29,22 +33,27 @@ pub enum Preset {
     /// MaskCut (CutLER, CVPR 2023) on keys of the U-Net: up to three objects.
     #[serde(rename = "maskcut")]
     MaskCut,
-    /// The first step of EmerDiff (ICLR 2024): k-means on query vectors. Its second step, modulated denoising, is not
-    /// here: it costs 61 partial denoisings per image.
+    /// EmerDiff (ICLR 2024): k-means on query vectors, and every pixel to the cluster that moves it most in modulated
+    /// denoising: two denoisings of 15 steps for each cluster. Needs Stable Diffusion.
+    #[serde(rename = "emerdiff")]
+    EmerDiff,
+    /// The first step of EmerDiff alone, enlarged as it is: k-means on query vectors.
     #[serde(rename = "emerdiff_kmeans")]
     EmerDiffKmeans,
 }
 
 impl Preset {
     /// Every preset and its name.
-    pub const ALL: [(&'static str, Self); 8] = [
+    pub const ALL: [(&'static str, Self); 10] = [
         ("walk_and_cut", Self::WalkAndCut),
+        ("walk_and_cut_clean", Self::WalkAndCutClean),
         ("random_walk", Self::RandomWalk),
         ("power_walk_mincut", Self::PowerWalkMincut),
         ("diffseg", Self::DiffSeg),
         ("diffcut", Self::DiffCut),
         ("tokencut", Self::TokenCut),
         ("maskcut", Self::MaskCut),
+        ("emerdiff", Self::EmerDiff),
         ("emerdiff_kmeans", Self::EmerDiffKmeans),
     ];
 
@@ -96,6 +105,8 @@ pub enum Method {
     MaskCut,
     /// k-means on the features.
     KMeans,
+    /// The same at first; then each pixel is of the cluster that moves it most in modulated denoising.
+    Modulate,
 }
 
 impl Method {

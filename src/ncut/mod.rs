@@ -4,7 +4,7 @@
 //! An image, or a slice with its neighbours (`input`), passes the U-Net once (`pass`). Its self-attention becomes one
 //! random walk over tokens (`aggregate`), or one layer gives features; `partition` divides the tokens by the method of
 //! the settings (recursive NCut of [`crate::spectral::cut`], or `diffseg`, `objects`, `kmeans`); `assign` takes the
-//! segments to pixels and
+//! segments to pixels (`modulate` by denoising) and
 //! `pamr` to the image's edges; `link` keeps the numbers of segments from slice to slice. `pipeline` runs all this;
 //! `options` holds the settings, `presets` those of each paper.
 //!
@@ -25,6 +25,7 @@ mod choices;
 #[cfg(test)]
 mod fixtures;
 mod input;
+mod modulate;
 mod options;
 mod overlay;
 mod partition;

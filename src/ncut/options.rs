@@ -57,21 +57,23 @@ pub struct NcutOptions {
     /// in Stable Diffusion.
     #[schemars(range(min = 8, max = 256))]
     pub working_tokens: usize,
-    /// Resize to a square, as the papers do, instead of keeping the aspect.
-    pub square: bool,
+    /// Resize to a square instead of keeping the aspect; null: as the preset's paper does, but not for a model of
+    /// matched noise.
+    pub square: Option<bool>,
     /// How an image enters the U-Net; null: matched for a model made so (the built-in one), else the preset's.
     pub latent_mode: Option<LatentMode>,
     /// Timestep of the pass; null: from the signal-to-noise ratio in the matched mode, else the preset's.
     #[schemars(range(min = 0, max = 999))]
     pub timestep: Option<i64>,
-    /// U-Net passes of DDIM inversion; fewer where the timestep is smaller.
+    /// U-Net passes of DDIM inversion, in equal strides up to the timestep: 10 up to 181 are the first 10 of 50 steps
+    /// of 1000. Fewer where the timestep is smaller.
     #[schemars(range(min = 1, max = 1000))]
     pub inversion_steps: i64,
     /// Variance of the signal over variance of the noise, per pixel of the resized image, for the matched mode; null:
     /// estimated.
     #[schemars(range(min = 1e-4, max = 1e4))]
     pub snr: Option<f64>,
-    /// Seed of added noise and of k-means.
+    /// Seed of added noise, of k-means and of modulated denoising.
     pub seed: u64,
     /// Levels of the U-Net whose attention is aggregated, 0 the finest (64x64 at 512 pixels in Stable Diffusion).
     #[schemars(length(min = 1, max = 32), inner(range(max = 31)))]
@@ -116,7 +118,7 @@ pub struct NcutOptions {
     /// Objects of "mask_cut".
     #[schemars(range(min = 1, max = 64))]
     pub masks: usize,
-    /// Clusters of "k_means" where `segments` names no number.
+    /// Clusters of "k_means" and "modulate" where `segments` names no number.
     #[schemars(range(min = 1, max = 4096))]
     pub clusters: usize,
     /// Anchors of "merge" along each axis of the grid: DiffSeg's M.
@@ -125,6 +127,22 @@ pub struct NcutOptions {
     /// Rounds of "merge": the first around the anchors, the others among the merged maps.
     #[schemars(range(min = 1, max = 64))]
     pub rounds: usize,
+    /// Timestep from which "modulate" denoises and at which it pushes tokens: EmerDiff's t_m.
+    #[schemars(range(min = 1, max = 999))]
+    pub modulation_timestep: i64,
+    /// What "modulate" adds at the tokens of a cluster, and subtracts: EmerDiff's lambda.
+    #[schemars(range(max = 1e6), extend("exclusiveMinimum" = 0))]
+    pub modulation_strength: f64,
+    /// Steps of a whole denoising, of which "modulate" makes those from its timestep on.
+    #[schemars(range(min = 1, max = 1000))]
+    pub modulation_steps: i64,
+    /// Layer whose attention to the text "modulate" pushes, in execution order from 0; null: the last of the block of
+    /// the features.
+    pub modulation_layer: Option<usize>,
+    /// Standard deviation of the Gaussian filter on the differences of images, in pixels of the image as the model
+    /// sees it.
+    #[schemars(range(min = 0.1, max = 100.0))]
+    pub modulation_sigma: f64,
     /// Refine merged maps by k-means over all maps, as DiffSeg's demo does and its benchmark does not.
     pub refine: bool,
     /// Labels follow the image's edges by pixel-adaptive refinement.
@@ -232,19 +250,27 @@ impl NcutOptions {
     /// How an image enters a U-Net that was not made for matched noise.
     pub(super) fn published_mode(&self) -> LatentMode {
         match self.preset {
+            Preset::WalkAndCut | Preset::RandomWalk | Preset::PowerWalkMincut => LatentMode::Inverted,
+            Preset::WalkAndCutClean | Preset::DiffSeg => LatentMode::Clean,
             // TokenCut and MaskCut never saw a U-Net: DiffCut's pass, whose features serve the same purpose.
             Preset::DiffCut | Preset::TokenCut | Preset::MaskCut => LatentMode::Noised,
-            _ => LatentMode::Clean,
+            // The latent of DDPM inversion has noise of its own at every timestep.
+            Preset::EmerDiff | Preset::EmerDiffKmeans => LatentMode::Noised,
         }
+    }
+
+    /// Whether the paper resizes to a square. TokenCut keeps the aspect, and so does the cheap run of walk-and-cut.
+    pub(super) fn published_square(&self) -> bool {
+        !matches!(self.preset, Preset::WalkAndCutClean | Preset::TokenCut)
     }
 
     /// The timestep of that pass.
     pub(super) fn published_timestep(&self) -> i64 {
         match self.preset {
-            Preset::WalkAndCut | Preset::RandomWalk | Preset::PowerWalkMincut => 181,
+            Preset::WalkAndCut | Preset::WalkAndCutClean | Preset::RandomWalk | Preset::PowerWalkMincut => 181,
             Preset::DiffSeg => 300,
             Preset::DiffCut | Preset::TokenCut | Preset::MaskCut => 50,
-            Preset::EmerDiffKmeans => 1,
+            Preset::EmerDiff | Preset::EmerDiffKmeans => 1,
         }
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Division {
     pub means: Tensor,
     /// How much every token is of every segment, `[K, N]`: enlarged, its argmax labels the pixels.
     pub scores: Tensor,
+    /// Grid of the scores, where it is not that of the tokens.
+    pub score_grid: Option<(usize, usize)>,
 }
 
 /// A grid of tokens, divided by one method.
@@ -84,7 +86,7 @@ pub(super) fn divide(source: &Source, grid: (usize, usize), options: &NcutOption
             let tokens = maskcut(features, grid, options.tau, options.masks, &options.cut(), job)?;
             objects(tokens, features, options.masks)
         }
-        Method::KMeans => {
+        Method::KMeans | Method::Modulate => {
             let features = source.features(name)?;
             let cluster = |count: usize| clustered(features, count, options.seed, job);
             let count = options.exact_segments().unwrap_or(options.clusters);
@@ -111,7 +113,12 @@ fn cut_graph(graph: &Graph, features: &Tensor, cosine: bool, options: &NcutOptio
         let count = tokens.iter().max().map_or(0, |most| *most as usize + 1);
         let means = segment_means(features, &tokens, count)?;
         let scores = scores(features, &means, cosine)?;
-        Ok(Division { tokens, means, scores })
+        Ok(Division {
+            tokens,
+            means,
+            scores,
+            score_grid: None,
+        })
     };
     let (main, tree, levels) = labels_of(graph, options, job)?;
     let eigenvectors = match options.eigenvectors {
@@ -197,6 +204,7 @@ fn merged(walk: &Tensor, grid: (usize, usize), options: &NcutOptions, job: &Job)
             tokens: argmax(&maps)?,
             means: maps.shallow_clone(),
             scores: maps,
+            score_grid: None,
         })
     };
     let at_threshold = |threshold: f64| {
@@ -234,6 +242,7 @@ fn objects(tokens: Vec<u32>, features: &Tensor, most: usize) -> Result<Partition
             means: segment_means(features, &tokens, count)?,
             scores: one_hot(&tokens, count, features.device())?,
             tokens,
+            score_grid: None,
         },
         levels: Vec::new(),
         eigenvectors: None,
@@ -247,6 +256,7 @@ fn clustered(features: &Tensor, count: usize, seed: u64, job: &Job) -> Result<Di
         scores: nearness(features, &clusters.centres)?,
         tokens: clusters.labels,
         means: clusters.centres,
+        score_grid: None,
     })
 }
 

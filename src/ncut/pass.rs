@@ -1,7 +1,7 @@
 //! One pass of an image through the U-Net, and the attention or features that a method takes from it.
 use tch::Tensor;
 
-use crate::diffusion::{DiffusionModel, LatentDraw, LatentMode, TapParts};
+use crate::diffusion::{DiffusionModel, LatentDraw, LatentMode, TapParts, UnetConfig};
 use crate::runtime::{Error, Generator, HostState, Job, Result, Stage};
 
 use super::aggregate::aggregate;
@@ -101,7 +101,7 @@ pub(super) fn source_of(
         Method::FeatureCut => tap
             .output
             .ok_or_else(|| Error::Internal("the pass left no output".into()))?,
-        Method::KMeans => joined_heads(tap.cross_query.as_ref().unwrap_or(&tap.query))?,
+        Method::KMeans | Method::Modulate => joined_heads(tap.cross_query.as_ref().unwrap_or(&tap.query))?,
         _ => joined_heads(&tap.key)?,
     };
     Ok((Source::Features(features), grid))
@@ -153,12 +153,12 @@ fn layers_of(model: &DiffusionModel, options: &NcutOptions) -> Result<(Vec<usize
         // The last layer on the way down: down_blocks.2.attentions.1 in Stable Diffusion, as DiffCut takes it there.
         Method::FeatureCut => Ok((one(down.saturating_sub(1))?, parts(true, false))),
         Method::TokenCut | Method::MaskCut => Ok((one(down.saturating_sub(1))?, TapParts::default())),
-        // The first layer on the way up: up_blocks.1.attentions.0, EmerDiff's block of 16x16 at 512 pixels.
-        Method::KMeans => {
-            let middle = unet
-                .transformer_depth(unet.block_out_channels.len().saturating_sub(1))
-                .max(0);
-            Ok((one(down + middle as usize)?, parts(false, true)))
-        }
+        Method::KMeans | Method::Modulate => Ok((one(query_layer(unet))?, parts(false, true))),
     }
+}
+
+/// The first layer on the way up: up_blocks.1.attentions.0 in Stable Diffusion, EmerDiff's block of 16x16 at 512 pixels.
+pub(super) fn query_layer(unet: &UnetConfig) -> usize {
+    let deepest = unet.block_out_channels.len().saturating_sub(1);
+    unet.down_attention_layers() + unet.transformer_depth(deepest).max(0) as usize
 }

@@ -12,7 +12,9 @@ use crate::tensors::from_array;
 use crate::volume::Tomogram;
 
 use super::assembly::{Assembly, Place};
+use super::choices::Method;
 use super::input::{working_shape, ImageInput, Slices};
+use super::modulate::{check_model, modulate};
 use super::options::{NcutOptions, BUILTIN_SEGMENTS};
 use super::partition::divide;
 use super::pass::{source_of, PassPlan};
@@ -35,14 +37,22 @@ pub fn segment_image(
 ) -> Result<Segmentation> {
     let _guard = tch::no_grad_guard();
     options.validate()?;
-    let options = &for_model(model, options);
-    let shape = working_shape(model, image.shape(), options.working_tokens, options.square);
+    let options = &for_model(model, options)?;
+    let shape = working_shape(
+        model,
+        image.shape(),
+        options.working_tokens,
+        options.square == Some(true),
+    );
     let tensor = image.for_model(model, shape, options.bright)?;
     let plan = PassPlan::resolve(model, &tensor, options, job)?;
     job.set_span(0.0..PASSES_SHARE);
     let (source, grid) = source_of(model, &tensor, &plan, options, 0, job)?;
-    let partition = divide(&source, grid, options, job)?;
+    let mut partition = divide(&source, grid, options, job)?;
     drop(source);
+    if options.method == Method::Modulate {
+        modulate(model, &tensor, &mut partition.main, options, 0, job)?;
+    }
     let refined = match options.refinement() {
         Some(pamr) => Some(from_array(image.unit(pamr.working_shape(image.shape())).view())?),
         None => None,
@@ -71,10 +81,15 @@ pub fn segment_slices(
 ) -> Result<Segmentation> {
     let _guard = tch::no_grad_guard();
     options.validate()?;
-    let options = &for_model(model, options);
+    let options = &for_model(model, options)?;
     job.enter(Stage::Read)?;
     let [_, rows, cols] = tomogram.geometry().shape;
-    let shape = working_shape(model, (rows, cols), options.working_tokens, options.square);
+    let shape = working_shape(
+        model,
+        (rows, cols),
+        options.working_tokens,
+        options.square == Some(true),
+    );
     let slices = Slices::read(model, tomogram, z, shape, options.bright)?;
     let cells = slices.cells();
     let middle = cells.get(cells.len() / 2).map_or(0, |cell| cell.start);
@@ -85,8 +100,11 @@ pub fn segment_slices(
         job.set_span(index as f64 * share..(index + 1) as f64 * share);
         let tensor = slices.for_model(cell.start)?;
         let (source, grid) = source_of(model, &tensor, &plan, options, cell.start as u64, job)?;
-        let partition = divide(&source, grid, options, job)?;
+        let mut partition = divide(&source, grid, options, job)?;
         drop(source);
+        if options.method == Method::Modulate {
+            modulate(model, &tensor, &mut partition.main, options, cell.start as u64, job)?;
+        }
         let mut images = Vec::new();
         for z in cell.clone() {
             images.push(match &pamr {
@@ -120,6 +138,10 @@ pub fn segment_matrix(
 ) -> Result<Segmentation> {
     let _guard = tch::no_grad_guard();
     options.validate()?;
+    if options.method == Method::Modulate {
+        let name = options.preset.name();
+        return Err(Error::Unsupported(format!("{name} of a matrix: it denoises the image")));
+    }
     if options.pamr {
         return Err(Error::Unsupported("pamr of a matrix: it needs the image".into()));
     }
@@ -137,14 +159,19 @@ pub fn segment_matrix(
     whole.finish(report(job, options, None))
 }
 
-/// The options with the number of segments settled for `model`: see [`NcutOptions::segments`].
-fn for_model(model: &DiffusionModel, options: &NcutOptions) -> NcutOptions {
+/// The options with the number of segments and the shape settled for `model`: see [`NcutOptions::segments`] and
+/// [`NcutOptions::square`].
+fn for_model(model: &DiffusionModel, options: &NcutOptions) -> Result<NcutOptions> {
+    if options.method == Method::Modulate {
+        check_model(model, options)?;
+    }
     let matched = model.config().latent_mode == LatentMode::Matched;
     let too_even = matched && options.method.takes_attention() && options.stops_as_published();
-    NcutOptions {
+    Ok(NcutOptions {
         segments: options.segments.or(too_even.then_some(BUILTIN_SEGMENTS)),
+        square: options.square.or(Some(!matched && options.published_square())),
         ..options.clone()
-    }
+    })
 }
 
 /// How images passed a model.

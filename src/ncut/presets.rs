@@ -25,7 +25,7 @@ impl NcutOptions {
             black: None,
             white: None,
             working_tokens: 64,
-            square: false,
+            square: None,
             latent_mode: None,
             timestep: None,
             inversion_steps: 10,
@@ -50,6 +50,11 @@ impl NcutOptions {
             clusters: 30,
             anchors: merge.anchors,
             rounds: merge.rounds,
+            modulation_timestep: 281,
+            modulation_strength: 10.0,
+            modulation_steps: 50,
+            modulation_layer: None,
+            modulation_sigma: 2.0,
             refine: merge.refine,
             pamr: false,
             pamr_side: pamr.side,
@@ -58,7 +63,7 @@ impl NcutOptions {
             min_overlap: 0.1,
         };
         match preset {
-            Preset::WalkAndCut => base,
+            Preset::WalkAndCut | Preset::WalkAndCutClean => base,
             Preset::RandomWalk => Self {
                 adjacency: Adjacency::Walk,
                 criterion: StoppingRule::Fixed,
@@ -95,6 +100,10 @@ impl NcutOptions {
                 working_tokens: 128,
                 ..base
             },
+            Preset::EmerDiff => Self {
+                method: Method::Modulate,
+                ..base
+            },
             Preset::EmerDiffKmeans => Self {
                 method: Method::KMeans,
                 ..base
@@ -125,6 +134,7 @@ impl NcutOptions {
         };
         match self.hierarchy() {
             Hierarchy::None => Ok(()),
+            _ if self.method == Method::Modulate => refuse("modulated denoising is of one number of clusters"),
             _ if self.method.gives_objects() => refuse("it finds objects, not parts of parts"),
             Hierarchy::Thresholds(_) if self.method == Method::KMeans => refuse("k-means takes numbers of clusters"),
             _ => Ok(()),
@@ -176,6 +186,7 @@ impl Settings for NcutOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diffusion::LatentMode;
 
     #[test]
     fn presets_have_names_and_valid_settings() {
@@ -212,6 +223,17 @@ mod tests {
         );
         refused(Preset::TokenCut, |o| o.segments = Some(3), "objects");
         refused(Preset::EmerDiffKmeans, |o| o.thresholds = vec![0.1], "numbers");
+        refused(Preset::EmerDiff, |o| o.counts = vec![4], "one number of clusters");
+        refused(
+            Preset::EmerDiff,
+            |o| o.modulation_strength = 0.0,
+            "modulation_strength is 0",
+        );
+        refused(
+            Preset::EmerDiff,
+            |o| o.modulation_timestep = 0,
+            "modulation_timestep is 0",
+        );
         refused(
             Preset::RandomWalk,
             |o| o.thresholds = vec![-0.1],
@@ -232,6 +254,28 @@ mod tests {
             |o| o.pamr_dilations.push(0),
             "pamr_dilations[4] is 0",
         );
+    }
+
+    #[test]
+    fn passes_are_those_of_the_papers() {
+        let pass = |preset| {
+            let options = NcutOptions::new(preset);
+            (
+                options.published_mode(),
+                options.published_timestep(),
+                options.published_square(),
+            )
+        };
+        // Walk-and-cut: 512 x 512, "10 out of 50" steps of DDIM inversion; at leading spacing the tenth is t = 181.
+        for preset in [Preset::WalkAndCut, Preset::RandomWalk, Preset::PowerWalkMincut] {
+            assert_eq!(pass(preset), (LatentMode::Inverted, 181, true));
+            let options = NcutOptions::new(preset);
+            assert_eq!((options.inversion_steps, options.working_tokens), (10, 64));
+        }
+        assert_eq!(pass(Preset::WalkAndCutClean), (LatentMode::Clean, 181, false));
+        assert_eq!(pass(Preset::DiffSeg), (LatentMode::Clean, 300, true));
+        assert_eq!(pass(Preset::DiffCut), (LatentMode::Noised, 50, true));
+        assert_eq!(pass(Preset::EmerDiff), (LatentMode::Noised, 1, true));
     }
 
     #[test]

@@ -51,7 +51,10 @@ pub struct Arguments {
     /// Work on N x N attention tokens [default: 64]
     #[arg(long, value_name = "N")]
     tokens: Option<u64>,
-    /// Resize to a square, as the papers do
+    /// Levels of the U-Net whose attention is taken, 0 the finest [default: 0,1,2]
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    levels: Vec<u64>,
+    /// Resize to a square [default: as the paper, with Stable Diffusion]
     #[arg(long)]
     square: bool,
     /// Let borders follow the edges of the image
@@ -142,6 +145,8 @@ fn settings(arguments: &Arguments) -> Result<Option<NcutOptions>, Failure> {
         some(arguments.count.is_empty()).map(|()| arguments.count.clone()),
     )?;
     given.option("--tokens", "working_tokens", arguments.tokens)?;
+    let levels = some(arguments.levels.is_empty()).map(|()| arguments.levels.clone());
+    given.option("--levels", "levels", levels)?;
     given.flag("--square", "square", arguments.square)?;
     given.flag("--pamr", "pamr", arguments.pamr)?;
     given.option("--snr", "snr", arguments.snr)?;

@@ -1,7 +1,7 @@
 //! Residual block with scale and shift by the time, and attention over pixels.
 use tch::Tensor;
 
-use super::super::attention::attend;
+use super::super::attend::attend;
 use super::super::resnet::Dropout;
 use crate::runtime::{Job, Result};
 use crate::tensors::term;

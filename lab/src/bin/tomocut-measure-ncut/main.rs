@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use lexopt::prelude::*;
 use ndarray::{Array2, Axis};
-use tomocut::diffusion::{DiffusionModel, LoadOptions};
+use tomocut::diffusion::{DiffusionModel, LatentMode, LoadOptions};
 use tomocut::ncut::{segment_image, segment_slices, ImageInput, NcutOptions, Preset};
 use tomocut::runtime::Job;
 use tomocut::{Error, Result};
@@ -83,9 +83,18 @@ fn segment(model: &DiffusionModel, sample: &Sample, preset: Preset) -> Result<(A
     Ok((labels.index_axis_move(Axis(0), 0), start.elapsed().as_secs_f64()))
 }
 
+/// The presets worth measuring: with the built-in model the clean run of walk-and-cut is walk-and-cut itself, and
+/// EmerDiff's denoising is refused.
+fn presets_of(model: &DiffusionModel) -> Vec<(&'static str, Preset)> {
+    let matched = model.config().latent_mode == LatentMode::Matched;
+    let differs = |preset: Preset| !matched || !matches!(preset, Preset::WalkAndCutClean | Preset::EmerDiff);
+    Preset::ALL.into_iter().filter(|(_, preset)| differs(*preset)).collect()
+}
+
 /// Every preset on every sample of a set, with the floor of the same number of segments; strips of the sheet.
 fn measure(model: &DiffusionModel, set: &data_sets::DataSet, strips: &mut Vec<sheet::Strip>) -> Result<Measured> {
-    let mut rows: Vec<(String, Row)> = Preset::ALL
+    let presets = presets_of(model);
+    let mut rows: Vec<(String, Row)> = presets
         .iter()
         .map(|(name, _)| ((*name).to_owned(), Row::default()))
         .collect();
@@ -93,7 +102,7 @@ fn measure(model: &DiffusionModel, set: &data_sets::DataSet, strips: &mut Vec<sh
     for (index, sample) in set.samples.iter().enumerate() {
         let mut floors: BTreeMap<usize, Array2<u32>> = BTreeMap::new();
         let mut shown = Vec::new();
-        for ((name, preset), (_, row)) in Preset::ALL.iter().zip(&mut rows) {
+        for ((name, preset), (_, row)) in presets.iter().zip(&mut rows) {
             eprintln!("{}: {}, {name}", set.name, sample.name);
             let (labels, seconds) = segment(model, sample, *preset)?;
             let count = scores::shown_segments(&labels);
