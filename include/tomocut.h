@@ -413,10 +413,10 @@ typedef struct tomocut_ncut_options {
     size_t struct_size;
     /**
      * "walk_and_cut" (recursive NCut on P P^T, WACV 2026), "walk_and_cut_clean" (the same without inversion),
-     * "random_walk" (on P itself), "power_walk_mincut" (on P^3 P^3T), "diffseg" (maps merged by divergence, CVPR 2024),
-     * "diffcut" (recursive NCut on cosines of features, NeurIPS 2024), "tokencut" (one object, CVPR 2022), "maskcut"
-     * (three objects, CVPR 2023), "emerdiff" (k-means on queries and modulated denoising, ICLR 2024; Stable Diffusion
-     * only) or "emerdiff_kmeans" (its first step); NULL: "walk_and_cut".
+     * "random_walk" (on P itself), "power_walk_mincut" (on P^3 P^3T), "diffseg" (maps merged by divergence, CVPR
+     * 2024), "diffcut" (recursive NCut on cosines of features, NeurIPS 2024), "tokencut" (one object, CVPR 2022),
+     * "maskcut" (three objects, CVPR 2023), "emerdiff" (k-means on queries and modulated denoising, ICLR 2024;
+     * Stable Diffusion only) or "emerdiff_kmeans" (its first step); NULL: "walk_and_cut".
      */
     const char *preset;
     /**

@@ -19,10 +19,10 @@ pub struct tomocut_ncut_options {
     /// sizeof(tomocut_ncut_options) of the caller's header.
     pub struct_size: usize,
     /// "walk_and_cut" (recursive NCut on P P^T, WACV 2026), "walk_and_cut_clean" (the same without inversion),
-    /// "random_walk" (on P itself), "power_walk_mincut" (on P^3 P^3T), "diffseg" (maps merged by divergence, CVPR 2024),
-    /// "diffcut" (recursive NCut on cosines of features, NeurIPS 2024), "tokencut" (one object, CVPR 2022), "maskcut"
-    /// (three objects, CVPR 2023), "emerdiff" (k-means on queries and modulated denoising, ICLR 2024; Stable Diffusion
-    /// only) or "emerdiff_kmeans" (its first step); NULL: "walk_and_cut".
+    /// "random_walk" (on P itself), "power_walk_mincut" (on P^3 P^3T), "diffseg" (maps merged by divergence, CVPR
+    /// 2024), "diffcut" (recursive NCut on cosines of features, NeurIPS 2024), "tokencut" (one object, CVPR 2022),
+    /// "maskcut" (three objects, CVPR 2023), "emerdiff" (k-means on queries and modulated denoising, ICLR 2024;
+    /// Stable Diffusion only) or "emerdiff_kmeans" (its first step); NULL: "walk_and_cut".
     pub preset: *const c_char,
     /// How many segments, up to 4096: the best cuts first; 0: by the preset's rule, 8 with the built-in model.
     pub segments: u32,

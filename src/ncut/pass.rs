@@ -157,7 +157,8 @@ fn layers_of(model: &DiffusionModel, options: &NcutOptions) -> Result<(Vec<usize
     }
 }
 
-/// The first layer on the way up: up_blocks.1.attentions.0 in Stable Diffusion, EmerDiff's block of 16x16 at 512 pixels.
+/// The first layer on the way up: up_blocks.1.attentions.0 in Stable Diffusion, EmerDiff's block of 16x16 at 512
+/// pixels.
 pub(super) fn query_layer(unet: &UnetConfig) -> usize {
     let deepest = unet.block_out_channels.len().saturating_sub(1);
     unet.down_attention_layers() + unet.transformer_depth(deepest).max(0) as usize
