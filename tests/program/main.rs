@@ -11,6 +11,7 @@ mod info;
 mod ncut;
 mod phantom;
 mod picks;
+mod recipe;
 mod run;
 mod slab;
 mod started;
