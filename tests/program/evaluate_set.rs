@@ -1,6 +1,7 @@
 //! The program on a table of tomograms and methods.
 use ndarray::{s, Array3};
 use serde_json::Value;
+use tomocut::picks::{Pick, PickFormat, PickSet};
 use tomocut::volume::{write_f32, write_labels, Geometry};
 
 use crate::started::{run, Folder};
@@ -77,6 +78,11 @@ fn methods_stand_beside_each_other_with_intervals() {
         (&2.0.into(), &2.0.into(), &2.into())
     );
 
+    // The other method's Dice is 1 lower, on both tomograms.
+    let difference = &figure(&report, "membranes", "Dice of all voxels")[1]["difference"];
+    let expected = serde_json::json!({"value": -1.0, "low": -1.0, "high": -1.0, "count": 2});
+    assert_eq!(difference, &expected);
+
     let answer = run(0, "evaluate", &["--table", &table, "--csv", &csv, "--html", &page]);
     assert!(
         answer.out.contains("95 % intervals of 2000 bootstrap resamples"),
@@ -89,7 +95,37 @@ fn methods_stand_beside_each_other_with_intervals() {
         rows.contains("\nmembranes,HD95,nm,overall,\"other, 1\",2,2,2,2\n"),
         "{rows}"
     );
+    assert!(
+        rows.contains("\nmembranes,HD95,nm,difference,\"other, 1\",2,2,2,2\n"),
+        "{rows}"
+    );
+    assert!(answer.out.contains("less tomocut"), "{}", answer.out);
     assert!(std::fs::read_to_string(&page).unwrap().contains("other, 1</th>"));
+}
+
+#[test]
+fn positions_that_count_from_the_middle_take_the_tomogram_s_extents() {
+    let folder = scene();
+    let geometry = Geometry::new(SHAPE, 20.0);
+    write_f32(&folder.path("t1.mrc"), &Array3::ones(SHAPE), &geometry).unwrap();
+    let pick = |position| Pick {
+        position,
+        diameter_nm: 8.0,
+        score: 1.0,
+    };
+    let set = PickSet::new(vec![pick([3.0, 4.0, 4.0]), pick([4.0, 12.0, 12.0])], &geometry, "t1");
+    set.write(&folder.path("t1.star"), PickFormat::Star).unwrap();
+    let columns = "tomogram,points,true_points,point_label,z,diameter_nm";
+    std::fs::write(
+        folder.path("star.csv"),
+        format!("{columns}\nt1.mrc,t1.star,t1_truth.csv,1,2:6,8\n"),
+    )
+    .unwrap();
+    let report = run(0, "evaluate", &["--table", &folder.at("star.csv"), "--json"]).json();
+    let f1 = &figure(&report, "points by distance", "F1")[0];
+    // One tomogram alone has no interval.
+    assert_eq!((&f1["overall"], &f1["low"]), (&1.0.into(), &Value::Null));
+    assert_eq!(report["tomograms"], serde_json::json!(["t1"]));
 }
 
 #[test]

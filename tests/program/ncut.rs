@@ -15,7 +15,18 @@ fn an_image_and_a_slice_are_cut() {
     let folder = Folder::new();
     write_picture(&folder.path("p.png"));
     let (input, out) = (folder.at("p.png"), folder.at("out"));
-    let cut = ["--tokens", "16", "--segments", "3", "--out", &out, "--threads", "1"];
+    let cut = [
+        "--tokens",
+        "16",
+        "--segments",
+        "3",
+        "--levels",
+        "0,1",
+        "--out",
+        &out,
+        "--threads",
+        "1",
+    ];
     let answer = run(0, "ncut", &[&[&input[..]], &cut[..], &["--json"]].concat());
     assert!(answer.err.contains("3 segments; "), "{}", answer.err);
     let tree = answer.json();
@@ -23,6 +34,7 @@ fn an_image_and_a_slice_are_cut() {
         (&tree["settings"]["working_tokens"], &tree["report"]["segments"]),
         (&16.into(), &3.into())
     );
+    assert_eq!(tree["settings"]["levels"], serde_json::json!([0, 1]));
     assert_eq!(folder.names("out"), ["p_labels.png", "p_overlay.png", "p_tree.json"]);
     write_sample(&folder.path("sample.mrc"));
     let sample = folder.at("sample.mrc");

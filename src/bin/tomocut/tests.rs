@@ -93,6 +93,7 @@ fn ncut_refuses_wrong_arguments() {
     refuses("ncut p.png --level 0.3 --count 2", "cannot be used with");
     refuses("ncut p.png --level low", "must be a number");
     refuses("ncut p.png --count 5000", "settings.counts");
+    refuses("ncut p.png --levels 0,40", "settings.levels");
     refuses("ncut p.png --tokens 4", "settings.working_tokens is 4");
     refuses("ncut p.png --set timestep=1000", "settings.timestep is 1000");
     refuses("ncut p.png --preset best", "settings.preset");
@@ -188,4 +189,5 @@ fn evaluate_refuses_wrong_arguments() {
     refuses("evaluate --segments s --truth t --match best", "per-image");
     refuses("evaluate --segments s --truth t --classes coco", "coco-stuff-27");
     refuses("evaluate --labels l --truth-labels t --csv c", "--csv needs");
+    refuses("evaluate --segments s --truth t --html h", "--html is for");
 }

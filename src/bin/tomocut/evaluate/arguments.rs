@@ -209,8 +209,14 @@ pub struct Output {
 impl Arguments {
     /// What is to be scored. Fails where arguments do not go together.
     pub fn task(&self) -> Result<Task<'_>, Failure> {
-        if let Some(task) = self.sets.task() {
-            return Ok(task);
+        match self.sets.task() {
+            Some(Task::Segments(_)) if self.output.html.is_some() => {
+                return Err(Failure::usage(
+                    "--html is for slabs, pictures and tables; --segments has --csv",
+                ));
+            }
+            Some(task) => return Ok(task),
+            None => {}
         }
         if self.sets.csv.is_some() {
             return Err(Failure::usage("--csv needs --table or --segments"));

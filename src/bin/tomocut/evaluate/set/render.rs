@@ -3,17 +3,21 @@ use std::fmt::Write;
 
 use super::report::{MethodFigure, SetFigure, SetReport};
 
-/// The last row of each figure.
+/// The row of all tomograms.
 const OVERALL: &str = "overall";
+
+/// The row of the differences to the first method, in CSV.
+const DIFFERENCE: &str = "difference";
 
 pub fn text(report: &SetReport) -> String {
     let names = report.tomograms.iter().map(String::as_str);
     let titles = report.figures.iter().map(title);
+    let names = names.chain(report.methods.first().map(String::as_str));
     let lengths = names
-        .map(|name| name.chars().count())
+        .map(|name| name.chars().count() + 4)
         .chain(titles.map(|title| title.len()));
     let first = lengths.max().unwrap_or(0) + 4;
-    let widths: Vec<usize> = report.methods.iter().map(|m| m.chars().count().max(22) + 2).collect();
+    let widths: Vec<usize> = report.methods.iter().map(|m| m.chars().count().max(26) + 2).collect();
     let mut text = summary(report) + "\n";
     let mut group = "";
     for figure in &report.figures {
@@ -58,12 +62,17 @@ pub fn title(figure: &SetFigure) -> String {
     }
 }
 
-/// Rows of a figure: a tomogram or "overall", and the text of every method.
+/// Rows of a figure: a tomogram, "overall" or the difference to the first method, and the text of every method.
 pub fn figure_cells(report: &SetReport, figure: &SetFigure) -> Vec<(String, Vec<String>)> {
     let show = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.3}"));
-    let overall = |method: &MethodFigure| match (method.low, method.high) {
-        (Some(low), Some(high)) => format!("{} [{low:.3}, {high:.3}]", show(method.overall)),
-        _ => show(method.overall),
+    let ranged = |value: Option<f64>, low: Option<f64>, high: Option<f64>| match (low, high) {
+        (Some(low), Some(high)) => format!("{} [{low:.3}, {high:.3}]", show(value)),
+        _ => show(value),
+    };
+    let overall = |method: &MethodFigure| ranged(method.overall, method.low, method.high);
+    let difference = |method: &MethodFigure| match &method.difference {
+        Some(d) => ranged(Some(d.value), d.low, d.high),
+        None => "-".to_owned(),
     };
     let of_tomogram = |(n, name): (usize, &String)| {
         let values = figure.methods.iter().map(|method| show(method.by_tomogram[n]));
@@ -71,10 +80,15 @@ pub fn figure_cells(report: &SetReport, figure: &SetFigure) -> Vec<(String, Vec<
     };
     let mut rows: Vec<(String, Vec<String>)> = report.tomograms.iter().enumerate().map(of_tomogram).collect();
     rows.push((OVERALL.to_owned(), figure.methods.iter().map(overall).collect()));
+    if let [first, _, ..] = &report.methods[..] {
+        let row = figure.methods.iter().map(difference).collect();
+        rows.push((format!("less {first}"), row));
+    }
     rows
 }
 
-/// A line for each figure, tomogram and method; the overall lines have the interval and the number of tomograms.
+/// A line for each figure, tomogram and method; those of all tomograms, and of the difference to the first method,
+/// have an interval and a number of tomograms.
 pub fn csv(report: &SetReport) -> String {
     let mut text = String::from("group,figure,unit,tomogram,method,value,low,high,tomograms\n");
     let show = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
@@ -91,6 +105,13 @@ pub fn csv(report: &SetReport) -> String {
                 text,
                 "{group},{name},{unit},{OVERALL},{method},{value},{low},{high},{count}"
             );
+            if let Some(d) = &of.difference {
+                let (value, low, high, count) = (d.value, show(d.low), show(d.high), d.count);
+                let _ = writeln!(
+                    text,
+                    "{group},{name},{unit},{DIFFERENCE},{method},{value},{low},{high},{count}"
+                );
+            }
         }
     }
     text

@@ -39,6 +39,17 @@ pub struct MethodFigure {
     pub count: usize,
     /// In the order of the report's tomograms.
     pub by_tomogram: Vec<Option<f64>>,
+    /// This method's figure less the first one's; null for the first itself.
+    pub difference: Option<Difference>,
+}
+
+/// A difference of two methods over the tomograms that have the figure of both.
+#[derive(Debug, Serialize)]
+pub struct Difference {
+    pub value: f64,
+    pub low: Option<f64>,
+    pub high: Option<f64>,
+    pub count: usize,
 }
 
 pub fn of(scores: &[Scores], bootstrap: &Bootstrap) -> SetReport {
@@ -64,7 +75,14 @@ pub fn of(scores: &[Scores], bootstrap: &Bootstrap) -> SetReport {
         group: figure.group,
         name: figure.name,
         unit: figure.unit,
-        methods: rows.iter().map(|rows| method_figure(figure, rows, bootstrap)).collect(),
+        methods: (rows.iter().enumerate())
+            .map(|(n, own)| MethodFigure {
+                difference: rows[..n]
+                    .first()
+                    .and_then(|first| difference(figure, own, first, bootstrap)),
+                ..method_figure(figure, own, bootstrap)
+            })
+            .collect(),
     });
     let figures: Vec<SetFigure> = figures
         .filter(|figure| figure.methods.iter().any(|method| method.count > 0))
@@ -95,7 +113,36 @@ fn method_figure(figure: &Figure, rows: &[Option<&Scores>], bootstrap: &Bootstra
         high: interval.map(|ends| ends[1]),
         count: with_figure.len(),
         by_tomogram,
+        difference: None,
     }
+}
+
+/// Both methods are taken on the same tomograms in every resample, so that what makes a tomogram easy or hard cancels.
+fn difference(
+    figure: &Figure,
+    own: &[Option<&Scores>],
+    first: &[Option<&Scores>],
+    bootstrap: &Bootstrap,
+) -> Option<Difference> {
+    let has = |scores: &Scores| (figure.value)(&[scores]).is_some();
+    let pairs: Vec<(&Scores, &Scores)> = own
+        .iter()
+        .zip(first)
+        .filter_map(|(own, first)| Some(((*own)?, (*first)?)))
+        .filter(|(own, first)| has(own) && has(first))
+        .collect();
+    let of = |drawn: &[usize]| {
+        let (own, first): (Vec<&Scores>, Vec<&Scores>) = drawn.iter().map(|&n| pairs[n]).unzip();
+        Some((figure.value)(&own)? - (figure.value)(&first)?)
+    };
+    let all: Vec<usize> = (0..pairs.len()).collect();
+    let interval = bootstrap.interval(pairs.len(), of);
+    Some(Difference {
+        value: of(&all)?,
+        low: interval.map(|ends| ends[0]),
+        high: interval.map(|ends| ends[1]),
+        count: pairs.len(),
+    })
 }
 
 /// A figure of fewer tomograms than another method's is not comparable as it stands.
