@@ -1,5 +1,6 @@
 //! The slab pipeline end to end on small volumes: what it finds, that it repeats, and what it refuses.
 use std::ops::Range;
+use std::sync::{Arc, Mutex};
 
 use ndarray::Array3;
 use tch::Device;
@@ -533,7 +534,7 @@ fn a_cancel_stops_the_call_and_names_the_stage() {
 }
 
 #[test]
-fn a_voxel_size_outside_the_models_range_is_a_warning_with_both_numbers() {
+fn a_voxel_size_far_from_the_models_is_a_warning_with_both_numbers() {
     let records = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let sink = records.clone();
     let logger = Logger::new(move |_, _, message| sink.lock().unwrap().push(message.to_owned()));
@@ -545,7 +546,9 @@ fn a_voxel_size_outside_the_models_range_is_a_warning_with_both_numbers() {
     segment(&model(), &ball((2, 64, 64), 1.0), 0..1, &options, &job).unwrap();
     let records = records.lock().unwrap();
     assert!(
-        records.iter().any(|r| r.contains("25 nm") && r.contains("trained on")),
+        records
+            .iter()
+            .any(|r| r.contains("25.00 nm are shown to the model as 12.50 nm")),
         "{records:?}"
     );
     assert!(
@@ -554,6 +557,87 @@ fn a_voxel_size_outside_the_models_range_is_a_warning_with_both_numbers() {
             .any(|r| r.contains("the file says 1.0000 x 1.0000 x 1.0000 nm")),
         "{records:?}"
     );
+}
+
+/// The same voxels, said to be of another size; 0: of none.
+fn said_to_be(tomogram: &Tomogram, angstrom: f64) -> Tomogram {
+    let shape = tomogram.geometry().shape;
+    Tomogram::from_array(
+        tomogram.read_slices(0..shape[0]).unwrap(),
+        Geometry::new(shape, angstrom),
+    )
+    .unwrap()
+}
+
+#[test]
+fn coarse_voxels_are_shown_finer_and_the_answer_has_the_files_own() {
+    let tomogram = said_to_be(&ball((24, 48, 60), 0.5), 40.0);
+    let slab = run(&tomogram, 4..20, &quick());
+    assert_eq!((slab.report.voxel_nm, slab.report.model_voxel_nm), (4.0, 2.0));
+    assert_eq!((slab.labels.dim(), slab.score.dim()), ((16, 48, 60), (16, 48, 60)));
+    assert_eq!(
+        (slab.geometry.start, slab.geometry.voxel_angstrom),
+        ([4, 0, 0], [40.0; 3])
+    );
+    assert_eq!(slab.labels[[8, 24, 30]], MOLECULE);
+    // Where the molecule's voxels lie on the mean: the ball's centre is (12, 24, 30), the slab begins at 4.
+    let (mut sum, mut count) = ([0.0; 3], 0.0);
+    for ((z, y, x), label) in slab.labels.indexed_iter() {
+        if *label == MOLECULE {
+            sum = [sum[0] + z as f64, sum[1] + y as f64, sum[2] + x as f64];
+            count += 1.0;
+        }
+    }
+    let off = [sum[0] / count - 8.0, sum[1] / count - 24.0, sum[2] / count - 30.0];
+    assert!(off.iter().all(|d| d.abs() < 2.0), "{off:?} of {count}");
+    let as_sampled = SlabOptions {
+        working_voxel_nm: None,
+        ..quick()
+    };
+    let plain = run(&tomogram, 4..20, &as_sampled);
+    assert_eq!(plain.report.model_voxel_nm, 4.0);
+    assert_ne!(plain.score, slab.score);
+}
+
+#[test]
+fn voxels_that_the_model_knows_are_left_as_they_are() {
+    let tomogram = ball((6, 48, 48), 0.5);
+    let as_sampled = SlabOptions {
+        working_voxel_nm: None,
+        ..quick()
+    };
+    assert_eq!(
+        run(&tomogram, 0..6, &quick()).score,
+        run(&tomogram, 0..6, &as_sampled).score
+    );
+}
+
+#[test]
+fn a_voxel_size_that_nobody_gives_is_read_from_membranes() {
+    let options = PhantomOptions {
+        shape: [24, 128, 128],
+        voxel_nm: 1.2,
+        snr: 0.5,
+        membranes: 4,
+        ..PhantomOptions::default()
+    };
+    let phantom = simulate(&options, &Job::quiet()).unwrap();
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let sink = said.clone();
+    let logger = Logger::new(move |_, _, message| sink.lock().unwrap().push(message.to_owned()));
+    let nameless = Tomogram::from_array(phantom.tomogram, Geometry::new([24, 128, 128], 0.0)).unwrap();
+    let settings = SlabOptions {
+        network_membranes: false,
+        ..SlabOptions::new(Preset::Default)
+    };
+    let job = Job::new(CancelToken::default(), logger);
+    let slab = segment(&model(), &nameless, 11..13, &settings, &job).unwrap();
+    let ratio = slab.report.voxel_nm / 1.2;
+    let said = said.lock().unwrap().join("; ");
+    // Membranes of tomograms differ by as much in width, and so does what is read from one.
+    assert!((0.5..2.0).contains(&ratio), "{said}");
+    assert!(slab.report.model_voxel_nm < 1.3, "{said}");
+    assert!(said.contains("no voxel size") && said.contains("membranes"), "{said}");
 }
 
 #[test]

@@ -26,6 +26,11 @@ pub struct SlabOptions {
     /// Voxel edge in nm; null: the file's.
     #[schemars(range(min = 0.01, max = 100.0))]
     pub voxel_nm: Option<f64>,
+    /// Smallest and largest voxel edge, in nm, that the model is shown: slices of other voxels are brought to the nearer
+    /// of the two, coarse ones to half their size at most, and the answer back; a voxel size that nobody gives is read
+    /// from the membranes. Null: as they are.
+    #[schemars(inner(range(min = 0.05, max = 20.0)))]
+    pub working_voxel_nm: Option<[f64; 2]>,
     /// Whether structures are brighter than their surroundings; usually they are darker, as IMOD and AreTomo leave
     /// them.
     pub bright: bool,
@@ -146,6 +151,12 @@ impl Settings for SlabOptions {
         finite("voxel_nm", self.voxel_nm)?;
         finite("snr", self.snr)?;
         finite("diameter_nm", self.diameter_nm)?;
+        if let Some([low, high]) = self.working_voxel_nm {
+            if !(low > 0.0 && low <= high && high.is_finite()) {
+                let allowed = "must be the smallest and the largest, both positive";
+                return Err(Error::argument("working_voxel_nm", format!("[{low}, {high}]"), allowed));
+            }
+        }
         let refused = |name: &str, value: String, allowed: &str| Err(Error::argument(name, value, allowed));
         if !self.tile_cells.is_multiple_of(8) {
             return refused("tile_cells", self.tile_cells.to_string(), "must be a multiple of 8");
@@ -192,6 +203,7 @@ impl SlabOptions {
         let paper = Self {
             preset,
             voxel_nm: None,
+            working_voxel_nm: None,
             bright: false,
             seed: 1,
             noise_draws: 1,
@@ -256,6 +268,9 @@ impl SlabOptions {
             // Each choice is the one that measured best with the built-in model on simulated tomograms of other makers
             // (docs/measured/quality.md has the result of all of them together).
             Preset::Default => Self {
+                // Of a lamella at 3.1 nm more ribosomes are picked at half of that; what was sampled at 1 nm is seen
+                // best there (models/README.md).
+                working_voxel_nm: Some([0.8, 2.0]),
                 solver: SolverKind::Krylov,
                 latent_draw: LatentDraw::Mean,
                 // No seams, and no resampling of the slice to a fixed size.

@@ -19,6 +19,7 @@ use super::network_membranes::network_membranes;
 use super::options::SlabOptions;
 use super::stack::check_slices;
 use super::structures::StructureMaps;
+use super::voxel_match::{segment_matched, VoxelMatch};
 use super::way::Way;
 
 /// Share of the call that the segmentation network takes, where it is asked.
@@ -58,6 +59,8 @@ pub struct SlabReport {
     pub z: [usize; 2],
     /// Voxel edge in nm.
     pub voxel_nm: f64,
+    /// Voxel edge that the model saw, in nm.
+    pub model_voxel_nm: f64,
     /// Signal-to-noise ratio used (matched models), or null.
     pub snr: Option<f64>,
     /// Timestep rule after resolution.
@@ -79,6 +82,14 @@ pub struct SlabReport {
 }
 
 impl SlabReport {
+    /// The shares of the structures in `labels`, and the number of points.
+    pub(super) fn count_labels(&mut self, labels: &Array3<i8>, points: usize) {
+        let share = |label: i8| labels.iter().filter(|l| **l == label).count() as f64 / labels.len() as f64;
+        self.membrane_share = share(MEMBRANE);
+        self.molecule_share = share(MOLECULE);
+        self.points = points;
+    }
+
     /// What is known before the first slice.
     fn new(slab: &PreparedSlab, z: &Range<usize>) -> Self {
         let context = &slab.context;
@@ -88,6 +99,7 @@ impl SlabReport {
             model: context.model.config().name.clone(),
             z: [z.start, z.end],
             voxel_nm: context.voxel_nm,
+            model_voxel_nm: context.voxel_nm,
             snr: context.snr.is_finite().then_some(context.snr),
             timesteps: format!("{:?}", context.timesteps),
             tiles_per_slice: 0,
@@ -102,11 +114,7 @@ impl SlabReport {
 
     /// Adds what was decided, and the time that it took.
     fn count(&mut self, decision: &Decision, job: &Job) {
-        let voxels = decision.labels.len() as f64;
-        let share = |label: i8| decision.labels.iter().filter(|l| **l == label).count() as f64 / voxels;
-        self.membrane_share = share(MEMBRANE);
-        self.molecule_share = share(MOLECULE);
-        self.points = decision.points.len();
+        self.count_labels(&decision.labels, decision.points.len());
         self.seconds = job
             .stage_times()
             .into_iter()
@@ -129,8 +137,22 @@ pub fn segment(
     options.validate()?;
     options.check_files()?;
     let tomogram = &tomogram.with_voxel_nm(options.voxel_nm, job)?;
+    check_slices(&z, tomogram.geometry().shape[0])?;
+    match VoxelMatch::of(model, tomogram, &z, options, job)? {
+        Some(matched) => segment_matched(model, tomogram, z, &matched, options, job),
+        None => segment_as_sampled(model, tomogram, z, options, job),
+    }
+}
+
+/// [`segment`] at the tomogram's own voxels, with settings and slices that are checked.
+pub(super) fn segment_as_sampled(
+    model: &DiffusionModel,
+    tomogram: &Tomogram,
+    z: Range<usize>,
+    options: &SlabOptions,
+    job: &Job,
+) -> Result<SlabSegmentation> {
     let geometry = tomogram.geometry();
-    check_slices(&z, geometry.shape[0])?;
     let way = Way::choose(model, options);
     let margin = way.margin(model);
     let seen = z.start.saturating_sub(margin)..(z.end + margin).min(geometry.shape[0]);

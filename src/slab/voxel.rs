@@ -26,7 +26,7 @@ pub fn warn_outside_training(model: &DiffusionModel, voxel_nm: f64, job: &Job) {
         if voxel_nm < low || voxel_nm > high {
             job.logger().warn(
                 "slab",
-                &format!("voxel size of the data is {voxel_nm} nm, the model was trained on {low} to {high} nm"),
+                &format!("the model sees voxels of {voxel_nm:.2} nm, it was trained on {low} to {high} nm"),
             );
         }
     }
