@@ -34,7 +34,7 @@ pub fn dark_line_width(slices: ArrayView3<f32>, on: ArrayView3<bool>, off: Array
         })
         .collect::<Option<_>>()?;
     let best = (0..STEPS).max_by(|&a, &b| strengths[a].total_cmp(&strengths[b]))?;
-    if best == 0 || best + 1 == STEPS || !(strengths[best] > 0.0) {
+    if best == 0 || best + 1 == STEPS || strengths[best].is_nan() || strengths[best] <= 0.0 {
         return None;
     }
     let (below, at, above) = (strengths[best - 1], strengths[best], strengths[best + 1]);
