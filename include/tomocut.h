@@ -688,8 +688,8 @@ typedef struct tomocut_training_labels {
      */
     size_t struct_size;
     /**
-     * The labels, 0 for the ground: dtype TOMOCUT_DTYPE_I8 or TOMOCUT_DTYPE_U8, shape (number of slices, ny, nx). NULL:
-     * points alone teach, of all slices from z_first on (settings: point_labels).
+     * The labels, 0 for the ground: dtype TOMOCUT_DTYPE_I8 or TOMOCUT_DTYPE_U8, shape (number of slices, ny, nx).
+     * NULL: points alone teach, of all slices from z_first on (settings: point_labels).
      */
     const struct tomocut_volume *labels;
     /**
@@ -703,7 +703,8 @@ typedef struct tomocut_training_labels {
      */
     const char *names;
     /**
-     * Molecules, for an output "centre" and for point_labels: x, y, z in voxels of the whole tomogram and diameter_nm are read; NULL: none.
+     * Molecules, for an output "centre" and for point_labels: x, y, z in voxels of the whole tomogram and diameter_nm
+     * are read; NULL: none.
      */
     const struct tomocut_pick *points;
     /**
@@ -1642,8 +1643,8 @@ tomocut_status tomocut_tomogram_denoise_to_file(struct tomocut_engine *engine,
                                                 const char *path);
 
 /**
- * Takes attention that the host's own network computed, of one image, so that tomocut_attention_eigenvectors solves for
- * it. Layers count from 0; all belong to tile 0.
+ * Takes attention that the host's own network computed, of one image, so that tomocut_attention_eigenvectors solves
+ * for it. Layers count from 0; all belong to tile 0.
  *
  * @param engine   Computes, on its device.
  * @param queries  One volume for each layer: shape (heads, tokens, dim), tokens row by row. Copied.
@@ -2078,10 +2079,11 @@ tomocut_status tomocut_trainer_add_pairs(struct tomocut_trainer *trainer,
  * annotated.
  *
  * The folder receives NAME_membrane.mrc and so on of each tomogram, as tomocut_predictor_run writes them;
- * network.safetensors, for tomocut_predictor_open (of a second network, as the recipe cvpr2026 has one, in molecules/); the labels of the slabs in slabs/; and report.html with pictures in
- * report/. A call that was stopped, even by a kill, is gone on with by the next one of the same settings and ends with
- * the same network and volumes. What is there is not computed again, and tomograms that are new to the list are
- * predicted. A tomogram that fails does not stop the others, and is tried again by the next call.
+ * network.safetensors, for tomocut_predictor_open (of a second network, as the recipe cvpr2026 has one, in
+ * molecules/); the labels of the slabs in slabs/; and report.html with pictures in report/. A call that was stopped,
+ * even by a kill, is gone on with by the next one of the same settings and ends with the same network and volumes.
+ * What is there is not computed again, and tomograms that are new to the list are predicted. A tomogram that fails
+ * does not stop the others, and is tried again by the next call.
  *
  * TOMOCUT_OK also where some or all tomograms failed: the report says which and why. TOMOCUT_E_INVALID_ARGUMENT also
  * for two tomograms of one name, and for a run of other settings in the folder (the text names the setting).
@@ -2095,8 +2097,8 @@ tomocut_status tomocut_trainer_add_pairs(struct tomocut_trainer *trainer,
  * @param folder    Where the results go; made where it is missing.
  * @param report    Receives what was done: predicted, were_there, failed, slabs, steps, loss (null before the 25th
  *                  step), dice (mean over the classes on slices held out; learnt from, where none are), network, page,
- *                  settings, molecules (the second network: network, failure, slabs, steps, scores, loss; null where there
- *                  is none), and for each tomogram in tomograms: name, status, was_there, error. May be NULL.
+ *                  settings, molecules (the second network: network, failure, slabs, steps, scores, loss; null where
+ *                  there is none), and for each tomogram in tomograms: name, status, was_there, error. May be NULL.
  */
 TOMOCUT_API
 tomocut_status tomocut_dataset_run(struct tomocut_engine *engine,

@@ -48,8 +48,8 @@ public:
     }
 
     /**
-     * Eigenvectors that the layers of a tile share, by the solver of the options: shape (n_eigenvectors, rows, columns) of
-     * the finest layer used.
+     * Eigenvectors that the layers of a tile share, by the solver of the options: shape (n_eigenvectors, rows,
+     * columns) of the finest layer used.
      */
     Volume<float> eigenvectors(std::uint32_t tile, Shape shape, const SlabOptions &options = {}) {
         Volume<float> volume(shape);

@@ -52,10 +52,11 @@ fn report_json(report: &DataSetReport) -> Value {
 /// annotated.
 ///
 /// The folder receives NAME_membrane.mrc and so on of each tomogram, as tomocut_predictor_run writes them;
-/// network.safetensors, for tomocut_predictor_open (of a second network, as the recipe cvpr2026 has one, in molecules/); the labels of the slabs in slabs/; and report.html with pictures in
-/// report/. A call that was stopped, even by a kill, is gone on with by the next one of the same settings and ends with
-/// the same network and volumes. What is there is not computed again, and tomograms that are new to the list are
-/// predicted. A tomogram that fails does not stop the others, and is tried again by the next call.
+/// network.safetensors, for tomocut_predictor_open (of a second network, as the recipe cvpr2026 has one, in
+/// molecules/); the labels of the slabs in slabs/; and report.html with pictures in report/. A call that was stopped,
+/// even by a kill, is gone on with by the next one of the same settings and ends with the same network and volumes.
+/// What is there is not computed again, and tomograms that are new to the list are predicted. A tomogram that fails
+/// does not stop the others, and is tried again by the next call.
 ///
 /// TOMOCUT_OK also where some or all tomograms failed: the report says which and why. TOMOCUT_E_INVALID_ARGUMENT also
 /// for two tomograms of one name, and for a run of other settings in the folder (the text names the setting).
@@ -69,8 +70,8 @@ fn report_json(report: &DataSetReport) -> Value {
 /// @param folder    Where the results go; made where it is missing.
 /// @param report    Receives what was done: predicted, were_there, failed, slabs, steps, loss (null before the 25th
 ///                  step), dice (mean over the classes on slices held out; learnt from, where none are), network, page,
-///                  settings, molecules (the second network: network, failure, slabs, steps, scores, loss; null where there
-///                  is none), and for each tomogram in tomograms: name, status, was_there, error. May be NULL.
+///                  settings, molecules (the second network: network, failure, slabs, steps, scores, loss; null where
+///                  there is none), and for each tomogram in tomograms: name, status, was_there, error. May be NULL.
 #[no_mangle]
 pub unsafe extern "C" fn tomocut_dataset_run(
     engine: *mut tomocut_engine,

@@ -17,8 +17,8 @@ use crate::{Error, Result};
 /// Most layers of one network.
 const MOST_LAYERS: usize = 1 << 10;
 
-/// Takes attention that the host's own network computed, of one image, so that tomocut_attention_eigenvectors solves for
-/// it. Layers count from 0; all belong to tile 0.
+/// Takes attention that the host's own network computed, of one image, so that tomocut_attention_eigenvectors solves
+/// for it. Layers count from 0; all belong to tile 0.
 ///
 /// @param engine   Computes, on its device.
 /// @param queries  One volume for each layer: shape (heads, tokens, dim), tokens row by row. Copied.

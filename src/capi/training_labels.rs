@@ -28,8 +28,8 @@ const MOST_NAMES: usize = 127;
 pub struct tomocut_training_labels {
     /// sizeof(tomocut_training_labels) of the caller's header.
     pub struct_size: usize,
-    /// The labels, 0 for the ground: dtype TOMOCUT_DTYPE_I8 or TOMOCUT_DTYPE_U8, shape (number of slices, ny, nx). NULL:
-    /// points alone teach, of all slices from z_first on (settings: point_labels).
+    /// The labels, 0 for the ground: dtype TOMOCUT_DTYPE_I8 or TOMOCUT_DTYPE_U8, shape (number of slices, ny, nx).
+    /// NULL: points alone teach, of all slices from z_first on (settings: point_labels).
     pub labels: *const tomocut_volume,
     /// How sure each label is, 0 (ignored) to 1: dtype TOMOCUT_DTYPE_F32 or TOMOCUT_DTYPE_F16, shape as labels; NULL:
     /// all are sure.
@@ -37,7 +37,8 @@ pub struct tomocut_training_labels {
     /// Names of the labels from 1 on, separated by commas, by which the network's outputs find theirs, up to 127; NULL:
     /// "membrane,molecule,filament".
     pub names: *const c_char,
-    /// Molecules, for an output "centre" and for point_labels: x, y, z in voxels of the whole tomogram and diameter_nm are read; NULL: none.
+    /// Molecules, for an output "centre" and for point_labels: x, y, z in voxels of the whole tomogram and diameter_nm
+    /// are read; NULL: none.
     pub points: *const tomocut_pick,
     /// Entries in points.
     pub n_points: usize,

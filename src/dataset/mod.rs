@@ -4,8 +4,8 @@
 //! The parts of a run, one file each, in the order that `run` calls them: `choice` (which slabs), `labels` (the slabs
 //! segmented), `training` of each `network`, `prediction` with what is seen of each tomogram (`agreement`, `truth`,
 //! `pictures`), and `report`, the page. `recipe` has the settings that names stand for, `truth_table` reads a table of
-//! truths. `journal` keeps the `state` of the run and its `identity`, so that one that was stopped, even by a kill, goes
-//! on. A tomogram that fails stops none of the others.
+//! truths. `journal` keeps the `state` of the run and its `identity`, so that one that was stopped, even by a kill,
+//! goes on. A tomogram that fails stops none of the others.
 
 mod agreement;
 mod choice;

@@ -60,8 +60,8 @@ pub struct DataSetOptions {
     pub slab: SlabOptions,
     /// How the network is trained, and from what it starts (family train). Its voxel_nm and bright are not used.
     pub training: SegmenterOptions,
-    /// A second network, for molecules, that learns from the same labels; the first one's molecules then count where the
-    /// second has none. null: one network for all.
+    /// A second network, for molecules, that learns from the same labels; the first one's molecules then count where
+    /// the second has none. null: one network for all.
     pub molecules: Option<MoleculeNetwork>,
     /// How often the network is scored on the slices held out while it learns.
     #[schemars(range(min = 1, max = 1000))]

@@ -173,7 +173,8 @@ impl Run<'_, '_> {
         self.timed(journal, "prediction", |run, journal| run.predict(journal, notes))
     }
 
-    /// Trains the networks that are not trained yet. One that the labels teach nothing is noted, unless they teach none.
+    /// Trains the networks that are not trained yet. One that the labels teach nothing is noted, unless they teach
+    /// none.
     fn train(&self, journal: &mut Journal, notes: &mut Vec<Note>) -> Result<()> {
         let mut failures = Vec::new();
         for (index, network) in self.networks.iter().enumerate() {

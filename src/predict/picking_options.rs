@@ -44,8 +44,8 @@ pub struct PickingOptions {
     #[schemars(length(min = 1))]
     pub output: Option<String>,
     /// The method: objects measures best with the built-in network, mean_pooling (DeepETPicker's) is for molecules that
-    /// touch, peaks for maps of centres; null: mean_pooling of DeepETPicker's network, peaks in an output "centre", else
-    /// objects.
+    /// touch, peaks for maps of centres; null: mean_pooling of DeepETPicker's network, peaks in an output "centre",
+    /// else objects.
     pub method: Option<PickMethod>,
     /// Least probability; null: 0.5 of DeepETPicker's network, else 0.3.
     #[schemars(extend("exclusiveMinimum" = 0), extend("exclusiveMaximum" = 1))]

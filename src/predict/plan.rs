@@ -9,8 +9,8 @@ use crate::runtime::{Error, Result};
 pub struct Tile {
     /// Voxels (z, y, x) of the data that the tile answers for.
     pub core: [Range<usize>; 3],
-    /// Voxels (z, y, x) of the network's input: bounds are multiples of its divisor, or the window has the side that the
-    /// network needs; beyond the volume its last voxels repeat.
+    /// Voxels (z, y, x) of the network's input: bounds are multiples of its divisor, or the window has the side that
+    /// the network needs; beyond the volume its last voxels repeat.
     pub window: [Range<usize>; 3],
     /// Part of the window that the cores are interpolated from.
     pub inner: [Range<usize>; 3],
@@ -72,8 +72,8 @@ impl Needs {
         }
     }
 
-    /// The same with another margin of windows of a fixed side; None leaves it. Errors: one that leaves nothing, or that
-    /// a network without such windows has no use for.
+    /// The same with another margin of windows of a fixed side; None leaves it. Errors: one that leaves nothing, or
+    /// that a network without such windows has no use for.
     pub fn with_margin(self, margin: Option<usize>) -> Result<Self> {
         let Some(margin) = margin else { return Ok(self) };
         match self.window {
@@ -179,8 +179,8 @@ fn tile(axes: [Axis; 3], core: [Range<usize>; 3], needs: &Needs) -> Tile {
     Tile { core, window, inner }
 }
 
-/// The window of `side` voxels about `core` and its margin, moved inwards at the volume's ends, so that the network sees
-/// as much as it was trained on; longer where the core is.
+/// The window of `side` voxels about `core` and its margin, moved inwards at the volume's ends, so that the network
+/// sees as much as it was trained on; longer where the core is.
 fn fixed_window(axis: Axis, core: &Range<usize>, (side, margin): (usize, usize), divisor: usize) -> Range<usize> {
     let n = axis.network;
     let own = match axis.covered(core) {

@@ -81,7 +81,8 @@ impl LabelledTraining {
     /// Adds labelled slices of `tomogram`, to learn from or, where `held_out`, to score with. Of those to learn from
     /// the settings' validation share is split off.
     ///
-    /// Errors: [`Error::State`] once the run has begun; those of [`LabelledVolume::new`] and [`LabelledVolume::divided`].
+    /// Errors: [`Error::State`] once the run has begun; those of [`LabelledVolume::new`] and
+    /// [`LabelledVolume::divided`].
     pub fn add(&mut self, tomogram: &Tomogram, labels: &SlabLabels, held_out: bool, job: &Job) -> Result<()> {
         self.require_no_run()?;
         self.settle_voxel(tomogram, job, |training| {

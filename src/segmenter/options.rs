@@ -70,15 +70,16 @@ pub struct SegmenterOptions {
     /// Steps of a training or, where there are rounds of self-training, of each round.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub steps: u64,
-    /// Epochs of it in the place of steps: an epoch has as many windows as there are points that labels are drawn about,
-    /// slices to learn from (of a network of slices) or, else, windows that the labelled slices fill. Steps that are
-    /// given count instead. null: steps.
+    /// Epochs of it in the place of steps: an epoch has as many windows as there are points that labels are drawn
+    /// about, slices to learn from (of a network of slices) or, else, windows that the labelled slices fill. Steps that
+    /// are given count instead. null: steps.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub epochs: Option<u64>,
     /// Seed of weights and windows.
     pub seed: u64,
     /// Extents (z, y, x) of a window in voxels, multiples of the network's divisor, 8 to 512 each (of a network of
-    /// slices z is 1, y and x are up to 2048). null: the paper's, else what suits the network: 32, 80, 80 or a little more (of slices 1, 256, 256).
+    /// slices z is 1, y and x are up to 2048). null: the paper's, else what suits the network: 32, 80, 80 or a little
+    /// more (of slices 1, 256, 256).
     pub window: Option<[usize; 3]>,
     /// Windows per step.
     #[schemars(range(min = 1, max = 256))]

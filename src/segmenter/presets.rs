@@ -187,9 +187,9 @@ fn membrain_seg() -> SegmenterOptions {
 }
 
 /// DeepETPicker: residual U-Net with coordinates, labels of 11 voxels drawn about points, AdamW 0.001 (betas 0.9 and
-/// 0.99, decay 0.01), one cycle over 60 epochs, batches of 8 windows of 72^3 about the points, moved by up to 14 voxels,
-/// Dice over the batch. Half of the windows are deformed, turned and scaled, each by a chance of a tenth, the others
-/// mirrored.
+/// 0.99, decay 0.01), one cycle over 60 epochs, batches of 8 windows of 72^3 about the points, moved by up to 14
+/// voxels, Dice over the batch. Half of the windows are deformed, turned and scaled, each by a chance of a tenth, the
+/// others mirrored.
 ///
 /// Differs: the momentum is not cycled; images are interpolated linearly, not by cubic splines; what a turn brings in
 /// from outside and what lies outside of the slab do not count; the best weights are those of the best Dice.

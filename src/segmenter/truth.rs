@@ -22,8 +22,8 @@ pub(super) struct Truth {
 }
 
 impl Truth {
-    /// Of `outputs`. A label that no output has the name of is background, where there is one; a molecule's label, where
-    /// it is drawn about its point, takes its voxels from the others.
+    /// Of `outputs`. A label that no output has the name of is background, where there is one; a molecule's label,
+    /// where it is drawn about its point, takes its voxels from the others.
     ///
     /// Errors: an output that neither labels nor points can teach.
     pub fn new(

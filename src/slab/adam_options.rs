@@ -21,8 +21,8 @@ pub struct AdamOptions {
     /// U-Net passes whose attention the buffer holds; 0: every iteration makes a pass.
     #[schemars(range(max = 64))]
     pub buffer: usize,
-    /// First attention layer, by its place in the network, that is kept in the buffer. The released code keeps the 10 of
-    /// 16 from the middle block on; the paper speaks of all. Where `layers` chooses earlier ones only, all are kept.
+    /// First attention layer, by its place in the network, that is kept in the buffer. The released code keeps the 10
+    /// of 16 from the middle block on; the paper speaks of all. Where `layers` chooses earlier ones only, all are kept.
     #[schemars(range(max = 15))]
     pub first_buffered_layer: usize,
     /// The objective.
@@ -36,8 +36,8 @@ pub enum AdamObjective {
     /// The released code: twice the mean of |z' P z - 1| and twice the mean square of z' w over all pairs of channels,
     /// both on the channels pooled to each layer.
     LayerMeans,
-    /// The paper: the mean of |z' P z - 1| and the Frobenius norm of X' X - 1 on the channels of the finest grid, each of
-    /// unit length.
+    /// The paper: the mean of |z' P z - 1| and the Frobenius norm of X' X - 1 on the channels of the finest grid, each
+    /// of unit length.
     Frobenius,
 }
 

@@ -21,8 +21,8 @@ use super::way::Way;
 /// Tensors: `image` (the tile as the encoder saw it), `latent`, `unet_input`, `timestep`, for every tapped layer
 /// `<diffusers name>.to_q` and `.to_k` ([heads, tokens, dim]), `unet_output`, `clean` (one-step x0), `eigenvectors`
 /// ([C, rows, cols]), `eigenvalues`, and `canvas` ([rows, cols], or [slices, rows, cols] where every slice of the
-/// model's cell has its own; none where no eigenvector passed the contour test) or, where the canvas is the model's structures, one [slices, rows, cols] under the name of
-/// each. With several tiles every name starts with `tile<n>.`.
+/// model's cell has its own; none where no eigenvector passed the contour test) or, where the canvas is the model's
+/// structures, one [slices, rows, cols] under the name of each. With several tiles every name starts with `tile<n>.`.
 pub fn dump_slice(
     model: &DiffusionModel,
     tomogram: &Tomogram,

@@ -38,8 +38,8 @@ pub fn host_layer(
     })
 }
 
-/// Rows and columns of the finest grid among the `layers` that `options` use: that of their eigenvectors. Errors: no such
-/// layer.
+/// Rows and columns of the finest grid among the `layers` that `options` use: that of their eigenvectors. Errors: no
+/// such layer.
 pub fn finest_grid(layers: &[&AttentionTap], options: &SlabOptions) -> Result<(usize, usize)> {
     let used = layers.iter().filter(|tap| options.uses_layer(tap.index));
     used.map(|tap| tap.grid)
@@ -53,9 +53,9 @@ pub fn finest_grid(layers: &[&AttentionTap], options: &SlabOptions) -> Result<(u
         })
 }
 
-/// Eigenvectors [C, rows, columns] shared by the `layers` of one image, as [`super::segment`] solves for those of a tile:
-/// by the solver of `options` with its settings, on [`finest_grid`], orthonormal, leading first. With attention that is
-/// given there is one draw.
+/// Eigenvectors [C, rows, columns] shared by the `layers` of one image, as [`super::segment`] solves for those of a
+/// tile: by the solver of `options` with its settings, on [`finest_grid`], orthonormal, leading first. With attention
+/// that is given there is one draw.
 ///
 /// Errors: settings out of range; what [`crate::spectral::EigenSolver::solve`] refuses.
 pub fn attention_eigenvectors(layers: &[&AttentionTap], options: &SlabOptions, job: &Job) -> Result<Tensor> {

@@ -5,9 +5,9 @@ use crate::image::{close, dilate, Element};
 use crate::runtime::{Job, Result};
 use crate::volume::MEMBRANE;
 
-/// Closes the membranes of `labels` (z, y, x), slice by slice, by `closing` steps of the 4-neighbour cross, then dilates
-/// them by `dilation` steps (the notes on the slab paper: 1 to 4 and 1; the released code has neither). Only background
-/// becomes membrane: molecules and filaments keep their voxels. Errors: cancel.
+/// Closes the membranes of `labels` (z, y, x), slice by slice, by `closing` steps of the 4-neighbour cross, then
+/// dilates them by `dilation` steps (the notes on the slab paper: 1 to 4 and 1; the released code has neither). Only
+/// background becomes membrane: molecules and filaments keep their voxels. Errors: cancel.
 pub fn mend_membranes(labels: &mut Array3<i8>, closing: usize, dilation: usize, job: &Job) -> Result<()> {
     if closing + dilation == 0 {
         return Ok(());

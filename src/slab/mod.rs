@@ -4,10 +4,11 @@
 //! and the papers', by the eigenvectors of its attention. Each is a `line` of its own in `ways`, from a tile's map to
 //! the decision.
 //!
-//! In the order that a slice passes them: `voxel_match` (slices brought to voxels that the model sees well), `stack` (slices and their neighbours), `grey` (their scale), `context` (what
-//! the slab shares), `tiles`, `tile_attention`, `cell` (tiles through the model), then the line's stages: `aggregate`,
-//! `zcorrect`, `refine`, `binarise`, `split`, `mend`, `points` and `blobs`. `pipeline` runs them; `outputs`, `overlay` and
-//! `dump` write files. `suggest` says beforehand which slabs are worth it.
+//! In the order that a slice passes them: `voxel_match` (slices brought to voxels that the model sees well), `stack`
+//! (slices and their neighbours), `grey` (their scale), `context` (what the slab shares), `tiles`, `tile_attention`,
+//! `cell` (tiles through the model), then the line's stages: `aggregate`, `zcorrect`, `refine`, `binarise`, `split`,
+//! `mend`, `points` and `blobs`. `pipeline` runs them; `outputs`, `overlay` and `dump` write files. `suggest` says
+//! beforehand which slabs are worth it.
 
 mod adam_options;
 pub mod aggregate;

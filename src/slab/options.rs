@@ -26,9 +26,9 @@ pub struct SlabOptions {
     /// Voxel edge in nm; null: the file's.
     #[schemars(range(min = 0.01, max = 100.0))]
     pub voxel_nm: Option<f64>,
-    /// Smallest and largest voxel edge, in nm, that the model is shown: slices of other voxels are brought to the nearer
-    /// of the two, coarse ones to half their size at most, and the answer back; a voxel size that nobody gives is read
-    /// from the membranes. Null: as they are.
+    /// Smallest and largest voxel edge, in nm, that the model is shown: slices of other voxels are brought to the
+    /// nearer of the two, coarse ones to half their size at most, and the answer back; a voxel size that nobody gives
+    /// is read from the membranes. Null: as they are.
     #[schemars(inner(range(min = 0.05, max = 20.0)))]
     pub working_voxel_nm: Option<[f64; 2]>,
     /// Whether structures are brighter than their surroundings; usually they are darker, as IMOD and AreTomo leave

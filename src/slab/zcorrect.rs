@@ -49,9 +49,9 @@ impl ZConsistency {
 ///
 /// With neighbours p and n of c: `0.5 p + 0.5 n` where c is an outlier between like neighbours, otherwise
 /// `0.5 c + 0.25 p + 0.25 n`, cut to whole grey levels (the released code's weights 1, 0.5, 0.5 are the same once
-/// stretched). All three SSIMs use the range of p. The first and last slice stay as they are, and so does a slice without
-/// a canvas (`None`) or beside one; a constant canvas carries nothing and counts as none. Canvases of differing shapes
-/// are left alone as well.
+/// stretched). All three SSIMs use the range of p. The first and last slice stay as they are, and so does a slice
+/// without a canvas (`None`) or beside one; a constant canvas carries nothing and counts as none. Canvases of differing
+/// shapes are left alone as well.
 pub fn z_correct(canvases: &[Option<Array2<u8>>], rule: &ZConsistency) -> Vec<Option<Array2<u8>>> {
     let mut corrected = canvases.to_vec();
     for (window, result) in canvases.windows(3).zip(corrected.iter_mut().skip(1)) {

@@ -12,8 +12,8 @@ const SHORTEST: f64 = 1e-12;
 /// How the two terms of the loss are made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NcutForm {
-    /// The released code: 2 * mean over (layer, head, channel) of |eig - 1| + 2 * mean over (layer, pair of channels) of
-    /// ortho^2.
+    /// The released code: 2 * mean over (layer, head, channel) of |eig - 1| + 2 * mean over (layer, pair of channels)
+    /// of ortho^2.
     #[default]
     LayerMeans,
     /// The slab paper: mean over (layer, head, channel) of |eig - 1| + the Frobenius norm of X^T X - 1, X on the finest
@@ -104,8 +104,8 @@ impl NcutForm {
     }
 }
 
-/// Adds `times` the gradient at `columns` (`[N, C]`) of the Frobenius norm of Z^T Z - 1 to `gradient`, Z being the columns
-/// at unit length; returns `times` the norm.
+/// Adds `times` the gradient at `columns` (`[N, C]`) of the Frobenius norm of Z^T Z - 1 to `gradient`, Z being the
+/// columns at unit length; returns `times` the norm.
 pub(super) fn add_frobenius(columns: &Tensor, times: f64, gradient: &mut Tensor) -> Result<f64> {
     let (length, z) = unit_columns(columns)?;
     let ortho = off_diagonal(&z)?;

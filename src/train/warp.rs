@@ -18,8 +18,8 @@ pub(super) struct Turn {
     matrix: [[f64; 3]; 3],
 }
 
-/// Where the voxels of `image` [C, z, y, x] come from, as libtorch's grid: [1, z, y, x, 3], -1..=1 over the window; none
-/// where no part of a turn is drawn.
+/// Where the voxels of `image` [C, z, y, x] come from, as libtorch's grid: [1, z, y, x, 3], -1..=1 over the window;
+/// none where no part of a turn is drawn.
 pub(super) fn warp_of(options: &AugmentOptions, image: &Tensor, gen: &mut Generator) -> Result<Option<Tensor>> {
     let part = |gen: &mut Generator| options.part >= 1.0 || gen.chance(options.part);
     let deforms = options.elastic > 0.0 && part(gen);

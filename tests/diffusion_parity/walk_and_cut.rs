@@ -1,4 +1,5 @@
-//! Walk-and-cut from an image to its labels, beside diffusers, numpy and scipy (tests/oracle/diffusers_walk_and_cut.py).
+//! Walk-and-cut from an image to its labels, beside diffusers, numpy and scipy
+//! (tests/oracle/diffusers_walk_and_cut.py).
 use ndarray::Array3;
 use tempfile::TempDir;
 use tomocut::ncut::{segment_image, ImageInput, NcutOptions, Preset, Segmentation};

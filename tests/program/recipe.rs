@@ -1,4 +1,5 @@
-//! `tomocut run --recipe cvpr2026`: one set of labels, two networks, every tomogram; killed on the way, to the same bytes.
+//! `tomocut run --recipe cvpr2026`: one set of labels, two networks, every tomogram; killed on the way, to the same
+//! bytes.
 use std::path::Path;
 
 use tch::{Device, Kind, Tensor};

@@ -60,8 +60,8 @@ impl CellPoseRule {
 /// What CellPose sees of a slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CellPoseInput {
-    /// The foreground, as in the released code. cellpose scales grey levels by their percentiles: where less than 1 % of
-    /// a slice is foreground, it sees nothing.
+    /// The foreground, as in the released code. cellpose scales grey levels by their percentiles: where less than 1 %
+    /// of a slice is foreground, it sees nothing.
     Foreground,
     /// The score, where there is one.
     Score,

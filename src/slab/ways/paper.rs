@@ -21,8 +21,8 @@ use crate::slab::zcorrect::z_correct;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Paper;
 
-/// The canvas of one tile, or of one panel of a slice: structures dark, 0..=255, at `upscale` pixels per attention cell.
-/// None where no eigenvector passed the contour test.
+/// The canvas of one tile, or of one panel of a slice: structures dark, 0..=255, at `upscale` pixels per attention
+/// cell. None where no eigenvector passed the contour test.
 pub type Canvas = Option<Array2<u8>>;
 
 /// A canvas on which nothing is darker than its surroundings.
