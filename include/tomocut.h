@@ -335,8 +335,9 @@ typedef struct tomocut_slab_options {
     uint64_t z_end;
     /**
      * "default" (what measures best with the built-in model), "cvpr2026_code" (what the released code of the slab
-     * paper does) or "cvpr2026_paper" (what the paper says); NULL: "default". The papers' split by CellPose: settings
-     * cellpose_weights, or split "circularity" as a stand-in.
+     * paper does), "cvpr2026_paper" (what the paper says) or "spectral" (eigenvectors of the built-in model's
+     * attention); NULL: "default". The papers' split by CellPose: settings cellpose_weights, or split "circularity" as
+     * a stand-in.
      */
     const char *preset;
     /**

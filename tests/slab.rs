@@ -108,6 +108,36 @@ fn odd_and_narrow_slices_and_every_tiling_work() {
 }
 
 #[test]
+fn the_spectral_preset_has_one_sign_in_all_tiles() {
+    let mut generator = Generator::new(6, 0);
+    let inside = |y: usize, x: usize| {
+        let from = |cx: f64| (y as f64 - 32.0).hypot(x as f64 - cx) <= 10.0;
+        from(25.0) || from(118.0)
+    };
+    let voxels = Array3::from_shape_fn((4, 64, 144), |(_, y, x)| {
+        (generator.normal() - if inside(y, x) { 2.0 } else { 0.0 }) as f32
+    });
+    let tomogram = Tomogram::from_array(voxels, Geometry::new([4, 64, 144], 10.0)).unwrap();
+    let options = SlabOptions {
+        tile_cells: 32,
+        ..SlabOptions::new(Preset::Spectral)
+    };
+    let slab = run(&tomogram, 0..4, &options);
+    assert!(slab.report.tiles_per_slice > 1, "one tile has one sign");
+    for half in [0..72, 72..144] {
+        let mut means = [(0.0, 0.0); 2];
+        for ((_, y, x), score) in slab.score.indexed_iter().filter(|((_, _, x), _)| half.contains(x)) {
+            let mean = &mut means[usize::from(inside(y, x))];
+            *mean = (mean.0 + f64::from(*score), mean.1 + 1.0);
+        }
+        let [ground, disc] = means.map(|(sum, count)| sum / count);
+        assert!(disc > ground + 0.4, "{half:?}: {disc} in the disc, {ground} beside it");
+    }
+    assert_ne!(slab.labels[[1, 32, 25]], 0);
+    assert_ne!(slab.labels[[1, 32, 118]], 0);
+}
+
+#[test]
 fn the_papers_presets_run_on_the_builtin_model() {
     let tomogram = ball((3, 64, 64), 1.0);
     for (preset, solver) in [

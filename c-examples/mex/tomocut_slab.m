@@ -17,7 +17,7 @@
 %     bright      true: structures are brighter than their surroundings
 %     diameter_nm diameter of the molecules, where they are of one kind
 %     n_points    so many molecules, the best ones
-%     preset      'default', 'cvpr2026_paper', 'cvpr2026_code'; the papers' need cellpose_weights, or split
+%     preset      'default', 'spectral', 'cvpr2026_paper', 'cvpr2026_code'; the papers' need cellpose_weights, or split
 %                 'circularity'
 %   Lists are rows or cells, {3} where there is one item; groups are structs, such as struct('clahe', true).
 %   and beside these

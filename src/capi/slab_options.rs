@@ -21,8 +21,9 @@ pub struct tomocut_slab_options {
     /// Slice after the last one; must be above z_first.
     pub z_end: u64,
     /// "default" (what measures best with the built-in model), "cvpr2026_code" (what the released code of the slab
-    /// paper does) or "cvpr2026_paper" (what the paper says); NULL: "default". The papers' split by CellPose: settings
-    /// cellpose_weights, or split "circularity" as a stand-in.
+    /// paper does), "cvpr2026_paper" (what the paper says) or "spectral" (eigenvectors of the built-in model's
+    /// attention); NULL: "default". The papers' split by CellPose: settings cellpose_weights, or split "circularity" as
+    /// a stand-in.
     pub preset: *const c_char,
     /// Edge of a voxel in nm, 0.01 to 100, where the tomogram's own is wrong or unknown; 0: the tomogram's own.
     pub voxel_nm: f64,

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 pub enum Preset {
     /// What measures best with the built-in model.
     Default,
+    /// The papers' way with the built-in model: leading eigenvectors of its attention, with one sign and one scale for all
+    /// tiles.
+    Spectral,
     /// What the authors' released code does (docs/papers.md lists how it differs from the text). Splits by CellPose.
     #[serde(rename = "cvpr2026_code")]
     Cvpr2026Code,
@@ -18,11 +21,12 @@ pub enum Preset {
 
 impl Preset {
     /// Names of the presets, the default first.
-    pub const NAMES: &'static [&'static str] = &["default", "cvpr2026_code", "cvpr2026_paper"];
+    pub const NAMES: &'static [&'static str] = &["default", "spectral", "cvpr2026_code", "cvpr2026_paper"];
 
     /// The preset of that name; an unknown name is the default, as is the empty one.
     pub fn of_name(name: &str) -> Self {
         match name {
+            "spectral" => Self::Spectral,
             "cvpr2026_code" => Self::Cvpr2026Code,
             "cvpr2026_paper" => Self::Cvpr2026Paper,
             _ => Self::Default,

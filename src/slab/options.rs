@@ -290,6 +290,22 @@ impl SlabOptions {
                 link_z: true,
                 ..paper
             },
+            Preset::Spectral => Self {
+                preset,
+                // Asked, in the built-in model's training, to keep a token's attention within its class
+                // (models/README.md); the others see tiles and gradients too.
+                layers: vec![11, 12, 14, 15],
+                canvas: CanvasRule::Mixed,
+                eigenvector_weight: 1.0,
+                // The ground, and what tells membranes and molecules from it; the fourth brings nothing.
+                n_eigenvectors: 3,
+                score_smoothing_nm: 1.5,
+                binarisation: ThresholdRule::Otsu,
+                split: SplitRule::Shape3d,
+                refine: false,
+                network_membranes: false,
+                ..Self::new(Preset::Default)
+            },
         }
     }
 

@@ -44,7 +44,7 @@ pub struct Arguments {
     /// Stable Diffusion, a folder or .safetensors [default: built-in model]
     #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
-    /// default, or a paper's, which split by CellPose: cvpr2026_code, cvpr2026_paper
+    /// default, spectral, or a paper's, which split by CellPose: cvpr2026_code, cvpr2026_paper
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
     #[command(flatten)]

@@ -15,7 +15,7 @@ pub struct Model {
 }
 
 /// Presets of the built-in model that have a row beside the default's.
-const PRESETS: [&str; 0] = [];
+const PRESETS: [&str; 1] = ["spectral"];
 
 /// Seed of the random weights.
 const SEED: &str = "20";
