@@ -465,6 +465,14 @@ fn outputs_are_written_whole_and_overlay_the_tomogram() {
     assert!((labels.geometry().origin_angstrom[0] - 30.0).abs() < 1e-3);
     assert_eq!(labels.read_slices(0..4).unwrap().mapv(|v| v as i8), slab.labels);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 10);
+    let doubtful = SlabFileOptions {
+        uncertainty: true,
+        ..SlabFileOptions::default()
+    };
+    let files = write_outputs(&slab, &tomogram, folder.path(), "ball", &doubtful, &Job::quiet()).unwrap();
+    let doubt = Tomogram::open(&files.uncertainty.unwrap(), &Job::quiet()).unwrap();
+    let doubt = doubt.read_slices(0..4).unwrap();
+    assert!(doubt.iter().all(|d| (0.0..=1.0).contains(d)) && doubt.iter().any(|d| *d > 0.1));
     let missing = write_outputs(
         &slab,
         &tomogram,

@@ -44,6 +44,7 @@ mod tile_attention;
 mod tile_tensor;
 pub mod tiles;
 mod timesteps;
+mod uncertainty;
 mod voxel;
 mod voxel_match;
 mod way;

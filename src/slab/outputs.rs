@@ -12,6 +12,7 @@ use crate::volume::{self, Tomogram};
 
 use super::overlay::write_overlay;
 use super::pipeline::SlabSegmentation;
+use super::uncertainty::uncertainty;
 
 /// Which files a segmented slab is written to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -19,6 +20,8 @@ use super::pipeline::SlabSegmentation;
 pub struct SlabFileOptions {
     /// Whether scores are float32 (MRC mode 2) and not float16 (mode 12).
     pub float32_scores: bool,
+    /// Whether a map of doubt is written too: the entropy of what each voxel may be, 0 sure to 1 all kinds alike.
+    pub uncertainty: bool,
     /// Formats of the points.
     pub formats: Vec<PickFormat>,
 }
@@ -34,6 +37,7 @@ impl Default for SlabFileOptions {
         ];
         Self {
             float32_scores: false,
+            uncertainty: false,
             formats: formats.to_vec(),
         }
     }
@@ -56,6 +60,8 @@ pub struct OutputFiles {
     pub score: PathBuf,
     /// `<stem>_membrane.mrc` and `<stem>_molecule.mrc`, as `score`: likelihoods, where the model predicts structures.
     pub likelihoods: Vec<PathBuf>,
+    /// `<stem>_uncertainty.mrc`, as `score`, where it was asked for.
+    pub uncertainty: Option<PathBuf>,
     /// `<stem>_points.{csv,star,tbl,mod,coords}`, those asked for.
     pub points: Vec<PathBuf>,
     /// `<stem>_overlay.png`.
@@ -91,6 +97,7 @@ pub fn write_outputs(
             Some(_) => vec![file("membrane.mrc"), file("molecule.mrc")],
             None => Vec::new(),
         },
+        uncertainty: options.uncertainty.then(|| file("uncertainty.mrc")),
         points: options
             .formats
             .iter()
@@ -108,6 +115,10 @@ pub fn write_outputs(
             volume::write_scores(path, map, &slab.geometry, half_scores)?;
             job.check()?;
         }
+    }
+    if let Some(path) = &files.uncertainty {
+        volume::write_scores(path, &uncertainty(slab), &slab.geometry, half_scores)?;
+        job.check()?;
     }
     let name = written_name(tomogram.name(), stem);
     let set = PickSet::new(slab.points.clone(), tomogram.geometry(), name);

@@ -64,6 +64,9 @@ pub struct Arguments {
     /// Scores as float32 instead of float16
     #[arg(long)]
     float32: bool,
+    /// Also write <stem>_uncertainty.mrc: 0 sure, 1 all kinds alike
+    #[arg(long)]
+    uncertainty: bool,
     /// Also keep what the model computes of the middle slice (safetensors)
     #[arg(long, value_name = "FILE")]
     dump: Option<PathBuf>,
@@ -100,6 +103,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         .or_exit(Exit::BadInput)?;
     let mut file_settings = Map::new();
     file_settings.insert("float32_scores".into(), arguments.float32.into());
+    file_settings.insert("uncertainty".into(), arguments.uncertainty.into());
     let file_settings: SlabFileOptions = resolve(file_settings).or_exit(Exit::Usage)?;
     let write = |job: &_| {
         let stem = tomogram.name();
@@ -191,6 +195,9 @@ fn named(files: &OutputFiles, dump: Option<&Path>) -> Vec<(String, String)> {
     add("overlay", &files.overlay);
     for (name, path) in ["membrane", "molecule"].into_iter().zip(&files.likelihoods) {
         add(name, path);
+    }
+    if let Some(path) = &files.uncertainty {
+        add("uncertainty", path);
     }
     if let Some(path) = dump {
         add("dump", path);
