@@ -9,6 +9,8 @@ mod full_width;
 mod hashed;
 #[path = "diffusion_parity/networks.rs"]
 mod networks;
+#[path = "diffusion_parity/slab_released.rs"]
+mod slab_released;
 #[path = "diffusion_parity/walk_and_cut.rs"]
 mod walk_and_cut;
 
