@@ -10,6 +10,7 @@ pub mod log;
 pub mod memory;
 pub mod report;
 pub mod threads;
+mod workers;
 
 mod aten;
 mod atomic;
@@ -29,3 +30,4 @@ pub use python_json::without_python_words;
 pub use report::runtime_report;
 pub use reuse::MemoryReuse;
 pub use threads::HostState;
+pub use workers::{in_order, worker_count};

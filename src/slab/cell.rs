@@ -63,6 +63,11 @@ impl<'a> CellRun<'a> {
         self.context
     }
 
+    /// First slice of the cell, in slices of the tomogram.
+    pub fn z(&self) -> usize {
+        self.z
+    }
+
     /// Where the tiles lie.
     pub fn plan(&self) -> &TilePlan {
         &self.plan

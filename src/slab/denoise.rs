@@ -16,6 +16,7 @@ use super::context::PreparedSlab;
 use super::line::Line;
 use super::options::SlabOptions;
 use super::stack::{check_slices, RawStack};
+use super::tile_runs::run_tiles;
 use super::timesteps::Timesteps;
 use super::ways::Denoised;
 
@@ -147,17 +148,19 @@ pub fn denoise(
         let slab = start..(start + chunk).min(end);
         job.enter(Stage::Read)?;
         let stack = RawStack::read(tomogram, slab, model.cells())?.scaled(&context.scale, job)?;
-        for z in stack.cell_starts() {
-            job.set_span((z - first) as f64 / (end - first) as f64..1.0);
-            let cell = CellRun::new(&context, &stack, z)?;
-            let tiles = (0..cell.tiles())
-                .map(|tile| line.tile_map(&context, &cell.run_tile(tile, false, job)?))
-                .collect::<Result<Vec<_>>>()?;
-            for (offset, score) in line.slice_maps(&cell, tiles)?.into_iter().enumerate() {
+        let share = |z: usize| (z - first) as f64 / (end - first) as f64;
+        job.set_span(share(start)..share((start + chunk).min(end)));
+        let cells = stack
+            .cell_starts()
+            .map(|z| CellRun::new(&context, &stack, z))
+            .collect::<Result<Vec<_>>>()?;
+        run_tiles(&line, &context, &cells, job, |cell, maps| {
+            for (offset, score) in line.slice_maps(cell, maps.tiles)?.into_iter().enumerate() {
                 let slice = score.mapv(|v| context.scale.density(-v * abar.sqrt() as f32));
-                put(z + offset, slice.view())?;
+                put(cell.z() + offset, slice.view())?;
             }
-        }
+            Ok(())
+        })?;
     }
     Ok(DenoiseReport {
         model: model.config().name.clone(),

@@ -6,9 +6,9 @@ use super::context::{PreparedSlab, SlabContext};
 use super::decision::Decision;
 
 /// One way, from the tiles of a slab to its labels. Each has its own kind of map.
-pub trait Line {
+pub trait Line: Sync {
     /// What one tile gives.
-    type TileMap;
+    type TileMap: Send;
     /// What one slice of the slab gives.
     type SliceMap;
 

@@ -41,6 +41,7 @@ mod stack;
 mod structures;
 mod suggest;
 mod tile_attention;
+mod tile_runs;
 mod tile_tensor;
 pub mod tiles;
 mod timesteps;

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::diffusion::DiffusionModel;
 use crate::picks::Pick;
-use crate::runtime::{Job, MemoryReuse, Result};
+use crate::runtime::{Job, Result};
 use crate::settings::Settings;
 use crate::volume::{Geometry, Tomogram, MEMBRANE, MOLECULE};
 
@@ -19,6 +19,7 @@ use super::network_membranes::network_membranes;
 use super::options::SlabOptions;
 use super::stack::check_slices;
 use super::structures::StructureMaps;
+use super::tile_runs::run_tiles;
 use super::voxel_match::{segment_matched, VoxelMatch};
 use super::way::Way;
 
@@ -188,30 +189,19 @@ pub(super) fn segment_as_sampled(
 /// Goes one way: all tiles of all cells, then the decision; `begin`: the share of the call that is done before.
 fn follow<L: Line>(line: &L, slab: &PreparedSlab, begin: f64, report: &mut SlabReport, job: &Job) -> Result<Decision> {
     let PreparedSlab { context, stack, .. } = slab;
+    let cells: Vec<CellRun> = stack
+        .cell_starts()
+        .map(|z| CellRun::new(context, stack, z))
+        .collect::<Result<_>>()?;
+    report.tiles_per_slice = cells.first().map_or(0, CellRun::tiles);
     let mut slices = Vec::new();
-    let cells = stack.cell_starts();
-    let share = (SLICES_SHARE - begin) / cells.len() as f64;
-    let kept = MemoryReuse::start();
-    for (index, z) in cells.enumerate() {
-        let cell = CellRun::new(context, stack, z)?;
-        report.tiles_per_slice = cell.tiles();
-        let mut maps = Vec::with_capacity(cell.tiles());
-        for tile in 0..cell.tiles() {
-            let step = share / cell.tiles() as f64;
-            let start = begin + index as f64 * share + tile as f64 * step;
-            job.set_span(start..start + step);
-            let run = cell.run_tile(tile, line.needs_eigenvectors(), job)?;
-            if let Some(solved) = &run.eigenvectors {
-                report.worst_residual = report.worst_residual.max(solved.residual);
-            }
-            let map = line.tile_map(context, &run)?;
-            report.empty_tiles += usize::from(line.is_empty(&map));
-            maps.push(map);
-            job.advance(1.0)?;
-        }
-        slices.extend(line.slice_maps(&cell, maps)?);
-    }
-    drop(kept);
+    job.set_span(begin..SLICES_SHARE);
+    run_tiles(line, context, &cells, job, |cell, maps| {
+        report.worst_residual = report.worst_residual.max(maps.residual);
+        report.empty_tiles += maps.tiles.iter().filter(|map| line.is_empty(map)).count();
+        slices.extend(line.slice_maps(cell, maps.tiles)?);
+        Ok(())
+    })?;
     job.set_span(SLICES_SHARE..1.0);
     line.decide(slab, slices, job)
 }
