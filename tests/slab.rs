@@ -9,7 +9,7 @@ use tomocut::metrics;
 use tomocut::networks::{GreyScale, SegmentationModel};
 use tomocut::phantom::{simulate, PhantomOptions};
 use tomocut::predict::predict_slices;
-use tomocut::runtime::{CancelToken, Error, Generator, Job, Logger};
+use tomocut::runtime::{CancelToken, Error, Generator, HostState, Job, Logger};
 use tomocut::settings::resolve_text;
 use tomocut::slab::{
     dump_slice, segment, slice_features, write_outputs, CanvasRule, Preset, SlabFileOptions, SlabOptions,
@@ -92,6 +92,25 @@ fn the_same_input_gives_the_same_bytes_and_host_scale_does_not_matter() {
     let scaled = Tomogram::from_array(voxels, tomogram.geometry().clone()).unwrap();
     let difference = (&run(&scaled, 1..5, &quick()).score - &first.score).mapv(f32::abs);
     assert!(difference.iter().all(|d| *d < 2e-2));
+}
+
+#[test]
+fn the_number_of_threads_does_not_change_a_byte() {
+    let tomogram = ball((6, 64, 150), 1.0);
+    let on = |threads: usize, preset: Preset| {
+        let _host = HostState::enter(threads);
+        let options = SlabOptions {
+            tile_cells: 32,
+            ..SlabOptions::new(preset)
+        };
+        let slab = run(&tomogram, 0..6, &options);
+        assert!(slab.report.tiles_per_slice > 1);
+        (slab.labels, slab.score, slab.points)
+    };
+    for preset in [Preset::Default, Preset::Spectral] {
+        let one = on(1, preset);
+        assert!(one == on(2, preset) && one == on(3, preset), "{preset:?}");
+    }
 }
 
 #[test]

@@ -1,19 +1,19 @@
 //! From a picture file to a network's input.
-use ndarray::{Array2, Axis, Zip};
+use ndarray::{Array2, Axis};
 use tch::Tensor;
 
 use super::{InputScale, ModelDescription};
-use crate::image::{resize_linear_f32, PictureFile};
+use crate::image::{resize_picture, PictureFile, PictureLevels};
 use crate::runtime::{Error, Result};
 use crate::tensors::from_slice;
 use crate::volume::CLIP_SIGMA;
 
-/// Weights of red, green and blue in grey (ITU-R BT.601).
-const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
+/// Weights of red, green and blue in grey (ITU-R BT.601), in 65536ths, as PIL has them.
+const LUMA: [f64; 3] = [19595.0, 38470.0, 7471.0];
 
 impl ModelDescription {
-    /// `picture` as the network's input [channels, rows, columns] of `side` pixels: brought to that size linearly, to
-    /// the network's number of channels (colours to grey, grey repeated) and to its grey scale. `name` names the
+    /// `picture` as the network's input [channels, rows, columns] of `side` pixels: brought to that size as PIL
+    /// does it ([`resize_picture`]), to the network's number of channels (colours to grey, grey repeated) and to its grey scale. `name` names the
     /// picture in errors.
     ///
     /// Errors: [`Error::Unsupported`] for a network of three dimensions or of other than 1 or 3 channels;
@@ -24,28 +24,36 @@ impl ModelDescription {
             let text = format!("pictures are for networks of slices with 1 or 3 channels; this one has {channels}");
             return Err(Error::Unsupported(text));
         }
+        let levels = match picture.range {
+            Some([0.0, 255.0]) => PictureLevels::Bytes,
+            _ => PictureLevels::Exact,
+        };
         let planes: Vec<Array2<f32>> = match (picture.pixels.dim().0, channels) {
-            (3, 1) => {
-                let part = |k: usize| picture.pixels.index_axis(Axis(0), k);
-                let mut grey = Array2::zeros(part(0).dim());
-                for (k, weight) in LUMA.into_iter().enumerate() {
-                    Zip::from(&mut grey)
-                        .and(part(k))
-                        .for_each(|grey, level| *grey += weight * level);
-                }
-                vec![grey]
-            }
+            (3, 1) => vec![grey(picture, levels)],
             (available, needed) => (0..needed as usize)
                 .map(|k| picture.pixels.index_axis(Axis(0), k.min(available - 1)).to_owned())
                 .collect(),
         };
         let values: Vec<f32> = planes
             .iter()
-            .flat_map(|plane| resize_linear_f32(plane.view(), side).into_iter())
+            .flat_map(|plane| resize_picture(plane.view(), side, levels).into_iter())
             .collect();
         let values = scaled(name, &values, picture.range, self.input)?;
         from_slice(&values, [planes.len(), side.0, side.1])
     }
+}
+
+/// The grey of three colours; of bytes a byte, as PIL's `convert("L")`.
+fn grey(picture: &PictureFile, levels: PictureLevels) -> Array2<f32> {
+    let (_, rows, cols) = picture.pixels.dim();
+    Array2::from_shape_fn((rows, cols), |(row, col)| {
+        let part = |k: usize| LUMA[k] * f64::from(picture.pixels[[k, row, col]]);
+        let sum = (part(0) + part(1) + part(2)) / 65536.0;
+        match levels {
+            PictureLevels::Bytes => (sum + 0.5).floor() as f32,
+            PictureLevels::Exact => sum as f32,
+        }
+    })
 }
 
 /// Levels in the grey scale `input`; `range` is black and white, where the file says them, else the smallest and

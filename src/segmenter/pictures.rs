@@ -5,7 +5,7 @@ use ndarray::{Array2, Axis};
 use tch::{Kind, Tensor};
 
 use super::LabelledVolume;
-use crate::image::{resize_nearest, PictureFile};
+use crate::image::{resize_picture_nearest, PictureFile};
 use crate::networks::ModelDescription;
 use crate::runtime::{Error, Result};
 use crate::settings::hash_bytes;
@@ -103,15 +103,15 @@ fn two_levels(name: &str, file: &PictureFile) -> Result<Array2<bool>> {
 }
 
 impl LabelledVolume {
-    /// A picture in the scale and with the channels of `description`, resized to `side` (rows, columns): linearly, its
-    /// mask by the nearest pixel.
+    /// A picture in the scale and with the channels of `description`, resized to `side` (rows, columns) as PIL
+    /// does it: linearly over the source's footprint, its mask by the nearest pixel.
     ///
     /// Errors: those of [`ModelDescription::picture_input`]; a network of other than one output beside "background".
     pub fn of_picture(pair: &PicturePair, description: &ModelDescription, side: (usize, usize)) -> Result<Self> {
         let image = description
             .picture_input(&pair.name, &pair.image, side)?
             .f_unsqueeze(1)?;
-        let small = resize_nearest(pair.mask.view(), side);
+        let small = resize_picture_nearest(pair.mask.view(), side);
         let outputs = description.network.outputs();
         let named = outputs.iter().filter(|name| *name != BACKGROUND).count();
         if named != 1 {
