@@ -82,11 +82,14 @@ pub struct PredictOptions {
     /// Whether the mirrors of every window (8, of a network of slices 4) are predicted and averaged, at so many times
     /// the time.
     pub mirrors: bool,
-    /// How a network that draws its answers (SDSeg) goes from noise to one. With one step both are SDSeg's direct step.
+    /// How a network that draws its answers (SDSeg) goes from noise to one. With one step all are SDSeg's direct step.
     pub sampler: Sampler,
     /// Passes of such a network from noise to an answer.
     #[schemars(range(min = 1, max = 1000))]
     pub steps: u32,
+    /// Noise that the sampler "ddim" adds on the way, as a share of that of "ddpm".
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub eta: f64,
     /// Answers of such a network, each from another noise, that are averaged.
     #[schemars(range(min = 1, max = 1000))]
     pub samples: u32,
@@ -146,6 +149,7 @@ impl Default for PredictOptions {
             mirrors: false,
             sampler: Sampler::default(),
             steps: 1,
+            eta: 0.0,
             samples: 1,
             seed: 1,
             z_smoothing: 0.0,
@@ -202,6 +206,7 @@ impl PredictOptions {
     pub fn sampling(&self) -> Sampling {
         Sampling {
             sampler: self.sampler,
+            eta: self.eta,
             steps: self.steps,
             samples: self.samples,
             seed: self.seed,

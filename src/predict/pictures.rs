@@ -157,7 +157,7 @@ pub fn predict_pictures(
     std::fs::create_dir_all(folder).map_err(|e| Error::io("creating", folder, e))?;
     let outputs = model.network().outputs();
     let threshold = options.threshold.unwrap_or(0.5) as f32;
-    let (mut files, mut sums, mut compared, mut seconds) = (Vec::new(), [0.0; 3], 0.0, 0.0);
+    let (mut files, mut compared, mut seconds) = (Vec::new(), Vec::new(), 0.0);
     for (count, (path, name)) in images.iter().zip(&names).enumerate() {
         job.enter(Stage::Read)?;
         let picture = PictureFile::read(path)?;
@@ -166,12 +166,7 @@ pub fn predict_pictures(
         let answer = predict_picture(model, (&path.display().to_string(), &picture), options, job)?;
         seconds += began.elapsed().as_secs_f64();
         job.enter(Stage::Write)?;
-        if let Some(stability) = answer.stability {
-            for (sum, value) in sums.iter_mut().zip([stability.dice, stability.psnr, stability.ssim]) {
-                *sum += value;
-            }
-            compared += 1.0;
-        }
+        compared.extend(answer.stability);
         let mut put = |ending: &str, bytes: Array2<u8>| -> Result<()> {
             let path = folder.join(format!("{name}_{ending}.png"));
             let png = grey_png(bytes.view())?;
@@ -193,11 +188,7 @@ pub fn predict_pictures(
     }
     Ok(PicturesReport {
         files,
-        stability: (compared > 0.0).then(|| Stability {
-            dice: sums[0] / compared,
-            psnr: sums[1] / compared,
-            ssim: sums[2] / compared,
-        }),
+        stability: Stability::mean(&compared),
         seconds_per_picture: seconds / images.len() as f64,
         settings: options.clone(),
     })

@@ -2,21 +2,54 @@
 use ndarray::Array2;
 use serde::Serialize;
 
-use crate::image::{psnr, ssim};
+use crate::image::{gaussian_ssim, multiscale_ssim, psnr, ssim};
 
 /// Largest peak signal-to-noise ratio that is counted, in decibels: answers that are the same have an infinite one.
 const MOST_DECIBELS: f64 = 100.0;
 
-/// Means over all pairs of answers, as SDSeg's paper measures its stability; the nearer to 1, 100 and 1 the less the
-/// noise matters.
+/// Means over the answers of how near each comes to the first one, as SDSeg's paper measures its stability: the nearer to
+/// 1 (to 100 decibels) the less the noise matters. LPIPS is not here: it needs the weights of another network.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Stability {
     /// Dice of the masks at one half, 0..=1; 1 where both are empty.
     pub dice: f64,
+    /// Intersection over union of the masks at one half, 0..=1; 1 where both are empty.
+    pub iou: f64,
     /// Peak signal-to-noise ratio of the probabilities in decibels, at most 100.
     pub psnr: f64,
-    /// Structural similarity of the probabilities, -1..=1.
+    /// Structural similarity of the probabilities with a Gaussian window, -1..=1 (below 11 pixels a side: with a uniform
+    /// one).
     pub ssim: f64,
+    /// The same at five scales, 0..=1; none below 176 pixels a side.
+    pub ms_ssim: Option<f64>,
+}
+
+impl Stability {
+    /// The mean of several; none of none.
+    pub fn mean(all: &[Self]) -> Option<Self> {
+        let count = all.len() as f64;
+        let of = |value: fn(&Self) -> f64| all.iter().map(value).sum::<f64>() / count;
+        let scales: Option<Vec<f64>> = all.iter().map(|one| one.ms_ssim).collect();
+        (!all.is_empty()).then(|| Self {
+            dice: of(|one| one.dice),
+            iou: of(|one| one.iou),
+            psnr: of(|one| one.psnr),
+            ssim: of(|one| one.ssim),
+            ms_ssim: scales.map(|scales| scales.iter().sum::<f64>() / count),
+        })
+    }
+
+    fn between(a: &Array2<f32>, b: &Array2<f32>) -> Self {
+        let above = |map: &Array2<f32>| map.iter().map(|p| *p > 0.5).collect::<Vec<_>>();
+        let dice = mask_dice(above(a), above(b));
+        Self {
+            dice,
+            iou: dice / (2.0 - dice),
+            psnr: psnr(a.view(), b.view(), 1.0).min(MOST_DECIBELS),
+            ssim: gaussian_ssim(a.view(), b.view(), 1.0).unwrap_or_else(|| ssim(a.view(), b.view(), 1.0)),
+            ms_ssim: multiscale_ssim(a.view(), b.view(), 1.0),
+        }
+    }
 }
 
 /// Dice of two masks of one extent, 0..=1; 1 where both are empty.
@@ -34,21 +67,9 @@ pub fn mask_dice(a: impl IntoIterator<Item = bool>, b: impl IntoIterator<Item = 
 
 /// The stability of several answers, probabilities of one picture; none where there are fewer than two.
 pub fn stability(answers: &[Array2<f32>]) -> Option<Stability> {
-    let (mut sum, mut pairs) = ([0.0; 3], 0.0);
-    for (index, a) in answers.iter().enumerate() {
-        for b in &answers[..index] {
-            let above = |map: &Array2<f32>| map.iter().map(|p| *p > 0.5).collect::<Vec<_>>();
-            sum[0] += mask_dice(above(a), above(b));
-            sum[1] += psnr(a.view(), b.view(), 1.0).min(MOST_DECIBELS);
-            sum[2] += ssim(a.view(), b.view(), 1.0);
-            pairs += 1.0;
-        }
-    }
-    (pairs > 0.0).then(|| Stability {
-        dice: sum[0] / pairs,
-        psnr: sum[1] / pairs,
-        ssim: sum[2] / pairs,
-    })
+    let (first, others) = answers.split_first()?;
+    let all: Vec<Stability> = others.iter().map(|other| Stability::between(first, other)).collect();
+    Stability::mean(&all)
 }
 
 #[cfg(test)]
@@ -59,11 +80,14 @@ mod tests {
     fn the_same_answers_are_stable_and_others_less() {
         let map = |shift: usize| Array2::from_shape_fn((24, 24), |(r, c)| f32::from(u8::from(r + shift > 8 && c < 12)));
         let same = stability(&[map(0), map(0), map(0)]).unwrap();
-        assert_eq!((same.dice, same.psnr), (1.0, 100.0));
+        assert_eq!((same.dice, same.iou, same.psnr, same.ms_ssim), (1.0, 1.0, 100.0, None));
         assert!((same.ssim - 1.0).abs() < 1e-9);
         let other = stability(&[map(0), map(3)]).unwrap();
         // 15 and 18 rows of 12 pixels, one within the other.
-        assert!((other.dice - 2.0 * 15.0 / 33.0).abs() < 1e-12);
+        assert!((other.dice - 2.0 * 15.0 / 33.0).abs() < 1e-12 && (other.iou - 15.0 / 18.0).abs() < 1e-12);
+        // The first one against the others, not all pairs.
+        let three = stability(&[map(0), map(3), map(3)]).unwrap();
+        assert!((three.dice - other.dice).abs() < 1e-12);
         let error: f64 = 3.0 * 12.0 / 576.0;
         assert!((other.psnr + 10.0 * error.log10()).abs() < 1e-4 && other.ssim < 1.0);
         assert!(stability(&[map(0)]).is_none());

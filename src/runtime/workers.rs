@@ -236,7 +236,7 @@ mod tests {
             assert_eq!(tch::get_num_threads(), 1);
             job.enter(Stage::Predict)?;
             job.advance(0.5)?;
-            std::thread::sleep(Duration::from_millis(if piece % 3 == 0 { 12 } else { 1 }));
+            std::thread::sleep(Duration::from_millis(if piece.is_multiple_of(3) { 12 } else { 1 }));
             Ok(piece * piece)
         };
         let mut taken = Vec::new();

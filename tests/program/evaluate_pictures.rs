@@ -104,6 +104,13 @@ fn pictures_are_paired_by_name_whatever_their_format() {
         [&Value::from(1.0), &Value::from(0.0), &Value::from(0.5), &Value::Null]
     );
     assert_eq!(scores["pictures"][0]["true_fraction"], 1.0 / 32.0);
+    // The line alone; all but the line; nothing, of a line; nothing, of nothing.
+    let dice: Vec<f64> = (0..4)
+        .map(|n| scores["pictures"][n]["dice"].as_f64().unwrap())
+        .collect();
+    assert_eq!(dice, [1.0, 0.0, 0.0, 1.0]);
+    assert_eq!(scores["mean_dice"]["value"], 0.5);
+    assert_eq!(scores["mean_iou"]["value"], 0.5);
     // A lower threshold lets the 60 in; the MRC mask has nothing above 1 then.
     let lower = report(folder.path(), &["--mask-above", "50"]);
     assert_eq!(lower["pictures"][0]["true_fraction"], 2.0 / 32.0);

@@ -191,7 +191,7 @@ impl Prediction<'_> {
                 "settings": settings_value(&report.settings),
             });
             if let Some(s) = stability {
-                answer["stability"] = json!({"dice": s.dice, "psnr": s.psnr, "ssim": s.ssim});
+                answer["stability"] = serde_json::to_value(s).unwrap_or_default();
             }
             return print_json(&answer);
         }
@@ -200,9 +200,12 @@ impl Prediction<'_> {
         }
         let mut text = format!("{} pictures, {:.2} s each\n", images.len(), report.seconds_per_picture);
         if let Some(s) = stability {
+            let scales = s
+                .ms_ssim
+                .map_or(String::new(), |scales| format!(", MS-SSIM {scales:.3}"));
             text += &format!(
-                "between samples: Dice {:.3}, PSNR {:.1} dB, SSIM {:.3}\n",
-                s.dice, s.psnr, s.ssim
+                "first sample against the others: Dice {:.3}, IoU {:.3}, PSNR {:.1} dB, SSIM {:.3}{scales}\n",
+                s.dice, s.iou, s.psnr, s.ssim
             );
         }
         print(&text)

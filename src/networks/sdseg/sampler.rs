@@ -1,10 +1,12 @@
 //! From noise to the clean latent of a mask.
+use std::collections::VecDeque;
+
 use tch::{Kind, Tensor};
 
 use super::network::{channels_last, Condition, SdSeg};
 use crate::diffusion::NoiseSchedule;
 use crate::networks::{Sampler, Sampling};
-use crate::runtime::{Generator, Job, Result};
+use crate::runtime::{Error, Generator, Job, Result};
 use crate::tensors::term;
 
 /// Timesteps of `steps` passes over T, from the last one down: round(T (steps - i) / steps) - 1. They begin where the
@@ -23,28 +25,51 @@ impl SdSeg {
         let (batch, _, rows, columns) = condition.latent.size4()?;
         let device = condition.latent.device();
         let channels = self.config.first_stage.latent_channels;
-        let noise =
-            Generator::new(sampling.seed, u64::from(sample)).normal_tensor(&[1, channels, rows, columns], device)?;
-        let x = channels_last(&noise.f_expand([batch, -1, -1, -1], false)?)?;
+        // Every image of the batch has the same noise, on the way too.
+        let mut generator = Generator::new(sampling.seed, u64::from(sample));
+        let mut noise = || -> Result<Tensor> {
+            let noise = generator.normal_tensor(&[1, channels, rows, columns], device)?;
+            channels_last(&noise.f_expand([batch, -1, -1, -1], false)?)
+        };
+        let x = noise()?;
         let mut predict = |x: &Tensor, t: i64| -> Result<Tensor> {
             job.check()?;
             let times = Tensor::f_full([batch], t, (Kind::Int64, device))?;
             self.predict(x, &times, condition, &mut Ok, job)
         };
-        integrate(&self.schedule, sampling, x, &mut predict)
+        integrate(&self.schedule, sampling, x, &mut predict, &mut noise)
     }
 }
 
 /// A network's prediction for a noisy latent at a timestep.
 type Predict<'a> = dyn FnMut(&Tensor, i64) -> Result<Tensor> + 'a;
 
+/// Fresh noise of a latent's shape.
+type Noise<'a> = dyn FnMut() -> Result<Tensor> + 'a;
+
+/// Adams and Bashforth's weights of this noise and of the ones before it, by their number.
+const MULTISTEP: [&[f64]; 4] = [
+    &[1.0],
+    &[3.0 / 2.0, -1.0 / 2.0],
+    &[23.0 / 12.0, -16.0 / 12.0, 5.0 / 12.0],
+    &[55.0 / 24.0, -59.0 / 24.0, 37.0 / 24.0, -9.0 / 24.0],
+];
+
 /// Goes from `x`, noise at the last timestep, to a clean latent.
 ///
-/// DDIM (Song, Meng and Ermon 2021, equation 12 with sigma 0): x' = a' x0 + s' eps with a = sqrt(abar), s = sqrt(1 -
-/// abar). DPM-Solver++ (Lu et al. 2022, algorithm 2, data prediction): with lambda = log(a / s), h the step in it and r
-/// the last step over this one, D = (1 + 1 / 2r) x0 - x0_before / 2r and x' = (s' / s) x - a' (e^-h - 1) D. Both end
-/// with the x0 of the last timestep.
-fn integrate(schedule: &NoiseSchedule, sampling: &Sampling, mut x: Tensor, predict: &mut Predict) -> Result<Tensor> {
+/// DDIM (Song, Meng and Ermon 2021, equation 12): x' = a' x0 + sqrt(s'^2 - sigma^2) eps + sigma z with a = sqrt(abar), s =
+/// sqrt(1 - abar), sigma = eta (s' / s) sqrt(1 - a^2 / a'^2) and fresh noise z; DDPM is that with eta 1. PLMS (Liu et al.
+/// 2022, algorithm 2): DDIM with eta 0 and, in the place of eps, a sum over the last four of them, in the first step the
+/// mean with that of the next timestep. DPM-Solver++ (Lu et al. 2022, algorithm 2, data prediction): with lambda = log(a
+/// / s), h the step in it and r the last step over this one, D = (1 + 1 / 2r) x0 - x0_before / 2r and x' = (s' / s) x -
+/// a' (e^-h - 1) D. All end with the x0 of the last timestep.
+fn integrate(
+    schedule: &NoiseSchedule,
+    sampling: &Sampling,
+    mut x: Tensor,
+    predict: &mut Predict,
+    noise: &mut Noise,
+) -> Result<Tensor> {
     let grid = timesteps(schedule.len(), sampling.steps);
     let parts = |t: i64| -> Result<(f64, f64)> {
         let alpha = schedule.alpha_cumprod(t)?;
@@ -52,6 +77,8 @@ fn integrate(schedule: &NoiseSchedule, sampling: &Sampling, mut x: Tensor, predi
     };
     // The clean latent of the step before, and the length of that step.
     let mut before: Option<(Tensor, f64)> = None;
+    // The latest noises, newest first.
+    let mut noises: VecDeque<Tensor> = VecDeque::new();
     for (index, &t) in grid.iter().enumerate() {
         let output = predict(&x, t)?;
         let clean = schedule.clean(&x, &output, t)?;
@@ -60,9 +87,31 @@ fn integrate(schedule: &NoiseSchedule, sampling: &Sampling, mut x: Tensor, predi
         };
         let ((a, s), (a_next, s_next)) = (parts(t)?, parts(next)?);
         x = match sampling.sampler {
-            Sampler::Ddim => {
-                let noise = schedule.noise_of(&x, &output, t)?;
-                (a_next * term(clean) + s_next * term(noise)).tensor()?
+            Sampler::Plms => {
+                noises.push_front(schedule.noise_of(&x, &output, t)?);
+                noises.truncate(MULTISTEP.len());
+                let mut eps = weighted(&noises)?;
+                if index == 0 {
+                    let ahead = (a_next * term(&clean) + s_next * term(&eps)).tensor()?;
+                    let output = predict(&ahead, next)?;
+                    let there = schedule.noise_of(&ahead, &output, next)?;
+                    eps = (0.5 * term(eps) + 0.5 * term(there)).tensor()?;
+                }
+                ((a_next / a) * term(&x) + (s_next - a_next * s / a) * term(eps)).tensor()?
+            }
+            Sampler::Ddim | Sampler::Ddpm => {
+                let eta = match sampling.sampler {
+                    Sampler::Ddpm => 1.0,
+                    _ => sampling.eta,
+                };
+                let sigma = eta * (s_next / s) * (1.0 - (a / a_next).powi(2)).max(0.0).sqrt();
+                let kept = (s_next * s_next - sigma * sigma).max(0.0).sqrt();
+                let eps = schedule.noise_of(&x, &output, t)?;
+                let x = (a_next * term(clean) + kept * term(eps)).tensor()?;
+                match sigma > 0.0 {
+                    true => (term(x) + sigma * term(noise()?)).tensor()?,
+                    false => x,
+                }
             }
             Sampler::DpmSolver => {
                 let h = (a_next / s_next).ln() - (a / s).ln();
@@ -82,11 +131,24 @@ fn integrate(schedule: &NoiseSchedule, sampling: &Sampling, mut x: Tensor, predi
     Ok(x)
 }
 
+/// The multistep sum of `noises`, newest first, at least one.
+fn weighted(noises: &VecDeque<Tensor>) -> Result<Tensor> {
+    let weights = MULTISTEP[noises.len().clamp(1, MULTISTEP.len()) - 1];
+    let mut sum: Option<Tensor> = None;
+    for (noise, &weight) in noises.iter().zip(weights) {
+        let part = weight * term(noise);
+        sum = Some(match sum {
+            Some(sum) => (term(sum) + part).tensor()?,
+            None => part.tensor()?,
+        });
+    }
+    sum.ok_or_else(|| Error::Internal("a multistep of no noise".into()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::diffusion::{PredictionType, ScheduleConfig};
-    use crate::runtime::Error;
     use tch::Device;
 
     fn schedule(prediction_type: PredictionType) -> NoiseSchedule {
@@ -141,7 +203,7 @@ mod tests {
                         PredictionType::VPrediction => noise * a - clean * s,
                     })
                 };
-                let reached = integrate(&schedule, &sampling, noise, &mut predict).unwrap();
+                let reached = integrate(&schedule, &sampling, noise, &mut predict, &mut || unreachable!()).unwrap();
                 let grid = timesteps(1000, steps);
                 let (first, last) = (grid[0], grid[grid.len() - 1]);
                 let deviation = |t: i64| {
@@ -157,9 +219,52 @@ mod tests {
             assert!(first < 0.02 && second < 0.5 * first, "{first} {second}");
             // The first order gains slowly where timesteps are even and noise levels are not.
             assert!(error(Sampler::Ddim, 400) < 0.6 * first);
+            let multistep = error(Sampler::Plms, 50);
+            assert!(multistep < 0.5 * first, "{first} {multistep}");
             // One step is the same either way.
-            assert_eq!(error(Sampler::Ddim, 1), error(Sampler::DpmSolver, 1));
+            for sampler in [Sampler::DpmSolver, Sampler::Plms, Sampler::Ddpm] {
+                assert_eq!(error(Sampler::Ddim, 1), error(sampler, 1));
+            }
         }
         assert_eq!(Device::Cpu, Tensor::from_slice(&[1.0f32]).device());
+    }
+    /// Whatever noise is added on the way, normal data come out with their own deviation; and the same noise gives the
+    /// same answer.
+    #[test]
+    fn noise_on_the_way_keeps_the_distribution() {
+        let d = 0.3f64;
+        let schedule = schedule(PredictionType::Epsilon);
+        let deviation = |sampler: Sampler, eta: f64, seed: u64| -> (f64, f64) {
+            let sampling = Sampling {
+                sampler,
+                eta,
+                steps: 1000,
+                ..Sampling::default()
+            };
+            let mut generator = Generator::new(seed, 0);
+            let mut noise = || generator.normal_tensor(&[5_000], Device::Cpu);
+            let mut predict = |x: &Tensor, t: i64| -> Result<Tensor> {
+                let alpha = schedule.alpha_cumprod(t)?;
+                let (a, s) = (alpha.sqrt(), (1.0 - alpha).sqrt());
+                let clean = x * (a * d * d / (a * a * d * d + s * s));
+                Ok((x - clean * a) / s)
+            };
+            let x = noise().unwrap();
+            let reached = integrate(&schedule, &sampling, x, &mut predict, &mut noise).unwrap();
+            (reached.std(true).double_value(&[]), reached.double_value(&[7]))
+        };
+        let alpha = schedule.alpha_cumprod(4).unwrap();
+        let expected = alpha.sqrt() * d * d / (alpha * d * d + 1.0 - alpha).sqrt();
+        for (sampler, eta) in [(Sampler::Ddim, 0.5), (Sampler::Ddim, 1.0), (Sampler::Ddpm, 0.0)] {
+            let (found, one) = deviation(sampler, eta, 3);
+            assert!(
+                (found / expected - 1.0).abs() < 0.04,
+                "{sampler:?} {eta}: {found}, {expected}"
+            );
+            assert_eq!(one, deviation(sampler, eta, 3).1);
+            assert_ne!(one, deviation(sampler, eta, 4).1);
+        }
+        assert_eq!(deviation(Sampler::Ddim, 1.0, 3), deviation(Sampler::Ddpm, 0.0, 3));
+        assert_ne!(deviation(Sampler::Ddim, 0.0, 3).1, deviation(Sampler::Ddpm, 0.0, 3).1);
     }
 }

@@ -181,14 +181,7 @@ fn score(set: &DataSet, model: &SegmentationModel, sampling: &Sampling) -> Resul
                 sum += mask_dice(mask.iter().copied(), pair.mask.iter().copied());
                 stable.extend(answer.stability);
             }
-            let count = stable.len().max(1) as f64;
-            let mean = |part: fn(&Stability) -> f64| stable.iter().map(part).sum::<f64>() / count;
-            let stability = (!stable.is_empty()).then(|| Stability {
-                dice: mean(|s| s.dice),
-                psnr: mean(|s| s.psnr),
-                ssim: mean(|s| s.ssim),
-            });
-            Ok((sum / scored.len().max(1) as f64, stability))
+            Ok((sum / scored.len().max(1) as f64, Stability::mean(&stable)))
         }
         Kind::Slices {
             tomogram,

@@ -54,7 +54,7 @@ pub fn table(rows: &[Row]) -> String {
         if let Some(s) = row.stability {
             let _ = writeln!(
                 text,
-                "\nOver pairs of five initial noises: Dice {:.3}, PSNR {:.1} dB, SSIM {:.3}.",
+                "\nThe first of five initial noises against the others: Dice {:.3}, PSNR {:.1} dB, SSIM {:.3}.",
                 s.dice, s.psnr, s.ssim
             );
         }

@@ -1,8 +1,9 @@
-//! Scores of single pictures against masks: the area under the ROC curve of each, and its mean.
+//! Scores of single pictures against masks: the area under the ROC curve, Dice and IoU of each, and their means.
 use std::path::{Path, PathBuf};
 
 use ndarray::Array2;
 use tomocut::metrics::{auc, line_strength, Calibration, LINE_SIGMAS};
+use tomocut::predict::mask_dice;
 use tomocut::runtime::Job;
 use tomocut::{Error, Result};
 
@@ -43,6 +44,8 @@ pub fn evaluate(a: &ImageArguments, shown: usize) -> Result<ImageScores> {
         report: ImageReport {
             pairs: files.len(),
             mean_auc: Figure::default(),
+            mean_dice: Figure::default(),
+            mean_iou: Figure::default(),
             calibration: None,
             pictures: Vec::new(),
         },
@@ -67,11 +70,15 @@ pub fn evaluate(a: &ImageArguments, shown: usize) -> Result<ImageScores> {
             Some(image) if both => Some(line_floor(image, &positive, !a.bright)?),
             _ => None,
         });
+        let half = pictures::score_threshold(&files.score);
+        let dice = mask_dice(values.iter().map(|v| *v > half), positive.iter().copied());
         scores.report.pictures.push(PictureReport {
             name: files.name.clone(),
             true_fraction: positive.iter().filter(|p| **p).count() as f64 / positive.len().max(1) as f64,
             auc: area,
             floor: None,
+            dice,
+            iou: dice / (2.0 - dice),
         });
         if kept.contains(&n) {
             scores.shown.push(ShownPicture { auc: area, ..picture });
@@ -79,6 +86,8 @@ pub fn evaluate(a: &ImageArguments, shown: usize) -> Result<ImageScores> {
     }
     scores.report.calibration = table.as_ref().and_then(Reliability::of);
     scores.report.mean_auc.value = mean(scores.report.pictures.iter().filter_map(|p| p.auc));
+    scores.report.mean_dice.value = mean(scores.report.pictures.iter().map(|p| p.dice));
+    scores.report.mean_iou.value = mean(scores.report.pictures.iter().map(|p| p.iou));
     add_floor(&mut scores.report, &floors);
     Ok(scores)
 }

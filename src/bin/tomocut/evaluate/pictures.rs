@@ -25,7 +25,15 @@ const ENDINGS: [(&str, f32); 8] = [
 const LABELS: f32 = 16_777_216.0;
 
 /// What programs add to the name of the picture that they were given.
-const ADDED: [&str; 5] = ["_membrane", "_score", "_scores", "_mask", "_labels"];
+const ADDED: [&str; 7] = [
+    "_membrane",
+    "_molecule",
+    "_foreground",
+    "_score",
+    "_scores",
+    "_mask",
+    "_labels",
+];
 
 /// The ending of a file that is a picture.
 fn ending(path: &Path) -> Option<(&'static str, f32)> {
@@ -36,6 +44,14 @@ fn ending(path: &Path) -> Option<(&'static str, f32)> {
 /// The value above which a pixel of this mask is true, where nobody says another.
 pub fn mask_threshold(path: &Path) -> f32 {
     ending(path).map_or(0.0, |(_, above)| above)
+}
+
+/// The value above which a pixel of this score belongs to the predicted mask: half of its range, 8 bits or 0..=1.
+pub fn score_threshold(path: &Path) -> f32 {
+    match mask_threshold(path) {
+        0.0 => 0.5,
+        half => half,
+    }
 }
 
 /// The name of a picture without what programs add.

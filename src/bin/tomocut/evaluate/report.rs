@@ -183,6 +183,9 @@ pub struct ImageReport {
     pub pairs: usize,
     /// Mean over the pictures that hold both classes.
     pub mean_auc: Figure,
+    /// Mean over all pictures of the masks where scores exceed half of their range; 1 where mask and truth are empty.
+    pub mean_dice: Figure,
+    pub mean_iou: Figure,
     /// Over the pixels of all pictures.
     pub calibration: Option<Reliability>,
     pub pictures: Vec<PictureReport>,
@@ -196,4 +199,6 @@ pub struct PictureReport {
     /// None where the mask is of one class.
     pub auc: Option<f64>,
     pub floor: Option<f64>,
+    pub dice: f64,
+    pub iou: f64,
 }

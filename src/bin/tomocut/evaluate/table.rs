@@ -137,6 +137,8 @@ pub fn image_sections(report: &ImageReport) -> Vec<Section> {
     let floors = || report.pictures.iter().filter_map(|p| p.floor);
     section.line("lowest AUC", areas().reduce(f64::min), floors().reduce(f64::min));
     section.line("highest AUC", areas().reduce(f64::max), floors().reduce(f64::max));
+    section.figure("mean Dice", Some(&report.mean_dice));
+    section.figure("mean IoU", Some(&report.mean_iou));
     section.line("calibration error", report.calibration.as_ref().map(|c| c.error), None);
     vec![section]
 }
