@@ -2,7 +2,7 @@
 use std::path::PathBuf;
 
 use super::pictures::{is_held_out, paired};
-use super::{LabelledTraining, LabelledVolume, PicturePair};
+use super::{LabelledTraining, LabelledVolume, MaskLevel, PicturePair};
 use crate::runtime::{Job, Result};
 
 impl LabelledTraining {
@@ -15,10 +15,17 @@ impl LabelledTraining {
     /// Errors: lists that differ in length; [`crate::runtime::Error::State`] once the run has begun; those of
     /// [`PicturePair::read`] and [`LabelledVolume::of_picture`]; cancel.
     pub fn add_pictures(&mut self, images: &[PathBuf], masks: &[PathBuf], held_out: bool, job: &Job) -> Result<()> {
+        let level = self
+            .plan
+            .settings
+            .mask_level
+            .as_deref()
+            .map(str::parse::<MaskLevel>)
+            .transpose()?;
         let mut read = Vec::with_capacity(images.len());
         for (image, mask) in paired(images, masks)? {
             job.check()?;
-            read.push(PicturePair::read(image, mask)?);
+            read.push(PicturePair::read(image, mask, level.as_ref())?);
         }
         self.add_pairs(&read, held_out)
     }

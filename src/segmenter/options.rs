@@ -140,6 +140,9 @@ pub struct SegmenterOptions {
     pub augment: bool,
     /// What windows are varied by.
     pub augmentation: AugmentOptions,
+    /// Levels of the masks of pictures that are something: a level or LOW-HIGH, of one channel with R=, G= or B= before
+    /// it, such as "G=255" or "0-128"; null: masks are black and white.
+    pub mask_level: Option<String>,
 
     /// Share of every labelled volume that is not learnt from but scored with; no voxel is in both parts.
     #[schemars(range(min = 0, max = 0.5))]
@@ -221,6 +224,7 @@ impl Default for SegmenterOptions {
             spike: 0.0,
             augment: true,
             augmentation: AugmentOptions::default(),
+            mask_level: None,
             validation_share: 0.0,
             validation_split: ValidationSplit::default(),
             validation_every: 200,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use ndarray::{Array2, Axis};
 use tch::{Kind, Tensor};
 
-use super::LabelledVolume;
+use super::{LabelledVolume, MaskLevel};
 use crate::image::{resize_picture_nearest, PictureFile};
 use crate::networks::ModelDescription;
 use crate::runtime::{Error, Result};
@@ -33,11 +33,11 @@ pub struct PicturePair {
 }
 
 impl PicturePair {
-    /// Reads a picture and its mask: black where nothing is, white where something is.
+    /// Reads a picture and its mask: black where nothing is, white where something is; or the levels `something`.
     ///
     /// Errors: as [`PictureFile::read`]; [`Error::Format`] for a mask of another size, or of more than two levels
     /// (edges that a lossy file has blurred are tolerated).
-    pub fn read(image: &Path, mask: &Path) -> Result<Self> {
+    pub fn read(image: &Path, mask: &Path, something: Option<&MaskLevel>) -> Result<Self> {
         let (picture, levels) = (PictureFile::read(image)?, PictureFile::read(mask)?);
         let ((_, rows, cols), (_, mask_rows, mask_cols)) = (picture.pixels.dim(), levels.pixels.dim());
         if (rows, cols) != (mask_rows, mask_cols) {
@@ -47,10 +47,14 @@ impl PicturePair {
             );
             return Err(Error::format(mask.display(), detail));
         }
+        let name = mask.display().to_string();
         Ok(Self {
             name: image.display().to_string(),
             image: picture,
-            mask: two_levels(&mask.display().to_string(), &levels)?,
+            mask: match something {
+                Some(level) => level.of(&name, &levels)?,
+                None => two_levels(&name, &levels)?,
+            },
         })
     }
 }
@@ -94,7 +98,7 @@ fn two_levels(name: &str, file: &PictureFile) -> Result<Array2<bool>> {
     if share > MOST_BETWEEN {
         let detail = format!(
             "has {between} pixels ({:.1} %) between its lowest level {low} and its highest {high}; a mask has \
-             two levels",
+             two levels, unless mask_level says which are something",
             100.0 * share
         );
         return Err(Error::format(name, detail));

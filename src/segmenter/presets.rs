@@ -2,7 +2,8 @@
 use serde_json::{Map, Value};
 
 use super::{
-    CurveOptions, LossName, OptimiserName, PointLabels, Preset, ScheduleName, SegmenterOptions, ValidationSplit,
+    CurveOptions, LossName, MaskLevel, OptimiserName, PointLabels, Preset, ScheduleName, SegmenterOptions,
+    ValidationSplit,
 };
 use crate::runtime::Result;
 use crate::settings::Settings;
@@ -73,6 +74,9 @@ impl Settings for SegmenterOptions {
     }
 
     fn validate_together(&self) -> Result<()> {
+        if let Some(level) = &self.mask_level {
+            level.parse::<MaskLevel>()?;
+        }
         self.check_together()
     }
 }

@@ -8,7 +8,7 @@ use super::{PointLabels, SlabLabels};
 use crate::runtime::{Error, Result};
 use crate::tensors::{from_array, to_vec};
 use crate::train::{mark_centre, CERTAIN};
-use crate::volume::{class_name, is_class, BACKGROUND, CENTRE, MOLECULE};
+use crate::volume::{class_name, is_class, BACKGROUND, CENTRE, FOREGROUND, MOLECULE};
 
 /// What interpolation may take from a share of one, in units of `CERTAIN`.
 const ROUNDING: f64 = 1e-3;
@@ -98,21 +98,24 @@ fn balls(drawn: &PointLabels, labels: &SlabLabels, sampling: &SlabSampling) -> R
     from_array(map.view())
 }
 
-/// Truth of the class or the centres `name`, [z, y, x]; zero where `balls` are.
+/// Truth of the class, the foreground or the centres `name`, [z, y, x]; zero where `balls` are.
 fn plane(name: &str, labels: &SlabLabels, balls: Option<&Tensor>, sampling: &SlabSampling) -> Result<Tensor> {
     let is_label = labels.names.iter().any(|known| known == name);
     if !is_label && name == CENTRE {
         return centres(labels, sampling);
     }
-    let (true, Some(map)) = (is_label, &labels.labels) else {
+    let (true, Some(map)) = (is_label || name == FOREGROUND, &labels.labels) else {
         let allowed = match &labels.labels {
-            Some(_) => format!("must be centre, background or a label: {}", labels.names.join(", ")),
+            Some(_) => format!(
+                "must be centre, background, foreground (all labels) or a label: {}",
+                labels.names.join(", ")
+            ),
             None => "must be centre, background or drawn about points (point_labels): there are points alone".into(),
         };
         return Err(Error::argument("output", name, &allowed));
     };
     // Labels of one name are one class.
-    let selects = |label: i8| label > 0 && labels.names[label as usize - 1] == name;
+    let selects = |label: i8| label > 0 && (!is_label || labels.names[label as usize - 1] == name);
     let share = sampling.labels(map.mapv(|label| f32::from(u8::from(selects(label)))))?;
     // Rounded down, so that the classes of a voxel never sum to more than one.
     let share = share.f_mul_scalar(f64::from(CERTAIN))?.f_add_scalar(ROUNDING)?;
@@ -223,7 +226,10 @@ mod tests {
         assert_eq!(share(&two, 1), share(&all, 1));
         assert_eq!(share(&two, 0), share(&all, 0) + share(&all, 2) + share(&all, 3));
         assert_eq!(two.places.len() as i64, share(&all, 1));
-        assert!(truth(&["background", "lipid"], 1.0, None).is_err());
+        let text = truth(&["background", "lipid"], 1.0, None).err().unwrap().to_string();
+        assert!(text.contains("foreground (all labels)"), "{text}");
+        let (any, _) = truth(&["foreground"], 1.0, None).unwrap();
+        assert_eq!(share(&any, 0), share(&all, 1) + share(&all, 2) + share(&all, 3));
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub const CLASS_NAMES: [&str; 3] = ["membrane", "molecule", "filament"];
 
 /// Output of a network for the ground.
 pub const BACKGROUND: &str = "background";
+/// Output of a network for whatever has a label, unless a label has that name.
+pub const FOREGROUND: &str = "foreground";
 /// Output of a network for how near the centre of a molecule is.
 pub const CENTRE: &str = "centre";
 

@@ -25,7 +25,8 @@ mod zarr;
 
 pub use blocks::{BlockFile, BlockType, Moments};
 pub use classes::{
-    class_label, class_name, is_class, BACKGROUND, CENTRE, CLASS_NAMES, FILAMENT, GROUND, MEMBRANE, MOLECULE,
+    class_label, class_name, is_class, BACKGROUND, CENTRE, CLASS_NAMES, FILAMENT, FOREGROUND, GROUND, MEMBRANE,
+    MOLECULE,
 };
 pub use contrast::{contrast_skewness, warn_of_contrast, warn_of_tomogram_contrast};
 pub use copick::{CopickProject, CopickRun};

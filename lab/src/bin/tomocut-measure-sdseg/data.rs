@@ -66,7 +66,7 @@ fn pictures(folder: &Path, (images, masks): (&str, &str)) -> Result<Kind> {
     let (images, masks) = (files(&folder.join(images))?, files(&folder.join(masks))?);
     let (mut learnt, mut scored) = (Vec::new(), Vec::new());
     for (index, (image, mask)) in images.iter().zip(&masks).enumerate() {
-        let pair = PicturePair::read(image, mask)?;
+        let pair = PicturePair::read(image, mask, None)?;
         if index % 3 == 2 {
             scored.push(pair);
         } else {
@@ -81,7 +81,7 @@ fn tissue(folder: &Path) -> Result<DataSet> {
     let (images, labels) = (files(&folder.join("image"))?, files(&folder.join("label"))?);
     let (mut voxels, mut marks, mut shape) = (Vec::new(), Vec::new(), [images.len(), 0, 0]);
     for (image, label) in images.iter().zip(&labels) {
-        let pair = PicturePair::read(image, label)?;
+        let pair = PicturePair::read(image, label, None)?;
         let grey = pair.image.pixels.index_axis(ndarray::Axis(0), 0);
         (shape[1], shape[2]) = (grey.dim().0 / 2, grey.dim().1 / 2);
         for r in 0..shape[1] {

@@ -44,9 +44,12 @@ pub struct Arguments {
     /// Pictures: a folder, or a text file with one path a line
     #[arg(long, value_name = "LIST", requires = "masks")]
     images: Option<PathBuf>,
-    /// As many masks in the same order: black is nothing, white something
+    /// As many masks, in order; white is something, or --mask-level G=255
     #[arg(long, value_name = "LIST", requires = "images")]
     masks: Option<PathBuf>,
+    /// Levels of the masks that are something: a level or LOW-HIGH, with R=, G= or B= of one channel
+    #[arg(long, value_name = "LEVEL", requires = "masks", hide = true)]
+    mask_level: Option<String>,
     /// The trained model (safetensors)
     #[arg(long, value_name = "MODEL", required_unless_present_any = ["help_settings", "print_settings"])]
     out: Option<PathBuf>,
@@ -169,6 +172,7 @@ fn given(arguments: &Arguments) -> Result<Given, Failure> {
         };
         given.option("--network", "network", Some(network))?;
     }
+    given.option("--mask-level", "mask_level", arguments.mask_level.clone())?;
     given.option("--steps", "steps", arguments.steps)?;
     given.option("--validation", "validation_share", arguments.validation)?;
     given.option("--rounds", "rounds", arguments.rounds)?;
