@@ -14,6 +14,7 @@ mod picks;
 mod recipe;
 mod run;
 mod slab;
+mod slices;
 mod started;
 mod train;
 

@@ -19,6 +19,7 @@ mod run;
 mod sampling;
 mod settings;
 mod slab;
+mod slices;
 mod suggest;
 #[cfg(test)]
 mod tests;
@@ -52,6 +53,7 @@ enum Command {
     Phantom(phantom::Arguments),
     Evaluate(Box<evaluate::Arguments>),
     Picks(picks::Arguments),
+    Slices(slices::Arguments),
     Info(info::Arguments),
     /// Prints the completions of a shell
     Completions {
@@ -115,6 +117,7 @@ fn dispatch(command: Command, matches: &ArgMatches) -> Result<(), Failure> {
         Command::Phantom(arguments) => phantom::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Picks(arguments) => picks::run(&arguments),
+        Command::Slices(arguments) => slices::run(&arguments),
         Command::Info(arguments) => info::run(&arguments),
         Command::Completions { shell } => completions(shell),
         Command::Man => man_page(),

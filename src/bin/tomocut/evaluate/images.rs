@@ -46,11 +46,14 @@ pub fn evaluate(a: &ImageArguments, shown: usize) -> Result<ImageScores> {
             mean_auc: Figure::default(),
             mean_dice: Figure::default(),
             mean_iou: Figure::default(),
+            dice_of_all: Figure::default(),
             calibration: None,
             pictures: Vec::new(),
         },
         shown: Vec::new(),
     };
+    // Predicted and true of all pixels.
+    let mut all: (Vec<bool>, Vec<bool>) = Default::default();
     // Per picture: the floor's AUC at each width.
     let mut floors: Vec<Option<[f64; LINE_SIGMAS.len()]>> = Vec::new();
     for (n, files) in files.iter().enumerate() {
@@ -71,7 +74,10 @@ pub fn evaluate(a: &ImageArguments, shown: usize) -> Result<ImageScores> {
             _ => None,
         });
         let half = pictures::score_threshold(&files.score);
-        let dice = mask_dice(values.iter().map(|v| *v > half), positive.iter().copied());
+        let predicted: Vec<bool> = values.iter().map(|v| *v > half).collect();
+        let dice = mask_dice(predicted.iter().copied(), positive.iter().copied());
+        all.0.extend(predicted);
+        all.1.extend_from_slice(&positive);
         scores.report.pictures.push(PictureReport {
             name: files.name.clone(),
             true_fraction: positive.iter().filter(|p| **p).count() as f64 / positive.len().max(1) as f64,
@@ -88,6 +94,7 @@ pub fn evaluate(a: &ImageArguments, shown: usize) -> Result<ImageScores> {
     scores.report.mean_auc.value = mean(scores.report.pictures.iter().filter_map(|p| p.auc));
     scores.report.mean_dice.value = mean(scores.report.pictures.iter().map(|p| p.dice));
     scores.report.mean_iou.value = mean(scores.report.pictures.iter().map(|p| p.iou));
+    scores.report.dice_of_all.value = Some(mask_dice(all.0, all.1));
     add_floor(&mut scores.report, &floors);
     Ok(scores)
 }

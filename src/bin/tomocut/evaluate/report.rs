@@ -186,6 +186,8 @@ pub struct ImageReport {
     /// Mean over all pictures of the masks where scores exceed half of their range; 1 where mask and truth are empty.
     pub mean_dice: Figure,
     pub mean_iou: Figure,
+    /// Dice of the pixels of all pictures together: of a volume, where they are its slices.
+    pub dice_of_all: Figure,
     /// Over the pixels of all pictures.
     pub calibration: Option<Reliability>,
     pub pictures: Vec<PictureReport>,

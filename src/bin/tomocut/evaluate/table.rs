@@ -139,6 +139,7 @@ pub fn image_sections(report: &ImageReport) -> Vec<Section> {
     section.line("highest AUC", areas().reduce(f64::max), floors().reduce(f64::max));
     section.figure("mean Dice", Some(&report.mean_dice));
     section.figure("mean IoU", Some(&report.mean_iou));
+    section.figure("Dice of all pixels", Some(&report.dice_of_all));
     section.line("calibration error", report.calibration.as_ref().map(|c| c.error), None);
     vec![section]
 }
