@@ -14,7 +14,8 @@ fraction; for molecules the Laplacian-of-Gaussian peaks, as many as there are tr
 filter. It knows the truth's fraction, number or best width, which no user knows; a model's own figures are at the
 threshold and with the picks that it chose from the data. A *goal* is what the project set itself. Recall of the best
 N takes the N best-scored picks; precision, recall and F1 are one to one. The calibration error has no floor: a
-constant score can have none. Random weights are those of an untrained network of the built-in model's shape.
+constant score can have none. Random weights are those of an untrained network of the built-in model's shape,
+whose membranes are averaged with those of the built-in segmentation network as the built-in model's are.
 ";
 
 /// A column: its heading, and where the reports of `tomocut evaluate` hold the value and the floor's.
