@@ -1295,7 +1295,8 @@ void tomocut_slab_free(struct tomocut_slab *slab);
  * Writes a slab for other programs: STEM_labels.mrc (int8), STEM_score.mrc and, where the model predicts structures,
  * STEM_membrane.mrc and STEM_molecule.mrc (likelihoods), all with start and origin set so that they overlay the
  * tomogram; the points as STEM_points.csv, .star (RELION 5), .tbl (Dynamo), .mod (IMOD) and .coords (DeepETPicker);
- * STEM_overlay.png, a picture of the middle slice; with the setting "uncertainty" STEM_uncertainty.mrc. After a failure the files written before it are there, whole.
+ * STEM_overlay.png, a picture of the middle slice; with the setting "uncertainty" STEM_uncertainty.mrc. After a
+ * failure the files written before it are there, whole.
  *
  * @param slab     The slab.
  * @param tomogram The tomogram it was cut from, for the picture and for the geometry of the points.

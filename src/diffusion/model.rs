@@ -93,9 +93,9 @@ pub(super) enum WeightSource {
     Bytes(String),
 }
 
-// SAFETY: after loading nothing changes the weights, no field has interior mutability, and libtorch's functions may read
-// one tensor from several threads; reference counts are atomic. Only `Tensor` keeps the compiler from seeing it: it is
-// `Send` and not `Sync` because of its functions that write in place, none of which is called on a model.
+// SAFETY: after loading nothing changes the weights, no field has interior mutability, and libtorch's functions may
+// read one tensor from several threads; reference counts are atomic. Only `Tensor` keeps the compiler from seeing it:
+// it is `Send` and not `Sync` because of its functions that write in place, none of which is called on a model.
 unsafe impl Sync for DiffusionModel {}
 
 impl DiffusionModel {

@@ -13,8 +13,8 @@ const LUMA: [f64; 3] = [19595.0, 38470.0, 7471.0];
 
 impl ModelDescription {
     /// `picture` as the network's input [channels, rows, columns] of `side` pixels: brought to that size as PIL
-    /// does it ([`resize_picture`]), to the network's number of channels (colours to grey, grey repeated) and to its grey scale. `name` names the
-    /// picture in errors.
+    /// does it ([`resize_picture`]), to the network's number of channels (colours to grey, grey repeated) and to its
+    /// grey scale. `name` names the picture in errors.
     ///
     /// Errors: [`Error::Unsupported`] for a network of three dimensions or of other than 1 or 3 channels;
     /// [`Error::Format`] for levels that are not finite or all the same.

@@ -7,8 +7,8 @@ use crate::image::{gaussian_ssim, multiscale_ssim, psnr, ssim};
 /// Largest peak signal-to-noise ratio that is counted, in decibels: answers that are the same have an infinite one.
 const MOST_DECIBELS: f64 = 100.0;
 
-/// Means over the answers of how near each comes to the first one, as SDSeg's paper measures its stability: the nearer to
-/// 1 (to 100 decibels) the less the noise matters. LPIPS is not here: it needs the weights of another network.
+/// Means over the answers of how near each comes to the first one, as SDSeg's paper measures its stability: the nearer
+/// to 1 (to 100 decibels) the less the noise matters. LPIPS is not here: it needs the weights of another network.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Stability {
     /// Dice of the masks at one half, 0..=1; 1 where both are empty.
@@ -17,8 +17,8 @@ pub struct Stability {
     pub iou: f64,
     /// Peak signal-to-noise ratio of the probabilities in decibels, at most 100.
     pub psnr: f64,
-    /// Structural similarity of the probabilities with a Gaussian window, -1..=1 (below 11 pixels a side: with a uniform
-    /// one).
+    /// Structural similarity of the probabilities with a Gaussian window, -1..=1 (below 11 pixels a side: with a
+    /// uniform one).
     pub ssim: f64,
     /// The same at five scales, 0..=1; none below 176 pixels a side.
     pub ms_ssim: Option<f64>,

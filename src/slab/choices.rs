@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 pub enum Preset {
     /// What measures best with the built-in model.
     Default,
-    /// The papers' way with the built-in model: leading eigenvectors of its attention, with one sign and one scale for all
-    /// tiles.
+    /// The papers' way with the built-in model: leading eigenvectors of its attention, with one sign and one scale for
+    /// all tiles.
     Spectral,
     /// What the authors' released code does (docs/papers.md lists how it differs from the text). Splits by CellPose.
     #[serde(rename = "cvpr2026_code")]

@@ -13,8 +13,8 @@ pub fn is_nifti(path: &Path) -> bool {
     [".nii", ".nii.gz"].iter().any(|ending| name.ends_with(ending))
 }
 
-/// The values of a NIfTI file (.nii or .nii.gz), slope and intercept applied, such as Hounsfield units: (k, j, i) as the
-/// file stores its axes, i fastest. Sizes of 1 beyond the third axis are dropped.
+/// The values of a NIfTI file (.nii or .nii.gz), slope and intercept applied, such as Hounsfield units: (k, j, i) as
+/// the file stores its axes, i fastest. Sizes of 1 beyond the third axis are dropped.
 ///
 /// Errors: [`Error::Io`]; [`Error::Format`] for a damaged file and for other than three dimensions; a volume that the
 /// memory does not hold.

@@ -1,5 +1,5 @@
-//! The slab paper's pipeline from slices to canvases, labels and points, as its code runs and as its text says, beside a
-//! restatement in Python (tests/oracle/slab_released.py).
+//! The slab paper's pipeline from slices to canvases, labels and points, as its code runs and as its text says, beside
+//! a restatement in Python (tests/oracle/slab_released.py).
 use std::collections::BTreeMap;
 
 use ndarray::Array3;

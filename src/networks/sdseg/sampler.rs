@@ -57,12 +57,12 @@ const MULTISTEP: [&[f64]; 4] = [
 
 /// Goes from `x`, noise at the last timestep, to a clean latent.
 ///
-/// DDIM (Song, Meng and Ermon 2021, equation 12): x' = a' x0 + sqrt(s'^2 - sigma^2) eps + sigma z with a = sqrt(abar), s =
-/// sqrt(1 - abar), sigma = eta (s' / s) sqrt(1 - a^2 / a'^2) and fresh noise z; DDPM is that with eta 1. PLMS (Liu et al.
-/// 2022, algorithm 2): DDIM with eta 0 and, in the place of eps, a sum over the last four of them, in the first step the
-/// mean with that of the next timestep. DPM-Solver++ (Lu et al. 2022, algorithm 2, data prediction): with lambda = log(a
-/// / s), h the step in it and r the last step over this one, D = (1 + 1 / 2r) x0 - x0_before / 2r and x' = (s' / s) x -
-/// a' (e^-h - 1) D. All end with the x0 of the last timestep.
+/// DDIM (Song, Meng and Ermon 2021, equation 12): x' = a' x0 + sqrt(s'^2 - sigma^2) eps + sigma z with a = sqrt(abar),
+/// s = sqrt(1 - abar), sigma = eta (s' / s) sqrt(1 - a^2 / a'^2) and fresh noise z; DDPM is that with eta 1. PLMS (Liu
+/// et al. 2022, algorithm 2): DDIM with eta 0 and, in the place of eps, a sum over the last four of them, in the first
+/// step the mean with that of the next timestep. DPM-Solver++ (Lu et al. 2022, algorithm 2, data prediction): with
+/// lambda = log(a / s), h the step in it and r the last step over this one, D = (1 + 1 / 2r) x0 - x0_before / 2r and x'
+/// = (s' / s) x - a' (e^-h - 1) D. All end with the x0 of the last timestep.
 fn integrate(
     schedule: &NoiseSchedule,
     sampling: &Sampling,
