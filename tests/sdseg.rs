@@ -3,6 +3,8 @@
 #[path = "sdseg/faults.rs"]
 mod faults;
 mod hashed;
+#[path = "sdseg/lpips.rs"]
+mod lpips;
 #[path = "sdseg/parity.rs"]
 mod parity;
 #[path = "sdseg/prediction.rs"]

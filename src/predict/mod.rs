@@ -21,6 +21,7 @@ mod closing;
 mod identity;
 mod in_memory;
 mod labels;
+mod lpips;
 mod membrane_options;
 mod objects;
 mod options;
@@ -41,6 +42,7 @@ pub use after::{
 pub use closing::{close_membranes, ClosingOptions};
 pub use identity::{check_other_source, finished_files, identity, Inputs};
 pub use in_memory::predict_slices;
+pub use lpips::Lpips;
 pub use membrane_options::{MembraneFile, MembraneOptions};
 pub use objects::{object_picks, objects, ObjectRules};
 pub use options::{Output, PredictOptions, ProbabilityType, VolumeFormat};

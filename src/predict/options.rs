@@ -1,5 +1,6 @@
 //! Settings of a prediction.
 use std::ops::Range;
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -93,6 +94,9 @@ pub struct PredictOptions {
     /// Answers of such a network, each from another noise, that are averaged.
     #[schemars(range(min = 1, max = 1000))]
     pub samples: u32,
+    /// Weights of LPIPS on AlexNet (safetensors), with which the answers of pictures are also compared; null: they are
+    /// not. Made of the package lpips by the command in docs/training.md.
+    pub lpips: Option<PathBuf>,
     /// Seed of the noises.
     pub seed: u64,
     /// Deviation, in slices, of the Gaussian that smooths the probabilities of a network of slices along z; 0: none.
@@ -151,6 +155,7 @@ impl Default for PredictOptions {
             steps: 1,
             eta: 0.0,
             samples: 1,
+            lpips: None,
             seed: 1,
             z_smoothing: 0.0,
             margin: None,

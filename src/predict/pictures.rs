@@ -6,6 +6,7 @@ use ndarray::{Array2, ArrayView2};
 use serde::Serialize;
 use tch::{Kind, Tensor};
 
+use super::lpips::Lpips;
 use super::options::{Output, PredictOptions};
 use super::stability::{stability, Stability};
 use crate::image::{grey_png, PictureFile};
@@ -64,6 +65,10 @@ pub fn predict_picture(
     options.sampling().validate(network.draws())?;
     let input = model.description().picture_input(name, picture, (side, side))?;
     let input = input.f_unsqueeze(0)?.f_to_device(model.device())?;
+    let lpips = match (&options.lpips, options.samples) {
+        (Some(path), 2..) => Some(Lpips::open(path)?),
+        _ => None,
+    };
     let (_, rows, cols) = picture.pixels.dim();
     let (mut sum, mut squares): (Option<Tensor>, Option<Tensor>) = (None, None);
     let mut answers = Vec::new();
@@ -109,7 +114,7 @@ pub fn predict_picture(
     Ok(PictureAnswer {
         mean: planes(&mean, (rows, cols))?,
         deviation,
-        stability: stability(&answers),
+        stability: stability(&answers, lpips.as_ref())?,
     })
 }
 

@@ -203,8 +203,11 @@ impl Prediction<'_> {
             let scales = s
                 .ms_ssim
                 .map_or(String::new(), |scales| format!(", MS-SSIM {scales:.3}"));
+            let lpips = s
+                .lpips
+                .map_or(String::new(), |distance| format!(", LPIPS {distance:.3}"));
             text += &format!(
-                "first sample against the others: Dice {:.3}, IoU {:.3}, PSNR {:.1} dB, SSIM {:.3}{scales}\n",
+                "first sample against the others: Dice {:.3}, IoU {:.3}, PSNR {:.1} dB, SSIM {:.3}{scales}{lpips}\n",
                 s.dice, s.iou, s.psnr, s.ssim
             );
         }
