@@ -1790,9 +1790,9 @@ tomocut_status tomocut_membranes_write(const struct tomocut_engine *engine,
  * @param options  NULL: the defaults. Of the settings threshold (null: one half), outputs, sampler, steps, eta,
  *                 samples and seed count.
  * @param folder   Where the files go; made where it is missing.
- * @param report   Receives what was done: files, seconds_per_picture, stability (dice, iou, psnr, ssim, ms_ssim, lpips: how
- *                 far the samples of a network that draws its answers are from the first one; null for one sample),
- *                 settings. May be NULL.
+ * @param report   Receives what was done: files, seconds_per_picture, stability (dice, iou, psnr, ssim, ms_ssim,
+ *                 lpips: how far the samples of a network that draws its answers are from the first one; null for one
+ *                 sample), settings. May be NULL.
  */
 TOMOCUT_API
 tomocut_status tomocut_predictor_run_pictures(struct tomocut_engine *engine,

@@ -8,8 +8,8 @@ use crate::runtime::Result;
 use crate::tensors::from_array;
 use crate::weights::TensorFile;
 
-/// AlexNet's convolutions: name, channels in and out, kernel, stride, padding; a pooling stands before the second and the
-/// third.
+/// AlexNet's convolutions: name, channels in and out, kernel, stride, padding; a pooling stands before the second and
+/// the third.
 const LAYERS: [(&str, i64, i64, i64, i64, i64); 5] = [
     ("net.slice1.0", 3, 64, 11, 4, 2),
     ("net.slice2.3", 64, 192, 5, 1, 2),
@@ -32,8 +32,8 @@ pub struct Lpips {
 }
 
 impl Lpips {
-    /// The weights of the package lpips under its own names, as docs/training.md converts them. Errors: as a safetensors file's; tensors that are
-    /// missing or of another shape, by name.
+    /// The weights of the package lpips under its own names, as docs/training.md converts them. Errors: as a
+    /// safetensors file's; tensors that are missing or of another shape, by name.
     pub fn open(path: &Path) -> Result<Self> {
         let file = TensorFile::map(path)?;
         let tensor = |name: &str, shape: &[i64]| file.tensor(name, shape, Kind::Float, Device::Cpu);
@@ -49,9 +49,9 @@ impl Lpips {
         })
     }
 
-    /// The distance of two pictures of 0..=1, (rows, columns), 0 or more: of the features of each layer at unit length the
-    /// squared differences, weighted by channel, their mean over the pixels, and the sum of that over the layers. None
-    /// for pictures of different shapes or a side below 64.
+    /// The distance of two pictures of 0..=1, (rows, columns), 0 or more: of the features of each layer at unit length
+    /// the squared differences, weighted by channel, their mean over the pixels, and the sum of that over the layers.
+    /// None for pictures of different shapes or a side below 64.
     pub fn distance(&self, a: &Array2<f32>, b: &Array2<f32>) -> Result<Option<f64>> {
         let (rows, cols) = a.dim();
         if a.dim() != b.dim() || rows.min(cols) < LEAST_SIDE {
